@@ -1,0 +1,48 @@
+import type { TenantId } from '#src/kernel/index.ts';
+import type { Queryable } from '#src/postgres/types.ts';
+
+/** Security events, `noun.past_verb`. The catalogue in docs/events.md is tested against this list. */
+export const auditEvents = {
+  'tenant.created': 'A tenant is ready to sign in.',
+  'tenant.suspended': 'A tenant was closed for use; its data is kept.',
+  'tenant.resumed': 'A suspended tenant was opened again.',
+  'tenant.renamed': 'A tenant has another host name.',
+  'tenant.cloned': 'A tenant was copied without sessions and secrets.',
+  'tenant.exported': "A tenant's data left the installation as an archive.",
+  'tenant.imported': 'A tenant was made from an archive.',
+  'tenant.deleted': 'A tenant and its keys were destroyed.',
+  'tenant.operation_failed': 'A lifecycle operation stopped at a step.',
+  'user.invited': 'Somebody was invited into a tenant.',
+  'user.invitation_accepted': 'An invitation became a user.',
+  'user.invitation_revoked': 'An invitation was withdrawn.',
+  'user.role_changed': 'A user has another role.',
+  'user.disabled': 'A user may no longer sign in.',
+  'user.enabled': 'A disabled user may sign in again.',
+  'user.password_changed': 'A user set another password.',
+  'session.created': 'A user signed in.',
+  'session.login_failed': 'A sign-in was refused.',
+  'session.login_throttled': 'Sign-in attempts were slowed down.',
+  'session.ended': 'A user signed out.',
+  'session.all_ended': 'A user signed out everywhere.',
+  'staff.created': 'A staff member was set up.',
+  'staff.session_created': 'A staff member signed in to the console.',
+  'staff.login_failed': 'A console sign-in was refused.',
+  'staff.session_ended': 'A staff member signed out.',
+} as const satisfies Record<string, string>;
+export type AuditEventName = keyof typeof auditEvents;
+
+export interface AuditEvent {
+  readonly name: AuditEventName;
+  /** Who: `staff:stf_…`, `user:usr_…`, `system`, or `os:root` for the command line. */
+  readonly actor: string;
+  /** What it was done to, for example a tenant or user id. */
+  readonly subject: string;
+  readonly tenantId?: TenantId;
+  /** Address of the caller, if there is one. */
+  readonly address?: string;
+  /** Further facts; never a secret. */
+  readonly details?: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+/** Writes an event in the caller's transaction, so that the act and its record are one. */
+export type RecordAudit = (db: Queryable, event: AuditEvent) => Promise<void>;

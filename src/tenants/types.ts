@@ -1,0 +1,111 @@
+import type { OperationId, TenantId } from '#src/kernel/index.ts';
+
+/** Life of a tenant; the allowed moves are in transitions.ts. */
+export const tenantStates = [
+  'requested',
+  'creating',
+  'active',
+  'migrating',
+  'suspended',
+  'restoring',
+  'moving',
+  'deleting',
+  'deleted',
+] as const;
+export type TenantState = (typeof tenantStates)[number];
+export type Edition = 'standard' | 'private-cloud';
+
+/** A customer account, as the registry knows it. */
+export interface Tenant {
+  readonly tenantId: TenantId;
+  /** Host label: `name.DOMAIN`. */
+  readonly name: string;
+  /** Display name; default: the name. */
+  readonly title: string;
+  readonly state: TenantState;
+  readonly edition: Edition;
+  /** Name of the hosted app, for example `desk`. */
+  readonly app: string;
+  readonly adminEmail: string;
+  /** Opaque name of its database and of its app role: never shows whose it is. Undefined until one is assigned. */
+  readonly databaseName: string | undefined;
+  readonly createdAt: Date;
+  readonly stateChangedAt: Date;
+  /** Last signed-in use, to the minute; undefined: never. */
+  readonly lastUsedAt: Date | undefined;
+  /** Size of the database at the last measurement; undefined: not measured yet. */
+  readonly sizeBytes: number | undefined;
+  /** The operation that is running or failed on it, if any. */
+  readonly operationId: OperationId | undefined;
+}
+
+export const operationKinds = ['create', 'suspend', 'resume', 'rename', 'clone', 'export', 'import', 'delete'] as const;
+export type OperationKind = (typeof operationKinds)[number];
+export type OperationState = 'running' | 'succeeded' | 'failed' | 'undone';
+
+/** A lifecycle operation: recorded steps, each idempotent; resumed at the next start when the process died. */
+export interface Operation {
+  readonly operationId: OperationId;
+  readonly tenantId: TenantId;
+  readonly tenantName: string;
+  readonly kind: OperationKind;
+  readonly state: OperationState;
+  readonly steps: readonly OperationStep[];
+  readonly requestedBy: string;
+  readonly startedAt: Date;
+  readonly finishedAt: Date | undefined;
+  /** Code and text of what failed; safe to show to staff. */
+  readonly error: { readonly code: string; readonly text: string } | undefined;
+  /** What the operation made: `{invitationUrl}` of create (shown once), `{archivePath}` of export, `{certificateId}` of delete. */
+  readonly result: Readonly<Record<string, string | number>>;
+}
+
+export interface OperationStep {
+  readonly name: string;
+  readonly state: 'waiting' | 'running' | 'done' | 'failed' | 'undone';
+  readonly startedAt: Date | undefined;
+  readonly finishedAt: Date | undefined;
+}
+
+/** What a gateway knows of a host: enough to choose a door, no secret. */
+export interface TenantRoute {
+  readonly tenantId: TenantId;
+  readonly name: string;
+  readonly title: string;
+  readonly state: TenantState;
+  readonly app: string;
+  /** Host name without port, lower case: `acme.localhost`. */
+  readonly host: string;
+}
+
+/** What a gateway worker gets while a tenant is hot: the means to reach this tenant's data and nothing else. */
+export interface TenantAccess {
+  readonly tenantId: TenantId;
+  readonly database: {
+    readonly host: string;
+    readonly port: number;
+    readonly name: string;
+    readonly tls: 'off' | 'verify-full';
+  };
+  /** Role for the app's own statements: schema `app`. */
+  readonly app: { readonly user: string; readonly password: string };
+  /** Role for the platform's statements: schema `freehold` (users, sessions, files, audit). */
+  readonly platform: { readonly user: string; readonly password: string };
+  /** 32 bytes each. */
+  readonly cookieKey: Uint8Array;
+  readonly filesKey: Uint8Array;
+}
+
+/** The gateway's view of control. Answers may be cached until `onChanged` names the tenant or `onFlush` fires. */
+export interface TenantDirectory {
+  /** Exact host (lower case, no port) → tenant in any state; undefined: no such tenant. Deleted tenants keep answering `deleted` for their last host. */
+  findRoute(host: string): Promise<TenantRoute | undefined>;
+  /** Throws FH_TENANT_NOT_ACTIVE unless the tenant's data may be reached now. */
+  getAccess(tenantId: TenantId): Promise<TenantAccess>;
+  /** PEM certificate chain for exactly this host, signed by the local authority for the gateway's own key; undefined: not a host of ours. */
+  findCertificate(host: string): Promise<string | undefined>;
+  /** Called when a tenant's state, name or access changed; control waits for the promise before it goes on. */
+  onChanged(listener: (tenantId: TenantId) => Promise<void>): void;
+  /** Called when the link to control was re-made: anything cached may be old. */
+  onFlush(listener: () => Promise<void>): void;
+}
