@@ -1,0 +1,145 @@
+import { availableParallelism, homedir } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
+import type { LogLevel } from '#src/kernel/index.ts';
+import { mainErrors } from './errors.ts';
+
+/** Everything that may be set, read once at the root. Secrets are not here but in secrets.ts. */
+export interface Config {
+  /** Absolute path of the data folder. */
+  readonly dataDir: string;
+  /** Tenants live at `NAME.domain`. */
+  readonly domain: string;
+  readonly port: number;
+  /** Port that users type, when something forwards to `port`. Default: `port`. */
+  readonly publicPort: number;
+  /** Listening address of the gateway. Default: 127.0.0.1 for the domain `localhost`, `::` otherwise. */
+  readonly host: string;
+  /** Additional listener that redirects plain HTTP; undefined: none (the gateway's own port redirects as well). */
+  readonly httpPort: number | undefined;
+  readonly consolePort: number;
+  readonly consoleHost: string;
+  /** Gateway worker processes. Default: one per core. */
+  readonly workers: number;
+  /** Certificate chain and key (PEM files) instead of the local authority. */
+  readonly tlsCertificates: readonly { readonly certificateFile: string; readonly keyFile: string }[];
+  /** Folder of PostgreSQL's programs; undefined: the newest supported one found. */
+  readonly pgBinDir: string | undefined;
+  /** True when FREEHOLD_DATABASE_URL(_FILE) names an external server. */
+  readonly externalDatabase: boolean;
+  /** Backends that gateways may open together. */
+  readonly backendBudget: number;
+  /** Connections one tenant may hold in one worker. */
+  readonly backendsPerTenant: number;
+  readonly statementTimeoutMs: number;
+  /** Prepared databases kept ready for new tenants; 0: none. */
+  readonly preparedDatabases: number;
+  readonly logLevel: LogLevel;
+  readonly failpoints: string;
+}
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** Names, defaults and meaning of the settings; docs/operations.md lists exactly these (tested). */
+export const settings = {
+  FREEHOLD_DATA: 'Data folder. Default: /var/lib/freehold as root, ~/.local/share/freehold otherwise.',
+  FREEHOLD_DOMAIN: 'Tenants live at NAME.DOMAIN. Default: localhost.',
+  FREEHOLD_PORT: 'Port of the gateway. Default: 8443.',
+  FREEHOLD_PUBLIC_PORT: 'Port that users type, when something forwards to FREEHOLD_PORT. Default: the same.',
+  FREEHOLD_HOST: 'Address that the gateway listens on. Default: 127.0.0.1 for the domain localhost, :: for any other.',
+  FREEHOLD_HTTP_PORT: 'One more port that redirects plain HTTP. Default: none.',
+  FREEHOLD_CONSOLE_PORT: 'Port of the console. Default: 9443.',
+  FREEHOLD_CONSOLE_HOST: 'Address that the console listens on. Default: 127.0.0.1.',
+  FREEHOLD_WORKERS: 'Gateway processes. Default: one per core.',
+  FREEHOLD_TLS_CERT: 'Certificate chain (PEM file) for the domain and its tenants. Default: a local authority.',
+  FREEHOLD_TLS_KEY: 'Private key (PEM file) of FREEHOLD_TLS_CERT.',
+  FREEHOLD_PG_BIN: "Folder of PostgreSQL's programs. Default: the newest supported one found.",
+  FREEHOLD_DATABASE_URL:
+    'An external PostgreSQL server instead of our own: postgres://ROLE:PASSWORD@HOST:PORT/DATABASE.',
+  FREEHOLD_DATABASE_URL_FILE: 'A file that holds FREEHOLD_DATABASE_URL.',
+  FREEHOLD_BACKENDS: 'Database connections that all gateways may open together. Default: 80.',
+  FREEHOLD_BACKENDS_PER_TENANT: 'Database connections one tenant may hold in one gateway. Default: 8.',
+  FREEHOLD_STATEMENT_TIMEOUT_MS: 'Longest statement of an app. Default: 30000.',
+  FREEHOLD_PREPARED_DATABASES: 'Databases kept ready for new tenants. Default: 4.',
+  FREEHOLD_LOG_LEVEL: 'debug, info, warn, error or silent. Default: info.',
+  FREEHOLD_FAILPOINTS: 'For tests only: where to fail on purpose.',
+} as const satisfies Record<`FREEHOLD_${string}`, string>;
+export type SettingName = keyof typeof settings;
+
+/** Parses the environment; throws FH_SETTING_INVALID that names the variable. Unknown FREEHOLD_ variables are refused: a typo must not pass. */
+export function parseConfig(env: Env): Config {
+  for (const name of Object.keys(env)) {
+    if (name.startsWith('FREEHOLD_') && !(name in settings) && !foreignVariables.has(name)) {
+      throw invalid(name, 'there is no such setting', 'See docs/operations.md for the list.');
+    }
+  }
+  const text = (name: SettingName): string | undefined => env[name]?.trim() || undefined;
+  const whole = (name: SettingName, fallback: number, min: number, max: number): number => {
+    const raw = text(name);
+    if (raw === undefined) return fallback;
+    const value = Number(raw);
+    if (!Number.isInteger(value) || value < min || value > max)
+      throw invalid(name, `"${raw}" is not a whole number from ${min} to ${max}`);
+    return value;
+  };
+  const domain = (text('FREEHOLD_DOMAIN') ?? 'localhost').toLowerCase();
+  if (
+    !/^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(domain) ||
+    domain.length > 190
+  )
+    throw invalid('FREEHOLD_DOMAIN', `"${domain}" is not a domain name`);
+  const port = whole('FREEHOLD_PORT', 8443, 1, 65_535);
+  const consolePort = whole('FREEHOLD_CONSOLE_PORT', 9443, 1, 65_535);
+  if (port === consolePort) throw invalid('FREEHOLD_CONSOLE_PORT', 'the gateway and the console need different ports');
+  const certificateFile = text('FREEHOLD_TLS_CERT');
+  const keyFile = text('FREEHOLD_TLS_KEY');
+  if ((certificateFile === undefined) !== (keyFile === undefined))
+    throw invalid('FREEHOLD_TLS_CERT', 'FREEHOLD_TLS_CERT and FREEHOLD_TLS_KEY go together');
+  const logLevel = text('FREEHOLD_LOG_LEVEL') ?? 'info';
+  if (!isLogLevel(logLevel))
+    throw invalid('FREEHOLD_LOG_LEVEL', `"${logLevel}" is not debug, info, warn, error or silent`);
+  const httpPort = whole('FREEHOLD_HTTP_PORT', 0, 0, 65_535);
+  return {
+    dataDir: resolve(text('FREEHOLD_DATA') ?? defaultDataDir(env)),
+    domain,
+    port,
+    publicPort: whole('FREEHOLD_PUBLIC_PORT', port, 1, 65_535),
+    host: text('FREEHOLD_HOST') ?? (domain === 'localhost' ? '127.0.0.1' : '::'),
+    httpPort: httpPort === 0 ? undefined : httpPort,
+    consolePort,
+    consoleHost: text('FREEHOLD_CONSOLE_HOST') ?? '127.0.0.1',
+    workers: whole('FREEHOLD_WORKERS', availableParallelism(), 1, 64),
+    tlsCertificates:
+      certificateFile && keyFile ? [{ certificateFile: resolve(certificateFile), keyFile: resolve(keyFile) }] : [],
+    pgBinDir: text('FREEHOLD_PG_BIN'),
+    externalDatabase: Boolean(text('FREEHOLD_DATABASE_URL') ?? text('FREEHOLD_DATABASE_URL_FILE')),
+    backendBudget: whole('FREEHOLD_BACKENDS', 80, 2, 10_000),
+    backendsPerTenant: whole('FREEHOLD_BACKENDS_PER_TENANT', 8, 1, 1_000),
+    statementTimeoutMs: whole('FREEHOLD_STATEMENT_TIMEOUT_MS', 30_000, 100, 3_600_000),
+    preparedDatabases: whole('FREEHOLD_PREPARED_DATABASES', 4, 0, 1_000),
+    logLevel,
+    failpoints: text('FREEHOLD_FAILPOINTS') ?? '',
+  };
+}
+
+export function defaultDataDir(env: Env): string {
+  if (process.getuid?.() === 0) return '/var/lib/freehold';
+  const base = env.XDG_DATA_HOME;
+  return join(base && isAbsolute(base) ? base : join(homedir(), '.local', 'share'), 'freehold');
+}
+
+/** Variables of the launcher and of the tests, which are not settings of the product. */
+const foreignVariables = new Set([
+  'FREEHOLD_CHROMIUM',
+  'FREEHOLD_TEST_CLUSTER',
+  'FREEHOLD_TICKETS_CSV',
+  'FREEHOLD_SEED',
+  'FREEHOLD_SLOW_TESTS',
+]);
+
+function isLogLevel(value: string): value is LogLevel {
+  return ['debug', 'info', 'warn', 'error', 'silent'].includes(value);
+}
+
+function invalid(name: string, detail: string, hint = 'See docs/operations.md for what it may be.') {
+  return mainErrors.FH_SETTING_INVALID({ detail: `${name}: ${detail}`, hint });
+}

@@ -1,0 +1,23 @@
+import { defineErrors } from '#src/kernel/index.ts';
+
+export const mainErrors = defineErrors({
+  FH_SETTING_INVALID: { status: 500, title: 'A setting is not valid' },
+  FH_ALREADY_RUNNING: {
+    status: 409,
+    title: 'Freehold already runs on this data folder',
+    hint: 'Stop it first, or choose another folder with --data DIR (and other ports with --port and --console-port).',
+  },
+  FH_DATA_UNREACHABLE: { status: 500, title: 'The data folder cannot be used' },
+  FH_DATA_FOREIGN: {
+    status: 500,
+    title: 'This is not an empty folder and not a data folder of Freehold',
+    hint: 'Choose an empty folder with --data DIR.',
+  },
+  FH_PORT_TAKEN: {
+    status: 500,
+    title: 'A port is taken by another program',
+    hint: 'Choose others with --port and --console-port.',
+  },
+  FH_START_FAILED: { status: 500, title: 'Freehold could not start' },
+  FH_OS_USER: { status: 500, title: 'An operating-system user is missing and could not be created' },
+});

@@ -1,0 +1,130 @@
+import { createHash } from 'node:crypto';
+import {
+  accessSync,
+  chmodSync,
+  chownSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { mainErrors } from './errors.ts';
+import type { OsUser, OsUsers } from './os-users.ts';
+
+/** Where everything lies; docs/architecture.md says who owns what. All paths are absolute. */
+export interface Folders {
+  readonly data: string;
+  readonly cluster: string;
+  readonly clusterLogs: string;
+  readonly databaseSocket: string;
+  readonly controlRun: string;
+  readonly linkSocket: string;
+  readonly commandSocket: string;
+  readonly keys: string;
+  readonly control: string;
+  readonly exports: string;
+  readonly databaseSecret: string;
+  readonly authority: string;
+  readonly tls: string;
+  readonly caCertificate: string;
+  readonly files: string;
+  readonly log: string;
+}
+
+/** A unix socket's path holds 107 bytes at most (unix(7)); `/.s.PGSQL.5432.lock` follows the folder. */
+const longestSocketFolder = 80;
+
+export function foldersOf(dataDir: string): Folders {
+  const short = join('/run', `freehold-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`);
+  const home =
+    process.getuid?.() === 0 ? short : join('/tmp', `${short.slice('/run/'.length)}-${process.getuid?.() ?? 0}`);
+  const run = Buffer.byteLength(join(dataDir, 'run', 'control')) > longestSocketFolder ? home : join(dataDir, 'run');
+  return {
+    data: dataDir,
+    cluster: join(dataDir, 'pg', 'main'),
+    clusterLogs: join(dataDir, 'pg', 'logs'),
+    databaseSocket: join(run, 'pg'),
+    controlRun: join(run, 'control'),
+    linkSocket: join(run, 'control', 'link.sock'),
+    commandSocket: join(run, 'control', 'command.sock'),
+    keys: join(dataDir, 'keys'),
+    control: join(dataDir, 'control'),
+    exports: join(dataDir, 'control', 'exports'),
+    databaseSecret: join(dataDir, 'control', 'database.json'),
+    authority: join(dataDir, 'control', 'authority'),
+    tls: join(dataDir, 'tls'),
+    caCertificate: join(dataDir, 'ca.crt'),
+    files: join(dataDir, 'files'),
+    log: join(dataDir, 'log'),
+  };
+}
+
+const marker = 'FREEHOLD';
+
+/** Creates what is missing and sets owners and modes on everything; safe to repeat. */
+export function ensureFolders(folders: Folders, users: OsUsers | undefined): void {
+  const me: OsUser | undefined = undefined;
+  const { postgres, control, gateway, sharedGid } = users ?? {};
+  claimDataFolder(folders.data);
+  make(folders.data, 0o711, me);
+  make(join(folders.data, 'pg'), 0o711, me);
+  make(folders.cluster.replace(/\/main$/, '/logs'), 0o700, postgres);
+  make(dirname(folders.databaseSocket), 0o711, me);
+  make(folders.databaseSocket, users ? 0o710 : 0o700, postgres, sharedGid);
+  make(folders.controlRun, users ? 0o710 : 0o700, control, gateway?.gid);
+  make(folders.keys, 0o700, control);
+  make(folders.control, 0o700, control);
+  make(folders.exports, 0o700, control);
+  make(folders.tls, 0o700, gateway);
+  make(folders.files, users ? 0o2770 : 0o700, gateway, control?.gid);
+  make(folders.log, 0o700, me);
+  if (users) for (const user of [users.postgres, users.control, users.gateway]) checkReachable(folders.data, user);
+}
+
+/** Refuses a folder that holds something else: a wrong --data must not scatter files over a home folder. */
+function claimDataFolder(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o711 });
+    accessSync(dataDir, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw mainErrors.FH_DATA_UNREACHABLE({
+      detail: `cannot create or write ${dataDir}`,
+      hint: 'Choose another folder with --data DIR.',
+      cause: error,
+    });
+  }
+  const path = join(dataDir, marker);
+  if (!existsSync(path)) {
+    if (readdirSync(dataDir).length > 0) throw mainErrors.FH_DATA_FOREIGN({ detail: dataDir });
+    writeFileSync(path, 'data folder of Freehold, layout 1\n', { mode: 0o644 });
+  } else if (!readFileSync(path, 'utf8').includes('layout 1')) {
+    throw mainErrors.FH_DATA_UNREACHABLE({ detail: `${dataDir} was written by another version of Freehold` });
+  }
+}
+
+function make(path: string, mode: number, owner: OsUser | undefined, gid?: number): void {
+  mkdirSync(path, { recursive: true, mode });
+  // A symbolic link here would make root change the owner of something else.
+  if (!lstatSync(path).isDirectory()) throw mainErrors.FH_DATA_UNREACHABLE({ detail: `${path} is not a folder` });
+  if (owner) chownSync(path, owner.uid, gid ?? owner.gid);
+  chmodSync(path, mode);
+}
+
+/** Every folder above must let the other users pass. */
+function checkReachable(dataDir: string, user: OsUser): void {
+  for (let folder = dataDir; ; folder = dirname(folder)) {
+    const { mode, uid, gid } = statSync(folder);
+    const passes = mode & 0o001 || (uid === user.uid && mode & 0o100) || (gid === user.gid && mode & 0o010);
+    if (!passes)
+      throw mainErrors.FH_DATA_UNREACHABLE({
+        detail: `${folder} is closed to other users, and the parts of Freehold run as users of their own (${user.name})`,
+        hint: `Choose a folder outside with --data DIR, or open the way: chmod o+x ${folder}`,
+      });
+    if (folder === '/') return;
+  }
+}

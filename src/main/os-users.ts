@@ -1,0 +1,113 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mainErrors } from './errors.ts';
+
+/**
+ * The operating-system users of the parts. Started as root, every part but the supervisor runs as its own user, so that what belongs to one
+ * cannot be read by another (proved by test/acceptance/fences.test.ts). Started by a person, there is one user and no fence between the parts.
+ */
+export const osUserNames = {
+  postgres: 'freehold-postgres',
+  control: 'freehold-control',
+  gateway: 'freehold-gateway',
+} as const;
+export type Part = keyof typeof osUserNames;
+
+export interface OsUser {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+export interface OsUsers {
+  readonly postgres: OsUser;
+  readonly control: OsUser;
+  readonly gateway: OsUser;
+  /** Group of all three: may enter the folder of the database's socket. */
+  readonly sharedGid: number;
+}
+
+export function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+/** Finds the users, creating what is missing; undefined when a person started us. */
+export function ensureOsUsers(): OsUsers | undefined {
+  if (!isRoot()) return undefined;
+  if (findGroup('freehold') === undefined) run('groupadd', ['--system', 'freehold']);
+  for (const name of Object.values(osUserNames)) {
+    if (!findUser(name)) {
+      run('useradd', [
+        '--system',
+        '--user-group',
+        '--groups',
+        'freehold',
+        '--no-create-home',
+        '--home-dir',
+        '/nonexistent',
+        '--shell',
+        '/usr/sbin/nologin',
+        name,
+      ]);
+    }
+  }
+  return findOsUsers();
+}
+
+/** The users when they all exist; undefined when a person started us. Throws FH_OS_USER when one is missing. */
+export function findOsUsers(): OsUsers | undefined {
+  if (!isRoot()) return undefined;
+  const sharedGid = findGroup('freehold');
+  if (sharedGid === undefined) throw mainErrors.FH_OS_USER({ detail: 'there is no group freehold' });
+  return {
+    postgres: getUser(osUserNames.postgres),
+    control: getUser(osUserNames.control),
+    gateway: getUser(osUserNames.gateway),
+    sharedGid,
+  };
+}
+
+/** Gives up root for good: groups first, then the user; checked afterwards, because a silent failure would leave us root. */
+export function dropPrivileges(user: OsUser, sharedGid: number): void {
+  process.setgroups!([sharedGid]);
+  process.setgid!(user.gid);
+  process.setuid!(user.uid);
+  if (process.getuid!() !== user.uid || process.getgid!() !== user.gid || process.geteuid!() !== user.uid)
+    throw mainErrors.FH_OS_USER({ detail: `could not become ${user.name}` });
+}
+
+function getUser(name: string): OsUser {
+  const user = findUser(name);
+  if (!user) throw mainErrors.FH_OS_USER({ detail: `there is no user ${name}` });
+  return user;
+}
+
+function findUser(name: string): OsUser | undefined {
+  for (const line of readFileSync('/etc/passwd', 'utf8').split('\n')) {
+    const [entry, , uid, gid] = line.split(':');
+    if (entry === name) return { name, uid: Number(uid), gid: Number(gid) };
+  }
+  return undefined;
+}
+
+function findGroup(name: string): number | undefined {
+  for (const line of readFileSync('/etc/group', 'utf8').split('\n')) {
+    const [entry, , gid] = line.split(':');
+    if (entry === name) return Number(gid);
+  }
+  return undefined;
+}
+
+function run(command: string, args: string[]): void {
+  try {
+    execFileSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  } catch (error) {
+    // Two installations may start at once: whoever comes second finds the user there.
+    const name = args.at(-1)!;
+    if (findUser(name) || findGroup(name) !== undefined) return;
+    throw mainErrors.FH_OS_USER({
+      detail: `${command} ${name} failed`,
+      hint: 'Create it by hand, or start Freehold as a person.',
+      cause: error,
+    });
+  }
+}

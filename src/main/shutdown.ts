@@ -1,0 +1,47 @@
+import type { Log } from '#src/kernel/index.ts';
+
+interface Phase {
+  readonly name: string;
+  readonly deadlineMs: number;
+  readonly run: () => Promise<void>;
+}
+
+/**
+ * Stops what was started, in reverse, each phase bounded; works after a failed start, because a phase is added right after its part began.
+ */
+export class Shutdown {
+  readonly #phases: Phase[] = [];
+  readonly #log: Log;
+  #running: Promise<void> | undefined;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  add(name: string, deadlineMs: number, run: () => Promise<void>): void {
+    this.#phases.push({ name, deadlineMs, run });
+  }
+
+  /** Runs every phase once; later calls wait for the same run. */
+  run(): Promise<void> {
+    this.#running ??= this.#runPhases();
+    return this.#running;
+  }
+
+  async #runPhases(): Promise<void> {
+    for (const phase of this.#phases.reverse()) {
+      let timer: NodeJS.Timeout | undefined;
+      const deadline = new Promise<'late'>((resolve) => {
+        timer = setTimeout(resolve, phase.deadlineMs, 'late');
+      });
+      try {
+        if ((await Promise.race([phase.run(), deadline])) === 'late')
+          this.#log.warn('a part did not stop in time', { phase: phase.name, deadlineMs: phase.deadlineMs });
+      } catch (error) {
+        this.#log.error('a part failed to stop', { phase: phase.name, error });
+      } finally {
+        clearTimeout(timer);
+      }
+    }
+  }
+}
