@@ -1,0 +1,8 @@
+/**
+ * objects: the port `ObjectStore` and its implementation on a disk.
+ * Objects are complete and immutable: staged (written and fsynced) first, then published under a name, create-only.
+ * Invariant: a name is visible ⇒ all its bytes are durable. Called by files; backups and regions use the same port.
+ */
+export { createDiskStore } from './disk.ts';
+export { objectErrors, toStorageError } from './errors.ts';
+export type { ObjectInfo, ObjectName, ObjectStore, StagedObject } from './types.ts';
