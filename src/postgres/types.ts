@@ -16,3 +16,32 @@ export type Row = Record<string, unknown>;
 export interface Queryable {
   query<R = Row>(text: string, values?: readonly unknown[]): Promise<R[]>;
 }
+
+export interface QueryResult<R = Row> {
+  readonly rows: R[];
+  /** Rows returned or changed; 0 where the command counts none. */
+  readonly rowCount: number;
+  /** First word of the command tag: `SELECT`, `UPDATE`, `COMMIT`, `ROLLBACK` … */
+  readonly command: string;
+}
+
+/** One session with one database as one role. */
+export interface Connection extends Queryable {
+  /** Process id of the backend in the server. */
+  readonly processId: number;
+  /** One statement, always by the extended protocol, so that a text can never hold a second statement.
+   * `name`: kept in the server as a prepared statement under this name; one text per name. */
+  run<R = Row>(text: string, values?: readonly unknown[], name?: string): Promise<QueryResult<R>>;
+  /** Several statements in one text without values, by the simple protocol; one implicit transaction unless it says otherwise. */
+  script(text: string): Promise<void>;
+  /** `I` idle, `T` in a transaction, `E` in a failed one; as of the last statement that succeeded. After an error run a statement first. */
+  transactionStatus(): 'I' | 'T' | 'E' | undefined;
+  /** Latest value of a setting that the server reports (GUC_REPORT), for example `server_version`. */
+  reportedSetting(name: string): string | undefined;
+  /** Asks the server to cancel what runs; resolves when the server has passed the request on. The statement itself then rejects with 57014. */
+  cancel(): Promise<void>;
+  /** Says goodbye and resolves when the socket is closed; cuts it after 5 seconds. Never rejects; may be called again. */
+  close(): Promise<void>;
+  /** Called once when the connection is gone, with the error unless it was closed by us. Called at once when it is gone already. */
+  onEnd(listener: (error: Error | undefined) => void): void;
+}

@@ -1,0 +1,113 @@
+import pg from 'pg';
+import { sendCancelRequest } from './cancel.ts';
+import type { Connection, ConnectionTarget, QueryResult, Row } from './types.ts';
+
+export interface OpenConnectionOptions {
+  /** Shown in pg_stat_activity; never a tenant's name. */
+  readonly applicationName: string;
+  /** Settings of the session, sent with the first packet: they hold before the first statement and survive RESET ALL. */
+  readonly options?: Readonly<Record<string, string>>;
+  /** Send statements without waiting for the answer to the one before; each still succeeds or fails alone. Default: false. */
+  readonly pipeline?: boolean;
+  /** Default 10,000. */
+  readonly connectTimeoutMs?: number;
+}
+
+const closeDeadlineMs = 5_000;
+
+/**
+ * Values as the SDK promises them: bigint and numeric are strings, because a JavaScript number would round them;
+ * date is the text `YYYY-MM-DD`, because a Date would move it into a time zone that it does not have.
+ */
+const typeParsers = new pg.TypeOverrides();
+typeParsers.setTypeParser(pg.types.builtins.INT8, (text) => text);
+typeParsers.setTypeParser(pg.types.builtins.NUMERIC, (text) => text);
+typeParsers.setTypeParser(pg.types.builtins.DATE, (text) => text);
+
+/** Opens one session; rejects with the server's or the operating system's error. */
+export async function openConnection(target: ConnectionTarget, options: OpenConnectionOptions): Promise<Connection> {
+  const client = new pg.Client({
+    host: target.host,
+    port: target.port,
+    database: target.database,
+    user: target.user,
+    password: target.password,
+    ssl: target.tls === 'verify-full' ? { rejectUnauthorized: true, servername: target.host } : false,
+    application_name: options.applicationName,
+    options: startupOptions(options.options ?? {}),
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,
+    pipeline: options.pipeline ?? false,
+    keepAlive: true,
+    types: typeParsers,
+  });
+  const reported = new Map<string, string>();
+  // Not in the package's types: its protocol layer emits the server's ParameterStatus messages.
+  (client.connection as unknown as NodeJS.EventEmitter).on(
+    'parameterStatus',
+    (message: { parameterName: string; parameterValue: string }) =>
+      reported.set(message.parameterName, message.parameterValue),
+  );
+
+  let ended = false;
+  let endError: Error | undefined;
+  const endListeners: ((error: Error | undefined) => void)[] = [];
+  client.on('error', (error) => {
+    endError ??= error;
+  });
+  client.on('end', () => {
+    ended = true;
+    for (const listener of endListeners.splice(0)) listener(endError);
+  });
+  try {
+    await client.connect();
+  } catch (error) {
+    client.connection.stream.destroy();
+    throw error;
+  }
+
+  const run = async <R>(text: string, values?: readonly unknown[], name?: string): Promise<QueryResult<R>> => {
+    const config = { text, values: values as unknown[], name, queryMode: 'extended' };
+    const result = await client.query(config);
+    return { rows: result.rows as R[], rowCount: result.rowCount ?? 0, command: result.command };
+  };
+  let closing: Promise<void> | undefined;
+  const ids = client as unknown as { processID: number; secretKey: number };
+  return {
+    processId: ids.processID,
+    run,
+    query: async <R = Row>(text: string, values?: readonly unknown[]) => (await run<R>(text, values)).rows,
+    async script(text) {
+      await client.query(text);
+    },
+    transactionStatus: () => client.getTransactionStatus() ?? undefined,
+    reportedSetting: (name) => reported.get(name),
+    cancel: () => sendCancelRequest(target, ids.processID, ids.secretKey),
+    close() {
+      closing ??= closeClient(client, () => ended);
+      return closing;
+    },
+    onEnd(listener) {
+      if (ended) listener(endError);
+      else endListeners.push(listener);
+    },
+  };
+}
+
+async function closeClient(client: pg.Client, isEnded: () => boolean): Promise<void> {
+  if (isEnded()) return;
+  const gone = new Promise<void>((resolve) => client.once('end', () => resolve()));
+  // A peer that no longer answers must not hold up a shutdown.
+  const cut = setTimeout(() => client.connection.stream.destroy(), closeDeadlineMs);
+  client.end().catch(() => {});
+  await gone;
+  clearTimeout(cut);
+}
+
+/** `-c name=value` list; a backslash keeps spaces and backslashes inside a value (PostgreSQL manual, "Connection settings: options"). */
+function startupOptions(settings: Readonly<Record<string, string>>): string | undefined {
+  const parts = Object.entries(settings).map(([name, value]) => {
+    if (!/^[a-z_][a-z0-9_.]*$/.test(name)) throw new TypeError(`not a setting: ${name}`);
+    return `-c ${name}=${value.replace(/[\\ \t\n]/g, '\\$&')}`;
+  });
+  return parts.length > 0 ? parts.join(' ') : undefined;
+}

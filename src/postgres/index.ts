@@ -1,0 +1,11 @@
+/**
+ * postgres: one connection, a small pool, transactions, SQLSTATE and SCRAM verifiers. The only importer of the driver.
+ * Knows no tenant. Callers: databases, clusters, and whoever keeps rows in control's own database.
+ */
+export { type OpenConnectionOptions, openConnection } from './connection.ts';
+export { quoteIdentifier, quoteLiteral } from './identifiers.ts';
+export { createPool, type Pool, type PoolOptions } from './pool.ts';
+export { newPassword, scramVerifier } from './scram.ts';
+export { CommitUncertainError, isRetryable, retryableStates, sqlState } from './sqlstate.ts';
+export { commit, retryTransaction, runTransaction, type TransactionRunner } from './transaction.ts';
+export type * from './types.ts';

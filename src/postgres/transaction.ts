@@ -1,0 +1,47 @@
+import { retry } from '#src/kernel/index.ts';
+import { CommitUncertainError, isRetryable, sqlState } from './sqlstate.ts';
+import type { Connection, Queryable } from './types.ts';
+
+/**
+ * Runs `fn` inside a transaction of an idle connection: committed when it returns, rolled back when it throws.
+ * Throws when the server turned COMMIT into ROLLBACK, because `fn` swallowed the error of a statement.
+ * A connection whose rollback fails is closed.
+ */
+export async function runTransaction<T>(connection: Connection, fn: (tx: Queryable) => Promise<T>): Promise<T> {
+  await connection.run('BEGIN');
+  let result: T;
+  try {
+    result = await fn({ query: connection.query });
+  } catch (error) {
+    await connection.run('ROLLBACK').catch(() => connection.close());
+    throw error;
+  }
+  await commit(connection);
+  return result;
+}
+
+/** COMMIT that tells success from the two ways in which it quietly is none. */
+export async function commit(connection: Connection): Promise<void> {
+  let command: string;
+  try {
+    ({ command } = await connection.run('COMMIT'));
+  } catch (error) {
+    // A refusal by the server (a deferred constraint) is certain: nothing was committed. A lost connection is not.
+    if (sqlState(error) !== undefined && !/^57P/.test(sqlState(error)!)) throw error;
+    throw new CommitUncertainError(error);
+  }
+  if (command !== 'COMMIT') throw new Error('the transaction was rolled back because one of its statements had failed');
+}
+
+export interface TransactionRunner {
+  transaction<T>(fn: (tx: Queryable) => Promise<T>): Promise<T>;
+}
+
+/** A transaction that is run again, with jitter, when the server's SQLSTATE says that another try may succeed. `fn` must have no effects outside it. */
+export function retryTransaction<T>(
+  pool: TransactionRunner,
+  fn: (tx: Queryable) => Promise<T>,
+  { attempts = 5, signal }: { attempts?: number; signal?: AbortSignal } = {},
+): Promise<T> {
+  return retry({ attempts, firstDelayMs: 20, maxDelayMs: 1_000, isRetryable, signal }, () => pool.transaction(fn));
+}
