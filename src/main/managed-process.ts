@@ -1,0 +1,124 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import type { Log } from '#src/kernel/index.ts';
+import type { ChildMessage } from './child.ts';
+import { mainErrors } from './errors.ts';
+import { freehold } from './program.ts';
+
+export interface ManagedProcessOptions {
+  /** For example `gateway-1`. */
+  readonly name: string;
+  readonly role: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly logFile: string;
+  /** Time for the child to say that it is ready. */
+  readonly startDeadlineMs: number;
+  readonly log: Log;
+}
+
+const firstRestartMs = 200;
+const longestRestartMs = 10_000;
+/** A child that lived this long is well again: its next crash starts the back-off anew. */
+const settledMs = 30_000;
+
+/** One child role: started, watched, restarted with back-off when it dies by itself, stopped by SIGTERM, then SIGKILL. */
+export class ManagedProcess {
+  readonly #options: ManagedProcessOptions;
+  #child: ChildProcess | undefined;
+  #wanted = false;
+  #restartMs = firstRestartMs;
+  #timer: NodeJS.Timeout | undefined;
+  #restarts = 0;
+  #exited: Promise<void> = Promise.resolve();
+
+  constructor(options: ManagedProcessOptions) {
+    this.#options = options;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** Resolves when the child is ready; throws with the child's own reason when the first start fails. */
+  async start(): Promise<Readonly<Record<string, string | number>>> {
+    this.#wanted = true;
+    return this.#spawn();
+  }
+
+  async stop(deadlineMs: number): Promise<void> {
+    this.#wanted = false;
+    clearTimeout(this.#timer);
+    const child = this.#child;
+    if (!child) return;
+    child.kill('SIGTERM');
+    const killer = setTimeout(() => {
+      this.#options.log.warn('a process did not stop in time and is killed', { name: this.#options.name });
+      child.kill('SIGKILL');
+    }, deadlineMs);
+    await this.#exited;
+    clearTimeout(killer);
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+
+  #spawn(): Promise<Readonly<Record<string, string | number>>> {
+    const { name, role, env, logFile, startDeadlineMs, log } = this.#options;
+    const fd = openSync(logFile, 'a', 0o600);
+    const startedAt = performance.now();
+    const child = spawn(freehold.node, [...freehold.nodeArgs, freehold.entry, 'run', role], {
+      cwd: '/',
+      env: { ...env },
+      stdio: ['ignore', fd, fd, 'ipc'],
+    });
+    closeSync(fd);
+    this.#child = child;
+    log.debug('started a process', { name, childPid: child.pid });
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => fail(`${name} was not ready after ${startDeadlineMs / 1000} s; see ${logFile}`),
+        startDeadlineMs,
+      );
+      const fail = (detail: string, hint?: string): void => {
+        clearTimeout(timer);
+        reject(mainErrors.FH_START_FAILED({ detail, ...(hint ? { hint } : {}) }));
+        child.kill('SIGKILL');
+      };
+      child.on('message', (message: ChildMessage) => {
+        if (message.type === 'failed') return fail(message.text, message.hint);
+        clearTimeout(timer);
+        resolve(message.facts);
+      });
+      child.on('error', (error) => fail(`${name} could not be started: ${error.message}`));
+      this.#exited = new Promise((exited) =>
+        child.on('exit', (code, signal) => {
+          this.#child = undefined;
+          fail(`${name} ended before it was ready (${signal ?? `exit code ${code}`}); see ${logFile}`);
+          exited();
+          if (this.#wanted) this.#restartLater(startedAt, signal ?? code);
+        }),
+      );
+    });
+  }
+
+  #restartLater(startedAt: number, cause: NodeJS.Signals | number | null): void {
+    if (performance.now() - startedAt > settledMs) this.#restartMs = firstRestartMs;
+    this.#options.log.error('a process died and is started again', {
+      name: this.#options.name,
+      cause,
+      afterMs: this.#restartMs,
+    });
+    this.#timer = setTimeout(() => {
+      this.#restarts++;
+      this.#spawn().then(
+        () => this.#options.log.info('a process is back', { name: this.#options.name }),
+        (error) => this.#options.log.error('a process did not come back', { name: this.#options.name, error }),
+      );
+    }, this.#restartMs);
+    this.#restartMs = Math.min(longestRestartMs, this.#restartMs * 2);
+  }
+}

@@ -1,0 +1,10 @@
+import { fileURLToPath } from 'node:url';
+
+/** How to start ourselves again, and where our own files lie. */
+export const freehold = {
+  node: process.execPath,
+  nodeArgs: process.execArgv,
+  entry: fileURLToPath(new URL('./cli.ts', import.meta.url)),
+  /** Root of the checkout, with a slash at the end. */
+  root: new URL('../../', import.meta.url),
+} as const;

@@ -1,0 +1,79 @@
+import { chmodSync, chownSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { randomBytes } from '#src/kernel/index.ts';
+import type { ConnectionTarget } from '#src/postgres/types.ts';
+import type { Config, Env } from './config.ts';
+import { mainErrors } from './errors.ts';
+import type { Folders } from './folders.ts';
+import type { OsUser } from './os-users.ts';
+
+export const controlRole = 'freehold_control';
+export const controlDatabase = 'freehold_control';
+
+/** The embedded cluster's way in for control: made at the first start, kept in a file that only control's user reads. */
+export function ensureDatabaseSecret(folders: Folders, owner: OsUser | undefined): ConnectionTarget {
+  if (!existsSync(folders.databaseSecret)) {
+    const target = {
+      port: 5432,
+      database: controlDatabase,
+      user: controlRole,
+      password: randomBytes(32).toString('base64url'),
+    };
+    const temporary = `${folders.databaseSecret}.new`;
+    writeFileSync(temporary, `${JSON.stringify(target)}\n`, { mode: 0o600, flush: true });
+    chmodSync(temporary, 0o600);
+    if (owner) chownSync(temporary, owner.uid, owner.gid);
+    renameSync(temporary, folders.databaseSecret);
+  }
+  return readDatabaseSecret(folders);
+}
+
+export function readDatabaseSecret(folders: Folders): ConnectionTarget {
+  const stored = JSON.parse(readFileSync(folders.databaseSecret, 'utf8')) as Omit<ConnectionTarget, 'host'>;
+  return { ...stored, host: folders.databaseSocket };
+}
+
+/** The external server of FREEHOLD_DATABASE_URL or the file that FREEHOLD_DATABASE_URL_FILE names; undefined: our own server. */
+export function parseExternalDatabase(env: Env): ConnectionTarget | undefined {
+  const file = env.FREEHOLD_DATABASE_URL_FILE?.trim();
+  const text = file ? readFileSync(file, 'utf8').trim() : env.FREEHOLD_DATABASE_URL?.trim();
+  if (!text) return undefined;
+  // The text holds a password: no error may quote it.
+  const refuse = (detail: string) =>
+    mainErrors.FH_SETTING_INVALID({
+      detail: `FREEHOLD_DATABASE_URL: ${detail}`,
+      hint: 'Write postgres://ROLE:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full',
+    });
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    throw refuse('it is not a URL');
+  }
+  if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') throw refuse('it must begin with postgres://');
+  const socketFolder = url.searchParams.get('host');
+  const host = socketFolder ?? url.hostname;
+  if (!host || !url.username || !url.password) throw refuse('host, role and password are needed');
+  const sslmode =
+    url.searchParams.get('sslmode') ?? (host.startsWith('/') || isLoopback(host) ? 'disable' : 'verify-full');
+  if (sslmode !== 'disable' && sslmode !== 'verify-full')
+    throw refuse('sslmode may be verify-full, or disable on this machine');
+  if (sslmode === 'disable' && !host.startsWith('/') && !isLoopback(host))
+    throw refuse('a server on another machine needs sslmode=verify-full');
+  return {
+    host,
+    port: Number(url.port || 5432),
+    database: decodeURIComponent(url.pathname.slice(1)) || controlDatabase,
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+    tls: sslmode === 'disable' ? 'off' : 'verify-full',
+  };
+}
+
+export function controlTarget(config: Config, env: Env, folders: Folders): ConnectionTarget {
+  const external = config.externalDatabase ? parseExternalDatabase(env) : undefined;
+  return external ?? readDatabaseSecret(folders);
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || /^127\./.test(host) || host === '[::1]';
+}

@@ -1,0 +1,86 @@
+import { join } from 'node:path';
+import { createCluster, findPostgres } from '#src/clusters/index.ts';
+import type { Log } from '#src/kernel/index.ts';
+import { type Config, type Env, settings } from './config.ts';
+import { ensureFolders, type Folders, foldersOf } from './folders.ts';
+import { ManagedProcess } from './managed-process.ts';
+import { ensureOsUsers } from './os-users.ts';
+import { controlRole, ensureDatabaseSecret } from './secrets.ts';
+import type { Shutdown } from './shutdown.ts';
+
+export interface SupervisorOptions {
+  readonly config: Config;
+  readonly env: Env;
+  readonly log: Log;
+  readonly shutdown: Shutdown;
+  /** Says what is being done, for a person who watches. */
+  readonly say: (text: string) => void;
+}
+
+export interface Running {
+  readonly folders: Folders;
+  /** One-time address of the console's set-up page; undefined once there is a staff member. */
+  readonly setupUrl: string | undefined;
+}
+
+const startDeadlineMs = 60_000;
+const drainDeadlineMs = 15_000;
+
+/** Starts the database, control and the gateways in this order; `shutdown` stops them in the reverse one. */
+export async function startAll({ config, env, log, shutdown, say }: SupervisorOptions): Promise<Running> {
+  const users = ensureOsUsers();
+  const folders = foldersOf(config.dataDir);
+  ensureFolders(folders, users);
+  if (!config.externalDatabase) await startCluster();
+
+  const childEnv = environmentOf(config, env);
+  const manage = (name: string, role: string): ManagedProcess =>
+    new ManagedProcess({ name, role, env: childEnv, logFile: join(folders.log, `${name}.log`), startDeadlineMs, log });
+
+  say('starting control');
+  const control = manage('control', 'control');
+  shutdown.add('control', drainDeadlineMs + 5_000, () => control.stop(drainDeadlineMs));
+  const facts = await control.start();
+
+  say(`starting ${config.workers} gateway${config.workers === 1 ? '' : 's'}`);
+  const gateways = Array.from({ length: config.workers }, (_, index) => manage(`gateway-${index + 1}`, 'gateway'));
+  shutdown.add('gateways', drainDeadlineMs + 5_000, async () => {
+    await Promise.all(gateways.map((gateway) => gateway.stop(drainDeadlineMs)));
+  });
+  await Promise.all(gateways.map((gateway) => gateway.start()));
+  return { folders, setupUrl: typeof facts.setupUrl === 'string' ? facts.setupUrl : undefined };
+
+  async function startCluster(): Promise<void> {
+    const programs = findPostgres({ binDir: config.pgBinDir });
+    const secret = ensureDatabaseSecret(folders, users?.control);
+    const cluster = createCluster({
+      dataDir: folders.cluster,
+      socketDir: folders.databaseSocket,
+      logFile: join(folders.clusterLogs, 'postgresql.log'),
+      port: secret.port,
+      osUser: users?.postgres,
+      programs,
+      maxConnections: config.backendBudget + 30,
+      log,
+    });
+    shutdown.add('PostgreSQL', 60_000, () => cluster.stop());
+    say(`starting PostgreSQL ${programs.version}`);
+    await cluster.start();
+    await cluster.bootstrap({ controlRole, controlPassword: secret.password });
+  }
+}
+
+/** What a child may see of our environment: the settings, and what programs need to run; nothing else that happens to be there. */
+function environmentOf(config: Config, env: Env): Record<string, string> {
+  const childEnv: Record<string, string> = { PATH: env.PATH ?? '/usr/bin:/bin', NODE_ENV: 'production' };
+  for (const name of Object.keys(settings)) {
+    const value = env[name];
+    if (value !== undefined) childEnv[name] = value;
+  }
+  return {
+    ...childEnv,
+    FREEHOLD_DATA: config.dataDir,
+    FREEHOLD_PORT: String(config.port),
+    FREEHOLD_CONSOLE_PORT: String(config.consolePort),
+  };
+}

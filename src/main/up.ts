@@ -1,0 +1,74 @@
+import { fileURLToPath } from 'node:url';
+import { createLog } from '#src/kernel/index.ts';
+import { type Env, parseConfig } from './config.ts';
+import { instancesDir, lockInstance } from './instance.ts';
+import { freehold } from './program.ts';
+import { Shutdown } from './shutdown.ts';
+import { startAll } from './supervisor.ts';
+
+export interface UpOptions {
+  readonly demo: boolean;
+  readonly json: boolean;
+  readonly data?: string;
+  readonly port?: string;
+  readonly consolePort?: string;
+}
+
+/** Runs the whole cloud on this machine until SIGTERM or Ctrl-C. */
+export async function up(options: UpOptions, env: Env): Promise<void> {
+  const merged: Env = {
+    ...env,
+    ...(options.data === undefined ? {} : { FREEHOLD_DATA: options.data }),
+    ...(options.port === undefined ? {} : { FREEHOLD_PORT: options.port }),
+    ...(options.consolePort === undefined ? {} : { FREEHOLD_CONSOLE_PORT: options.consolePort }),
+  };
+  const config = parseConfig(merged);
+  const log = createLog({
+    level: config.logLevel === 'info' ? 'warn' : config.logLevel,
+    base: { process: 'supervisor', pid: process.pid },
+  });
+  const say = (text: string): void => {
+    if (!options.json) process.stderr.write(`freehold: ${text}\n`);
+  };
+  const shutdown = new Shutdown(log);
+  const lock = await lockInstance(config.dataDir, instancesDir(env.XDG_RUNTIME_DIR));
+  shutdown.add('lock', 1_000, async () => lock.release());
+
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) return void process.exit(1);
+    stopping = true;
+    say('stopping; press Ctrl-C again to stop at once');
+    void shutdown.run().then(() => process.exit(0));
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+
+  try {
+    const running = await startAll({ config, env: merged, log, shutdown, say });
+    const gateway = `https://${config.domain}${config.publicPort === 443 ? '' : `:${config.publicPort}`}`;
+    const console = `https://localhost:${config.consolePort}`;
+    lock.publish({
+      dataDir: config.dataDir,
+      commandSocket: running.folders.commandSocket,
+      pid: process.pid,
+      gateway,
+      console,
+      ca: running.folders.caCertificate,
+      programDir: fileURLToPath(freehold.root),
+    });
+    const demo = options.demo ? await (await import('./demo.ts')).ensureDemo(running.folders.commandSocket, say) : [];
+    const { printReady } = await import('./ready.ts');
+    printReady({
+      json: options.json,
+      gateway,
+      console,
+      ca: running.folders.caCertificate,
+      setupUrl: running.setupUrl,
+      demo,
+    });
+  } catch (error) {
+    await shutdown.run();
+    throw error;
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * `./freehold test`: formatting and lint (Biome), types (tsc), then every *.test.ts by node:test on real servers.
+ * Fails when anything is left behind: a process that knows the run's folder, or a file in it.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startTestCluster } from './support/cluster.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const usage = `Usage: ./freehold test [--slow] [--quick] [FILE…]
+
+  --slow    the long soak runs as well
+  --quick   no lint and no types, only the tests
+  FILE…     only these test files (globs allowed), for example 'src/keys/*.test.ts'
+`;
+
+const files: string[] = [];
+let slow = false;
+let quick = false;
+for (const argument of process.argv.slice(2)) {
+  if (argument === '--help' || argument === '-h') {
+    process.stdout.write(usage);
+    process.exit(0);
+  } else if (argument === '--slow') slow = true;
+  else if (argument === '--quick') quick = true;
+  else if (argument.startsWith('-')) {
+    process.stderr.write(`freehold: unknown option ${argument}\n\n${usage}`);
+    process.exit(2);
+  } else files.push(argument);
+}
+
+const startedAt = performance.now();
+const failures: string[] = [];
+
+if (!quick) {
+  await check('formatting and lint', [join(root, 'node_modules/@biomejs/biome/bin/biome'), 'check', '--error-on-warnings', '.']);
+  await check('types', [join(root, 'node_modules/typescript/bin/tsc'), '-p', root]);
+}
+
+// One folder for everything that tests write, so that what is left of it can be seen. Others may pass: servers run under users of their own.
+const runDir = mkdtempSync(join(tmpdir(), 'freehold-test-'));
+chmodSync(runDir, 0o711);
+const scratch = join(runDir, 'scratch');
+mkdirSync(scratch, { mode: 0o777 });
+chmodSync(scratch, 0o1777);
+const results = join(root, 'test-results');
+rmSync(results, { recursive: true, force: true });
+mkdirSync(results, { recursive: true });
+
+const cluster = await startTestCluster();
+try {
+  const patterns = files.length ? files : ['src/**/*.test.ts', 'apps/**/*.test.ts', 'web/**/*.test.ts', 'test/**/*.test.ts'];
+  const paths = patterns.flatMap((pattern) => globSync(pattern, { cwd: root })).sort();
+  if (paths.length === 0) failures.push(`no test file matches ${patterns.join(' ')}`);
+  else {
+    const code = await run(
+      ['--test', '--test-concurrency=2', '--test-timeout=900000', '--test-reporter=spec', '--test-reporter-destination=stdout', ...paths],
+      { TMPDIR: scratch, FREEHOLD_TEST_CLUSTER: cluster.announcement, ...(slow ? { FREEHOLD_SLOW_TESTS: '1' } : {}) },
+    );
+    if (code !== 0) failures.push('tests');
+  }
+} finally {
+  await cluster.stop();
+}
+
+for (const left of findProcesses(runDir)) failures.push(`left running: ${left}`);
+for (const name of readdirSync(scratch)) failures.push(`left in the temporary folder: ${name}`);
+rmSync(runDir, { recursive: true, force: true });
+
+const seconds = Math.round((performance.now() - startedAt) / 1000);
+if (failures.length) {
+  process.stdout.write(`\nfreehold test: FAILED after ${seconds} s\n${failures.map((line) => `  ${line}`).join('\n')}\n`);
+  process.exit(1);
+}
+process.stdout.write(`\nfreehold test: everything passed in ${seconds} s\n`);
+
+async function check(what: string, args: string[]): Promise<void> {
+  process.stdout.write(`freehold test: ${what}\n`);
+  const code = await run(args, {});
+  if (code !== 0) failures.push(what);
+}
+
+function run(args: string[], env: Record<string, string>): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { cwd: root, env: { ...process.env, NODE_ENV: 'test', ...env }, stdio: ['ignore', 'inherit', 'inherit'] });
+    child.on('error', reject);
+    child.on('exit', (code, signal) => resolve(signal ? 1 : (code ?? 1)));
+  });
+}
+
+/** Processes that mention the run's folder in their command, environment or working folder (Linux; elsewhere `ps`). */
+function findProcesses(folder: string): string[] {
+  if (!existsSync('/proc/self')) {
+    const listing = spawnSync('ps', ['axww', '-o', 'pid=,command='], { encoding: 'utf8' }).stdout ?? '';
+    return listing.split('\n').filter((line) => line.includes(folder));
+  }
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .flatMap((pid) => {
+      const read = (file: string): string => {
+        try {
+          return file === 'cwd' ? readlinkSync(`/proc/${pid}/cwd`) : readFileSync(`/proc/${pid}/${file}`, 'utf8');
+        } catch {
+          return '';
+        }
+      };
+      const command = read('cmdline').replaceAll('\0', ' ').trim();
+      return [command, read('environ'), read('cwd')].some((text) => text.includes(folder)) ? [`${pid} ${command}`] : [];
+    });
+}
