@@ -1,0 +1,67 @@
+/** Words for numbers and moments. Every figure has its unit. */
+
+const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+const exact = new Intl.DateTimeFormat('en-GB', {
+  dateStyle: 'medium',
+  timeStyle: 'long',
+});
+const day = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium' });
+const number = new Intl.NumberFormat('en');
+
+const steps: readonly (readonly [limitSeconds: number, unitSeconds: number, unit: Intl.RelativeTimeFormatUnit])[] = [
+  [60, 1, 'second'],
+  [3_600, 60, 'minute'],
+  [86_400, 3_600, 'hour'],
+  [7 * 86_400, 86_400, 'day'],
+  [30 * 86_400, 7 * 86_400, 'week'],
+  [365 * 86_400, 30 * 86_400, 'month'],
+];
+
+/** `3 minutes ago`, `in 2 hours`, `just now`; older than a year: the date. */
+export function formatRelative(moment: Date, now: Date): string {
+  const seconds = (moment.getTime() - now.getTime()) / 1000;
+  const distance = Math.abs(seconds);
+  if (distance < 10) return 'just now';
+  for (const [limitSeconds, unitSeconds, unit] of steps) {
+    if (distance < limitSeconds) return relative.format(Math.trunc(seconds / unitSeconds), unit);
+  }
+  return day.format(moment);
+}
+
+/** `21 Nov 2026, 23:11:04 CET` */
+export function formatExact(moment: Date): string {
+  return exact.format(moment);
+}
+
+/** `0 B`, `812 B`, `8.1 MB`: decimal units, as disks are sold and clouds bill. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  const digits = unit === 0 || value >= 99.95 ? 0 : 1;
+  return `${value.toFixed(digits)} ${units[unit]}`;
+}
+
+/** `12,345` */
+export function formatCount(count: number): string {
+  return number.format(count);
+}
+
+/** `1 tenant`, `2 tenants` */
+export function formatPlural(count: number, one: string, many = `${one}s`): string {
+  return `${number.format(count)} ${count === 1 ? one : many}`;
+}
+
+/** `42 ms`, `1.4 s`, `3 min 20 s`, `2 h 5 min` */
+export function formatDuration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  const seconds = ms / 1000;
+  if (seconds < 59.95) return `${seconds < 9.95 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
