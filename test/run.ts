@@ -3,11 +3,21 @@
  * Fails when anything is left behind: a process that knows the run's folder, or a file in it.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startTestCluster } from './support/cluster.ts';
+import { startSharedTestCluster } from './support/cluster.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const usage = `Usage: ./freehold test [--slow] [--quick] [FILE…]
@@ -36,7 +46,12 @@ const startedAt = performance.now();
 const failures: string[] = [];
 
 if (!quick) {
-  await check('formatting and lint', [join(root, 'node_modules/@biomejs/biome/bin/biome'), 'check', '--error-on-warnings', '.']);
+  await check('formatting and lint', [
+    join(root, 'node_modules/@biomejs/biome/bin/biome'),
+    'check',
+    '--error-on-warnings',
+    '.',
+  ]);
   await check('types', [join(root, 'node_modules/typescript/bin/tsc'), '-p', root]);
 }
 
@@ -50,14 +65,23 @@ const results = join(root, 'test-results');
 rmSync(results, { recursive: true, force: true });
 mkdirSync(results, { recursive: true });
 
-const cluster = await startTestCluster();
+const cluster = await startSharedTestCluster();
 try {
-  const patterns = files.length ? files : ['src/**/*.test.ts', 'apps/**/*.test.ts', 'web/**/*.test.ts', 'test/**/*.test.ts'];
+  const patterns = files.length
+    ? files
+    : ['src/**/*.test.ts', 'apps/**/*.test.ts', 'web/**/*.test.ts', 'test/**/*.test.ts'];
   const paths = patterns.flatMap((pattern) => globSync(pattern, { cwd: root })).sort();
   if (paths.length === 0) failures.push(`no test file matches ${patterns.join(' ')}`);
   else {
     const code = await run(
-      ['--test', '--test-concurrency=2', '--test-timeout=900000', '--test-reporter=spec', '--test-reporter-destination=stdout', ...paths],
+      [
+        '--test',
+        '--test-concurrency=2',
+        '--test-timeout=900000',
+        '--test-reporter=spec',
+        '--test-reporter-destination=stdout',
+        ...paths,
+      ],
       { TMPDIR: scratch, FREEHOLD_TEST_CLUSTER: cluster.announcement, ...(slow ? { FREEHOLD_SLOW_TESTS: '1' } : {}) },
     );
     if (code !== 0) failures.push('tests');
@@ -72,7 +96,9 @@ rmSync(runDir, { recursive: true, force: true });
 
 const seconds = Math.round((performance.now() - startedAt) / 1000);
 if (failures.length) {
-  process.stdout.write(`\nfreehold test: FAILED after ${seconds} s\n${failures.map((line) => `  ${line}`).join('\n')}\n`);
+  process.stdout.write(
+    `\nfreehold test: FAILED after ${seconds} s\n${failures.map((line) => `  ${line}`).join('\n')}\n`,
+  );
   process.exit(1);
 }
 process.stdout.write(`\nfreehold test: everything passed in ${seconds} s\n`);
@@ -85,7 +111,11 @@ async function check(what: string, args: string[]): Promise<void> {
 
 function run(args: string[], env: Record<string, string>): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd: root, env: { ...process.env, NODE_ENV: 'test', ...env }, stdio: ['ignore', 'inherit', 'inherit'] });
+    const child = spawn(process.execPath, args, {
+      cwd: root,
+      env: { ...process.env, NODE_ENV: 'test', ...env },
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
     child.on('error', reject);
     child.on('exit', (code, signal) => resolve(signal ? 1 : (code ?? 1)));
   });
