@@ -1,0 +1,25 @@
+/**
+ * keys: the single owner of ciphers and private keys. Key hierarchy: root key → one key per tenant (wrapped) → one key per purpose (HKDF).
+ * Destroying a tenant's key makes everything sealed under it unreadable; nothing here caches a key, so that takes effect at once.
+ * Only control opens the key store; gateways get derived keys of hot tenants and use the sealers.
+ */
+export { createGatewayKey, createLocalAuthority, type LocalAuthority } from './authority.ts';
+export { keyErrors } from './errors.ts';
+export {
+  openSealedStream,
+  type StreamTransform,
+  sealedStreamBytes,
+  sealStream,
+  streamChunkBytes,
+} from './sealed-stream.ts';
+export { createSealer } from './sealer.ts';
+export {
+  canonicalJson,
+  createDocumentSigner,
+  type DocumentSigner,
+  type JsonDocument,
+  type SignedDocument,
+  verifyDocument,
+} from './signing.ts';
+export { openKeyStore } from './store.ts';
+export type { KeyPurpose, KeyStore, Sealer } from './types.ts';
