@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { FreeholdError } from '#src/kernel/index.ts';
+import { parseConfig, settings } from './config.ts';
+import { parseExternalDatabase } from './secrets.ts';
+
+const invalid = (env: Record<string, string>, message: RegExp) =>
+  assert.throws(
+    () => parseConfig(env),
+    (error) => error instanceof FreeholdError && error.code === 'FH_SETTING_INVALID' && message.test(error.message),
+  );
+
+describe('settings', () => {
+  it('have defaults that fit one machine', () => {
+    const config = parseConfig({});
+    assert.equal(config.port, 8443);
+    assert.equal(config.consolePort, 9443);
+    assert.equal(config.domain, 'localhost');
+    assert.equal(config.host, '127.0.0.1');
+    assert.equal(config.consoleHost, '127.0.0.1');
+    assert.ok(config.workers >= 1);
+  });
+
+  it('refuse what is wrong, and name it', () => {
+    invalid({ FREEHOLD_PORT: '0' }, /FREEHOLD_PORT/);
+    invalid({ FREEHOLD_PORT: '8443.5' }, /FREEHOLD_PORT/);
+    invalid({ FREEHOLD_PORT: '65536' }, /FREEHOLD_PORT/);
+    invalid({ FREEHOLD_PORT: '9443' }, /different ports/);
+    invalid({ FREEHOLD_DOMAIN: 'exa mple.com' }, /domain name/);
+    invalid({ FREEHOLD_DOMAIN: '-x.com' }, /domain name/);
+    invalid({ FREEHOLD_TLS_CERT: '/tmp/cert.pem' }, /go together/);
+    invalid({ FREEHOLD_LOG_LEVEL: 'loud' }, /LOG_LEVEL/);
+    invalid({ FREEHOLD_PROT: '8443' }, /FREEHOLD_PROT: there is no such setting/);
+  });
+
+  it('are all described in docs/operations.md, and nothing else is', () => {
+    const page = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+    const described = new Set([...page.matchAll(/^\| `(FREEHOLD_[A-Z_]+)` \|/gm)].map((match) => match[1]));
+    assert.deepEqual([...described].sort(), Object.keys(settings).sort());
+    for (const text of Object.values(settings)) assert.ok(page.includes(text.replaceAll('|', '\\|')), text);
+  });
+});
+
+describe('external database', () => {
+  it('is parsed from its URL', () => {
+    assert.deepEqual(parseExternalDatabase({ FREEHOLD_DATABASE_URL: 'postgres://fh:p%40ss@db.example:5433/fh' }), {
+      host: 'db.example',
+      port: 5433,
+      database: 'fh',
+      user: 'fh',
+      password: 'p@ss',
+      tls: 'verify-full',
+    });
+    assert.equal(parseExternalDatabase({}), undefined);
+  });
+
+  it('never travels in the clear, and errors never quote the password', () => {
+    for (const url of [
+      'postgres://fh:hunter2@db.example/fh?sslmode=disable',
+      'mysql://fh:hunter2@db/x',
+      'postgres://fh:hunter2@',
+      'postgres://fh:hunter2@:99999/x',
+    ])
+      assert.throws(
+        () => parseExternalDatabase({ FREEHOLD_DATABASE_URL: url }),
+        (error) => error instanceof FreeholdError && !/hunter2/.test(`${error.message}${error.detail}${error.hint}`),
+        url,
+      );
+  });
+});
