@@ -42,8 +42,10 @@ export function createPool(target: ConnectionTarget, { max, applicationName, opt
   }
   async function take(): Promise<Connection> {
     if (stopping) throw new Error('the pool is stopped');
-    while (idle.length === 0 && open >= max) {
-      await new Promise<void>((resolve, reject) => waiters.push({ resolve, reject }));
+    let woken = false;
+    while ((waiters.length > 0 && !woken) || (idle.length === 0 && open >= max)) {
+      await new Promise<void>((resolve, reject) => waiters[woken ? 'unshift' : 'push']({ resolve, reject }));
+      woken = true;
     }
     const reused = idle.pop();
     if (reused) return reused;

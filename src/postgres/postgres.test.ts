@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { randomName, waitFor } from '#src/kernel/index.ts';
+import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
+import {
+  CommitUncertainError,
+  createPool,
+  isRetryable,
+  newPassword,
+  openConnection,
+  quoteIdentifier,
+  quoteLiteral,
+  retryTransaction,
+  runTransaction,
+  scramVerifier,
+  sqlState,
+} from './index.ts';
+import type { Connection } from './types.ts';
+
+let cluster: TestCluster;
+before(async () => {
+  cluster = await startTestCluster();
+});
+after(() => cluster.stop());
+
+async function withConnection(fn: (connection: Connection) => Promise<void>, pipeline = false): Promise<void> {
+  const connection = await openConnection(cluster.control, { applicationName: 'test', pipeline });
+  try {
+    await fn(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+test('values keep their exactness', () =>
+  withConnection(async (db) => {
+    const [row] = await db.query(
+      "SELECT 9007199254740993::int8 AS big, 0.10::numeric AS exact, '2026-02-28'::date AS day, 7::int4 AS small",
+    );
+    assert.deepEqual(row, { big: '9007199254740993', exact: '0.10', day: '2026-02-28', small: 7 });
+  }));
+
+test('a text cannot hold a second statement', () =>
+  withConnection(async (db) => {
+    await assert.rejects(db.query('SELECT 1; SELECT 2'), (error) => sqlState(error) === '42601');
+  }));
+
+test('settings of the session hold from the first statement and may contain spaces', async () => {
+  const connection = await openConnection(cluster.control, {
+    applicationName: 'test',
+    options: { default_transaction_read_only: 'on', search_path: 'a, "b c"' },
+  });
+  try {
+    await assert.rejects(connection.query('CREATE TABLE t ()'), (error) => sqlState(error) === '25006');
+    assert.deepEqual(await connection.query('SHOW search_path'), [{ search_path: 'a, "b c"' }]);
+  } finally {
+    await connection.close();
+  }
+});
+
+test('in a pipeline each statement succeeds or fails alone', () =>
+  withConnection(async (db) => {
+    const results = await Promise.allSettled([
+      db.query('SELECT 1 AS n'),
+      db.query('SELECT 1/0'),
+      db.query('SELECT 2 AS n'),
+    ]);
+    assert.deepEqual(
+      results.map((result) => (result.status === 'fulfilled' ? result.value : sqlState(result.reason))),
+      [[{ n: 1 }], '22012', [{ n: 2 }]],
+    );
+  }, true));
+
+test('cancel ends the running statement and the connection can go on', () =>
+  withConnection(async (db) => {
+    const running = assert.rejects(db.query('SELECT pg_sleep(60)'), (error) => sqlState(error) === '57014');
+    await db.cancel();
+    await running;
+    assert.deepEqual(await db.query('SELECT 1 AS n'), [{ n: 1 }]);
+  }));
+
+test('the end of a session is told, also to those who ask late', () =>
+  withConnection(async (db) => {
+    let error: Error | undefined;
+    const ended = new Promise<void>((resolve) =>
+      db.onEnd((reason) => {
+        error = reason;
+        resolve();
+      }),
+    );
+    await withConnection(async (other) => {
+      await other.query('SELECT pg_terminate_backend($1)', [db.processId]);
+    });
+    await ended;
+    assert.equal(sqlState(error), '57P01');
+    db.onEnd((reason) => assert.equal(reason, error));
+    await assert.rejects(db.query('SELECT 1'));
+  }));
+
+test('the verifier lets exactly its password in', async () => {
+  const password = newPassword();
+  const name = `scram_${randomName(10)}`;
+  assert.match(password, /^[A-Za-z0-9_-]{43}$/);
+  await withConnection(async (db) => {
+    await db.query(`CREATE ROLE ${name} LOGIN PASSWORD '${scramVerifier(password)}'`);
+    await db.query(`CREATE DATABASE ${name}`);
+  });
+  const attempt = (attempted: string) =>
+    openConnection(
+      { ...cluster.control, user: name, database: name, password: attempted },
+      { applicationName: 'test' },
+    ).then(
+      (connection) => connection.close().then(() => 'in'),
+      (error) => sqlState(error),
+    );
+  try {
+    assert.equal(await attempt(password), 'in');
+    assert.equal(await attempt(newPassword()), '28P01');
+  } finally {
+    await withConnection(async (db) => {
+      await db.query(`DROP DATABASE ${name}`);
+      await db.query(`DROP ROLE ${name}`);
+    });
+  }
+  assert.throws(() => scramVerifier('short'), TypeError);
+  assert.throws(() => scramVerifier('ü'.repeat(50)), TypeError);
+});
+
+test('a pool never opens more than its maximum, and commits or rolls back', async () => {
+  const pool = createPool(cluster.control, { max: 3, applicationName: 'test' });
+  try {
+    await pool.query('CREATE TABLE account (id int PRIMARY KEY)');
+    await Promise.all(
+      Array.from({ length: 20 }, async (_, id) => {
+        await pool
+          .transaction(async (tx) => {
+            await tx.query('INSERT INTO account VALUES ($1)', [id]);
+            assert.ok(pool.stats().open <= 3);
+            if (id % 2) throw new Error('no');
+          })
+          .catch((error) => assert.equal(error.message, 'no'));
+      }),
+    );
+    assert.deepEqual(await pool.query('SELECT count(*) AS n FROM account'), [{ n: '10' }]);
+    await assert.rejects(
+      pool.transaction(async (tx) => {
+        await tx.query('INSERT INTO account VALUES (1000)');
+        await tx.query('SELECT 1/0').catch(() => {});
+      }),
+      /rolled back/,
+    );
+    assert.deepEqual(await pool.query('SELECT count(*) AS n FROM account'), [{ n: '10' }]);
+  } finally {
+    await pool.stop();
+  }
+  assert.equal(pool.stats().open, 0);
+  await assert.rejects(pool.query('SELECT 1'), /stopped/);
+});
+
+test('a connection that was killed is replaced', async () => {
+  const pool = createPool(cluster.control, { max: 1, applicationName: 'test' });
+  try {
+    const [row] = await pool.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    await withConnection(async (db) => {
+      await db.query('SELECT pg_terminate_backend($1)', [row!.pid]);
+    });
+    await waitFor('the pool to notice', () => pool.stats().open === 0);
+    assert.deepEqual(await pool.query('SELECT 1 AS n'), [{ n: 1 }]);
+  } finally {
+    await pool.stop();
+  }
+});
+
+test('transactions that the server refuses for the moment are run again', async () => {
+  const pool = createPool(cluster.control, { max: 2, applicationName: 'test' });
+  try {
+    await pool.query('CREATE TABLE counter AS SELECT 0 AS n');
+    const addOne = () =>
+      retryTransaction(
+        pool,
+        async (tx) => {
+          await tx.query('SET TRANSACTION ISOLATION LEVEL SERIALIZABLE');
+          const [row] = await tx.query<{ n: number }>('SELECT n FROM counter');
+          await tx.query('UPDATE counter SET n = $1', [row!.n + 1]);
+        },
+        { attempts: 20 },
+      );
+    await Promise.all([addOne(), addOne(), addOne(), addOne()]);
+    assert.deepEqual(await pool.query('SELECT n FROM counter'), [{ n: 4 }]);
+  } finally {
+    await pool.stop();
+  }
+});
+
+test('a connection lost during COMMIT is never taken for a refusal', () =>
+  withConnection(async (db) => {
+    await assert.rejects(
+      runTransaction(db, async (tx) => {
+        await tx.query('CREATE TABLE uncertain ()');
+        await db.close();
+      }),
+      (error) => error instanceof CommitUncertainError && !isRetryable(error),
+    );
+  }));
+
+test('quoting survives quotes and backslashes', () =>
+  withConnection(async (db) => {
+    for (const text of ["it's", 'a\\b', "\\'; DROP TABLE x --", 'ü"']) {
+      assert.deepEqual(await db.query(`SELECT ${quoteLiteral(text)} AS ${quoteIdentifier(text)}`), [{ [text]: text }]);
+    }
+  }));
