@@ -1,0 +1,316 @@
+/**
+ * Black-box harness: talks to Freehold as its users do, over the command line, HTTPS and a real browser. Imports nothing of ours.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { Agent, type Dispatcher, request } from 'undici';
+
+export const repository = fileURLToPath(new URL('../../', import.meta.url));
+const launcher = join(repository, 'freehold');
+
+export interface ReadyLine {
+  readonly ready: true;
+  readonly gateway: string;
+  readonly console: string;
+  readonly ca: string;
+  readonly pid: number;
+  readonly setupUrl?: string;
+  readonly demo?: readonly { tenant: string; url: string; email: string; password: string }[];
+}
+
+export interface CommandResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class Freehold {
+  readonly dataDir: string;
+  readonly port: number;
+  readonly consolePort: number;
+  readonly child: ChildProcess;
+  readonly ready: ReadyLine;
+  readonly #env: Record<string, string>;
+
+  private constructor(
+    dataDir: string,
+    port: number,
+    consolePort: number,
+    child: ChildProcess,
+    ready: ReadyLine,
+    env: Record<string, string>,
+  ) {
+    this.dataDir = dataDir;
+    this.port = port;
+    this.consolePort = consolePort;
+    this.child = child;
+    this.ready = ready;
+    this.#env = env;
+  }
+
+  /** Runs `./freehold up --json` and waits for its line. The data folder is a new one unless given. */
+  static async start({
+    args = [],
+    env = {},
+    dataDir,
+    deadlineMs = 120_000,
+  }: {
+    args?: string[];
+    env?: Record<string, string>;
+    dataDir?: string;
+    deadlineMs?: number;
+  } = {}): Promise<Freehold> {
+    const folder = dataDir ?? newFolder();
+    const [port, consolePort] = [await freePort(), await freePort()];
+    const child = spawn(
+      launcher,
+      ['up', '--json', '--data', folder, '--port', String(port), '--console-port', String(consolePort), ...args],
+      {
+        cwd: repository,
+        env: { ...cleanEnv(), ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
+    const ready = await new Promise<ReadyLine>((resolve, reject) => {
+      let out = '';
+      let errors = '';
+      const timer = setTimeout(() => {
+        child.kill('SIGKILL');
+        reject(new Error(`not ready after ${deadlineMs} ms: ${errors}`));
+      }, deadlineMs);
+      child.stderr!.on('data', (chunk) => (errors += chunk));
+      child.stdout!.on('data', (chunk) => {
+        out += chunk;
+        const end = out.indexOf('\n');
+        if (end < 0) return;
+        clearTimeout(timer);
+        resolve(JSON.parse(out.slice(0, end)) as ReadyLine);
+      });
+      child.on('exit', (code, signal) => {
+        clearTimeout(timer);
+        reject(new Error(`up ended with ${signal ?? code}: ${errors}`));
+      });
+    });
+    return new Freehold(folder, port, consolePort, child, ready, env);
+  }
+
+  /** Runs another command against this installation. */
+  run(...args: string[]): Promise<CommandResult> {
+    return runLauncher([...args, '--data', this.dataDir], this.#env);
+  }
+
+  async createTenant(
+    name: string,
+    adminEmail: string,
+  ): Promise<{ tenantId: string; name: string; url: string; adminEmail: string; invitationUrl: string }> {
+    const result = await this.run('tenant', 'create', name, '--admin-email', adminEmail, '--json');
+    if (result.code !== 0) throw new Error(`tenant create failed: ${result.stderr}`);
+    return JSON.parse(result.stdout);
+  }
+
+  client(host = new URL(this.ready.gateway).host): Client {
+    return new Client(`https://${host}`, readFileSync(this.ready.ca, 'utf8'));
+  }
+
+  tenantClient(name: string): Client {
+    return this.client(`${name}.localhost:${this.port}`);
+  }
+
+  /** Accepts the invitation and signs in. */
+  async signUp(tenant: { name: string; invitationUrl: string; adminEmail: string }, password: string): Promise<Client> {
+    const client = this.tenantClient(tenant.name);
+    const token = new URL(tenant.invitationUrl).pathname.split('/').at(-1)!;
+    const accepted = await client.send('POST', `/-/api/invitations/${token}`, { password });
+    if (accepted.status >= 300) throw new Error(`invitation refused: ${accepted.status} ${accepted.text}`);
+    const signedIn = await client.send('POST', '/-/api/session', { email: tenant.adminEmail, password });
+    if (signedIn.status !== 201) throw new Error(`sign-in refused: ${signedIn.status} ${signedIn.text}`);
+    return client;
+  }
+
+  /** SIGTERM, and waits for the end. */
+  async stop({ keepData = false }: { keepData?: boolean } = {}): Promise<number | null> {
+    const code = await stopChild(this.child, 'SIGTERM', 60_000);
+    if (!keepData) rmSync(this.dataDir, { recursive: true, force: true });
+    return code;
+  }
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Record<string, string | string[] | undefined>;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: a black-box test reads whatever JSON came.
+  readonly json: any;
+}
+
+/** An HTTPS client of one origin with a cookie jar; `NAME.localhost` is loopback whatever the system's resolver thinks. */
+export class Client {
+  readonly origin: string;
+  readonly cookies = new Map<string, string>();
+  readonly #dispatcher: Dispatcher;
+
+  constructor(origin: string, ca: string) {
+    this.origin = origin;
+    this.#dispatcher = new Agent({
+      connect: {
+        ca,
+        lookup: (_host, options, done) =>
+          options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4),
+      },
+    });
+  }
+
+  async send(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    const isRaw = body instanceof Uint8Array || typeof body === 'string';
+    const answer = await request(`${this.origin}${path}`, {
+      method: method as Dispatcher.HttpMethod,
+      dispatcher: this.#dispatcher,
+      headers: {
+        accept: 'application/json',
+        ...(body !== undefined && !isRaw ? { 'content-type': 'application/json' } : {}),
+        ...(this.cookies.size
+          ? { cookie: [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ') }
+          : {}),
+        ...headers,
+      },
+      body: body === undefined ? null : isRaw ? (body as string) : JSON.stringify(body),
+    });
+    for (const line of [answer.headers['set-cookie'] ?? []].flat()) {
+      const [pair, ...attributes] = line.split(';');
+      const name = pair!.slice(0, pair!.indexOf('='));
+      const value = pair!.slice(pair!.indexOf('=') + 1);
+      if (value === '' || attributes.some((attribute) => /^\s*max-age=0$/i.test(attribute))) this.cookies.delete(name);
+      else this.cookies.set(name, value);
+    }
+    const text = await answer.body.text();
+    let json: unknown;
+    try {
+      json = JSON.parse(text);
+    } catch {
+      json = undefined;
+    }
+    return { status: answer.statusCode, headers: answer.headers, text, json };
+  }
+
+  get(path: string, headers?: Record<string, string>): Promise<Answer> {
+    return this.send('GET', path, undefined, headers);
+  }
+
+  close(): Promise<void> {
+    return this.#dispatcher.close();
+  }
+}
+
+export function runLauncher(
+  args: string[],
+  env: Record<string, string> = {},
+  cwd = repository,
+): Promise<CommandResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(launcher, args, { cwd, env: { ...cleanEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk) => (stdout += chunk));
+    child.stderr.on('data', (chunk) => (stderr += chunk));
+    child.on('error', reject);
+    child.on('exit', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+export async function stopChild(
+  child: ChildProcess,
+  signal: NodeJS.Signals,
+  deadlineMs: number,
+): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  child.kill(signal);
+  const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
+  const code = await exited;
+  clearTimeout(timer);
+  return code;
+}
+
+/** Waits until `condition` gives something other than undefined or false. */
+export async function until<T>(
+  what: string,
+  condition: () => Promise<T | undefined | false>,
+  deadlineMs = 30_000,
+): Promise<T> {
+  const end = performance.now() + deadlineMs;
+  for (;;) {
+    const value = await condition();
+    if (value !== undefined && value !== false) return value;
+    if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms for ${what}`);
+    await delay(50);
+  }
+}
+
+export function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'fh-'));
+  chmodSync(folder, 0o711);
+  return folder;
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** A headless Chromium of its own profile; the certificates of the local authority are checked by `Client`, not here. */
+export function openBrowser(): Promise<Browser> {
+  const executablePath = [process.env.FREEHOLD_CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser'].find(
+    (path) => path && existsSync(path),
+  );
+  return chromium.launch({
+    executablePath,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+}
+
+export async function newPage(
+  browser: Browser,
+  options: { width?: number; height?: number; dark?: boolean } = {},
+): Promise<Page> {
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
+    colorScheme: options.dark ? 'dark' : 'light',
+  });
+  return context.newPage();
+}
+
+/** Screenshots are kept as artefacts of the test run. */
+export async function screenshot(page: Page, name: string): Promise<void> {
+  const folder = join(repository, 'test-results', 'screenshots');
+  mkdirSync(folder, { recursive: true });
+  await page.screenshot({ path: join(folder, `${name}.png`) });
+}
+
+function cleanEnv(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name, value]) => value !== undefined && !name.startsWith('FREEHOLD_') && !name.startsWith('NODE_TEST'),
+    ),
+  ) as Record<string, string>;
+}
