@@ -13,10 +13,7 @@ interface FormWithFields {
 }
 
 /** Puts the server's messages beside their fields. Returns true when every message found one. */
-export function showFieldProblems<T extends Record<string, unknown>>(
-  form: UseFormReturnType<T>,
-  error: unknown,
-): boolean {
+export function showFieldProblems(form: FormWithFields, error: unknown): boolean {
   if (!(error instanceof ProblemError)) return false;
   const names = Object.keys(error.problem.fields);
   const known = names.filter((name) => name in form.getValues());

@@ -1,0 +1,42 @@
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { Outlet } from '@tanstack/react-router';
+import { AccountMenu, apiFetch, ErrorState, LoadingState, notifyProblem, PageShell } from '../design/index.ts';
+import { sessionQuery, useTenantTitle } from './api.ts';
+
+/** Header of the platform's own pages on a tenant's host. What a member may not do is not offered; the server refuses it anyway. */
+export function AccountLayout() {
+  const title = useTenantTitle();
+  const session = useQuery(sessionQuery);
+  const signOut = useMutation({
+    mutationFn: () => apiFetch('/-/api/session', { method: 'DELETE' }),
+    onSuccess: () => window.location.assign('/-/signed-out'),
+    onError: notifyProblem,
+  });
+  const user = session.data?.user;
+  const nav = [
+    { label: 'Back to the app', href: '/' },
+    { label: 'Account', to: '/account' },
+    ...(user && user.role !== 'member'
+      ? [
+          { label: 'People', to: '/people' },
+          { label: 'Security log', to: '/security-log' },
+        ]
+      : []),
+  ];
+  return (
+    <PageShell
+      name={title}
+      home={{ href: '/' }}
+      nav={nav}
+      end={user && <AccountMenu name={user.name} email={user.email} onSignOut={() => signOut.mutate()} />}
+    >
+      {user ? (
+        <Outlet />
+      ) : session.isError ? (
+        <ErrorState error={session.error} onRetry={() => void session.refetch()} />
+      ) : (
+        <LoadingState />
+      )}
+    </PageShell>
+  );
+}

@@ -1,0 +1,88 @@
+import { Button, Group, Modal, Select, Stack, Text, TextInput } from '@mantine/core';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { type FormEvent, useState } from 'react';
+import { apiFetch, CopyableLine, Notice, ProblemError, ProblemNotice, RelativeTime } from '../design/index.ts';
+import { invitationsQuery, type Role } from './api.ts';
+import { roleOptions, roleWords } from './words.ts';
+
+interface NewInvitation {
+  readonly email: string;
+  /** Whole link; shown this once, because only a hash of its token is kept. */
+  readonly url: string;
+  readonly expiresAt: string;
+}
+
+export function InviteDialog(props: { opened: boolean; onClose: () => void; myRole: Role }) {
+  return (
+    <Modal opened={props.opened} onClose={props.onClose} title={<Text fw={600}>Invite somebody</Text>}>
+      {props.opened && <InviteForm {...props} />}
+    </Modal>
+  );
+}
+
+function InviteForm({ onClose, myRole }: { onClose: () => void; myRole: Role }) {
+  const [email, setEmail] = useState('');
+  const [role, setRole] = useState<Role>('member');
+  const queryClient = useQueryClient();
+  const invite = useMutation({
+    mutationFn: () =>
+      apiFetch<NewInvitation>('/-/api/invitations', { method: 'POST', body: { email: email.trim(), role } }),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: invitationsQuery.queryKey }),
+  });
+  if (invite.data) return <InvitationLink invitation={invite.data} onClose={onClose} />;
+  const fields = invite.error instanceof ProblemError ? invite.error.problem.fields : {};
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (email.trim()) invite.mutate();
+  };
+  return (
+    <form onSubmit={submit} noValidate>
+      <Stack gap="md">
+        <TextInput
+          data-autofocus
+          label="E-mail"
+          type="email"
+          autoComplete="off"
+          value={email}
+          onChange={(event) => setEmail(event.currentTarget.value)}
+          error={fields.email}
+        />
+        <Select
+          label="Role"
+          description={`May ${roleWords[role].may}.`}
+          data={roleOptions.filter((option) => option.value !== 'owner' || myRole === 'owner')}
+          value={role}
+          onChange={(value) => setRole(value as Role)}
+        />
+        {!fields.email && <ProblemNotice error={invite.error} />}
+        <Group justify="flex-end" gap="xs">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={invite.isPending} disabled={!email.trim()}>
+            Make the invitation
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
+
+function InvitationLink({ invitation, onClose }: { invitation: NewInvitation; onClose: () => void }) {
+  return (
+    <Stack gap="md">
+      <Text>
+        Send this link to <b>{invitation.email}</b>. It works once and ends{' '}
+        <RelativeTime value={invitation.expiresAt} />.
+      </Text>
+      <CopyableLine value={invitation.url} what="invitation link" />
+      <Notice tone="late">
+        Whoever has the link can use it, and it is shown only now. If it gets lost, revoke the invitation and make
+        another.
+      </Notice>
+      <Group justify="flex-end">
+        <Button onClick={onClose}>Done</Button>
+      </Group>
+    </Stack>
+  );
+}

@@ -1,0 +1,198 @@
+import { ActionIcon, Button, Group, Menu, Modal, Stack, Text } from '@mantine/core';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import {
+  apiFetch,
+  type Column,
+  DataTable,
+  IconDots,
+  notifyDone,
+  ProblemNotice,
+  RelativeTime,
+  StateBadge,
+} from '../design/index.ts';
+import { type Role, type SessionUser, type User, usersQuery } from './api.ts';
+import { roleWords } from './words.ts';
+
+/** A change to somebody, as it is asked about before it is made. */
+interface Change {
+  readonly user: User;
+  readonly body: { readonly role: Role } | { readonly state: 'active' | 'disabled' };
+  readonly title: string;
+  readonly what: string;
+  readonly label: string;
+  readonly grave: boolean;
+}
+
+export function UserTable({ users, me }: { users: readonly User[]; me: SessionUser }) {
+  const [change, setChange] = useState<Change>();
+  const columns: Column<User>[] = [
+    {
+      key: 'name',
+      header: 'Name',
+      sortBy: (user) => user.name,
+      cell: (user) => (
+        <div>
+          <Text fw={500}>
+            {user.name}
+            {user.userId === me.userId && (
+              <Text span c="dimmed" fw={400}>
+                {' '}
+                (you)
+              </Text>
+            )}
+          </Text>
+          <Text size="sm" c="dimmed">
+            {user.email}
+          </Text>
+        </div>
+      ),
+    },
+    { key: 'role', header: 'Role', sortBy: (user) => user.role, cell: (user) => roleWords[user.role].label },
+    {
+      key: 'state',
+      header: 'State',
+      sortBy: (user) => user.state,
+      cell: (user) =>
+        user.state === 'active' ? (
+          <StateBadge tone="ok">Active</StateBadge>
+        ) : (
+          <StateBadge tone="quiet">Disabled</StateBadge>
+        ),
+    },
+    {
+      key: 'last',
+      header: 'Last sign-in',
+      sortBy: (user) => user.lastSignInAt ?? '',
+      cell: (user) => <RelativeTime value={user.lastSignInAt} />,
+    },
+    {
+      key: 'act',
+      header: '',
+      align: 'right',
+      width: '3rem',
+      narrow: 'corner',
+      cell: (user) => <UserMenu user={user} me={me} onChoose={setChange} />,
+    },
+  ];
+  return (
+    <>
+      <DataTable
+        label="Users"
+        columns={columns}
+        rows={users}
+        rowKey={(user) => user.userId}
+        initialSort={{ key: 'name' }}
+      />
+      <ChangeDialog change={change} onClose={() => setChange(undefined)} />
+    </>
+  );
+}
+
+function UserMenu(props: { user: User; me: SessionUser; onChoose: (change: Change) => void }) {
+  const { user, me, onChoose } = props;
+  // Owners decide about owners; nobody changes themselves, so that nobody locks themselves out.
+  if (user.userId === me.userId || (user.role === 'owner' && me.role !== 'owner')) return null;
+  const roles = (['member', 'admin', 'owner'] as const).filter(
+    (role) => role !== user.role && (role !== 'owner' || me.role === 'owner'),
+  );
+  return (
+    <Menu position="bottom-end" width={220}>
+      <Menu.Target>
+        <ActionIcon variant="subtle" color="gray" aria-label={`Actions for ${user.name}`}>
+          <IconDots size={18} />
+        </ActionIcon>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {roles.map((role) => (
+          <Menu.Item
+            key={role}
+            onClick={() =>
+              onChoose({
+                user,
+                body: { role },
+                title: `Make ${user.name} ${roleWords[role].withArticle}`,
+                what: `${user.name} may then ${roleWords[role].may}. It takes effect at their next request.`,
+                label: `Make ${roleWords[role].label.toLowerCase()}`,
+                grave: false,
+              })
+            }
+          >
+            Make {roleWords[role].label.toLowerCase()}
+          </Menu.Item>
+        ))}
+        <Menu.Divider />
+        {user.state === 'active' ? (
+          <Menu.Item
+            color="red"
+            onClick={() =>
+              onChoose({
+                user,
+                body: { state: 'disabled' },
+                title: `Disable ${user.name}`,
+                what: `${user.name} is signed out everywhere at once and cannot sign in. What they made stays. You can enable them again.`,
+                label: 'Disable user',
+                grave: true,
+              })
+            }
+          >
+            Disable user
+          </Menu.Item>
+        ) : (
+          <Menu.Item
+            onClick={() =>
+              onChoose({
+                user,
+                body: { state: 'active' },
+                title: `Enable ${user.name}`,
+                what: `${user.name} can sign in again with the password they had.`,
+                label: 'Enable user',
+                grave: false,
+              })
+            }
+          >
+            Enable user
+          </Menu.Item>
+        )}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+function ChangeDialog({ change, onClose }: { change: Change | undefined; onClose: () => void }) {
+  const queryClient = useQueryClient();
+  const save = useMutation({
+    mutationFn: ({ user, body }: Change) =>
+      apiFetch(`/-/api/users/${encodeURIComponent(user.userId)}`, { method: 'PATCH', body }),
+    onSuccess: async (_, { user }) => {
+      await queryClient.invalidateQueries({ queryKey: usersQuery.queryKey });
+      notifyDone(`${user.name} is changed.`);
+      close();
+    },
+  });
+  const close = () => {
+    save.reset();
+    onClose();
+  };
+  return (
+    <Modal opened={change !== undefined} onClose={close} title={<Text fw={600}>{change?.title}</Text>}>
+      <Stack gap="md">
+        <Text>{change?.what}</Text>
+        <ProblemNotice error={save.error} />
+        <Group justify="flex-end" gap="xs">
+          <Button variant="default" onClick={close}>
+            Cancel
+          </Button>
+          <Button
+            data-autofocus
+            color={change?.grave ? 'red' : undefined}
+            loading={save.isPending}
+            onClick={() => change && save.mutate(change)}
+          >
+            {change?.label}
+          </Button>
+        </Group>
+      </Stack>
+    </Modal>
+  );
+}

@@ -1,0 +1,85 @@
+/** What the account pages ask of `/-/api`: shapes and queries, one place. Dates are ISO 8601 strings. */
+import { queryOptions, useQuery } from '@tanstack/react-query';
+import { apiFetch } from '../design/index.ts';
+
+export type Role = 'owner' | 'admin' | 'member';
+
+export interface TenantInfo {
+  readonly name: string;
+  readonly title: string;
+  readonly app: string;
+}
+
+export interface User {
+  readonly userId: string;
+  readonly email: string;
+  readonly name: string;
+  readonly role: Role;
+  readonly state: 'active' | 'disabled';
+  readonly createdAt: string;
+  readonly lastSignInAt?: string | null;
+}
+
+export type SessionUser = Pick<User, 'userId' | 'email' | 'name' | 'role'>;
+
+export interface Device {
+  readonly sessionId: string;
+  readonly createdAt: string;
+  readonly lastUsedAt: string;
+  readonly expiresAt: string;
+  readonly address?: string | null;
+  readonly userAgent?: string | null;
+  readonly current: boolean;
+}
+
+export interface Invitation {
+  readonly invitationId: string;
+  readonly email: string;
+  readonly role: Role;
+  readonly invitedBy?: string | null;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+}
+
+export interface SecurityEvent {
+  readonly eventId: string;
+  readonly name: string;
+  readonly actor: string;
+  readonly subject: string;
+  readonly address?: string | null;
+  readonly at: string;
+  readonly details?: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+export const tenantQuery = queryOptions({
+  queryKey: ['tenant'],
+  queryFn: ({ signal }) => apiFetch<TenantInfo>('/-/api/tenant', { signal }),
+  staleTime: 60_000,
+});
+
+/** The tenant's title for headings; its host label until the answer is there, so that nothing jumps. */
+export function useTenantTitle(): string {
+  const { data } = useQuery(tenantQuery);
+  return data?.title ?? window.location.hostname.split('.')[0] ?? 'Freehold';
+}
+
+export const sessionQuery = queryOptions({
+  queryKey: ['session'],
+  queryFn: ({ signal }) => apiFetch<{ user: SessionUser }>('/-/api/session', { signal }),
+});
+
+export const devicesQuery = queryOptions({
+  queryKey: ['sessions'],
+  queryFn: async ({ signal }) => (await apiFetch<{ sessions: Device[] }>('/-/api/sessions', { signal })).sessions,
+});
+
+export const usersQuery = queryOptions({
+  queryKey: ['users'],
+  queryFn: async ({ signal }) => (await apiFetch<{ users: User[] }>('/-/api/users', { signal })).users,
+});
+
+export const invitationsQuery = queryOptions({
+  queryKey: ['invitations'],
+  queryFn: async ({ signal }) =>
+    (await apiFetch<{ invitations: Invitation[] }>('/-/api/invitations', { signal })).invitations,
+});

@@ -1,0 +1,77 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+  useRouter,
+} from '@tanstack/react-router';
+import { ErrorState, LoadingState } from '../design/index.ts';
+import { NotFound } from './NotFound.tsx';
+
+const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: (search): { next?: string } => (typeof search.next === 'string' ? { next: search.next } : {}),
+  component: lazyRouteComponent(() => import('./SignIn.tsx'), 'SignIn'),
+});
+const signedOut = createRoute({
+  getParentRoute: () => root,
+  path: '/signed-out',
+  component: lazyRouteComponent(() => import('./SignedOut.tsx'), 'SignedOut'),
+});
+const invitation = createRoute({
+  getParentRoute: () => root,
+  path: '/invitations/$token',
+  component: lazyRouteComponent(() => import('./Invitation.tsx'), 'Invitation'),
+});
+
+const signedIn = createRoute({
+  getParentRoute: () => root,
+  id: 'signed-in',
+  component: lazyRouteComponent(() => import('./AccountLayout.tsx'), 'AccountLayout'),
+});
+const index = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/account', replace: true });
+  },
+});
+const account = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/account',
+  component: lazyRouteComponent(() => import('./Account.tsx'), 'Account'),
+});
+const people = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/people',
+  component: lazyRouteComponent(() => import('./People.tsx'), 'People'),
+});
+const securityLog = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/security-log',
+  validateSearch: (search): { event?: string } => (typeof search.event === 'string' ? { event: search.event } : {}),
+  component: lazyRouteComponent(() => import('./SecurityLog.tsx'), 'SecurityLog'),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    signIn,
+    signedOut,
+    invitation,
+    signedIn.addChildren([index, account, people, securityLog]),
+  ]),
+  basepath: '/-',
+  defaultPreload: 'intent',
+  defaultPendingComponent: LoadingState,
+  defaultErrorComponent: PageError,
+});
+
+function PageError({ error }: { error: unknown }) {
+  const { invalidate } = useRouter();
+  return <ErrorState error={error} onRetry={() => void invalidate()} />;
+}

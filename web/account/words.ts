@@ -1,0 +1,62 @@
+import type { Role } from './api.ts';
+
+/** What roles may do, in the words of every page. */
+export const roleWords: Record<Role, { readonly label: string; readonly withArticle: string; readonly may: string }> = {
+  owner: { label: 'Owner', withArticle: 'an owner', may: 'everything, and decide who else is an owner' },
+  admin: { label: 'Admin', withArticle: 'an admin', may: 'invite and remove people, and read the security log' },
+  member: { label: 'Member', withArticle: 'a member', may: 'work in the app' },
+};
+
+export const roleOptions = (['member', 'admin', 'owner'] as const).map((value) => ({
+  value,
+  label: roleWords[value].label,
+}));
+
+/** `Firefox on Linux`, from the browser's own description; the whole text stays available on hover. */
+export function describeDevice(userAgent: string | null | undefined): string {
+  if (!userAgent) return 'Unknown device';
+  const browser = (
+    [
+      [/Edg\//, 'Edge'],
+      [/OPR\//, 'Opera'],
+      [/Firefox\//, 'Firefox'],
+      [/Chrom(e|ium)\//, 'Chrome'],
+      [/Safari\//, 'Safari'],
+      [/curl\//, 'curl'],
+    ] as const
+  ).find(([pattern]) => pattern.test(userAgent))?.[1];
+  const system = (
+    [
+      [/iPhone|iPad/, 'iOS'],
+      [/Android/, 'Android'],
+      [/Windows/, 'Windows'],
+      [/Mac OS X/, 'macOS'],
+      [/CrOS/, 'ChromeOS'],
+      [/Linux/, 'Linux'],
+    ] as const
+  ).find(([pattern]) => pattern.test(userAgent))?.[1];
+  if (!browser) return system ? `Browser on ${system}` : 'Another program';
+  return system ? `${browser} on ${system}` : browser;
+}
+
+/** Security events in words; an event that is new to this page is shown by its own name. */
+const eventWords: Readonly<Record<string, string>> = {
+  'user.invited': 'Invited somebody',
+  'user.invitation_accepted': 'Accepted an invitation',
+  'user.invitation_revoked': 'Withdrew an invitation',
+  'user.role_changed': 'Changed a role',
+  'user.disabled': 'Disabled a user',
+  'user.enabled': 'Enabled a user',
+  'user.password_changed': 'Changed the password',
+  'session.created': 'Signed in',
+  'session.login_failed': 'Sign-in refused',
+  'session.login_throttled': 'Sign-in attempts slowed down',
+  'session.ended': 'Signed out',
+  'session.all_ended': 'Signed out everywhere',
+};
+
+export function describeEvent(name: string): string {
+  return eventWords[name] ?? name;
+}
+
+export const eventOptions = Object.entries(eventWords).map(([value, label]) => ({ value, label }));
