@@ -1,0 +1,42 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Numbers of all HTTP apps of one process, for Prometheus. Labels are operations, never URLs: their number is bounded. */
+export interface HttpMetrics {
+  readonly registry: Registry;
+  started(app: string): void;
+  ended(app: string, operation: string, status: number, durationMs: number): void;
+  text(): Promise<string>;
+}
+
+export function createHttpMetrics(registry: Registry = new Registry()): HttpMetrics {
+  const requests = new Counter({
+    name: 'freehold_http_requests_total',
+    help: 'Requests by operation and class of status.',
+    labelNames: ['app', 'operation', 'status'],
+    registers: [registry],
+  });
+  const durations = new Histogram({
+    name: 'freehold_http_request_duration_seconds',
+    help: 'Time from the first byte of the request to the last of the answer.',
+    labelNames: ['app', 'operation', 'status'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60],
+    registers: [registry],
+  });
+  const inFlight = new Gauge({
+    name: 'freehold_http_requests_in_flight',
+    help: 'Requests being answered now, open event streams included.',
+    labelNames: ['app'],
+    registers: [registry],
+  });
+  return {
+    registry,
+    started: (app) => inFlight.inc({ app }),
+    ended: (app, operation, status, durationMs) => {
+      inFlight.dec({ app });
+      const labels = { app, operation, status: `${Math.floor(status / 100)}xx` };
+      requests.inc(labels);
+      durations.observe(labels, durationMs / 1000);
+    },
+    text: () => registry.metrics(),
+  };
+}
