@@ -1,0 +1,211 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { access, open, readFile, rename, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { type Log, waitFor } from '#src/kernel/index.ts';
+import type { ConnectionTarget } from '#src/postgres/index.ts';
+import type { Binaries } from './binaries.ts';
+import { bootstrapCluster } from './bootstrap.ts';
+import { clusterErrors } from './errors.ts';
+import { configureDataDir, initialiseDataDir } from './initialise.ts';
+import { stopOrphans } from './orphans.ts';
+import type { OsUser } from './os-user.ts';
+import { minimalEnvironment, withParentDeathSignal } from './run.ts';
+
+export interface ClusterOptions {
+  /** The data folder; its parent must exist and be ours. */
+  readonly dataDir: string;
+  /** Folder of the unix socket; must exist and be writable for the server's user. At most 90 bytes long. */
+  readonly socketDir: string;
+  /** Receives the server's standard error; moved aside at start when it is larger than 64 MiB. */
+  readonly logFile: string;
+  /** Only part of the socket's file name. */
+  readonly port: number;
+  /** The user to run as; needed when we are root, because PostgreSQL refuses to be. */
+  readonly osUser?: OsUser;
+  /** Name of the user that the server runs as; maps to the superuser `postgres` on the socket. */
+  readonly ownerUserName: string;
+  readonly maxConnections: number;
+  readonly binaries: Binaries;
+  readonly log: Log;
+}
+
+export type ClusterState = 'stopped' | 'starting' | 'running' | 'stopping';
+
+export interface ClusterStatus {
+  readonly state: ClusterState;
+  readonly processId: number | undefined;
+  readonly version: string;
+  readonly startedAt: Date | undefined;
+}
+
+export interface StopDeadlines {
+  /** For sessions to end by themselves. Default 2,000. */
+  readonly smartMs?: number;
+  /** For transactions to be rolled back and a checkpoint. Default 60,000. */
+  readonly fastMs?: number;
+  /** Default 10,000. */
+  readonly immediateMs?: number;
+}
+
+export interface ClusterExit {
+  /** False: nobody asked for it. */
+  readonly expected: boolean;
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** One PostgreSQL server of ours. */
+export interface Cluster {
+  readonly options: ClusterOptions;
+  /** Makes the data folder when it is not there. Safe to be killed in and to be called again. */
+  initialise(): Promise<void>;
+  /** Ends leftovers of an earlier run, writes the settings, starts the server and resolves when it accepts connections. */
+  start(options?: { readonly timeoutMs?: number }): Promise<void>;
+  /** Makes the role and database of control and closes the server's own databases to everybody else. Safe to be called at each start. */
+  bootstrap(options: { readonly controlPassword: string }): Promise<void>;
+  /** Smart, then fast, then immediate shutdown. Resolves when the server is gone; does nothing when it is not running. */
+  stop(deadlines?: StopDeadlines): Promise<void>;
+  status(): ClusterStatus;
+  onExit(listener: (exit: ClusterExit) => void): void;
+  /** Where control finds its own database. */
+  controlTarget(password: string): ConnectionTarget;
+}
+
+const logFileLimitBytes = 64 * 1024 * 1024;
+/** sockaddr_un holds 107 bytes on Linux, 103 on macOS; the file name takes up to 15. */
+const socketDirLimitBytes = 88;
+
+export function createCluster(options: ClusterOptions): Cluster {
+  const { dataDir, socketDir, port, osUser, binaries, log } = options;
+  if (Buffer.byteLength(socketDir) > socketDirLimitBytes) {
+    throw new TypeError(`the socket folder is longer than ${socketDirLimitBytes} bytes: ${socketDir}`);
+  }
+  if (!osUser && process.getuid?.() === 0) throw new TypeError('started as root, the server needs a user of its own');
+  const exitListeners: ((exit: ClusterExit) => void)[] = [];
+  let child: ChildProcess | undefined;
+  let state: ClusterState = 'stopped';
+  let startedAt: Date | undefined;
+
+  async function spawnServer(): Promise<ChildProcess> {
+    const command = await withParentDeathSignal('INT', [path.join(binaries.binDir, 'postgres'), '-D', dataDir]);
+    await rotateLog(options.logFile);
+    const logHandle = await open(options.logFile, 'a', 0o600);
+    try {
+      if (osUser) await logHandle.chown(osUser.uid, osUser.gid);
+      const server = spawn(command[0]!, command.slice(1), {
+        cwd: dataDir,
+        env: minimalEnvironment(),
+        stdio: ['ignore', logHandle.fd, logHandle.fd],
+        // A session of its own: Ctrl-C in the terminal reaches only the supervisor, which stops things in order.
+        detached: true,
+        ...(osUser && { uid: osUser.uid, gid: osUser.gid }),
+      });
+      await once(server, 'spawn');
+      return server;
+    } finally {
+      await logHandle.close();
+    }
+  }
+
+  async function start({ timeoutMs = 600_000 }: { timeoutMs?: number } = {}): Promise<void> {
+    if (state !== 'stopped') throw new Error(`the server is ${state}`);
+    state = 'starting';
+    let server: ChildProcess;
+    try {
+      await stopOrphans({ dataDir, socketDir, port, log });
+      await configureDataDir({ ...options, major: binaries.major });
+      server = await spawnServer();
+    } catch (error) {
+      state = 'stopped';
+      throw error;
+    }
+    child = server;
+    let startFailed = false;
+    server.once('exit', (exitCode, signal) => {
+      const expected = state === 'stopping' || startFailed;
+      const wasStarting = state === 'starting';
+      state = 'stopped';
+      child = undefined;
+      if (!expected && !wasStarting) log.error('the PostgreSQL server ended by itself', { exitCode, signal });
+      for (const listener of exitListeners) listener({ expected, exitCode, signal });
+    });
+    try {
+      await waitFor(
+        'the PostgreSQL server to accept connections',
+        async () => {
+          if (hasEnded(server)) throw clusterErrors.FH_CLUSTER_START_FAILED({ detail: `see ${options.logFile}` });
+          return (await postmasterStatus(dataDir, server.pid!)) === 'ready';
+        },
+        { deadlineMs: timeoutMs, everyMs: 10 },
+      );
+    } catch (error) {
+      startFailed = true;
+      await stop({ smartMs: 0 });
+      throw error;
+    }
+    // The server may have been asked to stop while it was starting.
+    if (state === 'starting') state = 'running';
+    startedAt = new Date();
+    log.info('PostgreSQL accepts connections', { processId: server.pid, version: binaries.version });
+  }
+
+  async function stop({ smartMs = 2_000, fastMs = 60_000, immediateMs = 10_000 }: StopDeadlines = {}): Promise<void> {
+    const server = child;
+    if (!server || hasEnded(server)) return;
+    state = 'stopping';
+    const phases: [NodeJS.Signals, number][] = [
+      ['SIGTERM', smartMs],
+      ['SIGINT', fastMs],
+      ['SIGQUIT', immediateMs],
+      ['SIGKILL', 5_000],
+    ];
+    for (const [signal, deadlineMs] of phases) {
+      if (deadlineMs === 0) continue;
+      server.kill(signal);
+      const ended = await waitFor('the server to end', () => hasEnded(server), { deadlineMs, everyMs: 5 }).catch(
+        () => false,
+      );
+      if (ended) return;
+      if (signal !== 'SIGTERM') log.warn('the PostgreSQL server did not stop in time', { signal, deadlineMs });
+    }
+    throw clusterErrors.FH_CLUSTER_STOP_FAILED({ detail: `process ${server.pid}` });
+  }
+
+  const controlTarget = (password: string): ConnectionTarget => ({
+    host: socketDir,
+    port,
+    database: 'freehold_control',
+    user: 'freehold_control',
+    password,
+  });
+  return {
+    options,
+    initialise: () => initialiseDataDir({ dataDir, binaries, osUser, log }),
+    start,
+    bootstrap: ({ controlPassword }) => bootstrapCluster({ binaries, osUser, target: controlTarget(controlPassword) }),
+    stop,
+    status: () => ({ state, processId: child?.pid, version: binaries.version, startedAt: child && startedAt }),
+    onExit: (listener) => exitListeners.push(listener),
+    controlTarget,
+  };
+}
+
+function hasEnded(server: ChildProcess): boolean {
+  return server.exitCode !== null || server.signalCode !== null;
+}
+
+/** Line 8 of postmaster.pid, as pg_ctl reads it: `starting`, `ready`, `stopping`; undefined while the file is another server's. */
+async function postmasterStatus(dataDir: string, processId: number): Promise<string | undefined> {
+  const lines = (await readFile(path.join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
+  return Number(lines[0]) === processId ? lines[7]?.trim() : undefined;
+}
+
+async function rotateLog(logFile: string): Promise<void> {
+  await access(path.dirname(logFile));
+  const size = await stat(logFile).then(
+    (info) => info.size,
+    () => 0,
+  );
+  if (size > logFileLimitBytes) await rename(logFile, `${logFile}.1`);
+}
