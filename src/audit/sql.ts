@@ -1,0 +1,55 @@
+import type { Id } from '#src/kernel/index.ts';
+import type { Queryable } from '#src/postgres/types.ts';
+import type { AuditEvent } from './types.ts';
+
+/** The two tables have one shape: migrations/control/0003_audit.sql and migrations/tenant/0001_identity.sql. */
+export type AuditTable = 'audit_events' | 'freehold.audit_events';
+
+export interface AuditRow {
+  readonly position: string;
+  readonly event_id: Id<'aud'>;
+  readonly recorded_at: Date;
+  readonly name: string;
+  readonly actor: string;
+  readonly subject: string;
+  readonly tenant_id: string | null;
+  readonly address: string | null;
+  readonly details: Record<string, string | number | boolean | null>;
+}
+
+export async function insertEvent(db: Queryable, table: AuditTable, eventId: string, event: AuditEvent): Promise<void> {
+  await db.query(
+    `INSERT INTO ${table} (event_id, name, actor, subject, tenant_id, address, details)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+    [
+      eventId,
+      event.name,
+      event.actor,
+      event.subject,
+      event.tenantId ?? null,
+      event.address ?? null,
+      JSON.stringify(event.details ?? {}),
+    ],
+  );
+}
+
+export interface EventFilter {
+  readonly tenantId?: string;
+  readonly name?: string;
+  /** Older than this position. */
+  readonly before?: string;
+  readonly limit: number;
+}
+
+export function selectEvents(db: Queryable, table: AuditTable, filter: EventFilter): Promise<AuditRow[]> {
+  return db.query<AuditRow>(
+    `SELECT position, event_id, recorded_at, name, actor, subject, tenant_id, address, details
+     FROM ${table}
+     WHERE ($1::text IS NULL OR tenant_id = $1)
+       AND ($2::text IS NULL OR name = $2)
+       AND ($3::bigint IS NULL OR position < $3)
+     ORDER BY position DESC
+     LIMIT $4`,
+    [filter.tenantId ?? null, filter.name ?? null, filter.before ?? null, filter.limit],
+  );
+}
