@@ -99,5 +99,5 @@ function judge(target: ConnectionTarget, facts: Facts): ServerFacts {
   }
   if (facts.logsStatements !== 'none') warnings.push("log_statement is on, so tenants' data reaches the server's log");
   if (target.tls !== 'verify-full' && !target.host.startsWith('/')) warnings.push('the connection is not encrypted');
-  return { version: facts.version, major, maxConnections: facts.maxConnections, warnings };
+  return { version: facts.version.split(' ')[0]!, major, maxConnections: facts.maxConnections, warnings };
 }
