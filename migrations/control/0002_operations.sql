@@ -42,19 +42,18 @@ CREATE TABLE operation_steps (
 -- refuses the second operation, whoever starts it.
 CREATE TABLE tenant_locks (
   tenant_id    text PRIMARY KEY REFERENCES tenants,
-  operation_id text NOT NULL REFERENCES operations ON DELETE CASCADE
+  -- Deferred: the lock is taken first in the transaction that records the operation.
+  operation_id text NOT NULL REFERENCES operations ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED
 );
 
 CREATE INDEX tenant_locks_by_operation ON tenant_locks (operation_id);
 
--- What was destroyed and what expires when. The document is kept as the exact text that was signed.
+-- What was destroyed and what expires when: a signed document, and the public key (SPKI, PEM) that proves it.
 CREATE TABLE deletion_certificates (
   certificate_id text PRIMARY KEY CHECK (certificate_id ~ '^crt_[0-9a-hjkmnp-tv-z]{26}$'),
   tenant_id      text NOT NULL UNIQUE REFERENCES tenants,
   tenant_name    text NOT NULL,
   issued_at      timestamptz NOT NULL,
-  document       text NOT NULL,
-  -- Ed25519 over the document's bytes, and the public key (SPKI, PEM).
-  signature      bytea,
-  public_key     text
+  document       jsonb NOT NULL,
+  public_key     text NOT NULL
 );

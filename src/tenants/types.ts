@@ -52,12 +52,27 @@ export interface Operation {
   readonly state: OperationState;
   readonly steps: readonly OperationStep[];
   readonly requestedBy: string;
+  /** The tenant that a clone copies. */
+  readonly sourceTenantId?: TenantId;
+  /** It gave up and takes its steps back. */
+  readonly undoing?: boolean;
+  /** How far the running step is, when it can tell. Lives in memory only. */
+  readonly progress?: OperationProgress;
+  /** A link that may be shown once is waiting: `takeSecretResult`. */
+  readonly hasSecretResult?: boolean;
   readonly startedAt: Date;
   readonly finishedAt: Date | undefined;
   /** Code and text of what failed; safe to show to staff. */
   readonly error: { readonly code: string; readonly text: string } | undefined;
-  /** What the operation made: `{invitationUrl}` of create (shown once), `{archivePath}` of export, `{certificateId}` of delete. */
+  /** What the operation made: `{url}` of create, clone and import, `{fileName, sizeBytes, sha256}` of export, `{certificateId}` of delete. */
   readonly result: Readonly<Record<string, string | number>>;
+}
+
+export interface OperationProgress {
+  /** 0 to 1; undefined: how much is left is not known. */
+  readonly fraction: number | undefined;
+  /** For example `12 of 40 files`. */
+  readonly text: string;
 }
 
 export interface OperationStep {

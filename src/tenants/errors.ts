@@ -1,0 +1,56 @@
+import { defineErrors } from '#src/kernel/index.ts';
+
+export const tenantErrors = defineErrors({
+  FH_TENANT_NOT_FOUND: {
+    status: 404,
+    title: 'There is no such tenant',
+    hint: 'List the tenants with: ./freehold tenant list',
+  },
+  FH_TENANT_NAME_INVALID: {
+    status: 400,
+    title: 'This name cannot be a tenant name',
+    hint: 'Use 3 to 40 characters: small letters a-z, digits, and single hyphens between them.',
+  },
+  FH_TENANT_NAME_RESERVED: {
+    status: 400,
+    title: 'This name is reserved',
+    hint: 'Choose another name, for example the name of the company.',
+  },
+  FH_TENANT_NAME_TAKEN: {
+    status: 409,
+    title: 'This name is taken',
+    hint: 'Choose another name. Names of deleted and renamed tenants stay held back for a while, so that nobody inherits them.',
+  },
+  FH_TENANT_TITLE_INVALID: {
+    status: 400,
+    title: 'This title cannot be used',
+    hint: 'Use 1 to 120 visible characters.',
+  },
+  FH_TENANT_EMAIL_INVALID: {
+    status: 400,
+    title: 'This is not an e-mail address',
+    hint: 'Write it as name@example.com, without spaces.',
+  },
+  FH_TENANT_BUSY: {
+    status: 409,
+    title: 'Another operation is running on this tenant',
+    hint: 'Wait until it has finished, then try again.',
+    retry: 'later',
+  },
+  FH_TENANT_STATE: { status: 409, title: 'The tenant is not in a state that allows this' },
+  FH_TENANT_NOT_ACTIVE: { status: 503, title: 'The tenant is not open at the moment', retry: 'later' },
+  FH_TENANT_EDITION_UNAVAILABLE: {
+    status: 400,
+    title: 'This edition is not available yet',
+    hint: 'Leave --edition out, or use --edition standard.',
+  },
+  FH_TENANT_APP_UNKNOWN: { status: 400, title: 'There is no such app' },
+  FH_OPERATION_NOT_FOUND: { status: 404, title: 'There is no such operation' },
+  FH_OPERATION_STATE: { status: 409, title: 'The operation is not in a state that allows this' },
+  FH_OPERATION_SHOWN: {
+    status: 410,
+    title: 'This was shown once and is gone',
+    hint: 'Make a new invitation in the tenant, or ask an administrator of the tenant to do so.',
+  },
+  FH_CERTIFICATE_NOT_FOUND: { status: 404, title: 'There is no such deletion certificate' },
+});

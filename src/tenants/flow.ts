@@ -1,0 +1,71 @@
+import type { Log, OperationId, TenantId } from '#src/kernel/index.ts';
+import type { Queryable } from '#src/postgres/index.ts';
+import type { Facts, OperationRecord } from './operations-sql.ts';
+import type { Edition, OperationKind, OperationProgress, Tenant } from './types.ts';
+
+/** What each operation is asked to do. Checked and normalised before it is recorded. */
+export interface OperationInputs {
+  create: { name: string; title?: string; adminEmail: string; app?: string; edition?: Edition; demoVariant?: number };
+  suspend: { reason?: string };
+  resume: Record<never, never>;
+  rename: { newName: string };
+  clone: { newName: string; title?: string };
+  export: Record<never, never>;
+  import: { name: string; archivePath: string; title?: string; adminEmail?: string; app: string; createdFrom: string };
+  delete: Record<never, never>;
+}
+
+/** What a step works with. */
+export interface StepContext {
+  readonly operation: OperationRecord;
+  readonly tenantId: TenantId;
+  /** Facts of earlier steps, this run's included. */
+  readonly memo: Facts;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  tenant(): Promise<Tenant>;
+  /** Keeps facts before the step acts on them, so that the next start knows what may have been made. */
+  remember(facts: Facts, db?: Queryable): Promise<void>;
+  setResult(result: Record<string, string | number>): Promise<void>;
+  progress(progress: OperationProgress): void;
+}
+
+/** One idempotent piece of an operation: running it again after a crash completes it. */
+export interface Step {
+  readonly name: string;
+  run(context: StepContext): Promise<void>;
+  /** Takes it back, also when it was only half done. */
+  undo?(context: StepContext): Promise<void>;
+}
+
+/** What the first transaction of an operation decides. */
+export interface Beginning {
+  readonly tenantId: TenantId;
+  readonly tenantName: string;
+  readonly sourceTenantId?: TenantId;
+  /** Normalised input, as it is recorded. */
+  readonly input: object;
+}
+
+export interface Flow<K extends OperationKind = OperationKind> {
+  readonly kind: K;
+  /** `undo`: what it began is taken back when a step fails for good. `keep`: it stays visible, to be tried again or cancelled. */
+  readonly onFailure: 'undo' | 'keep';
+  /** Whether a failed operation may be taken back by hand. */
+  readonly cancellable: boolean;
+  steps(input: OperationInputs[K]): readonly Step[];
+  /** Checks, locks and changes state; in the transaction that records the operation. */
+  begin(
+    tx: Queryable,
+    request: { operationId: OperationId; tenantId: TenantId | undefined; input: OperationInputs[K]; actor: string },
+  ): Promise<Beginning>;
+  /** The last transaction of a success: final state and audit event. */
+  finish(tx: Queryable, context: StepContext): Promise<void>;
+  /** The last transaction after everything was taken back. */
+  abandon(tx: Queryable, context: StepContext): Promise<void>;
+}
+
+/** Makes the types of one flow's input disappear, for the table of all flows. */
+export function asFlow<K extends OperationKind>(flow: Flow<K>): Flow {
+  return flow as unknown as Flow;
+}

@@ -1,0 +1,86 @@
+import { newId } from '#src/kernel/index.ts';
+import { tenantErrors } from '../errors.ts';
+import type { Flow, Step } from '../flow.ts';
+import { parseEmail, parseTenantName, parseTitle } from '../names.ts';
+import {
+  abandonNewTenant,
+  beginNewTenant,
+  databaseStep,
+  type FlowDeps,
+  hostStep,
+  keepSecretResult,
+  keyStep,
+  migrationsStep,
+  openStep,
+} from './steps.ts';
+
+export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
+  return {
+    kind: 'create',
+    onFailure: 'undo',
+    cancellable: true,
+    steps: (input) => [
+      keyStep(deps),
+      databaseStep(deps),
+      openStep(deps),
+      migrationsStep(deps),
+      administratorStep(deps),
+      ...(input.demoVariant === undefined ? [] : [demoStep(deps, input.demoVariant)]),
+      hostStep(deps),
+    ],
+
+    async begin(tx, { operationId, input }) {
+      const name = parseTenantName(input.name);
+      const title = input.title === undefined ? name : parseTitle(input.title);
+      const adminEmail = parseEmail(input.adminEmail);
+      if (input.edition === 'private-cloud') {
+        throw tenantErrors.FH_TENANT_EDITION_UNAVAILABLE({ detail: 'private-cloud' });
+      }
+      const app = input.app ?? deps.settings.defaultApp;
+      if (!deps.settings.apps.includes(app)) {
+        throw tenantErrors.FH_TENANT_APP_UNKNOWN({
+          detail: JSON.stringify(app),
+          hint: `Use one of: ${deps.settings.apps.join(', ')}.`,
+        });
+      }
+      const tenantId = newId('ten');
+      await beginNewTenant(tx, deps, { tenantId, name, title, adminEmail, app, edition: 'standard' }, operationId);
+      return { tenantId, tenantName: name, input: { ...input, name, title, adminEmail, app } };
+    },
+
+    async finish(tx, { operation, tenantId, tenant }) {
+      const { name, app } = await tenant();
+      await deps.recordAudit(tx, {
+        name: 'tenant.created',
+        actor: operation.requestedBy,
+        subject: tenantId,
+        tenantId,
+        details: { name, app },
+      });
+    },
+
+    abandon: (tx, context) => abandonNewTenant(tx, deps, context),
+  };
+}
+
+/** The link is good once and is shown once; only its hash lies in the tenant's database. */
+function administratorStep(deps: FlowDeps): Step {
+  return {
+    name: 'administrator',
+    async run(context) {
+      const { name, adminEmail } = await context.tenant();
+      const { token, expiresAt } = await deps.identity.createInvitation(context.tenantId, {
+        email: adminEmail,
+        role: 'owner',
+      });
+      await keepSecretResult(deps, context, {
+        invitationUrl: `${deps.settings.tenantUrl(name)}/-/invitations/${token}`,
+      });
+      await context.setResult({ invitationExpiresAt: expiresAt.toISOString() });
+    },
+  };
+}
+
+function demoStep(deps: FlowDeps, variant: number): Step {
+  return { name: 'demo', run: ({ tenantId }) => deps.fillDemo(tenantId, variant) };
+}

@@ -1,0 +1,260 @@
+import { EventEmitter } from 'node:events';
+import { newId, type OperationId, type TenantId } from '#src/kernel/index.ts';
+import { isRetryable } from '#src/postgres/index.ts';
+import { createCredentials } from './credentials.ts';
+import { tenantErrors } from './errors.ts';
+import type { OperationInputs } from './flow.ts';
+import { createFlows, type FlowDeps } from './flows/index.ts';
+import { secretContext, secretSealer } from './flows/steps.ts';
+import {
+  type DeletionCertificate,
+  findCertificate,
+  findOperation,
+  insertOperation,
+  listOperations,
+  lockTenants,
+  type OperationQuery,
+  reopenOperation,
+  selectRunningOperations,
+  takeSealedResult,
+  toOperation,
+} from './operations-sql.ts';
+import { createDatabasePool } from './pool.ts';
+import type { LifecycleDeps } from './ports.ts';
+import { runOperation } from './runner.ts';
+import {
+  findTenant,
+  findTenantByName,
+  isDuplicate,
+  listTenants,
+  selectKnownDatabases,
+  type TenantPage,
+  type TenantQuery,
+} from './sql.ts';
+import type { Operation, OperationKind, OperationProgress, Tenant } from './types.ts';
+
+/** The registry and the life of tenants: what control, the console and the command line call. */
+export interface TenantLifecycle {
+  /** Records an operation and begins it. @param tenantId undefined for `create` and `import`; the source for `clone`. */
+  startOperation<K extends OperationKind>(
+    kind: K,
+    tenantId: TenantId | undefined,
+    input: OperationInputs[K],
+    actor: string,
+  ): Promise<Operation>;
+  /** Resolves when the operation no longer runs, or when the process stops. */
+  waitForOperation(operationId: OperationId): Promise<Operation>;
+  /** Goes on with everything that was running when the process ended; call once at the start. @returns how many */
+  resumeAll(): Promise<number>;
+  /** Tries a failed operation again from the step that failed. */
+  retryOperation(operationId: OperationId): Promise<Operation>;
+  /** Takes back what a failed operation did; not for `delete`. */
+  cancelOperation(operationId: OperationId): Promise<Operation>;
+  getOperation(operationId: OperationId): Promise<Operation>;
+  listOperations(query?: OperationQuery): Promise<Operation[]>;
+  /** Calls back after every change of the operation, and for its progress. @returns stops it */
+  watchOperation(operationId: OperationId, onChange: () => void): () => void;
+  /** What an operation shows once, to whoever asked for it, for example `{invitationUrl}`. FH_OPERATION_SHOWN afterwards. */
+  takeSecretResult(operationId: OperationId, actor: string): Promise<Record<string, string>>;
+  getTenant(idOrName: string): Promise<Tenant>;
+  findTenant(tenantId: TenantId): Promise<Tenant | undefined>;
+  listTenants(query?: TenantQuery): Promise<TenantPage>;
+  getCertificate(certificateOrTenantId: string): Promise<DeletionCertificate>;
+  /** Databases of our shape on the server that the registry knows nothing of: left by a lost control database, never dropped by us. */
+  findUnknownDatabases(databases: readonly string[]): Promise<string[]>;
+  /** Starts the pool of prepared databases. */
+  startPool(): void;
+  /** Begins nothing more; waits for running steps, at most `graceMs`. What is not finished goes on at the next start. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+export interface TenantLifecycleOptions extends LifecycleDeps {
+  /** Prepared databases per app. Default 4. */
+  readonly preparedDatabases?: number;
+}
+
+export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLifecycle {
+  const { db, log, clock, settings } = options;
+  const concurrency = settings.concurrency ?? 4;
+  const stopping = new AbortController();
+  const changes = new EventEmitter().setMaxListeners(0);
+  const progress = new Map<OperationId, OperationProgress>();
+  const running = new Map<OperationId, Promise<void>>();
+  const queue: (() => void)[] = [];
+  let active = 0;
+
+  const pool = createDatabasePool({
+    ...options,
+    apps: settings.apps,
+    size: options.preparedDatabases,
+    isBusy: () => active > 0,
+  });
+  const deps: FlowDeps = { ...options, credentials: createCredentials(options), pool };
+  const flows = createFlows(deps);
+
+  function launch(operationId: OperationId): void {
+    if (running.has(operationId) || stopping.signal.aborted) return;
+    const run = takeTurn()
+      .then(() =>
+        runOperation(
+          {
+            deps,
+            flows,
+            signal: stopping.signal,
+            onChange(changed, reported) {
+              if (reported) progress.set(changed, reported);
+              else progress.delete(changed);
+              changes.emit(changed);
+            },
+          },
+          operationId,
+        ),
+      )
+      // Only the books themselves can fail here; the operation stays `running` in them.
+      .catch((error) => log.error('an operation was interrupted', { operationId, error }))
+      .finally(() => {
+        active--;
+        queue.shift()?.();
+        running.delete(operationId);
+        progress.delete(operationId);
+        changes.emit(operationId);
+      });
+    running.set(operationId, run);
+  }
+
+  async function takeTurn(): Promise<void> {
+    if (active >= concurrency) await new Promise<void>((resolve) => queue.push(resolve));
+    active++;
+  }
+
+  async function getOperation(operationId: OperationId): Promise<Operation> {
+    const record = await findOperation(db, operationId);
+    if (!record) throw tenantErrors.FH_OPERATION_NOT_FOUND({ detail: operationId });
+    return { ...toOperation(record), progress: progress.get(operationId) };
+  }
+
+  async function goOn(operationId: OperationId, undoing: boolean): Promise<Operation> {
+    const operation = await getOperation(operationId);
+    const { state, kind, tenantId, sourceTenantId } = operation;
+    if (state !== 'failed') throw tenantErrors.FH_OPERATION_STATE({ detail: `it is ${state}, not failed` });
+    if (undoing && !flows[kind].cancellable) {
+      throw tenantErrors.FH_OPERATION_STATE({ detail: `${kind} cannot be taken back`, hint: 'Try it again instead.' });
+    }
+    await db.transaction(async (tx) => {
+      await lockTenants(tx, sourceTenantId ? [tenantId, sourceTenantId] : [tenantId], operationId);
+      const newer = (await listOperations(tx, { tenantId, limit: 1 }))[0];
+      if (newer && newer.operationId !== operationId) {
+        throw tenantErrors.FH_OPERATION_STATE({ detail: `a later ${newer.kind} has changed the tenant since` });
+      }
+      // What was being taken back is never driven forward again.
+      if (!(await reopenOperation(tx, operationId, undoing || Boolean(operation.undoing)))) {
+        throw tenantErrors.FH_OPERATION_STATE();
+      }
+    });
+    launch(operationId);
+    return getOperation(operationId);
+  }
+
+  return {
+    async startOperation(kind, tenantId, input, actor) {
+      if (stopping.signal.aborted) throw new Error('the lifecycle is stopped');
+      const flow = flows[kind];
+      const operationId = newId('opr');
+      try {
+        await db.transaction(async (tx) => {
+          const begun = await flow.begin(tx, { operationId, tenantId, input: input as never, actor });
+          await insertOperation(
+            tx,
+            {
+              operationId,
+              kind,
+              requestedBy: actor,
+              tenantId: begun.tenantId,
+              tenantName: begun.tenantName,
+              sourceTenantId: begun.sourceTenantId,
+              input: begun.input,
+              steps: flow.steps(begun.input as never).map((step) => step.name),
+            },
+            new Date(clock.now()),
+          );
+        });
+      } catch (error) {
+        if (isDuplicate(error)) throw tenantErrors.FH_TENANT_BUSY({ cause: error });
+        if (isRetryable(error)) throw tenantErrors.FH_TENANT_BUSY({ detail: 'the registry is busy', cause: error });
+        throw error;
+      }
+      const operation = await getOperation(operationId);
+      launch(operationId);
+      return operation;
+    },
+
+    async waitForOperation(operationId) {
+      await running.get(operationId);
+      return getOperation(operationId);
+    },
+
+    async resumeAll() {
+      const operationIds = await selectRunningOperations(db);
+      for (const operationId of operationIds) launch(operationId);
+      return operationIds.length;
+    },
+
+    retryOperation: (operationId) => goOn(operationId, false),
+    cancelOperation: (operationId) => goOn(operationId, true),
+    getOperation,
+    listOperations: async (query = {}) =>
+      (await listOperations(db, query)).map((operation) => ({
+        ...operation,
+        progress: progress.get(operation.operationId),
+      })),
+
+    watchOperation(operationId, onChange) {
+      changes.on(operationId, onChange);
+      return () => changes.off(operationId, onChange);
+    },
+
+    async takeSecretResult(operationId, actor) {
+      const operation = await getOperation(operationId);
+      // Whoever asked for the tenant gets the link, and nobody else.
+      if (operation.requestedBy !== actor) throw tenantErrors.FH_OPERATION_NOT_FOUND({ detail: operationId });
+      const sealed = operation.state === 'succeeded' ? await takeSealedResult(db, operationId) : undefined;
+      if (!sealed) throw tenantErrors.FH_OPERATION_SHOWN();
+      const sealer = await secretSealer(options.keys, operation.tenantId);
+      return JSON.parse(sealer.open(sealed, secretContext(operationId)).toString());
+    },
+
+    async getTenant(idOrName) {
+      const tenant = idOrName.startsWith('ten_')
+        ? await findTenant(db, idOrName as TenantId)
+        : await findTenantByName(db, idOrName);
+      if (!tenant) throw tenantErrors.FH_TENANT_NOT_FOUND({ detail: JSON.stringify(idOrName.slice(0, 80)) });
+      return tenant;
+    },
+    findTenant: (tenantId) => findTenant(db, tenantId),
+    listTenants: (query = {}) => listTenants(db, query),
+
+    async getCertificate(id) {
+      const certificate = await findCertificate(db, id);
+      if (!certificate) throw tenantErrors.FH_CERTIFICATE_NOT_FOUND();
+      return certificate;
+    },
+
+    async findUnknownDatabases(databases) {
+      const known = await selectKnownDatabases(db);
+      return databases.filter((name) => !known.has(name));
+    },
+
+    startPool: () => pool.start(),
+
+    async stop(graceMs = 20_000) {
+      stopping.abort();
+      for (const resolve of queue.splice(0)) resolve();
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, graceMs);
+      });
+      await Promise.race([Promise.all([...running.values(), pool.stop()]), late]);
+      clearTimeout(timer);
+    },
+  };
+}

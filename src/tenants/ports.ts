@@ -1,0 +1,120 @@
+import type { RecordAudit } from '#src/audit/types.ts';
+import type { Clock, Log, TenantId } from '#src/kernel/index.ts';
+import type { KeyStore } from '#src/keys/types.ts';
+import type { Queryable } from '#src/postgres/types.ts';
+import type { OperationProgress, Tenant } from './types.ts';
+
+/** The control database. */
+export interface ControlDatabase extends Queryable {
+  /** One read-write transaction: committed when `fn` returns, rolled back when it throws. */
+  transaction<T>(fn: (tx: Queryable) => Promise<T>): Promise<T>;
+}
+
+/** What a lifecycle needs of the server that holds tenants' databases. Every method may be called again after a crash. */
+export interface DatabasesPort {
+  /** A new opaque name; nothing is made. */
+  newDatabaseName(): string;
+  /** The app's template at its newest version: made when it is missing, remembered afterwards. */
+  ensureTemplate(app: string): Promise<{ readonly template: string; readonly version: string }>;
+  /** Makes the database and its two roles, closed (NOLOGIN). Completes what a crash left half-made. */
+  createDatabase(name: string, options: { template: string }): Promise<void>;
+  /** Brings it to the newest migrations of its app, and fails unless it is there. */
+  migrateDatabase(name: string, app: string): Promise<void>;
+  /** Sets the passwords and lets both roles in. */
+  openDatabase(name: string, passwords: { appPassword: string; platformPassword: string }): Promise<void>;
+  /** Lets nobody in (NOLOGIN) and ends every connection; returns when none is left. */
+  closeDatabase(name: string): Promise<void>;
+  /** Copies a closed database; makes the copy's own roles, closed. */
+  cloneDatabase(from: string, to: string): Promise<void>;
+  /** Removes the database and its roles; does nothing when they are gone. */
+  dropDatabase(name: string): Promise<void>;
+  databaseSize(name: string): Promise<number>;
+  /** How gateways reach the server. */
+  readonly server: { readonly host: string; readonly port: number; readonly tls: 'off' | 'verify-full' };
+}
+
+export interface IdentityPort {
+  /** Invites the first administrator as owner. A second call replaces the first, so that exactly one link is good. */
+  createInvitation(
+    tenantId: TenantId,
+    invitee: { email: string; role: 'owner' },
+  ): Promise<{ token: string; expiresAt: Date }>;
+  /** Removes sessions, invitations, reset tokens and whatever else must not live on in a copy. */
+  stripClone(tenantId: TenantId): Promise<void>;
+}
+
+export interface FilesPort {
+  /** Seals every content of `from` again for `to`, whose database holds the same rows. @returns how many */
+  copyTenantFiles(from: TenantId, to: TenantId): Promise<number>;
+  /** Removes everything of the tenant; needs neither database nor key. */
+  removeTenantFiles(tenantId: TenantId): Promise<void>;
+}
+
+/** Moving a tenant's data out of and into an archive. */
+export interface PortabilityPort {
+  /** Writes the archive under this name in the exports folder; whole or not at all. */
+  exportArchive(
+    tenant: Tenant,
+    fileName: string,
+    onProgress: OnProgress,
+  ): Promise<{ sizeBytes: number; sha256: string; contentHash: string }>;
+  /** Loads an archive that was inspected before into the tenant's fresh database, and compares the content. */
+  importArchive(tenant: Tenant, archivePath: string, onProgress: OnProgress): Promise<{ contentHash: string }>;
+  /** Removes the archive that an import read (it was uploaded for this one use). */
+  removeUpload(archivePath: string): Promise<void>;
+  /** Removes finished exports of the tenant. */
+  removeExports(tenantId: TenantId): Promise<{ files: number; bytes: number }>;
+  /** What a tenant holds, for the deletion certificate. */
+  inventory(tenant: Tenant): Promise<TenantInventory>;
+}
+
+export interface TenantInventory {
+  readonly tables: number;
+  readonly rows: number;
+  /** Hex; equal for two databases with the same content. */
+  readonly contentHash: string;
+  /** Distinct contents and their bytes before sealing. */
+  readonly files: number;
+  readonly fileBytes: number;
+}
+
+export interface LifecyclePorts {
+  readonly databases: DatabasesPort;
+  readonly identity: IdentityPort;
+  readonly files: FilesPort;
+  readonly portability: PortabilityPort;
+  /** Tells every gateway that a tenant's state, name or access changed, and waits until each has dropped what it knew. */
+  notifyGateways(tenantId: TenantId): Promise<void>;
+  /** Fills a tenant with the app's demo data. */
+  fillDemo(tenantId: TenantId, variant: number): Promise<void>;
+}
+
+export type OnProgress = (progress: OperationProgress) => void;
+
+/** What every part of the lifecycle works with. */
+export interface LifecycleDeps extends LifecyclePorts {
+  readonly db: ControlDatabase;
+  readonly keys: KeyStore;
+  readonly recordAudit: RecordAudit;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly settings: LifecycleSettings;
+}
+
+export interface LifecycleSettings {
+  /** Apps that can be hosted. */
+  readonly apps: readonly string[];
+  readonly defaultApp: string;
+  /** `https://NAME.DOMAIN[:PORT]`, no trailing slash. */
+  readonly tenantUrl: (name: string) => string;
+  /** How long a name that a tenant gave up stays held back. Default 90. */
+  readonly nameHoldDays?: number;
+  /** Operations that run at the same time. Default 4. */
+  readonly concurrency?: number;
+  /** Tries of one step before the operation gives up. Default 6. */
+  readonly attemptsPerStep?: number;
+  /** Longest wait between two tries. Default 5,000. */
+  readonly maxRetryDelayMs?: number;
+  /** How long an exported archive waits to be fetched. Default 24. */
+  readonly exportHours?: number;
+}

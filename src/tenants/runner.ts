@@ -1,0 +1,206 @@
+import { FreeholdError, failpoint, type OperationId, retry, toFreeholdError } from '#src/kernel/index.ts';
+import { CommitUncertainError, isRetryable } from '#src/postgres/index.ts';
+import type { Flow, Step, StepContext } from './flow.ts';
+import type { FlowDeps } from './flows/index.ts';
+import {
+  type Facts,
+  findOperation,
+  markSteps,
+  mergeFacts,
+  mergeResult,
+  type OperationRecord,
+  unlockTenants,
+  updateOperation,
+} from './operations-sql.ts';
+import { findTenant } from './sql.ts';
+import type { OperationKind, OperationProgress } from './types.ts';
+
+export interface RunnerDeps {
+  readonly deps: FlowDeps;
+  readonly flows: Readonly<Record<OperationKind, Flow>>;
+  /** Stops between two steps; the operation goes on at the next start. */
+  readonly signal: AbortSignal;
+  readonly onChange: (operationId: OperationId, progress?: OperationProgress) => void;
+}
+
+/** The process is to stop: the operation stays `running` in the books. */
+class Stopped extends Error {}
+
+/**
+ * Executes one recorded operation to its end. A step is marked before it begins and after it ended, so the next start knows what
+ * may have happened. Failpoints stand right before and right after each step, inside those marks.
+ */
+export async function runOperation(runner: RunnerDeps, operationId: OperationId): Promise<void> {
+  const operation = await findOperation(runner.deps.db, operationId);
+  if (operation?.state !== 'running') return;
+  const flow = runner.flows[operation.kind];
+  const context = createContext(runner, operation);
+  try {
+    if (!operation.undoing) {
+      try {
+        await goForward(runner, flow, context);
+        return;
+      } catch (error) {
+        if (error instanceof Stopped || runner.signal.aborted) throw new Stopped();
+        await recordFailure(runner, flow, context, error);
+        if (flow.onFailure === 'keep') return;
+      }
+    }
+    await goBack(runner, flow, context);
+  } catch (error) {
+    if (!(error instanceof Stopped)) throw error;
+  } finally {
+    runner.onChange(operationId);
+  }
+}
+
+function stepsOf(flow: Flow, { operation }: StepContext): { step: Step; position: number }[] {
+  const steps = flow.steps(operation.input as never);
+  return operation.steps.map(({ name }, index) => {
+    const step = steps.find((candidate) => candidate.name === name);
+    if (!step) throw new Error(`${operation.kind} has no step ${name}`);
+    return { step, position: index + 1 };
+  });
+}
+
+async function goForward(runner: RunnerDeps, flow: Flow, context: StepContext): Promise<void> {
+  const { db } = runner.deps;
+  const { operationId, kind, steps } = context.operation;
+  const waiting = stepsOf(flow, context).filter(({ position }) => steps[position - 1]!.state !== 'done');
+  let finished: number | undefined;
+  for (const { step, position } of waiting) {
+    const done = finished === undefined ? [] : [{ position: finished, state: 'done' as const }];
+    await markSteps(db, operationId, [...done, { position, state: 'running' }], nowOf(runner));
+    runner.onChange(operationId);
+    if (runner.signal.aborted) throw new Stopped();
+    await failpoint(`lifecycle.${kind}.${step.name}.before`);
+    await tryStep(runner, () => step.run(context));
+    await failpoint(`lifecycle.${kind}.${step.name}.after`);
+    finished = position;
+  }
+  await retryCommit(runner, () =>
+    db.transaction(async (tx) => {
+      if (!(await updateOperation(tx, operationId, { state: 'succeeded' }, nowOf(runner)))) return;
+      if (finished !== undefined)
+        await markSteps(tx, operationId, [{ position: finished, state: 'done' }], nowOf(runner));
+      await flow.finish(tx, context);
+      await unlockTenants(tx, operationId);
+    }),
+  );
+}
+
+/** Takes back what was done, the last step first. */
+async function goBack(runner: RunnerDeps, flow: Flow, context: StepContext): Promise<void> {
+  const { db, log } = runner.deps;
+  const { operationId, kind } = context.operation;
+  const current = await findOperation(db, operationId);
+  const begun = stepsOf(flow, context)
+    .filter(({ position }) => ['running', 'done', 'failed'].includes(current!.steps[position - 1]!.state))
+    .reverse();
+  try {
+    for (const { step, position } of begun) {
+      if (runner.signal.aborted) throw new Stopped();
+      await failpoint(`lifecycle.${kind}.${step.name}.undo`);
+      if (step.undo) await tryStep(runner, () => step.undo!(context));
+      await markSteps(db, operationId, [{ position, state: 'undone' }], nowOf(runner));
+      runner.onChange(operationId);
+    }
+    await retryCommit(runner, () =>
+      db.transaction(async (tx) => {
+        if (!(await updateOperation(tx, operationId, { state: 'undone', undoing: false }, nowOf(runner)))) return;
+        await flow.abandon(tx, context);
+        await unlockTenants(tx, operationId);
+      }),
+    );
+    await runner.deps.notifyGateways(context.tenantId).catch((error) => log.warn('gateways were not told', { error }));
+  } catch (error) {
+    if (error instanceof Stopped || runner.signal.aborted) throw new Stopped();
+    log.error('an operation could not be taken back', { operationId, kind, error });
+    // The tenants stay locked: half-undone is no state for another operation to begin from.
+    await updateOperation(db, operationId, { state: 'failed' }, nowOf(runner));
+  }
+}
+
+async function recordFailure(runner: RunnerDeps, flow: Flow, context: StepContext, error: unknown): Promise<void> {
+  const { db, log, recordAudit } = runner.deps;
+  const { operationId, kind, requestedBy } = context.operation;
+  const undoing = flow.onFailure === 'undo';
+  const shown = toFreeholdError(error);
+  const current = await findOperation(db, operationId);
+  const failedAt = current?.steps.findIndex((step) => step.state === 'running') ?? -1;
+  const stepName = current?.steps[failedAt]?.name ?? 'end';
+  log.error('an operation failed', { operationId, kind, step: stepName, error });
+  await retryCommit(runner, () =>
+    db.transaction(async (tx) => {
+      const text = error instanceof FreeholdError ? shown.message : `The step "${stepName}" failed. The log says why.`;
+      const end = { state: undoing ? 'running' : 'failed', undoing, error: { code: shown.code, text } } as const;
+      if (!(await updateOperation(tx, operationId, end, nowOf(runner)))) return;
+      if (failedAt >= 0) await markSteps(tx, operationId, [{ position: failedAt + 1, state: 'failed' }], nowOf(runner));
+      if (!undoing) await unlockTenants(tx, operationId);
+      await recordAudit(tx, {
+        name: 'tenant.operation_failed',
+        actor: requestedBy,
+        subject: context.tenantId,
+        tenantId: context.tenantId,
+        details: { operation: kind, step: stepName, code: shown.code },
+      });
+    }),
+  );
+  runner.onChange(operationId);
+}
+
+function createContext(runner: RunnerDeps, operation: OperationRecord): StepContext {
+  const { db, log } = runner.deps;
+  const { operationId, tenantId } = operation;
+  let memo: Facts = operation.memo;
+  return {
+    operation,
+    tenantId,
+    get memo() {
+      return memo;
+    },
+    log: log.child({ operationId, tenantId }),
+    signal: runner.signal,
+    async tenant() {
+      const tenant = await findTenant(db, tenantId);
+      if (!tenant) throw new Error('the tenant of the operation is not in the registry');
+      return tenant;
+    },
+    async remember(facts, tx = db) {
+      await mergeFacts(tx, operationId, facts);
+      memo = { ...memo, ...facts };
+    },
+    setResult: (result) => mergeResult(db, operationId, result),
+    progress: (progress) => runner.onChange(operationId, progress),
+  };
+}
+
+function tryStep(runner: RunnerDeps, work: () => Promise<void>): Promise<void> {
+  const { attemptsPerStep = 6, maxRetryDelayMs = 5_000 } = runner.deps.settings;
+  return retry(
+    {
+      attempts: attemptsPerStep,
+      firstDelayMs: Math.min(200, maxRetryDelayMs),
+      maxDelayMs: maxRetryDelayMs,
+      isRetryable: mayTryAgain,
+      signal: runner.signal,
+    },
+    work,
+  );
+}
+
+/** The transactions that end something look first whether they already did, so an uncertain commit is simply made again. */
+function retryCommit(runner: RunnerDeps, work: () => Promise<void>): Promise<void> {
+  return tryStep(runner, work);
+}
+
+function mayTryAgain(error: unknown): boolean {
+  // Steps are idempotent: an uncertain commit is tried again like one that certainly did not happen.
+  if (error instanceof CommitUncertainError) return true;
+  if (error instanceof FreeholdError) return error.retry === 'soon' && error.code !== 'FH_INTERNAL';
+  return isRetryable(error);
+}
+
+function nowOf(runner: RunnerDeps): Date {
+  return new Date(runner.deps.clock.now());
+}

@@ -1,0 +1,272 @@
+import type { TenantId } from '#src/kernel/index.ts';
+import { type Queryable, sqlState } from '#src/postgres/index.ts';
+import { tenantErrors } from './errors.ts';
+import { canMove } from './transitions.ts';
+import type { Edition, Tenant, TenantRoute, TenantState } from './types.ts';
+
+const tenantColumns = `t.tenant_id, t.name, t.title, t.state, t.edition, t.app, t.admin_email, t.database_name, t.created_at,
+  t.state_changed_at, t.last_used_at, t.size_bytes,
+  coalesce((SELECT l.operation_id FROM tenant_locks l WHERE l.tenant_id = t.tenant_id),
+           (SELECT o.operation_id FROM operations o WHERE o.tenant_id = t.tenant_id AND o.state = 'failed'
+              AND NOT EXISTS (SELECT FROM operations newer WHERE newer.tenant_id = o.tenant_id AND newer.started_at > o.started_at)
+            LIMIT 1)) AS operation_id`;
+
+interface TenantRow {
+  tenant_id: TenantId;
+  name: string;
+  title: string;
+  state: TenantState;
+  edition: Edition;
+  app: string;
+  admin_email: string;
+  database_name: string | null;
+  created_at: Date;
+  state_changed_at: Date;
+  last_used_at: Date | null;
+  size_bytes: string | null;
+  operation_id: Tenant['operationId'] | null;
+}
+
+function toTenant(row: TenantRow): Tenant {
+  return {
+    tenantId: row.tenant_id,
+    name: row.name,
+    title: row.title,
+    state: row.state,
+    edition: row.edition,
+    app: row.app,
+    adminEmail: row.admin_email,
+    databaseName: row.database_name ?? undefined,
+    createdAt: row.created_at,
+    stateChangedAt: row.state_changed_at,
+    lastUsedAt: row.last_used_at ?? undefined,
+    sizeBytes: row.size_bytes === null ? undefined : Number(row.size_bytes),
+    operationId: row.operation_id ?? undefined,
+  };
+}
+
+export interface NewTenant {
+  readonly tenantId: TenantId;
+  readonly name: string;
+  readonly title: string;
+  readonly edition: Edition;
+  readonly app: string;
+  readonly adminEmail: string;
+}
+
+/** Adds a tenant in state `creating`: `requested` lasts only as long as this statement. */
+export async function insertTenant(db: Queryable, tenant: NewTenant, now: Date): Promise<void> {
+  await db.query(
+    `INSERT INTO tenants (tenant_id, name, title, state, edition, app, admin_email, created_at, state_changed_at)
+     VALUES ($1, $2, $3, 'creating', $4, $5, $6, $7, $7)`,
+    [tenant.tenantId, tenant.name, tenant.title, tenant.edition, tenant.app, tenant.adminEmail, now],
+  );
+}
+
+export async function findTenant(db: Queryable, tenantId: TenantId): Promise<Tenant | undefined> {
+  const rows = await db.query<TenantRow>(`SELECT ${tenantColumns} FROM tenants t WHERE t.tenant_id = $1`, [tenantId]);
+  return rows[0] && toTenant(rows[0]);
+}
+
+/** By the name it has now; a former name finds nothing, so that no command hits a tenant that was meant by its old name. */
+export async function findTenantByName(db: Queryable, name: string): Promise<Tenant | undefined> {
+  const rows = await db.query<TenantRow>(
+    `SELECT ${tenantColumns} FROM tenants t JOIN tenant_names n ON n.tenant_id = t.tenant_id
+     WHERE n.name = $1 AND (n.status = 'current' OR (t.name = n.name AND t.state <> 'deleted'))`,
+    [name],
+  );
+  return rows[0] && toTenant(rows[0]);
+}
+
+/** The state, read under a lock that holds until the transaction ends. */
+export async function lockTenant(db: Queryable, tenantId: TenantId): Promise<{ state: TenantState; name: string }> {
+  const rows = await db.query<{ state: TenantState; name: string }>(
+    'SELECT state, name FROM tenants WHERE tenant_id = $1 FOR NO KEY UPDATE',
+    [tenantId],
+  );
+  if (!rows[0]) throw tenantErrors.FH_TENANT_NOT_FOUND();
+  return rows[0];
+}
+
+/** Moves a tenant through the transition table; does nothing when it is there already. */
+export async function moveTenant(db: Queryable, tenantId: TenantId, to: TenantState, now: Date): Promise<void> {
+  const { state } = await lockTenant(db, tenantId);
+  if (state === to) return;
+  if (!canMove(state, to)) throw tenantErrors.FH_TENANT_STATE({ detail: `${state} does not lead to ${to}` });
+  await db.query('UPDATE tenants SET state = $2, state_changed_at = $3 WHERE tenant_id = $1', [tenantId, to, now]);
+}
+
+export const sortColumns = {
+  name: 'lower(t.name)',
+  createdAt: 't.created_at',
+  lastUsedAt: 't.last_used_at',
+  sizeBytes: 't.size_bytes',
+  state: 't.state',
+} as const;
+
+export interface TenantQuery {
+  /** Part of the name or title. */
+  readonly search?: string;
+  /** Default: every state but `deleted`. */
+  readonly states?: readonly TenantState[];
+  readonly sort?: keyof typeof sortColumns;
+  readonly descending?: boolean;
+  /** Default 50, at most 500. */
+  readonly limit?: number;
+  readonly offset?: number;
+}
+
+export interface TenantPage {
+  readonly tenants: readonly Tenant[];
+  /** How many match, on all pages. */
+  readonly total: number;
+}
+
+export async function listTenants(db: Queryable, query: TenantQuery): Promise<TenantPage> {
+  const direction = query.descending ? 'DESC' : 'ASC';
+  const where = `($1::text IS NULL OR t.name ILIKE $1 OR t.title ILIKE $1 OR t.tenant_id = $2)
+     AND (CASE WHEN $3::text[] IS NULL THEN t.state <> 'deleted' ELSE t.state = ANY($3) END)`;
+  const pattern = query.search ? `%${query.search.replace(/[\\%_]/g, '\\$&')}%` : null;
+  const values = [pattern, query.search ?? null, query.states ?? null];
+  const rows = await db.query<TenantRow>(
+    `SELECT ${tenantColumns} FROM tenants t WHERE ${where}
+     ORDER BY ${sortColumns[query.sort ?? 'name']} ${direction} NULLS LAST, t.tenant_id LIMIT $4 OFFSET $5`,
+    [...values, Math.min(query.limit ?? 50, 500), query.offset ?? 0],
+  );
+  const counted = await db.query<{ total: string }>(`SELECT count(*) AS total FROM tenants t WHERE ${where}`, values);
+  return { tenants: rows.map(toTenant), total: Number(counted[0]!.total) };
+}
+
+/**
+ * Promises a name to a tenant. One statement decides: it takes a free name, one whose time of being held back is over, or one
+ * that this tenant had before. Anything else is FH_TENANT_NAME_TAKEN.
+ */
+export async function claimName(db: Queryable, name: string, tenantId: TenantId, now: Date): Promise<void> {
+  const rows = await db.query(
+    `INSERT INTO tenant_names (name, tenant_id, status) VALUES ($1, $2, 'claimed')
+     ON CONFLICT (name) DO UPDATE SET tenant_id = excluded.tenant_id, status = 'claimed', held_until = NULL
+       WHERE tenant_names.status = 'former' AND (tenant_names.held_until <= $3 OR tenant_names.tenant_id = excluded.tenant_id)
+     RETURNING name`,
+    [name, tenantId, now],
+  );
+  if (rows.length === 0) throw tenantErrors.FH_TENANT_NAME_TAKEN({ detail: JSON.stringify(name) });
+}
+
+/** Makes the claimed name the one that gateways answer; a name that was current before is held back. Does nothing when it is done. */
+export async function activateName(db: Queryable, tenantId: TenantId, name: string, heldUntil: Date): Promise<void> {
+  await db.query(
+    `UPDATE tenant_names SET status = 'former', held_until = $3 WHERE tenant_id = $1 AND status = 'current' AND name <> $2`,
+    [tenantId, name, heldUntil],
+  );
+  await db.query(
+    `UPDATE tenant_names SET status = 'current', held_until = NULL WHERE tenant_id = $1 AND name = $2 AND status <> 'current'`,
+    [tenantId, name],
+  );
+  await db.query('UPDATE tenants SET name = $2 WHERE tenant_id = $1', [tenantId, name]);
+}
+
+/** Gives up a promised name that was never answered. */
+export async function releaseClaim(db: Queryable, tenantId: TenantId): Promise<void> {
+  await db.query(`DELETE FROM tenant_names WHERE tenant_id = $1 AND status = 'claimed'`, [tenantId]);
+}
+
+/** Holds back every name of a tenant that goes away. */
+export async function retireNames(db: Queryable, tenantId: TenantId, heldUntil: Date): Promise<void> {
+  await db.query(
+    `UPDATE tenant_names SET status = 'former', held_until = greatest(held_until, $2) WHERE tenant_id = $1`,
+    [tenantId, heldUntil],
+  );
+}
+
+/** The tenant behind a name that is answered, or, for a deleted tenant, was answered last. */
+export async function findRouteByName(db: Queryable, name: string): Promise<Omit<TenantRoute, 'host'> | undefined> {
+  const rows = await db.query<{ tenant_id: TenantId; name: string; title: string; state: TenantState; app: string }>(
+    `SELECT t.tenant_id, n.name, t.title, t.state, t.app
+     FROM tenant_names n JOIN tenants t ON t.tenant_id = n.tenant_id
+     WHERE n.name = $1 AND (n.status = 'current' OR (t.state IN ('deleting', 'deleted') AND t.name = n.name))`,
+    [name],
+  );
+  const row = rows[0];
+  return row && { tenantId: row.tenant_id, name: row.name, title: row.title, state: row.state, app: row.app };
+}
+
+export async function setDatabaseName(db: Queryable, tenantId: TenantId, databaseName: string | null): Promise<void> {
+  await db.query('UPDATE tenants SET database_name = $2 WHERE tenant_id = $1', [tenantId, databaseName]);
+}
+
+/** Forgets what a deleted tenant no longer needs: secrets, and the words that name people. */
+export async function forgetTenant(db: Queryable, tenantId: TenantId): Promise<void> {
+  await db.query('DELETE FROM tenant_secrets WHERE tenant_id = $1', [tenantId]);
+  await db.query(
+    `UPDATE tenants SET title = name, admin_email = '', database_name = NULL, size_bytes = NULL WHERE tenant_id = $1`,
+    [tenantId],
+  );
+}
+
+export type SecretName = 'database.app' | 'database.platform';
+
+export async function selectSecrets(db: Queryable, tenantId: TenantId): Promise<Map<SecretName, Buffer>> {
+  const rows = await db.query<{ name: SecretName; sealed: Buffer }>(
+    'SELECT name, sealed FROM tenant_secrets WHERE tenant_id = $1',
+    [tenantId],
+  );
+  return new Map(rows.map((row) => [row.name, row.sealed]));
+}
+
+export async function upsertSecret(db: Queryable, tenantId: TenantId, name: SecretName, sealed: Buffer): Promise<void> {
+  await db.query(
+    `INSERT INTO tenant_secrets (tenant_id, name, sealed) VALUES ($1, $2, $3)
+     ON CONFLICT (tenant_id, name) DO UPDATE SET sealed = excluded.sealed`,
+    [tenantId, name, sealed],
+  );
+}
+
+/** Last use, to the minute: many requests, one write. */
+export async function updateLastUsed(db: Queryable, tenantIds: readonly TenantId[], now: Date): Promise<void> {
+  await db.query(
+    `UPDATE tenants SET last_used_at = date_trunc('minute', $2::timestamptz)
+     WHERE tenant_id = ANY($1) AND (last_used_at IS NULL OR last_used_at < date_trunc('minute', $2::timestamptz))`,
+    [tenantIds, now],
+  );
+}
+
+/** One tenant whose size is unknown, or that was used since it was measured, longer ago than `before`. */
+export async function findTenantToMeasure(
+  db: Queryable,
+  before: Date,
+): Promise<{ tenantId: TenantId; databaseName: string } | undefined> {
+  const rows = await db.query<{ tenant_id: TenantId; database_name: string }>(
+    `SELECT tenant_id, database_name FROM tenants
+     WHERE state = 'active' AND database_name IS NOT NULL
+       AND (size_measured_at IS NULL OR (size_measured_at < $1 AND last_used_at >= date_trunc('minute', size_measured_at)))
+     ORDER BY size_measured_at NULLS FIRST LIMIT 1`,
+    [before],
+  );
+  return rows[0] && { tenantId: rows[0].tenant_id, databaseName: rows[0].database_name };
+}
+
+export async function updateSize(
+  db: Queryable,
+  tenantId: TenantId,
+  sizeBytes: number | null,
+  now: Date,
+): Promise<void> {
+  await db.query(
+    'UPDATE tenants SET size_bytes = coalesce($2, size_bytes), size_measured_at = $3 WHERE tenant_id = $1',
+    [tenantId, sizeBytes, now],
+  );
+}
+
+/** Every database that the registry accounts for. */
+export async function selectKnownDatabases(db: Queryable): Promise<Set<string>> {
+  const rows = await db.query<{ database_name: string }>(
+    `SELECT database_name FROM tenants WHERE database_name IS NOT NULL
+     UNION SELECT database_name FROM prepared_databases`,
+  );
+  return new Set(rows.map((row) => row.database_name));
+}
+
+/** True for SQLSTATE 23505: somebody else was first. */
+export function isDuplicate(error: unknown): boolean {
+  return sqlState(error) === '23505';
+}
