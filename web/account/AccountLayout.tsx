@@ -1,6 +1,14 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { Outlet } from '@tanstack/react-router';
-import { AccountMenu, apiFetch, ErrorState, LoadingState, notifyProblem, PageShell } from '../design/index.ts';
+import {
+  AccountMenu,
+  apiFetch,
+  ErrorState,
+  IconArrowLeft,
+  LoadingState,
+  notifyProblem,
+  PageShell,
+} from '../design/index.ts';
 import { sessionQuery, useTenantTitle } from './api.ts';
 
 /** Header of the platform's own pages on a tenant's host. What a member may not do is not offered; the server refuses it anyway. */
@@ -14,7 +22,7 @@ export function AccountLayout() {
   });
   const user = session.data?.user;
   const nav = [
-    { label: 'Back to the app', href: '/' },
+    { label: 'Back to the app', href: '/', icon: IconArrowLeft },
     { label: 'Account', to: '/account' },
     ...(user && user.role !== 'member'
       ? [

@@ -5,13 +5,14 @@ import { type Ref, useId } from 'react';
 import { apiFetch, RuleList, StrengthBar } from '../design/index.ts';
 
 export interface PasswordVerdict {
-  readonly acceptable: boolean;
+  readonly accepted: boolean;
   readonly score: 0 | 1 | 2 | 3 | 4;
-  /** Why it is refused, each in words for the person; empty when it is acceptable. */
-  readonly problems: readonly string[];
+  /** Why it is refused, in words for the person, the one to mend first in front. */
+  readonly problems: readonly { readonly rule: string; readonly text: string; readonly fix: string }[];
 }
 
-export const minPasswordLength = 12;
+/** As the server has it: NIST SP 800-63B-4 for a password that is the only factor. */
+const minPasswordLength = 15;
 
 export interface NewPasswordProps {
   readonly value: string;
@@ -58,13 +59,13 @@ export function NewPassword({ value, onChange, error, label = 'New password', co
             },
             {
               text: 'Not a known or easily guessed password, nor your name or e-mail',
-              met: judged && longEnough ? verdict.acceptable : undefined,
+              met: judged && longEnough ? verdict.accepted : undefined,
             },
           ]}
         />
-        {judged && longEnough && !verdict.acceptable && (
+        {judged && longEnough && !verdict.accepted && (
           <Text size="sm" mt={6}>
-            {verdict.problems.join(' ')}
+            {verdict.problems[0]?.text} {verdict.problems[0]?.fix}
           </Text>
         )}
       </div>
@@ -92,15 +93,16 @@ function usePasswordVerdict(password: string, context: NewPasswordProps['context
   return check.data;
 }
 
+/** Four segments: one for too short or unknown, two for refused, three and four for accepted. */
 function score(verdict: PasswordVerdict | undefined, longEnough: boolean): 0 | 1 | 2 | 3 | 4 {
-  if (!verdict) return 1;
-  if (verdict.acceptable) return verdict.score < 3 ? 3 : verdict.score;
-  return longEnough && verdict.score >= 2 ? 2 : 1;
+  if (!verdict || !longEnough) return 1;
+  if (!verdict.accepted) return 2;
+  return verdict.score === 4 ? 4 : 3;
 }
 
 function strengthWords(value: string, verdict: PasswordVerdict | undefined): string {
   if (value === '') return 'Any characters are allowed, spaces as well.';
   if (!verdict) return 'Checking';
-  if (!verdict.acceptable) return 'Not accepted yet';
-  return verdict.score >= 4 ? 'Strong' : 'Accepted';
+  if (!verdict.accepted) return 'Not accepted yet';
+  return verdict.score === 4 ? 'Strong' : 'Accepted';
 }

@@ -84,6 +84,7 @@ export const theme = createTheme({
   fontFamily: "'Instrument Sans Variable', ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
   fontFamilyMonospace: "ui-monospace, SFMono-Regular, Menlo, Consolas, 'Liberation Mono', monospace",
   fontSizes: { xs: '0.75rem', sm: '0.8125rem', md: '0.875rem', lg: '1rem', xl: '1.25rem' },
+  fontWeights: { regular: '400', medium: '500', bold: '600' },
   lineHeights: { xs: '1.35', sm: '1.45', md: '1.5', lg: '1.5', xl: '1.4' },
   spacing: { xs: '0.5rem', sm: '0.75rem', md: '1rem', lg: '1.5rem', xl: '2rem' },
   radius: { xs: '2px', sm: '4px', md: '6px', lg: '8px', xl: '12px' },
@@ -122,7 +123,17 @@ export const theme = createTheme({
 
 /** Our own variables (`--fh-…`) beside Mantine's; use these for surfaces, lines and meanings. */
 export const resolveCssVariables: CSSVariablesResolver = () => ({
-  variables: { '--input-height-md': '2.25rem' },
+  variables: {
+    // The light variants of Mantine (avatars, badges, alerts) in the colours of meanings.
+    '--mantine-color-green-light': 'var(--fh-ok-surface)',
+    '--mantine-color-green-light-color': 'var(--fh-ok)',
+    '--mantine-color-amber-light': 'var(--fh-late-surface)',
+    '--mantine-color-amber-light-color': 'var(--fh-late)',
+    '--mantine-color-red-light': 'var(--fh-urgent-surface)',
+    '--mantine-color-red-light-color': 'var(--fh-urgent)',
+    '--mantine-color-gray-light': 'var(--fh-quiet-surface)',
+    '--mantine-color-gray-light-color': 'var(--fh-quiet)',
+  },
   light: {
     '--mantine-color-body': '#faf7f1',
     '--mantine-color-error': '#b02f1f',
