@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { objectErrors } from '#src/objects/index.ts';
 import { filesErrors } from './errors.ts';
 
 export interface Measured {
@@ -15,7 +16,7 @@ export function measure(source: AsyncIterable<Uint8Array>, maxBytes: number): Me
   async function* content() {
     for await (const chunk of source) {
       sizeBytes += chunk.byteLength;
-      if (sizeBytes > maxBytes) throw filesErrors.FH_FILE_TOO_LARGE({ detail: `it may have ${maxBytes} bytes` });
+      if (sizeBytes > maxBytes) throw objectErrors.FH_FILE_TOO_LARGE({ detail: `it may have ${maxBytes} bytes` });
       hash.update(chunk);
       yield chunk;
     }

@@ -1,6 +1,11 @@
 import { defineErrors } from '#src/kernel/index.ts';
 
 export const objectErrors = defineErrors({
+  FH_FILE_TOO_LARGE: {
+    status: 413,
+    title: 'The file is too large',
+    hint: 'Send a smaller file. Nothing of this one was kept.',
+  },
   FH_STORAGE_FULL: {
     status: 507,
     title: 'There is no room left to store this',

@@ -1,0 +1,131 @@
+import multipart from '@fastify/multipart';
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import type { App, RouteDefinition, UploadedFile } from '#sdk';
+import { httpErrors, isNavigation, loadPage, servePage } from '#src/http/index.ts';
+import type { Session } from '#src/identity/types.ts';
+import { type ContextDeps, createContext, defaultMaxFileBytes, toAppUser } from './context.ts';
+import { hostingErrors } from './errors.ts';
+import type { EventHub } from './events.ts';
+import { describeApp } from './openapi.ts';
+import { sendResult } from './result.ts';
+import { compileForFastify } from './schemas.ts';
+import type { HostedRequest, HostingDeps } from './types.ts';
+import { receiveUpload } from './upload.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Of an app's routes: what happens without a session. Default: 401. */
+    withoutSession?: 'refuse' | 'sign-in' | 'allow';
+  }
+}
+
+export interface PluginDeps extends ContextDeps, Pick<HostingDeps, 'identify'> {
+  readonly events: EventHub;
+}
+
+interface SignedIn extends HostedRequest {
+  readonly session: Session;
+}
+
+/** All that one app answers. Register it in a scope (or on an instance) of its own. */
+export function createAppPlugin(app: App, deps: PluginDeps): FastifyPluginAsync {
+  return async (fastify) => {
+    fastify.setValidatorCompiler(compileForFastify);
+    await fastify.register(multipart, { throwFileSizeLimit: false });
+    // Before the body is read: who is not signed in sends us no megabytes.
+    fastify.addHook('onRequest', async (request, reply) => requireSession(deps.identify(request), request, reply));
+    for (const route of app.routes) registerRoute(fastify, route, deps);
+
+    const events = { operation: `${app.manifest.name}.events` };
+    fastify.get('/api/events', { config: events, exposeHeadRoute: false }, async (request, reply) => {
+      await deps.events.listen(request, reply, deps.identify(request));
+      return reply;
+    });
+    const document = describeApp(app);
+    const openapi = { operation: `${app.manifest.name}.openapi`, withoutSession: 'allow' } as const;
+    fastify.get('/api/openapi.json', { config: openapi }, async () => document);
+
+    servePage(fastify, await loadPage(app.web), {
+      except: ['/api/', '/-/'],
+      pageConfig: { withoutSession: 'sign-in' },
+      assetConfig: { withoutSession: 'allow' },
+    });
+  };
+}
+
+async function requireSession(
+  { session }: HostedRequest,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply | undefined> {
+  const { withoutSession = 'refuse' } = request.routeOptions.config;
+  if (session || request.is404 || withoutSession === 'allow') return undefined;
+  if (withoutSession === 'sign-in' && isNavigation(request)) {
+    const next = request.url === '/' ? '' : `?next=${encodeURIComponent(request.url)}`;
+    return reply.redirect(`/-/sign-in${next}`, 303);
+  }
+  throw hostingErrors.FH_APP_SIGN_IN_REQUIRED();
+}
+
+function registerRoute(fastify: FastifyInstance, route: RouteDefinition, deps: PluginDeps): void {
+  const { params, query, body, response, roles, upload } = route;
+  fastify.route({
+    method: route.method,
+    url: route.path,
+    // A GET handler may do anything; only GET asks for it.
+    exposeHeadRoute: false,
+    bodyLimit: route.bodyLimit,
+    config: { operation: route.operation },
+    schema: {
+      ...(params && { params }),
+      ...(query && { querystring: query }),
+      ...(body && { body }),
+      ...(response && { response: { '2xx': response } }),
+    },
+    onRequest: async (request) => {
+      const { session } = deps.identify(request);
+      if (roles && !(session && roles.includes(session.user.role)))
+        throw hostingErrors.FH_APP_ROLE_REQUIRED({ detail: `it is for ${roles.join(', ')}` });
+    },
+    preValidation: async (request) => {
+      if (!upload && request.isMultipart()) throw httpErrors.FH_MEDIA_TYPE();
+    },
+    handler: async (request, reply) => {
+      await runHandler(request, reply, route, deps);
+      return reply;
+    },
+  });
+}
+
+async function runHandler(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  route: RouteDefinition,
+  deps: PluginDeps,
+): Promise<void> {
+  const { tenant, session, requestId, signal } = deps.identify(request) as SignedIn;
+  const received = route.upload && (await receiveUpload(request, route.upload.maxBytes));
+  const { context, end } = createContext(deps, {
+    tenant,
+    user: toAppUser(session.user),
+    requestId,
+    signal,
+    maxFileBytes: route.upload?.maxBytes ?? defaultMaxFileBytes,
+  });
+  try {
+    await sendResult(reply, await route.handler(context, inputOf(request, route, received?.upload)));
+  } finally {
+    end();
+    received?.discard();
+  }
+}
+
+/** Only what a schema has seen: without one, query and body are empty. Path parameters are at least bounded by the router. */
+function inputOf(request: FastifyRequest, route: RouteDefinition, upload: UploadedFile | undefined) {
+  return {
+    params: request.params as Record<string, string>,
+    query: route.query ? (request.query as Record<string, unknown>) : {},
+    body: route.body ? request.body : undefined,
+    ...(upload && { upload }),
+  };
+}
