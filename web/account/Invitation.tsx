@@ -42,6 +42,7 @@ export function Invitation() {
       {invitation.isPending && <LoadingState rows={5} />}
       {invitation.isError && (
         <ErrorState
+          plain
           error={invitation.error}
           onRetry={() => void invitation.refetch()}
           action={

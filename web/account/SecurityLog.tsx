@@ -26,10 +26,12 @@ export function SecurityLog() {
         ...(event ? { event } : {}),
         ...(pageParam ? { before: pageParam } : {}),
       });
-      return apiFetch<{ events: SecurityEvent[]; next?: string | null }>(`/-/api/security-log?${query}`, { signal });
+      return apiFetch<{ events: SecurityEvent[]; nextBefore?: string | null }>(`/-/api/security-log?${query}`, {
+        signal,
+      });
     },
     initialPageParam: '',
-    getNextPageParam: (page) => page.next ?? undefined,
+    getNextPageParam: (page) => page.nextBefore ?? undefined,
     enabled: me !== undefined && me.role !== 'member',
   });
   if (!me) return null;
@@ -95,5 +97,5 @@ const columns: Column<SecurityEvent>[] = [
   { key: 'actor', header: 'Who', cell: (entry) => entry.actor },
   { key: 'subject', header: 'Whom', cell: (entry) => (entry.subject === entry.actor ? '' : entry.subject) },
   { key: 'address', header: 'Address', cell: (entry) => entry.address ?? '' },
-  { key: 'at', header: 'When', align: 'right', cell: (entry) => <RelativeTime value={entry.at} /> },
+  { key: 'at', header: 'When', align: 'right', cell: (entry) => <RelativeTime value={entry.recordedAt} /> },
 ];

@@ -47,7 +47,7 @@ export interface SecurityEvent {
   readonly actor: string;
   readonly subject: string;
   readonly address?: string | null;
-  readonly at: string;
+  readonly recordedAt: string;
   readonly details?: Readonly<Record<string, string | number | boolean | null>>;
 }
 

@@ -5,8 +5,8 @@ export interface Column<T> {
   readonly key: string;
   readonly header: string;
   readonly cell: (row: T) => ReactNode;
-  /** Makes the column sortable in the page. */
-  readonly sortBy?: (row: T) => string | number;
+  /** Makes the column sortable in the page; with `serverSort`, any value makes it sortable by the server. */
+  readonly sortBy?: ((row: T) => string | number) | 'server';
   readonly align?: 'left' | 'right';
   /** CSS width, for example `8rem`. */
   readonly width?: string;
@@ -22,12 +22,22 @@ export interface DataTableProps<T> {
   readonly rowKey: (row: T) => string;
   /** Enter or a click on the row; put a link into the first cell as well, so that it can be opened in a new tab. */
   readonly onOpen?: (row: T) => void;
-  readonly initialSort?: { readonly key: string; readonly descending?: boolean };
+  readonly initialSort?: Sort;
+  /** The rows come sorted; a click on a header asks for another order. Keys are those of the columns. */
+  readonly serverSort?: { readonly sort: Sort | undefined; readonly onSort: (sort: Sort) => void };
+}
+
+export interface Sort {
+  readonly key: string;
+  readonly descending?: boolean;
 }
 
 /** Dense table. Keyboard: ↑ ↓ or j k between rows, Home and End, Enter opens. Columns become labelled lines below 38 rem. */
-export function DataTable<T>({ label, columns, rows, rowKey, onOpen, initialSort }: DataTableProps<T>) {
-  const [sort, setSort] = useState(initialSort);
+export function DataTable<T>(props: DataTableProps<T>) {
+  const { label, columns, rows, rowKey, onOpen, serverSort } = props;
+  const [ownSort, setOwnSort] = useState(props.initialSort);
+  const sort = serverSort ? serverSort.sort : ownSort;
+  const setSort = serverSort ? serverSort.onSort : setOwnSort;
   const body = useRef<HTMLTableSectionElement>(null);
   const sorted = sortRows(rows, columns.find((column) => column.key === sort?.key)?.sortBy, sort?.descending ?? false);
 
@@ -118,7 +128,7 @@ export function DataTable<T>({ label, columns, rows, rowKey, onOpen, initialSort
 }
 
 function sortRows<T>(rows: readonly T[], by: Column<T>['sortBy'], descending: boolean): readonly T[] {
-  if (!by) return rows;
+  if (!by || by === 'server') return rows;
   const sign = descending ? -1 : 1;
   return [...rows].sort((a, b) => {
     const left = by(a);

@@ -8,13 +8,14 @@ const exact = new Intl.DateTimeFormat('en-GB', {
 const day = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium' });
 const number = new Intl.NumberFormat('en');
 
-const steps: readonly (readonly [limitSeconds: number, unitSeconds: number, unit: Intl.RelativeTimeFormatUnit])[] = [
-  [60, 1, 'second'],
-  [3_600, 60, 'minute'],
-  [86_400, 3_600, 'hour'],
-  [7 * 86_400, 86_400, 'day'],
-  [30 * 86_400, 7 * 86_400, 'week'],
-  [365 * 86_400, 30 * 86_400, 'month'],
+/** Units with the count below which they are used. */
+const steps: readonly (readonly [unit: Intl.RelativeTimeFormatUnit, unitSeconds: number, below: number])[] = [
+  ['second', 1, 60],
+  ['minute', 60, 60],
+  ['hour', 3_600, 24],
+  ['day', 86_400, 14],
+  ['week', 7 * 86_400, 9],
+  ['month', 30.44 * 86_400, 12],
 ];
 
 /** `3 minutes ago`, `in 2 hours`, `just now`; older than a year: the date. */
@@ -22,8 +23,9 @@ export function formatRelative(moment: Date, now: Date): string {
   const seconds = (moment.getTime() - now.getTime()) / 1000;
   const distance = Math.abs(seconds);
   if (distance < 10) return 'just now';
-  for (const [limitSeconds, unitSeconds, unit] of steps) {
-    if (distance < limitSeconds) return relative.format(Math.trunc(seconds / unitSeconds), unit);
+  for (const [unit, unitSeconds, below] of steps) {
+    const count = Math.round(seconds / unitSeconds);
+    if (Math.abs(count) < below) return relative.format(count, unit);
   }
   return day.format(moment);
 }

@@ -19,7 +19,7 @@ export {
 export { ColorSchemeSwitch } from './ColorSchemeSwitch.tsx';
 export { ConfirmByName, type ConfirmByNameProps } from './ConfirmByName.tsx';
 export { CopyableId, CopyableLine } from './CopyableId.tsx';
-export { type Column, DataTable, type DataTableProps } from './DataTable.tsx';
+export { type Column, DataTable, type DataTableProps, type Sort } from './DataTable.tsx';
 export { FreeholdProvider, type FreeholdProviderProps } from './FreeholdProvider.tsx';
 export { RuleList, SearchField, type SearchFieldProps, StrengthBar, showFieldProblems } from './fields.tsx';
 export { RelativeTime, SizeText } from './figures.tsx';

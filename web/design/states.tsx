@@ -36,10 +36,13 @@ export function LoadingState({ rows = 6, label = 'Loading' }: { rows?: number; l
 }
 
 /** What happened, why, what to do; the request id for the operator. A 403 is told as a matter of rights, not as a failure. */
-export function ErrorState({ error, onRetry, action }: { error: unknown; onRetry?: () => void; action?: ReactNode }) {
-  const problem = toProblem(error);
+export function ErrorState(props: { error: unknown; onRetry?: () => void; action?: ReactNode; plain?: boolean }) {
+  const { onRetry, action } = props;
+  const problem = toProblem(props.error);
+  // Asking again helps when the server was not reached or not ready, not when it has answered.
+  const mayHelp = problem.status === 0 || problem.status === 429 || problem.status >= 500;
   return (
-    <div className={`${classes.state} ${classes.problem}`} role="alert">
+    <div className={`${classes.state} ${classes.problem}`} data-plain={props.plain || undefined} role="alert">
       <div>
         <Title order={2}>{problem.title}</Title>
         {problem.detail && <Text mt={4}>{problem.detail}</Text>}
@@ -47,9 +50,9 @@ export function ErrorState({ error, onRetry, action }: { error: unknown; onRetry
           {hintOf(problem)}
         </Text>
       </div>
-      {(onRetry || action) && (
+      {((onRetry && mayHelp) || action) && (
         <Group gap="xs">
-          {onRetry && problem.status !== 403 && (
+          {onRetry && mayHelp && (
             <Button variant="default" onClick={onRetry}>
               Try again
             </Button>

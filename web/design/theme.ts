@@ -121,20 +121,23 @@ export const theme = createTheme({
   },
 });
 
+/** The light variants of Mantine (avatars, badges, alerts) in the colours of meanings. */
+const lightVariants = {
+  '--mantine-color-green-light': 'var(--fh-ok-surface)',
+  '--mantine-color-green-light-color': 'var(--fh-ok)',
+  '--mantine-color-amber-light': 'var(--fh-late-surface)',
+  '--mantine-color-amber-light-color': 'var(--fh-late)',
+  '--mantine-color-red-light': 'var(--fh-urgent-surface)',
+  '--mantine-color-red-light-color': 'var(--fh-urgent)',
+  '--mantine-color-gray-light': 'var(--fh-quiet-surface)',
+  '--mantine-color-gray-light-color': 'var(--fh-quiet)',
+};
+
 /** Our own variables (`--fh-…`) beside Mantine's; use these for surfaces, lines and meanings. */
 export const resolveCssVariables: CSSVariablesResolver = () => ({
-  variables: {
-    // The light variants of Mantine (avatars, badges, alerts) in the colours of meanings.
-    '--mantine-color-green-light': 'var(--fh-ok-surface)',
-    '--mantine-color-green-light-color': 'var(--fh-ok)',
-    '--mantine-color-amber-light': 'var(--fh-late-surface)',
-    '--mantine-color-amber-light-color': 'var(--fh-late)',
-    '--mantine-color-red-light': 'var(--fh-urgent-surface)',
-    '--mantine-color-red-light-color': 'var(--fh-urgent)',
-    '--mantine-color-gray-light': 'var(--fh-quiet-surface)',
-    '--mantine-color-gray-light-color': 'var(--fh-quiet)',
-  },
+  variables: {},
   light: {
+    ...lightVariants,
     '--mantine-color-body': '#faf7f1',
     '--mantine-color-error': '#b02f1f',
     '--mantine-color-success': '#1c5a40',
@@ -159,6 +162,7 @@ export const resolveCssVariables: CSSVariablesResolver = () => ({
     '--fh-quiet-surface': '#eee8dc',
   },
   dark: {
+    ...lightVariants,
     '--mantine-color-body': '#1a1816',
     '--mantine-color-error': '#ef9a8b',
     '--mantine-color-success': '#8fc0a5',
