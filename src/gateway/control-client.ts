@@ -1,0 +1,74 @@
+import type { Clock, Log, TenantId } from '#src/kernel/index.ts';
+import { connectRpc } from '#src/rpc/index.ts';
+import { createDirectoryClient, type DirectoryClient, type DirectoryClientOptions } from './directory-client.ts';
+import { type LinkProtocol, parseTenantId } from './link.ts';
+import { createLiveEvents, type LiveEvents } from './live-events.ts';
+
+export interface ControlClient {
+  readonly directory: DirectoryClient;
+  readonly liveEvents: LiveEvents;
+  /** Notes signed-in use; told to control every half minute. */
+  noteUse(tenantId: TenantId): void;
+  readonly connected: boolean;
+  /** Tells what was noted, then ends the link. */
+  stop(): Promise<void>;
+}
+
+export interface ControlClientOptions extends Omit<DirectoryClientOptions, 'clock'> {
+  readonly socketPath: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Default 30,000. */
+  readonly tellUseEveryMs?: number;
+}
+
+/** A gateway worker's end of link.sock. */
+export function connectToControl(options: ControlClientOptions): ControlClient {
+  const { socketPath, log, tellUseEveryMs = 30_000 } = options;
+  const rpc = connectRpc<LinkProtocol>({
+    socketPath,
+    log,
+    onConnected: () => directory.flush(),
+    handlers: {
+      tenantChanged: async ({ tenantId }) => {
+        await directory.changed(parseTenantId(tenantId));
+        return null;
+      },
+      deliver: ({ tenantId, event }) => {
+        liveEvents.deliver(parseTenantId(tenantId), event);
+        return null;
+      },
+    },
+  });
+  const directory = createDirectoryClient(rpc, options);
+  const liveEvents = createLiveEvents((tenantId, event) => rpc.notify('publish', { tenantId, event }));
+
+  let used = new Set<TenantId>();
+  const tellUse = async () => {
+    if (used.size === 0 || !rpc.connected) return;
+    const tenantIds = [...used];
+    used = new Set();
+    try {
+      await rpc.call('recordUse', { tenantIds }, { timeoutMs: 5_000 });
+    } catch (error) {
+      log.warn('last use could not be recorded', { error, tenants: tenantIds.length });
+      for (const tenantId of tenantIds) used.add(tenantId);
+    }
+  };
+  const timer = setInterval(tellUse, tellUseEveryMs);
+  timer.unref();
+
+  return {
+    directory,
+    liveEvents,
+    noteUse: (tenantId) => void used.add(tenantId),
+    get connected() {
+      return rpc.connected;
+    },
+    stop: async () => {
+      clearInterval(timer);
+      await tellUse();
+      await rpc.close();
+    },
+  };
+}

@@ -1,0 +1,22 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { gatewayErrors } from './errors.ts';
+
+/**
+ * Refuses what a page of another origin made the browser send. Another tenant's page is another origin, although of the same
+ * site (its cookies are its own, `__Host-`, but SameSite does not keep it out). Programs that send neither header pass: they
+ * have no ambient cookie. W3C Fetch Metadata; OWASP CSRF cheat sheet.
+ */
+export function refuseCrossSite(method: string, headers: IncomingHttpHeaders, origin: string): void {
+  const site = headers['sec-fetch-site'];
+  const isSafe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
+  if (!isSafe) {
+    if (site !== undefined && site !== 'same-origin' && site !== 'none') throw gatewayErrors.FH_CROSS_SITE();
+    if (headers.origin !== undefined && headers.origin !== origin) throw gatewayErrors.FH_CROSS_SITE();
+    return;
+  }
+  if (site === 'cross-site' || site === 'same-site') {
+    // A link from elsewhere may be followed; reading, embedding and probing from elsewhere may not.
+    if (headers['sec-fetch-mode'] !== 'navigate' || headers['sec-fetch-dest'] !== 'document')
+      throw gatewayErrors.FH_CROSS_SITE();
+  }
+}

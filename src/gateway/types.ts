@@ -1,0 +1,113 @@
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import type { Role, Session } from '#src/identity/types.ts';
+import type { TenantId } from '#src/kernel/index.ts';
+import type { TenantDirectory, TenantRoute } from '#src/tenants/types.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What happens without a session. `allow`: the gateway does not even look for one. Default: `refuse`. */
+    withoutSession?: 'refuse' | 'sign-in' | 'allow';
+    /** Who may call it. Default: every signed-in user. */
+    roles?: readonly Role[];
+  }
+  interface FastifyRequest {
+    /** Set before any handler runs: no request reaches a route without exactly one tenant. */
+    tenant: TenantRoute;
+    /** Undefined only on routes that say `withoutSession: 'allow'`. */
+    session: Session | undefined;
+    /** Aborts when the client is gone or the server's patience at drain ends. */
+    readonly signalAbort: AbortSignal;
+  }
+}
+
+/** What the gateway needs of identity. */
+export interface IdentityPort {
+  /**
+   * The session that this request's cookie names in `request.tenant`; undefined: none that is good.
+   * May add a cookie to the reply. Called once per request on every route that does not say `withoutSession: 'allow'`.
+   */
+  authenticate(request: FastifyRequest, reply: FastifyReply): Promise<Session | undefined>;
+  /** Everything below `/-/api/`; registered with that prefix. */
+  readonly routes: FastifyPluginAsync;
+}
+
+/** What the gateway needs of hosting. */
+export interface HostingPort {
+  /** Routes and page of one app. Throws when there is no such app. */
+  plugin(appName: string): FastifyPluginAsync;
+  /** Ends event streams, then gives background work this long. Called at the beginning of a drain. */
+  stop?(deadlineMs: number): Promise<void>;
+}
+
+/** The part of the directory that the request path needs. */
+export type GatewayDirectory = Pick<TenantDirectory, 'findRoute' | 'findCertificate'>;
+
+/** Certificates: the gateway's own key with certificates from control, and PEM files that take precedence. */
+export interface GatewayTls {
+  /** Key of the certificates that the directory finds. Undefined: only files are used. */
+  readonly privateKeyPem: string | undefined;
+  /** Chosen by the names in the certificate; read again when they change. */
+  readonly certificates: readonly { readonly certificateFile: string; readonly keyFile: string }[];
+  /** 48 bytes shared by all workers, so that a session ticket of one is good at the other. Default: each its own. */
+  readonly ticketKeys?: Buffer;
+}
+
+/** 0 turns a rate limit off. Every number is per worker. */
+export interface GatewayLimits {
+  /** Requests per address (IPv6: per /64) and second, measured over ten. Default 500. */
+  readonly requestsPerAddress: number;
+  /** Requests per tenant and second, measured over ten. Default 2,000. */
+  readonly requestsPerTenant: number;
+  /** Requests of one tenant being answered at once, event streams not counted. Default 128. */
+  readonly concurrentPerTenant: number;
+  /** Event streams of one tenant. Default 1,000. */
+  readonly streamsPerTenant: number;
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  readonly requestsPerConnection: number;
+  readonly headerBytes: number;
+  readonly headerCount: number;
+  readonly urlBytes: number;
+  readonly bodyBytes: number;
+  /** From the connection to its first byte. */
+  readonly firstByteMs: number;
+  readonly handshakeMs: number;
+  readonly headersMs: number;
+  /** For a body that is not an upload. */
+  readonly bodyMs: number;
+  /** For a whole upload. */
+  readonly uploadMs: number;
+  /** Without a byte in either direction. */
+  readonly idleMs: number;
+  /** Between two requests of a connection. */
+  readonly keepAliveMs: number;
+}
+
+export const defaultLimits: GatewayLimits = {
+  requestsPerAddress: 500,
+  requestsPerTenant: 2_000,
+  concurrentPerTenant: 128,
+  streamsPerTenant: 1_000,
+  connections: 10_000,
+  connectionsPerAddress: 1_000,
+  requestsPerConnection: 100_000,
+  headerBytes: 16_384,
+  headerCount: 100,
+  urlBytes: 8_192,
+  bodyBytes: 262_144,
+  firstByteMs: 10_000,
+  handshakeMs: 10_000,
+  headersMs: 15_000,
+  bodyMs: 30_000,
+  uploadMs: 3_600_000,
+  idleMs: 120_000,
+  keepAliveMs: 72_000,
+};
+
+/** An event for the pages of one tenant. */
+export interface LiveEvent {
+  readonly type: string;
+  readonly data: unknown;
+}
+
+export type EventListener = (tenantId: TenantId, event: LiveEvent) => void;
