@@ -50,7 +50,6 @@ function clusterOptions(home: string) {
     logFile: path.join(home, 'logs', 'postgres.log'),
     port,
     osUser,
-    ownerUserName: osUser?.name ?? process.env.USER ?? '',
     maxConnections: 30,
     binaries,
     log: silentLog,
@@ -126,7 +125,6 @@ test('a cluster: from nothing to a server that only control may enter, stopped a
   }
   assert.equal(cluster.status().state, 'stopped');
   await cluster.stop();
-  await cluster.initialise();
   await cluster.start();
   await cluster.bootstrap({ controlPassword });
   await cluster.stop();

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, open, readFile, rename, stat } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
-import { type Log, waitFor } from '#src/kernel/index.ts';
+import { type Clock, type Log, systemClock, waitFor } from '#src/kernel/index.ts';
 import type { ConnectionTarget } from '#src/postgres/index.ts';
 import type { Binaries } from './binaries.ts';
 import { bootstrapCluster } from './bootstrap.ts';
@@ -23,11 +24,12 @@ export interface ClusterOptions {
   readonly port: number;
   /** The user to run as; needed when we are root, because PostgreSQL refuses to be. */
   readonly osUser?: OsUser;
-  /** Name of the user that the server runs as; maps to the superuser `postgres` on the socket. */
-  readonly ownerUserName: string;
+  /** Name of the user that the server runs as; maps to the superuser `postgres` on the socket. Default: `osUser`, or who we are. */
+  readonly ownerUserName?: string;
   readonly maxConnections: number;
   readonly binaries: Binaries;
   readonly log: Log;
+  readonly clock?: Clock;
 }
 
 export type ClusterState = 'stopped' | 'starting' | 'running' | 'stopping';
@@ -60,7 +62,7 @@ export interface Cluster {
   readonly options: ClusterOptions;
   /** Makes the data folder when it is not there. Safe to be killed in and to be called again. */
   initialise(): Promise<void>;
-  /** Ends leftovers of an earlier run, writes the settings, starts the server and resolves when it accepts connections. */
+  /** Initialises if need be, ends leftovers of an earlier run, writes the settings, starts the server and resolves when it accepts connections. */
   start(options?: { readonly timeoutMs?: number }): Promise<void>;
   /** Makes the role and database of control and closes the server's own databases to everybody else. Safe to be called at each start. */
   bootstrap(options: { readonly controlPassword: string }): Promise<void>;
@@ -77,7 +79,8 @@ const logFileLimitBytes = 64 * 1024 * 1024;
 const socketDirLimitBytes = 88;
 
 export function createCluster(options: ClusterOptions): Cluster {
-  const { dataDir, socketDir, port, osUser, binaries, log } = options;
+  const { dataDir, socketDir, port, osUser, binaries, log, clock = systemClock } = options;
+  const ownerUserName = options.ownerUserName ?? osUser?.name ?? os.userInfo().username;
   if (Buffer.byteLength(socketDir) > socketDirLimitBytes) {
     throw new TypeError(`the socket folder is longer than ${socketDirLimitBytes} bytes: ${socketDir}`);
   }
@@ -113,8 +116,9 @@ export function createCluster(options: ClusterOptions): Cluster {
     state = 'starting';
     let server: ChildProcess;
     try {
+      await initialiseDataDir({ dataDir, binaries, osUser, log });
       await stopOrphans({ dataDir, socketDir, port, log });
-      await configureDataDir({ ...options, major: binaries.major });
+      await configureDataDir({ ...options, ownerUserName, major: binaries.major });
       server = await spawnServer();
     } catch (error) {
       state = 'stopped';
@@ -146,7 +150,7 @@ export function createCluster(options: ClusterOptions): Cluster {
     }
     // The server may have been asked to stop while it was starting.
     if (state === 'starting') state = 'running';
-    startedAt = new Date();
+    startedAt = new Date(clock.now());
     log.info('PostgreSQL accepts connections', { processId: server.pid, version: binaries.version });
   }
 
