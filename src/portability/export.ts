@@ -1,0 +1,187 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { type Pack, pack } from 'tar-stream';
+import { failpoint } from '#src/kernel/index.ts';
+import { openConnection } from '#src/postgres/index.ts';
+import type { OnProgress, Tenant } from '#src/tenants/index.ts';
+import { contentHash } from './content-hash.ts';
+import { checked, syncFolder } from './disk.ts';
+import { portabilityErrors } from './errors.ts';
+import { verifyArchive } from './inspect.ts';
+import { dumpName, formatVersion, type Manifest, manifestName } from './manifest.ts';
+import type { PortabilityDeps } from './portability.ts';
+import {
+  exportSnapshot,
+  longJob,
+  selectFileContents,
+  selectMigrations,
+  stableOutput,
+  unexportedTables,
+} from './sql.ts';
+
+export interface ExportedArchive {
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly contentHash: string;
+}
+
+/**
+ * Writes one archive: dump, content hash and list of files all from one snapshot, so they belong together while users work on.
+ * Written under another name, read back and checked, then renamed: whoever sees the name sees a whole archive.
+ */
+export async function exportArchive(
+  deps: PortabilityDeps,
+  tenant: Tenant,
+  fileName: string,
+  onProgress: OnProgress,
+): Promise<ExportedArchive> {
+  const work = join(deps.exportsFolder, `.${fileName}.work`);
+  await rm(work, { recursive: true, force: true });
+  await mkdir(work, { mode: 0o700 });
+  try {
+    const dump = join(work, dumpName);
+    const snapshot = await dumpDatabase(deps, tenant, dump, onProgress);
+    await failpoint('export.dumped');
+    const dumpMember = { name: dumpName, sizeBytes: (await stat(dump)).size, sha256: await hashFile(dump) };
+    const files = snapshot.files.map((file) => ({ name: `files/${file.sha256}`, ...file }));
+    const manifest: Manifest = {
+      format: 'freehold-archive',
+      formatVersion,
+      createdAt: new Date(deps.clock.now()).toISOString(),
+      createdBy: deps.createdBy,
+      createdFrom: tenant.tenantId,
+      tenant: { name: tenant.name, title: tenant.title, adminEmail: tenant.adminEmail },
+      app: { name: tenant.app, version: deps.appVersion(tenant.app) },
+      migrations: snapshot.migrations,
+      content: snapshot.content,
+      members: [dumpMember, ...files],
+    };
+    const archive = join(work, fileName);
+    const sha256 = await writeArchive(deps, tenant, manifest, dump, archive, onProgress);
+    await failpoint('export.written');
+    await verifyArchive(archive, deps.startTool, (progress) =>
+      onProgress({ ...progress, fraction: progress.fraction && 0.7 + 0.3 * progress.fraction }),
+    );
+    const { size } = await stat(archive);
+    await rename(archive, join(deps.exportsFolder, fileName));
+    await syncFolder(deps.exportsFolder);
+    return { sizeBytes: size, sha256, contentHash: manifest.content.sha256 };
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function dumpDatabase(deps: PortabilityDeps, tenant: Tenant, path: string, onProgress: OnProgress) {
+  onProgress({ fraction: 0, text: 'reading the database' });
+  const target = await deps.openTarget(tenant.tenantId);
+  const connection = await openConnection(target, {
+    applicationName: 'freehold export',
+    options: { ...longJob, ...stableOutput },
+  });
+  try {
+    await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    const snapshot = await exportSnapshot(connection);
+    const tool = await deps.startTool(
+      'pg_dump',
+      [
+        '--format=custom',
+        '--no-owner',
+        '--no-privileges',
+        '--schema=app',
+        '--schema=freehold',
+        '--lock-wait-timeout=30000',
+        `--snapshot=${snapshot}`,
+        `--file=${path}`,
+        ...unexportedTables.map((table) => `--exclude-table-data=${table}`),
+      ],
+      target,
+      { settings: longJob },
+    );
+    tool.stdin.end();
+    tool.stdout.resume();
+    const [content] = await Promise.all([contentHash(connection), tool.done]);
+    const files = await selectFileContents(connection);
+    const migrations = await selectMigrations(connection, tenant.app);
+    await connection.query('COMMIT');
+    return { content, files, migrations };
+  } finally {
+    await connection.close();
+  }
+}
+
+/** @returns SHA-256 of the archive */
+async function writeArchive(
+  deps: PortabilityDeps,
+  tenant: Tenant,
+  manifest: Manifest,
+  dump: string,
+  archive: string,
+  onProgress: OnProgress,
+): Promise<string> {
+  const tar = pack();
+  const hash = createHash('sha256');
+  const hashing = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk);
+      done(null, chunk);
+    },
+  });
+  const file = await open(archive, 'wx', 0o600);
+  try {
+    const writing = pipeline(tar, hashing, createWriteStream(archive, { fd: file.fd, autoClose: false }));
+    const filling = fill(deps, tenant, tar, manifest, dump, onProgress).catch((error) => {
+      tar.destroy(error);
+      throw error;
+    });
+    // The first error is the cause; the other side then only says that it was closed.
+    const [written, filled] = await Promise.allSettled([writing, filling]);
+    if (filled.status === 'rejected') throw filled.reason;
+    if (written.status === 'rejected') throw written.reason;
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return hash.digest('hex');
+}
+
+async function fill(
+  deps: PortabilityDeps,
+  tenant: Tenant,
+  tar: Pack,
+  manifest: Manifest,
+  dump: string,
+  onProgress: OnProgress,
+): Promise<void> {
+  const [dumpMember, ...files] = manifest.members;
+  const text = Buffer.from(`${JSON.stringify(manifest, undefined, 1)}\n`);
+  await addMember(tar, manifestName, text.length, Readable.from([text]));
+  await addMember(tar, dumpName, dumpMember!.sizeBytes, createReadStream(dump));
+  const wanted = new Map(files.map((member) => [member.sha256, member]));
+  for await (const { sha256, content } of wanted.size > 0 ? deps.vault.readAll(tenant.tenantId) : []) {
+    const member = wanted.get(sha256);
+    // Came after the snapshot.
+    if (!member) continue;
+    await addMember(tar, member.name, member.sizeBytes, checked(content, member));
+    wanted.delete(sha256);
+    const done = files.length - wanted.size;
+    onProgress({ fraction: 0.2 + (0.5 * done) / files.length, text: `${done} of ${files.length} files` });
+  }
+  if (wanted.size > 0) throw portabilityErrors.FH_ARCHIVE_CHANGED({ detail: `${wanted.size} files` });
+  tar.finalize();
+}
+
+async function addMember(tar: Pack, name: string, size: number, content: AsyncIterable<Uint8Array>): Promise<void> {
+  // The epoch: an archive says when it was made in its manifest, once.
+  const header = { name, size, mode: 0o600, mtime: new Date(0), type: 'file' } as const;
+  await pipeline(Readable.from(content), tar.entry(header) as unknown as NodeJS.WritableStream);
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}

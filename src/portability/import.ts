@@ -1,0 +1,156 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { failpoint } from '#src/kernel/index.ts';
+import { type Connection, type ConnectionTarget, openConnection } from '#src/postgres/index.ts';
+import type { OnProgress, Tenant } from '#src/tenants/index.ts';
+import { contentHash, schemaHash } from './content-hash.ts';
+import { portabilityErrors } from './errors.ts';
+import { type OpenArchive, openArchive } from './inspect.ts';
+import type { PortabilityDeps } from './portability.ts';
+import {
+  enableTriggers,
+  type ForeignKey,
+  longJob,
+  prepareTables,
+  selectImmediateForeignKeys,
+  selectMigrations,
+  selectTables,
+  setForeignKeys,
+  stableOutput,
+  type TableName,
+} from './sql.ts';
+
+/**
+ * Loads an archive into the tenant's fresh database, which was made from our own migrations: the archive brings rows, never
+ * structure. It is loaded as the tenant's own role, because the statements in a dump are whatever its author wrote: they can
+ * reach this one database and nothing else. Afterwards the structure must be what it was, and the content what was exported.
+ */
+export async function importArchive(
+  deps: PortabilityDeps,
+  tenant: Tenant,
+  path: string,
+  onProgress: OnProgress,
+): Promise<{ contentHash: string }> {
+  const archive = await openArchive(path);
+  try {
+    const { manifest } = archive;
+    const target = await deps.openTarget(tenant.tenantId);
+    const before = await withConnection(target, async (connection) => {
+      await checkMigrations(connection, tenant, archive);
+      return { hash: await schemaHash(connection), relaxed: await relax(connection) };
+    });
+    onProgress({ fraction: 0, text: 'loading the database' });
+    await restore(deps, archive, target);
+    await failpoint('import.restored');
+    const found = await withConnection(target, async (connection) => {
+      await restrain(connection, before.relaxed);
+      if ((await schemaHash(connection)) !== before.hash) throw portabilityErrors.FH_ARCHIVE_SCHEMA();
+      await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      return contentHash(connection);
+    });
+    if (found.sha256 !== manifest.content.sha256) {
+      const differs = manifest.content.tables.find(
+        (table) => !found.tables.some((other) => other.name === table.name && other.sha256 === table.sha256),
+      );
+      throw portabilityErrors.FH_ARCHIVE_DIFFERS({ detail: differs?.name });
+    }
+    await importFiles(deps, tenant, archive, onProgress);
+    return { contentHash: found.sha256 };
+  } finally {
+    await archive.close();
+  }
+}
+
+async function checkMigrations(connection: Connection, tenant: Tenant, archive: OpenArchive) {
+  const ours = await selectMigrations(connection, tenant.app);
+  const theirs = archive.manifest.migrations;
+  const text = (migrations: typeof theirs) =>
+    JSON.stringify(migrations.map(({ owner, name, sha256 }) => [owner, name, sha256]));
+  if (text(ours) === text(theirs)) return;
+  const last = theirs.at(-1);
+  throw portabilityErrors.FH_ARCHIVE_VERSION({
+    detail: `it was made by ${archive.manifest.createdBy} with ${archive.manifest.app.name} ${archive.manifest.app.version}${
+      last ? ` (last migration ${last.name})` : ''
+    }`,
+  });
+}
+
+async function restore(deps: PortabilityDeps, archive: OpenArchive, target: ConnectionTarget): Promise<void> {
+  const tool = await deps.startTool(
+    'pg_restore',
+    [
+      '--data-only',
+      '--no-owner',
+      '--no-privileges',
+      '--single-transaction',
+      '--exit-on-error',
+      `--dbname=${target.database}`,
+    ],
+    target,
+    { settings: { ...longJob, default_transaction_read_only: 'off' } },
+  );
+  tool.stdout.resume();
+  let refused: unknown;
+  await pipeline(Readable.from(archive.read(archive.manifest.members[0]!)), tool.stdin).catch((error) => {
+    // EPIPE only says that the tool ended first; why, it says itself.
+    if (error.code !== 'EPIPE') refused = error;
+  });
+  await tool.done.catch((cause) => {
+    throw refused ?? portabilityErrors.FH_ARCHIVE_INVALID({ detail: 'PostgreSQL refused its rows', cause });
+  });
+  if (refused) throw refused;
+}
+
+interface Relaxed {
+  readonly tables: readonly TableName[];
+  readonly foreignKeys: readonly ForeignKey[];
+}
+
+/** Empty tables, silent triggers, foreign keys checked at the end. */
+async function relax(connection: Connection): Promise<Relaxed> {
+  const tables = await selectTables(connection);
+  const foreignKeys = await selectImmediateForeignKeys(connection);
+  await connection.query('BEGIN READ WRITE');
+  await prepareTables(connection, tables);
+  await setForeignKeys(connection, foreignKeys, 'DEFERRABLE INITIALLY DEFERRED');
+  await connection.query('COMMIT');
+  return { tables, foreignKeys };
+}
+
+async function restrain(connection: Connection, { tables, foreignKeys }: Relaxed): Promise<void> {
+  await connection.query('BEGIN READ WRITE');
+  await setForeignKeys(connection, foreignKeys, 'NOT DEFERRABLE');
+  await enableTriggers(connection, tables);
+  await connection.query('COMMIT');
+}
+
+async function importFiles(
+  deps: PortabilityDeps,
+  tenant: Tenant,
+  archive: OpenArchive,
+  onProgress: OnProgress,
+): Promise<void> {
+  const files = archive.manifest.members.slice(1);
+  for (const [index, member] of files.entries()) {
+    await deps.vault.importFile(tenant.tenantId, member.sha256, archive.read(member));
+    onProgress({ fraction: 0.5 + (0.5 * (index + 1)) / files.length, text: `${index + 1} of ${files.length} files` });
+  }
+  const missing = await deps.vault.findMissing(tenant.tenantId);
+  if (missing.length > 0) {
+    throw portabilityErrors.FH_ARCHIVE_DIFFERS({
+      detail: `${missing.length} files are named by the database and not in the archive`,
+    });
+  }
+}
+
+async function withConnection<T>(target: ConnectionTarget, work: (connection: Connection) => Promise<T>): Promise<T> {
+  const connection = await openConnection(target, {
+    applicationName: 'freehold import',
+    options: { ...longJob, ...stableOutput },
+  });
+  try {
+    return await work(connection);
+  } finally {
+    await connection.close();
+  }
+}

@@ -1,0 +1,204 @@
+import { type Queryable, quoteIdentifier } from '#src/postgres/index.ts';
+
+/**
+ * Tables whose rows never leave an installation: they are worth something only where they were made. Their structure is exported,
+ * their rows are not.
+ */
+export const unexportedTables: readonly string[] = [
+  'freehold.sessions',
+  'freehold.invitations',
+  'freehold.known_devices',
+  'freehold.sign_in_failures',
+];
+
+export interface TableName {
+  readonly schema: string;
+  readonly table: string;
+}
+
+/** Settings that change how a value is printed: fixed, so that equal rows print equally everywhere. */
+export const stableOutput: Readonly<Record<string, string>> = {
+  search_path: 'pg_catalog',
+  TimeZone: 'UTC',
+  DateStyle: 'ISO, YMD',
+  IntervalStyle: 'postgres',
+  extra_float_digits: '1',
+  bytea_output: 'hex',
+  client_encoding: 'UTF8',
+};
+
+/** Settings of a long job as a tenant's role, whose defaults are made for requests. */
+export const longJob: Readonly<Record<string, string>> = {
+  statement_timeout: '0',
+  lock_timeout: '30000',
+  idle_in_transaction_session_timeout: '0',
+};
+
+export async function selectTables(db: Queryable): Promise<TableName[]> {
+  const rows = await db.query<{ schema: string; table: string }>(
+    `SELECT n.nspname AS schema, c.relname AS table
+     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind = 'r' AND n.nspname IN ('app', 'freehold')
+     ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"`,
+  );
+  return rows;
+}
+
+export interface SequenceState {
+  readonly name: string;
+  readonly lastValue: string | null;
+}
+
+export async function selectSequences(db: Queryable): Promise<SequenceState[]> {
+  return db.query<{ name: string; lastValue: string | null }>(
+    `SELECT schemaname || '.' || sequencename AS name, last_value AS "lastValue" FROM pg_catalog.pg_sequences
+     WHERE schemaname IN ('app', 'freehold') ORDER BY 1`,
+  );
+}
+
+/** One digest per row, in the order of the digests, so that the order in which rows lie on the disk does not matter. */
+export async function openRowDigests(db: Queryable, { schema, table }: TableName): Promise<void> {
+  const name = `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`;
+  // The alias is a name that no column has: `row::text` of a column called like the alias would be that column.
+  await db.query(
+    `DECLARE row_digests NO SCROLL CURSOR FOR
+     SELECT sha256(convert_to("the whole row"::text, 'UTF8')) AS digest FROM ONLY ${name} AS "the whole row" ORDER BY 1`,
+  );
+}
+
+export async function fetchRowDigests(db: Queryable): Promise<Buffer[]> {
+  const rows = await db.query<{ digest: Buffer }>('FETCH 5000 FROM row_digests');
+  return rows.map((row) => row.digest);
+}
+
+export async function closeRowDigests(db: Queryable): Promise<void> {
+  await db.query('CLOSE row_digests');
+}
+
+/** Distinct contents that files refer to. */
+export async function selectFileContents(db: Queryable): Promise<{ sha256: string; sizeBytes: number }[]> {
+  const rows = await db.query<{ sha256: string; size_bytes: string }>(
+    `SELECT encode(sha256, 'hex') AS sha256, max(size_bytes) AS size_bytes FROM freehold.files
+     GROUP BY freehold.files.sha256 ORDER BY freehold.files.sha256`,
+  );
+  return rows.map((row) => ({ sha256: row.sha256, sizeBytes: Number(row.size_bytes) }));
+}
+
+/** The ledgers that the migration runner keeps in both schemas. */
+export async function selectMigrations(
+  db: Queryable,
+  app: string,
+): Promise<{ owner: string; name: string; sha256: string }[]> {
+  return db.query<{ owner: string; name: string; sha256: string }>(
+    `SELECT owner, name, checksum AS sha256 FROM (
+       SELECT 1 AS part, 'platform' AS owner, position, name, checksum FROM freehold.schema_migrations
+       UNION ALL SELECT 2, $1::text, position, name, checksum FROM app.schema_migrations) AS ledger
+     ORDER BY part, position`,
+    [app],
+  );
+}
+
+export async function exportSnapshot(db: Queryable): Promise<string> {
+  const rows = await db.query<{ snapshot: string }>('SELECT pg_catalog.pg_export_snapshot() AS snapshot');
+  return rows[0]!.snapshot;
+}
+
+/**
+ * Makes the tables of a fresh database ready for rows: empty, without the app's triggers (they ran when the rows were first written),
+ * and with foreign keys checked at the end instead of row by row, because an archive's order of tables knows nothing of them.
+ */
+export async function prepareTables(db: Queryable, tables: readonly TableName[]): Promise<void> {
+  const names = tables.map(({ schema, table }) => `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`);
+  for (const name of names) await db.query(`ALTER TABLE ${name} DISABLE TRIGGER USER`);
+  if (names.length > 0) await db.query(`TRUNCATE ${names.join(', ')} RESTART IDENTITY`);
+}
+
+export async function enableTriggers(db: Queryable, tables: readonly TableName[]): Promise<void> {
+  for (const { schema, table } of tables) {
+    await db.query(`ALTER TABLE ${quoteIdentifier(schema)}.${quoteIdentifier(table)} ENABLE TRIGGER USER`);
+  }
+}
+
+export interface ForeignKey extends TableName {
+  readonly name: string;
+}
+
+/** Foreign keys that are checked at once. Those that an app made deferrable are left alone. */
+export async function selectImmediateForeignKeys(db: Queryable): Promise<ForeignKey[]> {
+  return db.query<{ schema: string; table: string; name: string }>(
+    `SELECT n.nspname AS schema, c.relname AS table, f.conname AS name
+     FROM pg_catalog.pg_constraint f
+     JOIN pg_catalog.pg_class c ON c.oid = f.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE f.contype = 'f' AND NOT f.condeferrable AND f.conparentid = 0 AND n.nspname IN ('app', 'freehold')
+     ORDER BY 1, 2, 3`,
+  );
+}
+
+export async function setForeignKeys(
+  db: Queryable,
+  keys: readonly ForeignKey[],
+  timing: 'DEFERRABLE INITIALLY DEFERRED' | 'NOT DEFERRABLE',
+): Promise<void> {
+  for (const { schema, table, name } of keys) {
+    await db.query(
+      `ALTER TABLE ${quoteIdentifier(schema)}.${quoteIdentifier(table)} ALTER CONSTRAINT ${quoteIdentifier(name)} ${timing}`,
+    );
+  }
+}
+
+/**
+ * Everything in a tenant's database that is not rows, one line per object: what an archive that is more than data would change.
+ * Also settings and memberships of the tenant's own roles, which a role may change for itself.
+ */
+export async function selectSchemaLines(db: Queryable): Promise<string[]> {
+  const rows = await db.query<{ line: string }>(`
+    WITH ours AS (SELECT oid, nspname FROM pg_catalog.pg_namespace
+                  WHERE nspname !~ '^pg_(toast|temp)' AND nspname NOT IN ('pg_catalog', 'information_schema')),
+    relation AS (SELECT c.oid, c.relkind, c.relacl, c.relowner, c.reloptions, c.relrowsecurity, c.relforcerowsecurity, c.relpersistence,
+                        ours.nspname || '.' || c.relname AS name
+                 FROM pg_catalog.pg_class c JOIN ours ON ours.oid = c.relnamespace)
+    SELECT concat_ws(' ', 'schema', n.nspname, n.nspowner::regrole, n.nspacl::text) AS line
+      FROM pg_catalog.pg_namespace n JOIN ours USING (oid)
+    UNION ALL SELECT concat_ws(' ', 'relation', r.relkind, r.relpersistence, r.name, r.relowner::regrole, r.relacl::text, r.reloptions::text,
+                               r.relrowsecurity, r.relforcerowsecurity,
+                               CASE WHEN r.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(r.oid) END) FROM relation r
+    UNION ALL SELECT concat_ws(' ', 'column', r.name, a.attnum, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
+                               a.attidentity, a.attgenerated, a.attacl::text, pg_catalog.pg_get_expr(d.adbin, d.adrelid))
+      FROM relation r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+      LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = r.oid AND d.adnum = a.attnum
+    UNION ALL SELECT concat_ws(' ', 'constraint', k.conname, k.conrelid::regclass, k.condeferrable, k.condeferred, k.convalidated,
+                               pg_catalog.pg_get_constraintdef(k.oid)) FROM pg_catalog.pg_constraint k JOIN ours ON ours.oid = k.connamespace
+    UNION ALL SELECT concat_ws(' ', 'index', pg_catalog.pg_get_indexdef(i.indexrelid), i.indisvalid)
+      FROM pg_catalog.pg_index i JOIN relation r ON r.oid = i.indrelid
+    UNION ALL SELECT concat_ws(' ', 'trigger', pg_catalog.pg_get_triggerdef(t.oid), t.tgenabled)
+      FROM pg_catalog.pg_trigger t JOIN relation r ON r.oid = t.tgrelid WHERE NOT t.tgisinternal
+    UNION ALL SELECT concat_ws(' ', 'rule', pg_catalog.pg_get_ruledef(u.oid), u.ev_enabled)
+      FROM pg_catalog.pg_rewrite u JOIN relation r ON r.oid = u.ev_class
+    UNION ALL SELECT concat_ws(' ', 'policy', p.polname, p.polrelid::regclass, p.polcmd, p.polpermissive, p.polroles::text,
+                               pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
+      FROM pg_catalog.pg_policy p
+    UNION ALL SELECT concat_ws(' ', 'function', f.oid::regprocedure, f.proowner::regrole, f.proacl::text, f.prosecdef, f.provolatile,
+                               f.proconfig::text, f.prosrc, f.probin, pg_catalog.pg_get_function_result(f.oid), f.prolang)
+      FROM pg_catalog.pg_proc f JOIN ours ON ours.oid = f.pronamespace
+    UNION ALL SELECT concat_ws(' ', 'type', t.oid::regtype, t.typtype, t.typowner::regrole, t.typacl::text,
+                               (SELECT string_agg(e.enumlabel, ',' ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid))
+      FROM pg_catalog.pg_type t JOIN ours ON ours.oid = t.typnamespace
+    UNION ALL SELECT concat_ws(' ', 'operator', o.oid::regoperator, o.oprcode) FROM pg_catalog.pg_operator o JOIN ours ON ours.oid = o.oprnamespace
+    UNION ALL SELECT concat_ws(' ', 'cast', c.castsource::regtype, c.casttarget::regtype, c.castfunc::regproc) FROM pg_catalog.pg_cast c
+      WHERE c.oid >= 16384
+    UNION ALL SELECT concat_ws(' ', 'event trigger', e.evtname, e.evtevent) FROM pg_catalog.pg_event_trigger e
+    UNION ALL SELECT concat_ws(' ', 'extension', e.extname, e.extversion) FROM pg_catalog.pg_extension e
+    UNION ALL SELECT concat_ws(' ', 'default privilege', d.defaclrole::regrole, d.defaclnamespace::regnamespace, d.defaclobjtype, d.defaclacl::text)
+      FROM pg_catalog.pg_default_acl d
+    UNION ALL SELECT concat_ws(' ', 'large object', count(*)) FROM pg_catalog.pg_largeobject_metadata HAVING count(*) > 0
+    UNION ALL SELECT concat_ws(' ', 'publication', p.pubname) FROM pg_catalog.pg_publication p
+    UNION ALL SELECT concat_ws(' ', 'setting', coalesce(r.rolname, '*'), s.setconfig::text)
+      FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+      WHERE s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
+        AND (s.setrole = 0 OR r.rolname IN (pg_catalog.current_database(), pg_catalog.current_database() || '_p'))
+    UNION ALL SELECT concat_ws(' ', 'member', m.roleid::regrole, m.member::regrole, m.admin_option) FROM pg_catalog.pg_auth_members m
+      WHERE m.roleid::regrole::text IN (pg_catalog.current_database(), pg_catalog.current_database() || '_p')
+    UNION ALL SELECT concat_ws(' ', 'database', d.datacl::text) FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
+    ORDER BY 1`);
+  return rows.map((row) => row.line);
+}
