@@ -1,7 +1,7 @@
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { App, RouteDefinition, UploadedFile } from '#sdk';
-import { httpErrors, isNavigation, loadPage, servePage } from '#src/http/index.ts';
+import { httpErrors, loadPage, servePage } from '#src/http/index.ts';
 import type { Session } from '#src/identity/types.ts';
 import { type ContextDeps, createContext, defaultMaxFileBytes, toAppUser } from './context.ts';
 import { hostingErrors } from './errors.ts';
@@ -9,12 +9,12 @@ import type { EventHub } from './events.ts';
 import { describeApp } from './openapi.ts';
 import { sendResult } from './result.ts';
 import { compileForFastify } from './schemas.ts';
-import type { HostedRequest, HostingDeps } from './types.ts';
+import type { HostingDeps } from './types.ts';
 import { receiveUpload } from './upload.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Of an app's routes: what happens without a session. Default: 401. */
+    /** What happens without a session. `allow`: the gateway does not even look for one. Default: `refuse`. */
     withoutSession?: 'refuse' | 'sign-in' | 'allow';
   }
 }
@@ -23,17 +23,13 @@ export interface PluginDeps extends ContextDeps, Pick<HostingDeps, 'identify'> {
   readonly events: EventHub;
 }
 
-interface SignedIn extends HostedRequest {
-  readonly session: Session;
-}
-
 /** All that one app answers. Register it in a scope (or on an instance) of its own. */
 export function createAppPlugin(app: App, deps: PluginDeps): FastifyPluginAsync {
   return async (fastify) => {
     fastify.setValidatorCompiler(compileForFastify);
     await fastify.register(multipart, { throwFileSizeLimit: false });
     // Before the body is read: who is not signed in sends us no megabytes.
-    fastify.addHook('onRequest', async (request, reply) => requireSession(deps.identify(request), request, reply));
+    fastify.addHook('onRequest', async (request) => requireSession(deps.identify(request).session, request));
     for (const route of app.routes) registerRoute(fastify, route, deps);
 
     const events = { operation: `${app.manifest.name}.events` };
@@ -53,18 +49,10 @@ export function createAppPlugin(app: App, deps: PluginDeps): FastifyPluginAsync 
   };
 }
 
-async function requireSession(
-  { session }: HostedRequest,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<FastifyReply | undefined> {
+/** The gateway refused already, or showed the sign-in page; this door does not depend on it. */
+function requireSession(session: Session | undefined, request: FastifyRequest): asserts session is Session {
   const { withoutSession = 'refuse' } = request.routeOptions.config;
-  if (session || request.is404 || withoutSession === 'allow') return undefined;
-  if (withoutSession === 'sign-in' && isNavigation(request)) {
-    const next = request.url === '/' ? '' : `?next=${encodeURIComponent(request.url)}`;
-    return reply.redirect(`/-/sign-in${next}`, 303);
-  }
-  throw hostingErrors.FH_APP_SIGN_IN_REQUIRED();
+  if (!session && !request.is404 && withoutSession !== 'allow') throw hostingErrors.FH_APP_SIGN_IN_REQUIRED();
 }
 
 function registerRoute(fastify: FastifyInstance, route: RouteDefinition, deps: PluginDeps): void {
@@ -83,8 +71,8 @@ function registerRoute(fastify: FastifyInstance, route: RouteDefinition, deps: P
       ...(response && { response: { '2xx': response } }),
     },
     onRequest: async (request) => {
-      const { session } = deps.identify(request);
-      if (roles && !(session && roles.includes(session.user.role)))
+      const role = deps.identify(request).session?.user.role;
+      if (roles && !(role && roles.includes(role)))
         throw hostingErrors.FH_APP_ROLE_REQUIRED({ detail: `it is for ${roles.join(', ')}` });
     },
     preValidation: async (request) => {
@@ -103,7 +91,8 @@ async function runHandler(
   route: RouteDefinition,
   deps: PluginDeps,
 ): Promise<void> {
-  const { tenant, session, requestId, signal } = deps.identify(request) as SignedIn;
+  const { tenant, session, requestId, signal } = deps.identify(request);
+  requireSession(session, request);
   const received = route.upload && (await receiveUpload(request, route.upload.maxBytes));
   const { context, end } = createContext(deps, {
     tenant,

@@ -105,6 +105,7 @@ export function connectTestTenants(targets: TestTargets): TwoTenants['databases'
       signal?.throwIfAborted();
       const connection = await connect(byTenant, tenantId, suffix);
       const cancel = () => void connection.cancel();
+      if (signal?.aborted) await connection.close();
       signal?.addEventListener('abort', cancel, { once: true });
       try {
         await connection.run(begin);
