@@ -1,9 +1,8 @@
 import { Button, PasswordInput, Stack } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
-import { apiFetch, notifyDone, Panel, ProblemError, ProblemNotice } from '../design/index.ts';
+import { apiFetch, NewPassword, notifyDone, Panel, ProblemError, ProblemNotice } from '../design/index.ts';
 import { devicesQuery, type SessionUser } from './api.ts';
-import { NewPassword } from './NewPassword.tsx';
 
 export function ChangePassword({ user }: { user: SessionUser }) {
   const [open, setOpen] = useState(false);
@@ -39,7 +38,7 @@ function PasswordForm({ user, onDone }: { user: SessionUser; onDone: () => void 
       onDone();
     },
   });
-  const fields = change.error instanceof ProblemError ? change.error.problem.fields : {};
+  const fields = passwordProblems(change.error);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (current && fresh) change.mutate();
@@ -55,14 +54,15 @@ function PasswordForm({ user, onDone }: { user: SessionUser; onDone: () => void 
           autoFocus
           value={current}
           onChange={(event) => setCurrent(event.currentTarget.value)}
-          error={fields.currentPassword}
+          error={fields.current}
           visibilityToggleButtonProps={{ 'aria-label': 'Show or hide the password' }}
         />
         <NewPassword
+          checkUrl="/-/api/password-check"
           value={fresh}
           onChange={setFresh}
           context={{ email: user.email, name: user.name }}
-          error={fields.newPassword ?? fields.password}
+          error={fields.fresh}
         />
         {Object.keys(fields).length === 0 && <ProblemNotice error={change.error} />}
         <div>
@@ -76,4 +76,13 @@ function PasswordForm({ user, onDone }: { user: SessionUser; onDone: () => void 
       </Stack>
     </form>
   );
+}
+
+/** Refusals that are about one of the two passwords, beside their field. */
+function passwordProblems(error: unknown): { current?: string; fresh?: string } {
+  if (!(error instanceof ProblemError)) return {};
+  const { code, title, detail, hint } = error.problem;
+  if (code === 'FH_PASSWORD_WRONG') return { current: [`${title}.`, hint].filter(Boolean).join(' ') };
+  if (code === 'FH_PASSWORD_REFUSED') return { fresh: [detail ?? `${title}.`, hint].filter(Boolean).join(' ') };
+  return {};
 }

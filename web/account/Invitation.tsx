@@ -8,13 +8,13 @@ import {
   CenteredShell,
   ErrorState,
   LoadingState,
+  NewPassword,
   ProblemError,
   ProblemNotice,
   RelativeTime,
   useDocumentTitle,
 } from '../design/index.ts';
 import { type Role, useTenantTitle } from './api.ts';
-import { NewPassword } from './NewPassword.tsx';
 import { roleWords } from './words.ts';
 
 interface OpenInvitation {
@@ -103,6 +103,7 @@ function AcceptForm(props: { url: string; tenantTitle: string; invitation: OpenI
             error={missing.name ?? fields.name}
           />
           <NewPassword
+            checkUrl="/-/api/password-check"
             label="Choose a password"
             value={password}
             onChange={setPassword}

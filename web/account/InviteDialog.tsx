@@ -22,11 +22,15 @@ export function InviteDialog(props: { opened: boolean; onClose: () => void; myRo
 
 function InviteForm({ onClose, myRole }: { onClose: () => void; myRole: Role }) {
   const [email, setEmail] = useState('');
+  const [name, setName] = useState('');
   const [role, setRole] = useState<Role>('member');
   const queryClient = useQueryClient();
   const invite = useMutation({
     mutationFn: () =>
-      apiFetch<NewInvitation>('/-/api/invitations', { method: 'POST', body: { email: email.trim(), role } }),
+      apiFetch<NewInvitation>('/-/api/invitations', {
+        method: 'POST',
+        body: { email: email.trim(), role, ...(name.trim() ? { name: name.trim() } : {}) },
+      }),
     onSuccess: () => queryClient.invalidateQueries({ queryKey: invitationsQuery.queryKey }),
   });
   if (invite.data) return <InvitationLink invitation={invite.data} onClose={onClose} />;
@@ -46,6 +50,14 @@ function InviteForm({ onClose, myRole }: { onClose: () => void; myRole: Role }) 
           value={email}
           onChange={(event) => setEmail(event.currentTarget.value)}
           error={fields.email}
+        />
+        <TextInput
+          label="Name"
+          description="They can change it. Optional."
+          autoComplete="off"
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+          error={fields.name}
         />
         <Select
           label="Role"

@@ -12,7 +12,7 @@ import {
   RelativeTime,
 } from '../design/index.ts';
 import { type SecurityEvent, sessionQuery } from './api.ts';
-import { describeEvent, eventOptions } from './words.ts';
+import { describeActor, describeEvent, describeSubject, eventOptions } from './words.ts';
 
 /** Everything that touched the security of this tenant, newest first. */
 export function SecurityLog() {
@@ -87,15 +87,13 @@ const columns: Column<SecurityEvent>[] = [
     key: 'event',
     header: 'Event',
     cell: (entry) => (
-      <span title={entry.name}>
-        <Text span fw={500}>
-          {describeEvent(entry.name)}
-        </Text>
-      </span>
+      <Text span fw={500} title={`${entry.name}: ${entry.meaning}`}>
+        {describeEvent(entry.name)}
+      </Text>
     ),
   },
-  { key: 'actor', header: 'Who', cell: (entry) => entry.actor },
-  { key: 'subject', header: 'Whom', cell: (entry) => (entry.subject === entry.actor ? '' : entry.subject) },
+  { key: 'actor', header: 'Who', cell: (entry) => entry.actorName ?? describeActor(entry.actor) },
+  { key: 'subject', header: 'Whom', cell: (entry) => describeSubject(entry) },
   { key: 'address', header: 'Address', cell: (entry) => entry.address ?? '' },
   { key: 'at', header: 'When', align: 'right', cell: (entry) => <RelativeTime value={entry.recordedAt} /> },
 ];

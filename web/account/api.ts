@@ -44,8 +44,12 @@ export interface Invitation {
 export interface SecurityEvent {
   readonly eventId: string;
   readonly name: string;
+  readonly meaning: string;
   readonly actor: string;
+  /** Name of the user who acted, or whom it concerns, if it is one. */
+  readonly actorName?: string | null;
   readonly subject: string;
+  readonly subjectName?: string | null;
   readonly address?: string | null;
   readonly recordedAt: string;
   readonly details?: Readonly<Record<string, string | number | boolean | null>>;

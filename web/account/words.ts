@@ -1,4 +1,4 @@
-import type { Role } from './api.ts';
+import type { Role, SecurityEvent } from './api.ts';
 
 /** What roles may do, in the words of every page. */
 export const roleWords: Record<Role, { readonly label: string; readonly withArticle: string; readonly may: string }> = {
@@ -60,3 +60,17 @@ export function describeEvent(name: string): string {
 }
 
 export const eventOptions = Object.entries(eventWords).map(([value, label]) => ({ value, label }));
+
+/** Acts of others than users of the tenant: the operator's staff, the platform, or nobody known. */
+export function describeActor(actor: string): string {
+  if (actor.startsWith('staff:')) return "The operator's staff";
+  if (actor.startsWith('os:')) return 'The operator';
+  if (actor === 'system') return 'Freehold itself';
+  return actor.replace(/^user:/, '');
+}
+
+/** Whom an act concerned; empty when it was the person who acted. */
+export function describeSubject({ actor, subject, subjectName }: SecurityEvent): string {
+  if (actor.replace(/^user:/, '') === subject) return '';
+  return subjectName ?? subject;
+}

@@ -9,6 +9,10 @@ export interface ConfirmByNameProps {
   readonly title: string;
   /** What will happen to whom, and the way back if there is one. */
   readonly children: ReactNode;
+  /** Further fields above the name. */
+  readonly fields?: ReactNode;
+  /** `late` for acts that can be taken back. Default: `urgent`. */
+  readonly tone?: 'urgent' | 'late';
   /** To be typed, exactly. */
   readonly name: string;
   /** The act, on the button: `Delete tenant`. */
@@ -33,7 +37,8 @@ export function ConfirmByName(props: ConfirmByNameProps) {
     <Modal opened={props.opened} onClose={props.onClose} title={<Text fw={600}>{props.title}</Text>} size="md">
       <form onSubmit={submit}>
         <Stack gap="md">
-          <Notice tone="urgent">{props.children}</Notice>
+          <Notice tone={props.tone ?? 'urgent'}>{props.children}</Notice>
+          {props.fields}
           <TextInput
             data-autofocus
             label={
@@ -52,7 +57,12 @@ export function ConfirmByName(props: ConfirmByNameProps) {
             <Button variant="default" onClick={props.onClose}>
               Cancel
             </Button>
-            <Button type="submit" color="red" disabled={!matches} loading={props.pending ?? false}>
+            <Button
+              type="submit"
+              {...(props.tone === 'late' ? {} : { color: 'red' })}
+              disabled={!matches}
+              loading={props.pending ?? false}
+            >
               {props.confirmLabel}
             </Button>
           </Group>

@@ -36,18 +36,16 @@ export function Panel({ title, description, action, flush, children }: PanelProp
   );
 }
 
-/** Labelled values in columns: `[['State', <StateBadge…/>], …]`. Undefined entries are left out. */
-export function Facts({ items }: { items: readonly (readonly [label: string, value: ReactNode] | undefined)[] }) {
+/** Labelled values in columns. */
+export function Facts({ children }: { children: ReactNode }) {
+  return <dl className={classes.facts}>{children}</dl>;
+}
+
+export function Fact({ label, children }: { label: string; children: ReactNode }) {
   return (
-    <dl className={classes.facts}>
-      {items.map((item) =>
-        item === undefined ? null : (
-          <div key={item[0]} className={classes.fact}>
-            <dt>{item[0]}</dt>
-            <dd>{item[1]}</dd>
-          </div>
-        ),
-      )}
-    </dl>
+    <div className={classes.fact}>
+      <dt>{label}</dt>
+      <dd>{children}</dd>
+    </div>
   );
 }

@@ -2,7 +2,8 @@ import { PasswordInput, Stack, Text } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { type Ref, useId } from 'react';
-import { apiFetch, RuleList, StrengthBar } from '../design/index.ts';
+import { apiFetch } from './api.ts';
+import { RuleList, StrengthBar } from './fields.tsx';
 
 export interface PasswordVerdict {
   readonly accepted: boolean;
@@ -19,6 +20,8 @@ export interface NewPasswordProps {
   readonly onChange: (value: string) => void;
   readonly error?: string | undefined;
   readonly label?: string;
+  /** `POST {password, email, name}` → PasswordVerdict. */
+  readonly checkUrl: string;
   /** What the password must not contain besides the tenant's name. */
   readonly context: { readonly email?: string; readonly name?: string };
   readonly ref?: Ref<HTMLInputElement>;
@@ -28,9 +31,10 @@ export interface NewPasswordProps {
  * A new password with its rules judged while it is typed. The server judges (its list of known passwords stays there);
  * the check is advice, the same rules refuse on saving.
  */
-export function NewPassword({ value, onChange, error, label = 'New password', context, ref }: NewPasswordProps) {
+export function NewPassword(props: NewPasswordProps) {
+  const { value, onChange, error, label = 'New password', context, checkUrl, ref } = props;
   const id = useId();
-  const verdict = usePasswordVerdict(value, context);
+  const verdict = usePasswordVerdict(checkUrl, value, context);
   const longEnough = [...value].length >= minPasswordLength;
   const judged = value !== '' && verdict !== undefined;
   return (
@@ -73,13 +77,17 @@ export function NewPassword({ value, onChange, error, label = 'New password', co
   );
 }
 
-function usePasswordVerdict(password: string, context: NewPasswordProps['context']): PasswordVerdict | undefined {
+function usePasswordVerdict(
+  url: string,
+  password: string,
+  context: NewPasswordProps['context'],
+): PasswordVerdict | undefined {
   const [settled] = useDebouncedValue(password, 250);
   const check = useQuery({
     // The password is part of the key only to tell answers apart; it is dropped from memory as soon as it is not shown.
     queryKey: ['password-check', settled, context.email, context.name],
     queryFn: ({ signal }) =>
-      apiFetch<PasswordVerdict>('/-/api/password-check', {
+      apiFetch<PasswordVerdict>(url, {
         method: 'POST',
         body: { password: settled, ...context },
         signal,

@@ -1,0 +1,10 @@
+import { RouterProvider } from '@tanstack/react-router';
+import { mountPage } from '../design/index.ts';
+import { router } from './router.tsx';
+
+mountPage(<RouterProvider router={router} />, {
+  onUnauthenticated: () => {
+    const next = window.location.pathname + window.location.search;
+    void router.navigate({ to: '/sign-in', search: { next }, replace: true });
+  },
+});

@@ -1,0 +1,113 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+  useRouter,
+} from '@tanstack/react-router';
+import { ErrorState, LoadingState } from '../design/index.ts';
+import { NotFound } from './NotFound.tsx';
+
+const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
+
+const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: (search): { next?: string | undefined } => ({ next: text(search.next) }),
+  component: lazyRouteComponent(() => import('./SignIn.tsx'), 'SignIn'),
+});
+const signedOut = createRoute({
+  getParentRoute: () => root,
+  path: '/signed-out',
+  component: lazyRouteComponent(() => import('./SignedOut.tsx'), 'SignedOut'),
+});
+/** `/setup#setup=TOKEN`: what follows the # never reaches a server's log. */
+const setup = createRoute({
+  getParentRoute: () => root,
+  path: '/setup',
+  component: lazyRouteComponent(() => import('./Setup.tsx'), 'Setup'),
+});
+const setupByPath = createRoute({
+  getParentRoute: () => root,
+  path: '/setup/$token',
+  component: lazyRouteComponent(() => import('./Setup.tsx'), 'Setup'),
+});
+
+const signedIn = createRoute({
+  getParentRoute: () => root,
+  id: 'signed-in',
+  component: lazyRouteComponent(() => import('./ConsoleLayout.tsx'), 'ConsoleLayout'),
+});
+const index = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/',
+  beforeLoad: () => {
+    throw redirect({ to: '/tenants', replace: true });
+  },
+});
+const tenants = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/tenants',
+  validateSearch: (search) => ({
+    q: text(search.q),
+    state: text(search.state),
+    sort: text(search.sort),
+    page: Number(search.page) > 1 ? Math.floor(Number(search.page)) : undefined,
+    create: search.create === true ? true : undefined,
+  }),
+  component: lazyRouteComponent(() => import('./tenants/TenantList.tsx'), 'TenantList'),
+});
+const tenant = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/tenants/$tenantId',
+  component: lazyRouteComponent(() => import('./tenants/TenantPage.tsx'), 'TenantPage'),
+});
+const operations = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/operations',
+  validateSearch: (search) => ({ state: text(search.state) }),
+  component: lazyRouteComponent(() => import('./operations/OperationList.tsx'), 'OperationList'),
+});
+const operation = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/operations/$operationId',
+  component: lazyRouteComponent(() => import('./operations/OperationPage.tsx'), 'OperationPage'),
+});
+const health = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/health',
+  component: lazyRouteComponent(() => import('./health/HealthPage.tsx'), 'HealthPage'),
+});
+const audit = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/audit',
+  validateSearch: (search) => ({ event: text(search.event), tenant: text(search.tenant) }),
+  component: lazyRouteComponent(() => import('./audit/AuditLog.tsx'), 'AuditLog'),
+});
+const certificate = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/certificates/$certificateId',
+  component: lazyRouteComponent(() => import('./certificates/CertificatePage.tsx'), 'CertificatePage'),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    signIn,
+    signedOut,
+    setup,
+    setupByPath,
+    signedIn.addChildren([index, tenants, tenant, operations, operation, health, audit, certificate]),
+  ]),
+  defaultPreload: 'intent',
+  defaultPendingComponent: LoadingState,
+  defaultErrorComponent: PageError,
+});
+
+function PageError({ error }: { error: unknown }) {
+  const { invalidate } = useRouter();
+  return <ErrorState error={error} onRetry={() => void invalidate()} />;
+}

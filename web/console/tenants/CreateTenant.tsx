@@ -1,0 +1,138 @@
+import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { type FormEvent, useState } from 'react';
+import { apiFetch, ButtonLink, LoadingState, ProblemError, ProblemNotice } from '../../design/index.ts';
+import type { Operation } from '../api.ts';
+import { OperationProgress } from '../operations/OperationProgress.tsx';
+import { useOperation } from '../operations/useOperation.ts';
+import { whyNotAName } from './nameRules.ts';
+import { TenantNameField } from './TenantNameField.tsx';
+
+/** Asks for name and administrator, then shows the steps, then the one-time invitation link. */
+export function CreateTenant({ opened, onClose }: { opened: boolean; onClose: () => void }) {
+  return (
+    <Modal opened={opened} onClose={onClose} size="lg" title={<Text fw={600}>Create tenant</Text>}>
+      {opened && <Steps onClose={onClose} />}
+    </Modal>
+  );
+}
+
+function Steps({ onClose }: { onClose: () => void }) {
+  const [operationId, setOperationId] = useState<string>();
+  return operationId ? (
+    <Progress operationId={operationId} onClose={onClose} />
+  ) : (
+    <Form onStarted={setOperationId} onClose={onClose} />
+  );
+}
+
+function Form({ onStarted, onClose }: { onStarted: (operationId: string) => void; onClose: () => void }) {
+  const [name, setName] = useState('');
+  const [title, setTitle] = useState('');
+  const [adminEmail, setAdminEmail] = useState('');
+  const queryClient = useQueryClient();
+  const create = useMutation({
+    mutationFn: () =>
+      apiFetch<{ operation: Operation }>('/api/tenants', {
+        method: 'POST',
+        body: { name, adminEmail: adminEmail.trim(), ...(title.trim() ? { title: title.trim() } : {}) },
+      }),
+    onSuccess: async ({ operation }) => {
+      onStarted(operation.operationId);
+      await queryClient.invalidateQueries({ queryKey: ['tenants'] });
+    },
+  });
+  const fields = fieldProblems(create.error);
+  const isComplete = name !== '' && whyNotAName(name) === undefined && adminEmail.includes('@');
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (isComplete) create.mutate();
+  };
+  return (
+    <form onSubmit={submit} noValidate>
+      <Stack gap="md">
+        <TenantNameField
+          label="Name"
+          value={name}
+          onChange={(value) => {
+            create.reset();
+            setName(value);
+          }}
+          error={fields.name}
+        />
+        <TextInput
+          label="Title"
+          description="As people read it on the sign-in page. Default: the name."
+          value={title}
+          onChange={(event) => setTitle(event.currentTarget.value)}
+          error={fields.title}
+          maxLength={120}
+          autoComplete="off"
+        />
+        <TextInput
+          label="E-mail of the first administrator"
+          description="You get a one-time invitation link to send there."
+          type="email"
+          value={adminEmail}
+          onChange={(event) => setAdminEmail(event.currentTarget.value)}
+          error={fields.adminEmail}
+          autoComplete="off"
+        />
+        {Object.keys(fields).length === 0 && <ProblemNotice error={create.error} />}
+        <Group justify="flex-end" gap="xs">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={create.isPending} disabled={!isComplete}>
+            Create tenant
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
+
+function Progress({ operationId, onClose }: { operationId: string; onClose: () => void }) {
+  const { data: operation, error } = useOperation(operationId);
+  return (
+    <Stack gap="md">
+      {operation ? (
+        <OperationProgress operation={operation} />
+      ) : error ? (
+        <ProblemNotice error={error} />
+      ) : (
+        <LoadingState />
+      )}
+      {operation?.state === 'running' && (
+        <Text size="sm" c="dimmed">
+          You can close this; it goes on, and you find it again under Operations.
+        </Text>
+      )}
+      <Group justify="flex-end" gap="xs">
+        <ButtonLink variant="default" to="/operations/$operationId" params={{ operationId }}>
+          Operation
+        </ButtonLink>
+        {operation?.state === 'succeeded' ? (
+          <ButtonLink to="/tenants/$tenantId" params={{ tenantId: operation.tenantId }} variant="default">
+            Tenant
+          </ButtonLink>
+        ) : null}
+        <Button variant="default" onClick={onClose}>
+          Close
+        </Button>
+      </Group>
+    </Stack>
+  );
+}
+
+/** Refusals that are about one field, also where the server tells them by code only. */
+function fieldProblems(error: unknown): Readonly<Record<string, string>> {
+  if (!(error instanceof ProblemError)) return {};
+  const { code, fields, title, detail, hint } = error.problem;
+  if (Object.keys(fields).length > 0) return fields;
+  const text = [`${title}${detail ? `: ${detail}` : ''}.`, hint].filter(Boolean).join(' ');
+  if (code.startsWith('FH_TENANT_NAME_')) return { name: text };
+  if (code === 'FH_TENANT_TITLE_INVALID') return { title: text };
+  if (code === 'FH_TENANT_EMAIL_INVALID') return { adminEmail: text };
+  return {};
+}

@@ -1,0 +1,69 @@
+import { Button, Group, Menu } from '@mantine/core';
+import { useState } from 'react';
+import { IconChevronDown, IconExternalLink } from '../../design/index.ts';
+import { mayStart, type OperationKind, type Tenant } from '../api.ts';
+import { CopyDialog, DeleteDialog, ExportDialog, RenameDialog, ResumeDialog, SuspendDialog } from './dialogs.tsx';
+
+type Action = Extract<OperationKind, 'suspend' | 'resume' | 'rename' | 'clone' | 'export' | 'delete'>;
+
+const labels: Record<Action, string> = {
+  resume: 'Resume',
+  export: 'Export',
+  clone: 'Clone',
+  rename: 'Rename',
+  suspend: 'Suspend',
+  delete: 'Delete',
+};
+const dialogs = {
+  resume: ResumeDialog,
+  export: ExportDialog,
+  clone: CopyDialog,
+  rename: RenameDialog,
+  suspend: SuspendDialog,
+  delete: DeleteDialog,
+};
+
+/** What can be done with the tenant now; the most likely next thing is a button, the rest is in the menu. */
+export function TenantActions({ tenant, onStarted }: { tenant: Tenant; onStarted: (operationId: string) => void }) {
+  const [action, setAction] = useState<Action>();
+  const possible = (Object.keys(labels) as Action[]).filter((kind) => mayStart(kind, tenant.state));
+  if (possible.length === 0) return null;
+  const Dialog = action && dialogs[action];
+  return (
+    <Group gap="xs">
+      {tenant.state === 'suspended' && <Button onClick={() => setAction('resume')}>Resume</Button>}
+      {tenant.state === 'active' && tenant.url && (
+        <Button
+          component="a"
+          href={tenant.url}
+          target="_blank"
+          rel="noreferrer"
+          rightSection={<IconExternalLink size={14} />}
+        >
+          Open
+        </Button>
+      )}
+      <Menu position="bottom-end" width={200}>
+        <Menu.Target>
+          <Button variant="default" rightSection={<IconChevronDown size={14} />}>
+            Actions
+          </Button>
+        </Menu.Target>
+        <Menu.Dropdown>
+          {possible
+            .filter((kind) => kind !== 'delete')
+            .map((kind) => (
+              <Menu.Item key={kind} onClick={() => setAction(kind)}>
+                {labels[kind]}
+              </Menu.Item>
+            ))}
+          <Menu.Divider />
+          <Menu.Item color="red" onClick={() => setAction('delete')}>
+            {labels.delete}
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+      {Dialog && <Dialog tenant={tenant} onClose={() => setAction(undefined)} onStarted={onStarted} />}
+    </Group>
+  );
+}

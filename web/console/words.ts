@@ -1,0 +1,103 @@
+/** The console's words for states, operations and steps. */
+import type { Tone } from '../design/index.ts';
+import type { OperationKind, OperationState, TenantState } from './api.ts';
+
+export const tenantStateWords: Record<
+  TenantState,
+  { readonly label: string; readonly tone: Tone; readonly means: string }
+> = {
+  requested: { label: 'Requested', tone: 'working', means: 'It will be made in a moment.' },
+  creating: { label: 'Creating', tone: 'working', means: 'It is being made; its host answers when it is ready.' },
+  active: { label: 'Active', tone: 'ok', means: 'Its users can sign in and work.' },
+  migrating: { label: 'Closed for a copy', tone: 'working', means: 'Its users wait while its database is copied.' },
+  suspended: { label: 'Suspended', tone: 'late', means: 'Its users see a page that says so. Its data is kept.' },
+  restoring: { label: 'Restoring', tone: 'working', means: 'It is being brought back to an earlier moment.' },
+  moving: { label: 'Moving', tone: 'working', means: 'It is being moved to another server.' },
+  deleting: { label: 'Deleting', tone: 'urgent', means: 'Its data and keys are being destroyed.' },
+  deleted: { label: 'Deleted', tone: 'quiet', means: 'Its data and keys are destroyed.' },
+};
+
+export const operationStateWords: Record<OperationState, { readonly label: string; readonly tone: Tone }> = {
+  running: { label: 'Running', tone: 'working' },
+  succeeded: { label: 'Done', tone: 'ok' },
+  failed: { label: 'Failed', tone: 'urgent' },
+  undone: { label: 'Taken back', tone: 'quiet' },
+};
+
+export const kindWords: Record<
+  OperationKind,
+  { readonly label: string; readonly running: string; readonly usually: string }
+> = {
+  create: { label: 'Create', running: 'Creating', usually: 'usually under a second' },
+  suspend: { label: 'Suspend', running: 'Suspending', usually: 'usually under a second' },
+  resume: { label: 'Resume', running: 'Resuming', usually: 'usually under a second' },
+  rename: { label: 'Rename', running: 'Renaming', usually: 'usually under a second' },
+  clone: { label: 'Clone', running: 'Cloning', usually: 'a few seconds per gigabyte' },
+  export: { label: 'Export', running: 'Exporting', usually: 'about a minute per gigabyte' },
+  import: { label: 'Import', running: 'Importing', usually: 'about two minutes per gigabyte' },
+  delete: { label: 'Delete', running: 'Deleting', usually: 'usually a few seconds' },
+};
+
+const stepWords: Readonly<Record<string, string>> = {
+  key: 'Make its key',
+  database: 'Make its database',
+  open: 'Open the database for its roles',
+  migrations: 'Run migrations',
+  administrator: 'Invite the first administrator',
+  demo: 'Fill with demonstration data',
+  host: 'Publish its host name',
+  gate: 'Close the source for writing',
+  reopen: 'Open the source again',
+  strip: 'Remove sessions and secrets from the copy',
+  files: 'Copy files',
+  names: 'Change the host name',
+  gateways: 'Tell every gateway',
+  state: 'Change its state',
+  archive: 'Write the archive',
+  load: 'Load the archive',
+  inventory: 'List what will be destroyed',
+  sessions: 'End every session and connection',
+  exports: 'Remove exports',
+  certificate: 'Issue the deletion certificate',
+};
+
+/** Steps whose name means something else in one kind of operation. */
+const stepWordsByKind: Partial<Record<OperationKind, Readonly<Record<string, string>>>> = {
+  suspend: { database: 'Close its database' },
+  resume: { database: 'Open its database' },
+  clone: { database: 'Copy the database' },
+  delete: {
+    host: 'Withdraw its host name',
+    database: 'Drop its database',
+    files: 'Remove its files',
+    key: 'Destroy its key',
+  },
+};
+
+export function describeStep(kind: OperationKind, step: string): string | undefined {
+  return stepWordsByKind[kind]?.[step] ?? stepWords[step];
+}
+
+/** `staff:stf_…` → `staff stf_…`, `os:root` → `root at the command line`. */
+export function describeActor(actor: string): string {
+  if (actor.startsWith('os:')) return `${actor.slice(3)} at the command line`;
+  if (actor === 'system') return 'Freehold itself';
+  return actor.replace(':', ' ');
+}
+
+/** To choose from in the audit log. The server knows the full catalogue; an event that is missing here is still listed. */
+export const auditEventNames: readonly string[] = [
+  'tenant.created',
+  'tenant.suspended',
+  'tenant.resumed',
+  'tenant.renamed',
+  'tenant.cloned',
+  'tenant.exported',
+  'tenant.imported',
+  'tenant.deleted',
+  'tenant.operation_failed',
+  'staff.created',
+  'staff.session_created',
+  'staff.login_failed',
+  'staff.session_ended',
+];

@@ -1,0 +1,106 @@
+import { Button, PasswordInput, Stack, Text, TextInput } from '@mantine/core';
+import { useMutation } from '@tanstack/react-query';
+import { type FormEvent, type ReactNode, useEffect, useRef, useState } from 'react';
+import { apiFetch, ProblemError } from './api.ts';
+import { Notice, ProblemNotice } from './states.tsx';
+
+export interface SignInFormProps {
+  /** `POST {email, password}` → 201. */
+  readonly url: string;
+  readonly onSignedIn: () => void;
+  /** For those without an account. */
+  readonly help: ReactNode;
+}
+
+/** E-mail and password. Says how long to wait when attempts were slowed down; keeps what was typed after a refusal. */
+export function SignInForm({ url, onSignedIn, help }: SignInFormProps) {
+  const form = useRef<HTMLFormElement>(null);
+  const password = useRef<HTMLInputElement>(null);
+  const [missing, setMissing] = useState<{ email?: string; password?: string }>({});
+  const signIn = useMutation({
+    mutationFn: (body: { email: string; password: string }) => apiFetch(url, { method: 'POST', body }),
+    meta: { expects401: true },
+    onSuccess: onSignedIn,
+    onError: () => password.current?.select(),
+  });
+  const waitSeconds = useCountdown(signIn.error);
+
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    if (waitSeconds > 0) return;
+    // Read from the form and not from state: password managers fill fields without events.
+    const data = new FormData(event.currentTarget);
+    const email = String(data.get('email') ?? '').trim();
+    const secret = String(data.get('password') ?? '');
+    setMissing({
+      ...(email ? {} : { email: 'Enter your e-mail address.' }),
+      ...(secret ? {} : { password: 'Enter your password.' }),
+    });
+    if (email && secret) signIn.mutate({ email, password: secret });
+    else form.current?.querySelector<HTMLInputElement>(email ? 'input[name=password]' : 'input[name=email]')?.focus();
+  };
+
+  return (
+    <form ref={form} onSubmit={submit} noValidate>
+      <Stack gap="md">
+        <TextInput
+          name="email"
+          label="E-mail"
+          type="email"
+          autoComplete="username"
+          autoCapitalize="none"
+          spellCheck={false}
+          autoFocus
+          error={missing.email}
+        />
+        <PasswordInput
+          ref={password}
+          name="password"
+          label="Password"
+          autoComplete="current-password"
+          visibilityToggleButtonProps={{ 'aria-label': 'Show or hide the password', tabIndex: 0 }}
+          error={missing.password}
+        />
+        {waitSeconds > 0 ? (
+          <Notice tone="late" title="Too many attempts" role="alert">
+            <Text size="sm">
+              Wrong passwords were typed too often for this address, perhaps not by you. Try again in{' '}
+              {formatWait(waitSeconds)}.
+            </Text>
+          </Notice>
+        ) : (
+          !signIn.isPending && <ProblemNotice error={isThrottled(signIn.error) ? undefined : signIn.error} />
+        )}
+        <Button type="submit" fullWidth loading={signIn.isPending || signIn.isSuccess} disabled={waitSeconds > 0}>
+          Sign in
+        </Button>
+        <Text size="sm" c="dimmed">
+          {help}
+        </Text>
+      </Stack>
+    </form>
+  );
+}
+
+function isThrottled(error: unknown): boolean {
+  return error instanceof ProblemError && error.problem.status === 429 && error.problem.retryAfterSeconds !== undefined;
+}
+
+function formatWait(seconds: number): string {
+  if (seconds >= 120) return `${Math.ceil(seconds / 60)} minutes`;
+  return seconds === 1 ? '1 second' : `${seconds} seconds`;
+}
+
+/** Seconds until another attempt makes sense; 0: now. */
+function useCountdown(error: unknown): number {
+  const [seconds, setSeconds] = useState(0);
+  useEffect(() => {
+    const wait = isThrottled(error) ? ((error as ProblemError).problem.retryAfterSeconds ?? 0) : 0;
+    setSeconds(Math.ceil(wait));
+    if (wait <= 0) return;
+    const endMs = Date.now() + wait * 1000;
+    const timer = setInterval(() => setSeconds(Math.max(0, Math.ceil((endMs - Date.now()) / 1000))), 500);
+    return () => clearInterval(timer);
+  }, [error]);
+  return seconds;
+}
