@@ -53,10 +53,12 @@ CREATE TABLE freehold.invitations (
 
 -- A browser that signed in before: wrong passwords from elsewhere do not slow it down.
 CREATE TABLE freehold.known_devices (
-  token_hash   bytea PRIMARY KEY CHECK (octet_length(token_hash) = 32),
+  token_hash   bytea NOT NULL CHECK (octet_length(token_hash) = 32),
+  -- Several users may share a browser.
   user_id      text NOT NULL REFERENCES freehold.users ON DELETE CASCADE,
   created_at   timestamptz NOT NULL DEFAULT now(),
-  last_used_at timestamptz NOT NULL DEFAULT now()
+  last_used_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (token_hash, user_id)
 );
 
 CREATE INDEX known_devices_by_user ON freehold.known_devices (user_id);

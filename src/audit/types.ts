@@ -12,6 +12,7 @@ export const auditEvents = {
   'tenant.imported': 'A tenant was made from an archive.',
   'tenant.deleted': 'A tenant and its keys were destroyed.',
   'tenant.operation_failed': 'A lifecycle operation stopped at a step.',
+  'user.created': 'A user was made without an invitation, for demo data.',
   'user.invited': 'Somebody was invited into a tenant.',
   'user.invitation_accepted': 'An invitation became a user.',
   'user.invitation_revoked': 'An invitation was withdrawn.',
@@ -24,16 +25,18 @@ export const auditEvents = {
   'session.login_throttled': 'Sign-in attempts were slowed down.',
   'session.ended': 'A user signed out.',
   'session.all_ended': 'A user signed out everywhere.',
+  'staff.setup_link_created': 'A link was made with which one staff member can be set up.',
   'staff.created': 'A staff member was set up.',
   'staff.session_created': 'A staff member signed in to the console.',
   'staff.login_failed': 'A console sign-in was refused.',
+  'staff.login_throttled': 'Console sign-in attempts were slowed down.',
   'staff.session_ended': 'A staff member signed out.',
 } as const satisfies Record<string, string>;
 export type AuditEventName = keyof typeof auditEvents;
 
 export interface AuditEvent {
   readonly name: AuditEventName;
-  /** Who: `staff:stf_…`, `user:usr_…`, `system`, or `os:root` for the command line. */
+  /** Who: `staff:stf_…`, `user:usr_…`, `system`, `os:root` for the command line, or `anonymous` for somebody who is not signed in. */
   readonly actor: string;
   /** What it was done to, for example a tenant or user id. */
   readonly subject: string;

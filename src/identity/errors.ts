@@ -1,0 +1,70 @@
+import { defineErrors } from '#src/kernel/index.ts';
+
+export const identityErrors = defineErrors({
+  FH_SIGN_IN_FAILED: {
+    status: 401,
+    title: 'E-mail address and password do not belong together',
+    hint: 'Check both and try again, or ask an administrator of your account for a new invitation.',
+  },
+  FH_SIGN_IN_THROTTLED: {
+    status: 429,
+    title: 'Too many wrong passwords',
+    hint: 'Wait and try again. A browser that signed in here before is not slowed down by others.',
+    retry: 'later',
+  },
+  FH_BUSY: {
+    status: 503,
+    title: 'Too many people are signing in at this moment',
+    hint: 'Try again in a few seconds.',
+    retry: 'soon',
+  },
+  FH_SESSION_REQUIRED: { status: 401, title: 'You are not signed in', hint: 'Sign in and try again.' },
+  FH_ROLE_REQUIRED: {
+    status: 403,
+    title: 'Your role does not allow this',
+    hint: 'Ask an owner or administrator of your account.',
+  },
+  FH_COOKIE_REFUSED: {
+    status: 400,
+    title: 'The cookies of this request are not acceptable',
+    hint: 'Remove the cookies of this site in your browser and sign in again.',
+  },
+  FH_PASSWORD_REFUSED: { status: 422, title: 'This password is not accepted' },
+  FH_PASSWORD_CHECK_LIMITED: {
+    status: 429,
+    title: 'Passwords are being checked too fast',
+    hint: 'Wait a few seconds.',
+  },
+  FH_PASSWORD_WRONG: {
+    status: 403,
+    title: 'The current password is not right',
+    hint: 'Type the password that you signed in with.',
+  },
+  FH_EMAIL_REFUSED: {
+    status: 422,
+    title: 'This is not an e-mail address',
+    hint: 'Use an address such as name@example.com, at most 254 bytes long.',
+  },
+  FH_NAME_REFUSED: {
+    status: 422,
+    title: 'This name is not accepted',
+    hint: 'Use 1 to 100 characters, none of them invisible.',
+  },
+  FH_INVITATION_NOT_FOUND: {
+    status: 404,
+    title: 'This invitation cannot be used',
+    hint: 'It was used, withdrawn or replaced, or is older than seven days. Ask whoever invited you for a new one.',
+  },
+  FH_USER_EXISTS: {
+    status: 409,
+    title: 'There is a user with this e-mail address already',
+    hint: 'Change the role of that user instead.',
+  },
+  FH_USER_NOT_FOUND: { status: 404, title: 'There is no such user' },
+  FH_SESSION_NOT_FOUND: { status: 404, title: 'There is no such session' },
+  FH_LAST_OWNER: {
+    status: 409,
+    title: 'An account must keep one active owner',
+    hint: 'Make somebody else owner first.',
+  },
+});

@@ -1,0 +1,286 @@
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import type { AuditEventName } from '#src/audit/types.ts';
+import type { TenantRoute } from '#src/tenants/types.ts';
+import type { Actor } from './access.ts';
+import { addressRange } from './address.ts';
+import { type Caller, clearDeviceCookie, clearSessionCookie } from './browser.ts';
+import { identityErrors } from './errors.ts';
+import type { Identity } from './identity.ts';
+import type { Invitation, Invitee } from './invitations.ts';
+import { checkPassword } from './password-rules.ts';
+import { answers, bodies, params, queries } from './schemas.ts';
+import type { StartedSession } from './session-start.ts';
+import type { Role, Session, User } from './types.ts';
+
+/** What the gateway has put on the request before a handler runs. */
+export interface IdentityRequest {
+  readonly tenant: TenantRoute;
+  readonly session: Session | undefined;
+}
+
+export interface IdentityRoutesOptions {
+  /** The configured origin of a tenant, `https://NAME.DOMAIN[:PORT]`; never taken from the request. */
+  readonly originOf: (tenant: TenantRoute) => string;
+}
+
+/** Path of the page that accepts an invitation. */
+export function invitationPath(token: string): string {
+  return `/-/invitations/${token}`;
+}
+
+/** Long passwords are refused in words, so they must get in; no more than that. */
+const passwordBodyBytes = 2_200_000;
+
+/**
+ * Routes of the users of a tenant; register with prefix `/-/api`. Each says in its config who may call it; the gateway enforces that, and
+ * so does this plugin, because a forgotten check there must not open a door here.
+ */
+export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesOptions): FastifyPluginAsync {
+  const checks = new RateLimiterMemory({ points: 60, duration: 10 });
+
+  return async (app) => {
+    app.addHook('preHandler', async (request, reply) => {
+      reply.header('cache-control', 'no-store');
+      const { config } = request.routeOptions;
+      if (config.withoutSession === 'allow') return;
+      const { session } = scope(request);
+      if (!session) throw identityErrors.FH_SESSION_REQUIRED();
+      if (config.roles && !config.roles.includes(session.user.role)) throw identityErrors.FH_ROLE_REQUIRED();
+    });
+
+    app.post<{ Body: { email: string; password: string } }>(
+      '/session',
+      {
+        config: open('session.create'),
+        schema: { body: bodies.signIn, response: { 201: answers.session } },
+        bodyLimit: passwordBodyBytes,
+      },
+      async (request, reply) => {
+        const { tenant } = scope(request);
+        const started = await identity.signIn(tenant.tenantId, request.body, callerOf(request));
+        return sendStarted(reply, started);
+      },
+    );
+
+    app.get(
+      '/session',
+      { config: signedIn('session.get'), schema: { response: { 200: answers.session } } },
+      async (request) => describeSession(actorOf(request).session),
+    );
+
+    app.delete('/session', { config: signedIn('session.delete') }, async (request, reply) => {
+      await identity.signOut(scope(request).tenant.tenantId, actorOf(request));
+      return reply.header('set-cookie', clearSessionCookie).code(204).send();
+    });
+
+    app.get(
+      '/sessions',
+      { config: signedIn('session.list'), schema: { response: { 200: answers.sessions } } },
+      async (request) => ({
+        sessions: await identity.listSessions(scope(request).tenant.tenantId, actorOf(request)),
+      }),
+    );
+
+    app.delete('/sessions', { config: signedIn('session.delete_all') }, async (request, reply) => {
+      await identity.signOutEverywhere(scope(request).tenant.tenantId, actorOf(request));
+      return reply.header('set-cookie', [clearSessionCookie, clearDeviceCookie]).code(204).send();
+    });
+
+    app.delete<{ Params: { id: string } }>(
+      '/sessions/:id',
+      { config: signedIn('session.revoke'), schema: { params: params.id } },
+      async (request, reply) => {
+        await identity.revokeSession(scope(request).tenant.tenantId, actorOf(request), request.params.id);
+        return reply.code(204).send();
+      },
+    );
+
+    app.get<{ Params: { token: string } }>(
+      '/invitations/:token',
+      { config: open('invitation.get'), schema: { params: params.token, response: { 200: answers.openInvitation } } },
+      async (request) =>
+        describeInvitation(await identity.getInvitation(scope(request).tenant.tenantId, request.params.token)),
+    );
+
+    app.post<{ Params: { token: string }; Body: { name?: string; password: string } }>(
+      '/invitations/:token',
+      {
+        config: open('invitation.accept'),
+        schema: { params: params.token, body: bodies.acceptInvitation, response: { 201: answers.session } },
+        bodyLimit: passwordBodyBytes,
+      },
+      async (request, reply) => {
+        const { tenant } = scope(request);
+        const acceptance = { token: request.params.token, ...request.body };
+        return sendStarted(
+          reply,
+          await identity.acceptInvitation(tenant.tenantId, tenant, acceptance, callerOf(request)),
+        );
+      },
+    );
+
+    app.get(
+      '/invitations',
+      { config: administrators('invitation.list'), schema: { response: { 200: answers.invitations } } },
+      async (request) => {
+        const invitations = await identity.listInvitations(scope(request).tenant.tenantId);
+        return { invitations: invitations.map(describeInvitation) };
+      },
+    );
+
+    app.post<{ Body: Invitee }>(
+      '/invitations',
+      {
+        config: administrators('invitation.create'),
+        schema: { body: bodies.invite, response: { 201: answers.invitation } },
+      },
+      async (request, reply) => {
+        const { tenant } = scope(request);
+        const { invitation, token } = await identity.createInvitation(tenant.tenantId, actorOf(request), request.body);
+        return reply
+          .code(201)
+          .send({ ...describeInvitation(invitation), url: originOf(tenant) + invitationPath(token) });
+      },
+    );
+
+    app.delete<{ Params: { id: string } }>(
+      '/invitations/:id',
+      { config: administrators('invitation.revoke'), schema: { params: params.id } },
+      async (request, reply) => {
+        await identity.revokeInvitation(scope(request).tenant.tenantId, actorOf(request), request.params.id);
+        return reply.code(204).send();
+      },
+    );
+
+    app.get(
+      '/users',
+      { config: signedIn('user.list'), schema: { response: { 200: answers.users } } },
+      async (request) => ({
+        users: await identity.listUsers(scope(request).tenant.tenantId),
+      }),
+    );
+
+    app.patch<{ Params: { id: string }; Body: { role: Role } | { state: User['state'] } }>(
+      '/users/:id',
+      {
+        config: administrators('user.change'),
+        schema: { params: params.id, body: bodies.changeUser, response: { 200: answers.user } },
+      },
+      async (request) => {
+        const { tenant } = scope(request);
+        const actor = actorOf(request);
+        const { id } = request.params;
+        const { body } = request;
+        return 'role' in body
+          ? identity.setRole(tenant.tenantId, actor, id, body.role)
+          : identity.setUserState(tenant.tenantId, actor, id, body.state);
+      },
+    );
+
+    app.put<{ Body: { currentPassword: string; newPassword: string } }>(
+      '/password',
+      { config: signedIn('password.change'), schema: { body: bodies.changePassword }, bodyLimit: passwordBodyBytes },
+      async (request, reply) => {
+        const { tenant } = scope(request);
+        const { tenantId } = tenant;
+        const started = await identity.changePassword(
+          tenantId,
+          actorOf(request),
+          tenant,
+          request.body,
+          callerOf(request),
+        );
+        return reply
+          .header('set-cookie', [...started.setCookies])
+          .code(204)
+          .send();
+      },
+    );
+
+    app.get('/profile', { config: signedIn('profile.get') }, async (request) => actorOf(request).session.user);
+
+    app.patch<{ Body: { name: string } }>(
+      '/profile',
+      { config: signedIn('profile.change'), schema: { body: bodies.profile, response: { 200: answers.user } } },
+      async (request) => identity.setOwnName(scope(request).tenant.tenantId, actorOf(request), request.body.name),
+    );
+
+    app.get<{ Querystring: { event?: AuditEventName; before?: string; limit?: number } }>(
+      '/security-log',
+      {
+        config: administrators('security_log.list'),
+        schema: { querystring: queries.securityLog, response: { 200: answers.securityLog } },
+      },
+      async (request) => {
+        const { event: name, before, limit } = request.query;
+        const page = await identity.listAuditEvents(scope(request).tenant.tenantId, { name, before, limit });
+        const events = page.events.map((event) => ({
+          ...event,
+          actorName: page.names.get(event.actor.replace(/^user:/, '')) ?? null,
+          subjectName: page.names.get(event.subject) ?? null,
+        }));
+        return { events, nextBefore: page.nextBefore ?? null };
+      },
+    );
+
+    app.post<{ Body: { password: string; email?: string; name?: string } }>(
+      '/password-check',
+      {
+        config: open('password.check'),
+        schema: { body: bodies.passwordCheck, response: { 200: answers.passwordVerdict } },
+        bodyLimit: passwordBodyBytes,
+      },
+      async (request) => {
+        await checks.consume(addressRange(request.ip)).catch((refusal) => {
+          if (!(refusal instanceof RateLimiterRes)) throw refusal;
+          const retryAfterSeconds = Math.ceil(refusal.msBeforeNext / 1000);
+          throw identityErrors.FH_PASSWORD_CHECK_LIMITED({ retryAfterSeconds });
+        });
+        const { tenant } = scope(request);
+        const { password, email, name } = request.body;
+        return checkPassword(password, { email, name, tenant: [tenant.name, tenant.title] });
+      },
+    );
+  };
+}
+
+const open = (operation: string) => ({ operation: `identity.${operation}`, withoutSession: 'allow' as const });
+const signedIn = (operation: string) => ({ operation: `identity.${operation}` });
+const administrators = (operation: string) => ({
+  operation: `identity.${operation}`,
+  roles: ['owner', 'admin'] as const satisfies readonly Role[],
+});
+
+function scope(request: FastifyRequest): IdentityRequest {
+  const { tenant, session } = request as unknown as IdentityRequest;
+  // No default tenant: a plugin outside the gateway answers nothing.
+  if (!tenant) throw new Error('a request reached identity without a tenant');
+  return { tenant, session };
+}
+
+function actorOf(request: FastifyRequest): Actor {
+  const { session } = scope(request);
+  if (!session) throw identityErrors.FH_SESSION_REQUIRED();
+  return { session, address: request.ip };
+}
+
+function callerOf(request: FastifyRequest): Caller {
+  const { cookie, 'user-agent': userAgent } = request.headers;
+  return { cookieHeader: cookie, userAgent, address: request.ip };
+}
+
+function sendStarted(reply: FastifyReply, { session, setCookies }: StartedSession): FastifyReply {
+  return reply
+    .header('set-cookie', [...setCookies])
+    .code(201)
+    .send(describeSession(session));
+}
+
+function describeSession({ user, ...session }: Session) {
+  return { user, session };
+}
+
+function describeInvitation({ inviterName, name, ...invitation }: Invitation) {
+  return { ...invitation, name: name ?? null, invitedBy: inviterName ?? null };
+}

@@ -1,0 +1,138 @@
+import { auditEvents } from '#src/audit/index.ts';
+import { roles } from './types.ts';
+
+/** JSON schemas of the routes. Bounds are generous where the use case gives a better message than a schema can. */
+const text = (maxLength: number) => ({ type: 'string', maxLength }) as const;
+const object = <P extends Record<string, object>>(properties: P, required: readonly string[]) =>
+  ({ type: 'object', properties, required, additionalProperties: false }) as const;
+
+const date = { type: 'string', format: 'date-time' } as const;
+const nullableDate = { type: ['string', 'null'], format: 'date-time' } as const;
+const nullableText = { type: ['string', 'null'] } as const;
+const role = { type: 'string', enum: roles } as const;
+const email = text(254);
+/** More than a password may have, so that a long one is refused by the rules, in words. */
+const password = text(2_000_000);
+
+const sessionUser = object({ userId: text(40), email: text(254), name: text(100), role }, [
+  'userId',
+  'email',
+  'name',
+  'role',
+]);
+const user = object(
+  {
+    ...sessionUser.properties,
+    state: { type: 'string', enum: ['active', 'disabled'] },
+    createdAt: date,
+    lastSignInAt: nullableDate,
+  },
+  ['userId', 'email', 'name', 'role', 'state', 'createdAt'],
+);
+const openInvitation = object({ email, name: nullableText, role, invitedBy: nullableText, expiresAt: date }, [
+  'email',
+  'role',
+  'expiresAt',
+]);
+const invitation = object({ ...openInvitation.properties, invitationId: text(40), createdAt: date, url: text(2000) }, [
+  'invitationId',
+  'email',
+  'role',
+  'createdAt',
+  'expiresAt',
+]);
+
+export const params = {
+  token: object({ token: text(200) }, ['token']),
+  id: object({ id: text(60) }, ['id']),
+};
+
+export const bodies = {
+  signIn: object({ email: text(1000), password }, ['email', 'password']),
+  acceptInvitation: object({ name: text(1000), password }, ['password']),
+  invite: object({ email: text(1000), name: text(1000), role }, ['email', 'role']),
+  /** One change at a time: each is an act with an event of its own. */
+  changeUser: {
+    ...object({ role, state: user.properties.state }, []),
+    minProperties: 1,
+    maxProperties: 1,
+  },
+  changePassword: object({ currentPassword: password, newPassword: password }, ['currentPassword', 'newPassword']),
+  profile: object({ name: text(1000) }, ['name']),
+  passwordCheck: object({ password, email: text(1000), name: text(1000) }, ['password']),
+};
+
+export const queries = {
+  securityLog: object(
+    {
+      event: { type: 'string', enum: Object.keys(auditEvents) },
+      before: { type: 'string', pattern: '^[1-9][0-9]{0,17}$' },
+      limit: { type: 'integer', minimum: 1, maximum: 200 },
+    },
+    [],
+  ),
+};
+
+const list = (items: object) => ({ type: 'array', items }) as const;
+
+export const answers = {
+  session: object(
+    { user: sessionUser, session: object({ sessionId: text(40), createdAt: date, expiresAt: date }, ['sessionId']) },
+    ['user', 'session'],
+  ),
+  sessions: object(
+    {
+      sessions: list(
+        object(
+          {
+            sessionId: text(40),
+            createdAt: date,
+            lastUsedAt: date,
+            expiresAt: date,
+            address: nullableText,
+            userAgent: nullableText,
+            current: { type: 'boolean' },
+          },
+          ['sessionId', 'current'],
+        ),
+      ),
+    },
+    ['sessions'],
+  ),
+  openInvitation,
+  invitation,
+  invitations: object({ invitations: list(invitation) }, ['invitations']),
+  user,
+  users: object({ users: list(user) }, ['users']),
+  securityLog: object(
+    {
+      events: list(
+        object(
+          {
+            eventId: text(40),
+            recordedAt: date,
+            name: text(100),
+            meaning: text(500),
+            actor: text(500),
+            actorName: nullableText,
+            subject: text(500),
+            subjectName: nullableText,
+            address: nullableText,
+            details: { type: 'object', additionalProperties: true },
+          },
+          ['eventId', 'recordedAt', 'name'],
+        ),
+      ),
+      nextBefore: nullableText,
+    },
+    ['events'],
+  ),
+  passwordVerdict: object(
+    {
+      accepted: { type: 'boolean' },
+      score: { type: 'integer', minimum: 0, maximum: 4 },
+      problems: list(object({ rule: text(40), text: text(500), fix: text(500) }, ['rule', 'text', 'fix'])),
+    },
+    ['accepted', 'score', 'problems'],
+  ),
+};

@@ -1,0 +1,102 @@
+import { recordTenantAudit } from '#src/audit/index.ts';
+import type { TenantDatabases } from '#src/databases/types.ts';
+import type { TenantId } from '#src/kernel/index.ts';
+import { addressRange } from './address.ts';
+import { type Attempt, type AttemptLimiter, attemptLimits } from './attempts.ts';
+import type { BrowserCookies, Caller } from './browser.ts';
+import { hashToken } from './cookie.ts';
+import { emailKeyOf } from './email.ts';
+import { identityErrors } from './errors.ts';
+import type { PasswordQueue } from './hash-queue.ts';
+import { normalisePassword } from './password-hash.ts';
+import { type StartedSession, startSession } from './session-start.ts';
+import { findUserByEmail, forgetDevice, isKnownDevice, noteSignIn } from './sql.ts';
+
+export interface SignInDeps {
+  readonly databases: TenantDatabases;
+  readonly cookies: BrowserCookies;
+  readonly limiter: AttemptLimiter;
+  readonly queue: PasswordQueue;
+}
+
+export interface Credentials {
+  readonly email: string;
+  readonly password: string;
+}
+
+/** Stands for the id of a user who does not exist, so that the same statements run for everybody. */
+const nobody = 'usr_nobody';
+
+/**
+ * Signs in with e-mail address and password, or throws FH_SIGN_IN_FAILED, FH_SIGN_IN_THROTTLED or FH_BUSY.
+ *
+ * An unknown address, a wrong password, a disabled user and a locked account get the same answer by the same way: the same statements,
+ * one argon2id of the same cost, one audit event. Throttling looks at what was typed and where from, never at whether it exists.
+ */
+export async function signIn(
+  { databases, cookies, limiter, queue }: SignInDeps,
+  tenantId: TenantId,
+  { email, password }: Credentials,
+  caller: Caller,
+): Promise<StartedSession> {
+  return queue.admit(async () => {
+    const emailKey = emailKeyOf(email);
+    const deviceToken = await cookies.findDeviceToken(tenantId, caller.cookieHeader);
+    const deviceHash = deviceToken && hashToken(deviceToken);
+
+    const { user, known, attempts, locked } = await databases.platform.transact(tenantId, async (db) => {
+      const user = await findUserByEmail(db, emailKey);
+      const known = deviceHash ? await isKnownDevice(db, user?.userId ?? nobody, deviceHash) : false;
+      const attempts = known ? [deviceAttempt(emailKey, deviceHash!)] : strangerAttempts(emailKey, caller.address);
+      const { locked, reached } = await limiter.begin(db, attempts);
+      if (reached.length > 0)
+        await recordTenantAudit(db, {
+          name: 'session.login_throttled',
+          actor: 'anonymous',
+          subject: user?.userId ?? 'unknown',
+          address: caller.address,
+          details: { limits: reached.join(' ') },
+        });
+      return { user, known, attempts, locked };
+    });
+
+    const { matches, needsRehash } = await queue.verify(password, user?.passwordHash);
+    if (!user || !matches || locked || user.state !== 'active') {
+      await databases.platform.transact(tenantId, async (db) => {
+        await recordTenantAudit(db, {
+          name: 'session.login_failed',
+          actor: 'anonymous',
+          subject: user?.userId ?? 'unknown',
+          address: caller.address,
+          details: { knownDevice: known },
+        });
+        // A device that guesses is a stranger from now on; whoever sits there may try on as one.
+        if (locked && known) await forgetDevice(db, user?.userId ?? nobody, deviceHash!);
+      });
+      throw identityErrors.FH_SIGN_IN_FAILED();
+    }
+
+    const passwordHash = needsRehash ? await queue.hash(normalisePassword(password)!) : user.passwordHash;
+    return databases.platform.transact(tenantId, async (db) => {
+      const epoch = await noteSignIn(db, user, passwordHash);
+      // Disabled, or given another password, while we were hashing.
+      if (epoch === undefined) throw identityErrors.FH_SIGN_IN_FAILED();
+      await limiter.succeed(db, attempts);
+      return startSession(db, cookies, tenantId, { ...user, epoch }, caller);
+    });
+  });
+}
+
+function deviceAttempt(emailKey: string, deviceHash: Buffer): Attempt {
+  return { limit: attemptLimits.knownDevice, subject: `${deviceHash.toString('hex')} ${emailKey}` };
+}
+
+function strangerAttempts(emailKey: string, address: string | undefined): Attempt[] {
+  const range = addressRange(address ?? '');
+  return [
+    { limit: attemptLimits.accountFromRange, subject: `${range} ${emailKey}` },
+    { limit: attemptLimits.account, subject: emailKey },
+    { limit: attemptLimits.range, subject: range },
+    { limit: attemptLimits.everyone, subject: '' },
+  ];
+}
