@@ -1,0 +1,340 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { failpoint, type Log, retry } from '#src/kernel/index.ts';
+import {
+  type ConnectionTarget,
+  quoteIdentifier as id,
+  isRetryable,
+  quoteLiteral as literal,
+  newPassword,
+  openConnection,
+  type Pool,
+  scramVerifier,
+  sqlState,
+} from '#src/postgres/index.ts';
+import { databaseErrors } from './errors.ts';
+import { type MigrateResult, migrate } from './migrate.ts';
+import { digestMigrations, type MigrationFile, type MigrationFolders, readMigrations } from './migration-files.ts';
+import { type DatabaseRoles, isTemplateName, newDatabaseName, rolesOf } from './names.ts';
+import { reownScript } from './reown.ts';
+import {
+  createRolesSql,
+  type DatabaseFacts,
+  existingRoles,
+  findDatabase,
+  noteSql,
+  openDoorSql,
+  selectDatabases,
+  selectRoles,
+  selectSizeBytes,
+  terminateSessions,
+} from './sql.ts';
+
+export interface RolePasswords {
+  readonly appPassword: string;
+  readonly platformPassword: string;
+}
+
+export interface Template {
+  /** Name of the template database. */
+  readonly template: string;
+  /** Digest of the migrations in it. */
+  readonly version: string;
+}
+
+export interface DatabaseMigration {
+  readonly platform: MigrateResult;
+  readonly app: MigrateResult;
+}
+
+export interface ListedDatabase {
+  readonly name: string;
+  readonly kind: 'tenant' | 'template';
+  /** `making`: a crash left it half-made; create it again or drop it. */
+  readonly state: 'making' | 'ready';
+  readonly version: string | undefined;
+}
+
+/**
+ * Tenants' databases on one server, as the role of control (CREATEDB, CREATEROLE, no superuser). Every method is idempotent: called
+ * again after a kill anywhere, it finishes. Callers see to it that one database is worked on by one operation at a time.
+ */
+export interface DatabaseAdmin {
+  newDatabaseName(): string;
+  /** A database with the migrations of both folders, to be copied; made when it is missing. `key` names the app in memory only. */
+  ensureTemplate(key: string, folders: MigrationFolders): Promise<Template>;
+  /** Makes the database and its two roles, closed (NOLOGIN). */
+  createDatabase(name: string, options: { readonly template: string }): Promise<void>;
+  /** Brings both schemas forward, whether the database is open or closed. No connection is made when it is there already. */
+  migrateDatabase(name: string, folders: MigrationFolders): Promise<DatabaseMigration | undefined>;
+  /** Sets the passwords and lets both roles in. */
+  openDatabase(name: string, passwords: RolePasswords): Promise<void>;
+  /** Lets nobody in and ends every session; returns when none is left. */
+  closeDatabase(name: string): Promise<void>;
+  /** Copies a closed database, with everything in it owned by the copy's own roles, which are closed. */
+  cloneDatabase(from: string, to: string): Promise<void>;
+  /** Removes the database and its roles; does nothing when they are gone. */
+  dropDatabase(name: string): Promise<void>;
+  databaseSize(name: string): Promise<number>;
+  listDatabases(): Promise<ListedDatabase[]>;
+  /** Databases and roles with names of ours that nobody knows: what a crash before the first record left, or a restored registry. */
+  findOrphans(known: Iterable<string>): Promise<{ databases: string[]; roles: string[] }>;
+  /** How tenants' connections reach the server. */
+  readonly server: { readonly host: string; readonly port: number; readonly tls: 'off' | 'verify-full' };
+}
+
+export interface DatabaseAdminOptions {
+  /** Control's own pool; nothing here keeps a connection of it for long. */
+  readonly pool: Pool;
+  /** Control's role on the same server. */
+  readonly target: ConnectionTarget;
+  readonly log: Log;
+}
+
+/** Larger databases are copied file by file: their WAL would drown the server. Below, WAL_LOG saves the two checkpoints of FILE_COPY. */
+const walLogLimitBytes = 64 * 1024 * 1024;
+const patience = { attempts: 8, firstDelayMs: 50, maxDelayMs: 2_000, isRetryable };
+
+export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions): DatabaseAdmin {
+  const templates = new Map<string, Promise<Template>>();
+  const targetOf = (database: string): ConnectionTarget => ({ ...target, database });
+
+  async function runScript(database: string, script: string): Promise<void> {
+    await retry(patience, async () => {
+      const connection = await openConnection(targetOf(database), { applicationName: 'freehold control' });
+      try {
+        await connection.script(script);
+      } finally {
+        await connection.close();
+      }
+    });
+  }
+
+  async function runStatements(statements: readonly string[]): Promise<void> {
+    await retry(patience, () =>
+      pool.transaction(async (tx) => {
+        for (const statement of statements) await tx.query(statement);
+      }),
+    );
+  }
+
+  /** From nothing, or from whatever a killed attempt left, to a copy that is owned by its own roles. */
+  async function copyDatabase(
+    from: DatabaseRoles,
+    to: DatabaseRoles,
+    options: { version: string; byFile: boolean; keepMembership: boolean },
+  ): Promise<void> {
+    let found = await findDatabase(pool, to.app);
+    if (found && !found.valid) {
+      await dropDatabase(to.app);
+      found = undefined;
+    }
+    if (found?.note?.state === 'ready') return;
+    const rolesMade = existingRoles(pool, [to.app, to.platform]).then((existing) =>
+      runStatements(createRolesSql(to, existing)),
+    );
+    const databaseMade = found ? undefined : createFrom(from.app, to.app, options.byFile);
+    await settleAll([rolesMade, databaseMade]);
+    await failpoint('databases.create.made');
+    await runStatements(openDoorSql(to));
+    await failpoint('databases.create.door');
+    const note = { state: 'ready', version: options.version } as const;
+    await runScript(to.app, reownScript(from, to, { keepMembership: options.keepMembership, note })).catch((error) => {
+      throw sqlState(error) === '2BP01' ? databaseErrors.FH_DB_NOT_PORTABLE({ cause: error }) : error;
+    });
+    await failpoint('databases.create.ready');
+  }
+
+  /** ALLOW_CONNECTIONS false: a new database lets everybody in until PUBLIC is revoked, so nobody may connect before that. */
+  async function createFrom(template: string, name: string, byFile: boolean): Promise<void> {
+    await failpoint('databases.create.before');
+    const statement = `CREATE DATABASE ${id(name)} TEMPLATE ${id(template)} ALLOW_CONNECTIONS false STRATEGY ${byFile ? 'file_copy' : 'wal_log'}`;
+    await retry(patience, () => pool.query(statement)).catch((error) => {
+      if (sqlState(error) !== '42P04') throw error;
+    });
+  }
+
+  async function buildTemplate(
+    version: string,
+    platform: readonly MigrationFile[],
+    app: readonly MigrationFile[],
+  ): Promise<void> {
+    const roles = rolesOf(`tpl_${version}`);
+    // One builder at a time on the whole server, also when two control processes overlap.
+    await pool.withConnection(async (lock) => {
+      await lock.query('SELECT pg_advisory_lock(hashtext($1))', [`freehold template ${version}`]);
+      if ((await findDatabase(lock, roles.app))?.note?.state === 'ready') return;
+      log.info('building a template database', { template: roles.app });
+      await dropDatabase(roles.app);
+      await runStatements(createRolesSql(roles, new Set()));
+      await failpoint('databases.template.roles');
+      // template0 is pristine on every server; template1 may hold whatever somebody put there.
+      await pool.query(`CREATE DATABASE ${id(roles.app)} TEMPLATE template0 ENCODING 'UTF8' ALLOW_CONNECTIONS false`);
+      await runStatements(openDoorSql(roles));
+      await failpoint('databases.template.made');
+      await runScript(
+        roles.app,
+        `BEGIN;
+         GRANT ${id(roles.app)}, ${id(roles.platform)} TO CURRENT_USER;
+         DROP SCHEMA IF EXISTS public;
+         CREATE SCHEMA app AUTHORIZATION ${id(roles.app)};
+         CREATE SCHEMA freehold AUTHORIZATION ${id(roles.platform)};
+         COMMIT;`,
+      );
+      await runMigrations(roles, platform, app);
+      // Frozen and analysed once here, so that no copy needs it.
+      await runScript(roles.app, 'VACUUM (FREEZE, ANALYZE)');
+      await closeDatabase(roles.app);
+      await pool.query(`ALTER DATABASE ${id(roles.app)} ALLOW_CONNECTIONS false`);
+      await pool.query(noteSql(roles.app, { state: 'ready', version }));
+      await failpoint('databases.template.ready');
+    });
+  }
+
+  /**
+   * Logs in as a role made for this run, which can become the owner of one schema and nothing else. A migration of an app that says
+   * RESET ROLE is still nobody; the tenant's own passwords are not needed, and a closed database stays closed.
+   */
+  async function runMigrations(
+    roles: DatabaseRoles,
+    platform: readonly MigrationFile[],
+    app: readonly MigrationFile[],
+  ): Promise<DatabaseMigration> {
+    const password = newPassword();
+    const login = { ...targetOf(roles.app), user: roles.migrator, password };
+    const existing = await existingRoles(pool, [roles.migrator]);
+    const create = existing.has(roles.migrator) ? 'ALTER' : 'CREATE';
+    await runStatements([
+      `${create} ROLE ${id(roles.migrator)} LOGIN PASSWORD ${literal(scramVerifier(password))}`,
+      // CONNECT comes with the app role. The platform role is granted for its own files only, and first.
+      `GRANT ${id(roles.app)}, ${id(roles.platform)} TO ${id(roles.migrator)}`,
+    ]);
+    try {
+      const platformResult = await migrate(login, { schema: 'freehold', folder: platform, role: roles.platform });
+      await runStatements([`REVOKE ${id(roles.platform)} FROM ${id(roles.migrator)}`]);
+      const appResult = await migrate(login, { schema: 'app', folder: app, role: roles.app });
+      return { platform: platformResult, app: appResult };
+    } finally {
+      await runStatements([`DROP ROLE ${id(roles.migrator)}`]);
+    }
+  }
+
+  async function closeDatabase(name: string): Promise<void> {
+    const roles = rolesOf(name);
+    const existing = await existingRoles(pool, [roles.app, roles.platform, roles.migrator]);
+    if (existing.size > 0) await runStatements([...existing].map((role) => `ALTER ROLE ${id(role)} NOLOGIN`));
+    await failpoint('databases.close.locked');
+    // A session that passed the login check just before is not in pg_stat_activity yet; so nobody must be there twice in a row.
+    for (let empty = 0, round = 0; empty < 2; round++) {
+      empty = (await terminateSessions(pool, name)) === 0 ? empty + 1 : 0;
+      if (round > 200) throw databaseErrors.FH_DB_IN_USE({ detail: name });
+      if (empty < 2) await delay(25);
+    }
+  }
+
+  async function dropDatabase(name: string): Promise<void> {
+    const roles = rolesOf(name);
+    if (await findDatabase(pool, name)) {
+      await closeDatabase(name);
+      await failpoint('databases.drop.closed');
+      // 42501: FORCE met a worker of the server itself (autovacuum), which only a superuser may end; it is gone in a moment.
+      const droppable = {
+        ...patience,
+        isRetryable: (error: unknown) => isRetryable(error) || sqlState(error) === '42501',
+      };
+      await retry(droppable, () => pool.query(`DROP DATABASE IF EXISTS ${id(name)} WITH (FORCE)`));
+    }
+    await failpoint('databases.drop.database');
+    const existing = await existingRoles(pool, [roles.migrator, roles.platform, roles.app]);
+    for (const role of [roles.migrator, roles.platform, roles.app]) {
+      if (!existing.has(role)) continue;
+      await runStatements([`DROP ROLE IF EXISTS ${id(role)}`]).catch((error) => {
+        // A half-made copy still holds objects of its template's roles; they go as orphans once it is finished or dropped.
+        if (!isTemplateName(name) || sqlState(error) !== '2BP01') throw error;
+      });
+    }
+  }
+
+  async function requireReady(name: string): Promise<DatabaseFacts & { version: string }> {
+    rolesOf(name);
+    const found = await findDatabase(pool, name);
+    if (!found?.valid || found.note?.state !== 'ready') throw databaseErrors.FH_DB_NOT_FOUND({ detail: name });
+    return { ...found, version: found.note.version };
+  }
+
+  return {
+    newDatabaseName,
+    ensureTemplate(key, folders) {
+      const made = templates.get(key);
+      if (made) return made;
+      const making = (async () => {
+        const [platform, app] = await Promise.all([readMigrations(folders.platform), readMigrations(folders.app)]);
+        const version = digestMigrations({ freehold: platform, app });
+        await buildTemplate(version, platform, app);
+        return { template: `tpl_${version}`, version };
+      })();
+      templates.set(key, making);
+      // A failure is not remembered: the next call tries again.
+      making.catch(() => templates.delete(key));
+      return making;
+    },
+    async createDatabase(name, { template }) {
+      const { version } = await requireReady(template);
+      await copyDatabase(rolesOf(template), rolesOf(name), { version, byFile: false, keepMembership: true });
+    },
+    async migrateDatabase(name, folders) {
+      const [platform, app] = await Promise.all([readMigrations(folders.platform), readMigrations(folders.app)]);
+      const version = digestMigrations({ freehold: platform, app });
+      if ((await requireReady(name)).version === version) return undefined;
+      const result = await runMigrations(rolesOf(name), platform, app);
+      await failpoint('databases.migrate.done');
+      await pool.query(noteSql(name, { state: 'ready', version }));
+      return result;
+    },
+    async openDatabase(name, { appPassword, platformPassword }) {
+      const roles = rolesOf(name);
+      await runStatements([
+        `ALTER ROLE ${id(roles.app)} LOGIN PASSWORD ${literal(scramVerifier(appPassword))}`,
+        `ALTER ROLE ${id(roles.platform)} LOGIN PASSWORD ${literal(scramVerifier(platformPassword))}`,
+      ]);
+      await failpoint('databases.open.done');
+    },
+    closeDatabase,
+    async cloneDatabase(from, to) {
+      const { version } = await requireReady(from);
+      const byFile = ((await selectSizeBytes(pool, from)) ?? 0) > walLogLimitBytes;
+      await copyDatabase(rolesOf(from), rolesOf(to), { version, byFile, keepMembership: false });
+    },
+    dropDatabase,
+    async databaseSize(name) {
+      rolesOf(name);
+      const size = await selectSizeBytes(pool, name);
+      if (size === undefined) throw databaseErrors.FH_DB_NOT_FOUND({ detail: name });
+      return size;
+    },
+    async listDatabases() {
+      return (await selectDatabases(pool)).map(({ name, note, valid }) => ({
+        name,
+        kind: isTemplateName(name) ? 'template' : 'tenant',
+        state: valid && note ? note.state : 'making',
+        version: note?.version,
+      }));
+    },
+    async findOrphans(known) {
+      const wanted = new Set(known);
+      const [databases, roles] = [await selectDatabases(pool), await selectRoles(pool)];
+      const kept = new Set(
+        databases.map(({ name }) => name).filter((name) => wanted.has(name) || isTemplateName(name)),
+      );
+      return {
+        databases: databases.map(({ name }) => name).filter((name) => !kept.has(name)),
+        roles: roles.filter((role) => !kept.has(role.replace(/_[pm]$/, '')) && !wanted.has(role.replace(/_[pm]$/, ''))),
+      };
+    },
+    server: { host: target.host, port: target.port, tls: target.tls ?? 'off' },
+  };
+}
+
+/** Waits for all, then throws the first failure: nothing may still be under way when the caller cleans up. */
+async function settleAll(work: readonly (Promise<unknown> | undefined)[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason;
+}

@@ -1,0 +1,20 @@
+/**
+ * databases: a tenant's database. Control's side: make, open, close, copy, migrate and drop it (createDatabaseAdmin, migrate,
+ * migrateFleet). The gateway's side: the only way to a tenant's data, a scoped callback on a leased connection
+ * (createTenantDatabases). Invariants: a connection belongs to one tenant and one role for its life; open connections, those that
+ * are opening or closing included, never exceed the budget; connection strings never leave this folder.
+ */
+export {
+  createDatabaseAdmin,
+  type DatabaseAdmin,
+  type DatabaseAdminOptions,
+  type DatabaseMigration,
+  type ListedDatabase,
+  type RolePasswords,
+  type Template,
+} from './admin.ts';
+export { databaseErrors } from './errors.ts';
+export { type MigrateOptions, type MigrateResult, migrate } from './migrate.ts';
+export { digestMigrations, type MigrationFile, type MigrationFolders, readMigrations } from './migration-files.ts';
+export { newDatabaseName, rolesOf } from './names.ts';
+export type * from './types.ts';

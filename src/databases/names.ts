@@ -1,0 +1,32 @@
+import { randomName } from '#src/kernel/index.ts';
+import { databaseErrors } from './errors.ts';
+
+/** A tenant's database; nothing in the name tells whose it is, because every role can read pg_database. */
+const tenantName = /^t_[0-9a-hjkmnp-tv-z]{20}$/;
+/** A template: named after the digest of its migrations. */
+const templateName = /^tpl_[0-9a-hjkmnp-tv-z]{20}$/;
+
+export interface DatabaseRoles {
+  /** Owns schema `app`; called like the database, which is what `samerole` in pg_hba.conf and migrations rely on. */
+  readonly app: string;
+  /** Owns schema `freehold`; member of the app role. */
+  readonly platform: string;
+  /** Exists only while a migration runs: a login that is a member of one of the two. */
+  readonly migrator: string;
+}
+
+/** 100 random bits. */
+export function newDatabaseName(): string {
+  return `t_${randomName(20)}`;
+}
+
+export function isTemplateName(name: string): boolean {
+  return templateName.test(name);
+}
+
+/** Throws FH_DB_NAME_INVALID on anything that is not ours: no statement here may ever touch another database. */
+export function rolesOf(name: string): DatabaseRoles {
+  if (!tenantName.test(name) && !templateName.test(name))
+    throw databaseErrors.FH_DB_NAME_INVALID({ detail: JSON.stringify(name) });
+  return { app: name, platform: `${name}_p`, migrator: `${name}_m` };
+}

@@ -1,0 +1,110 @@
+import { quoteIdentifier as id, quoteLiteral as literal, type Queryable } from '#src/postgres/index.ts';
+import type { DatabaseRoles } from './names.ts';
+
+/** What is said about a database in its comment, which lies in a catalogue of the whole server: readable without connecting to it. */
+export interface DatabaseNote {
+  readonly state: 'making' | 'ready';
+  /** Digest of the migrations it is at. */
+  readonly version: string;
+}
+
+export interface DatabaseFacts {
+  readonly name: string;
+  /** Undefined: made, but nothing else yet. */
+  readonly note: DatabaseNote | undefined;
+  /** False: an interrupted DROP DATABASE left it; nothing can be done with it but drop it again. */
+  readonly valid: boolean;
+}
+
+const notePattern = /^freehold (making|ready) ([0-9a-z]{20})$/;
+
+function parseNote(comment: string | null): DatabaseNote | undefined {
+  const match = comment === null ? null : notePattern.exec(comment);
+  return match ? { state: match[1] as DatabaseNote['state'], version: match[2]! } : undefined;
+}
+
+export function noteSql(name: string, note: DatabaseNote): string {
+  return `COMMENT ON DATABASE ${id(name)} IS ${literal(`freehold ${note.state} ${note.version}`)}`;
+}
+
+interface FactsRow {
+  readonly name: string;
+  readonly comment: string | null;
+  readonly valid: boolean;
+}
+
+/** -2: the mark of an interrupted DROP DATABASE (PostgreSQL manual, DROP DATABASE). */
+const factsColumns = `d.datname AS name, shobj_description(d.oid, 'pg_database') AS comment, d.datconnlimit <> -2 AS valid`;
+
+export async function findDatabase(db: Queryable, name: string): Promise<DatabaseFacts | undefined> {
+  const [row] = await db.query<FactsRow>(`SELECT ${factsColumns} FROM pg_database d WHERE d.datname = $1`, [name]);
+  return row && { name: row.name, valid: row.valid, note: parseNote(row.comment) };
+}
+
+/** Databases and roles that have names of ours and belong to us. */
+export async function selectDatabases(db: Queryable): Promise<DatabaseFacts[]> {
+  const rows = await db.query<FactsRow>(
+    `SELECT ${factsColumns} FROM pg_database d
+     WHERE d.datname ~ '^(t|tpl)_[0-9a-hjkmnp-tv-z]{20}$' AND pg_get_userbyid(d.datdba) = current_user ORDER BY d.datname`,
+  );
+  return rows.map((row) => ({ name: row.name, valid: row.valid, note: parseNote(row.comment) }));
+}
+
+export async function selectRoles(db: Queryable): Promise<string[]> {
+  const rows = await db.query<{ name: string }>(
+    `SELECT rolname AS name FROM pg_roles WHERE rolname ~ '^(t|tpl)_[0-9a-hjkmnp-tv-z]{20}(_p|_m)?$' ORDER BY rolname`,
+  );
+  return rows.map((row) => row.name);
+}
+
+export async function existingRoles(db: Queryable, names: readonly string[]): Promise<Set<string>> {
+  const rows = await db.query<{ name: string }>('SELECT rolname AS name FROM pg_roles WHERE rolname = ANY ($1)', [
+    names,
+  ]);
+  return new Set(rows.map((row) => row.name));
+}
+
+export async function selectSizeBytes(db: Queryable, name: string): Promise<number | undefined> {
+  const [row] = await db.query<{ size: string }>(
+    'SELECT pg_database_size(oid)::text AS size FROM pg_database WHERE datname = $1',
+    [name],
+  );
+  return row && Number(row.size);
+}
+
+/**
+ * Statements that make a database's two roles, closed. `default_transaction_read_only` and the search path belong to the role, so
+ * that they hold for whoever connects, not only for our gateway.
+ */
+export function createRolesSql(roles: DatabaseRoles, existing: ReadonlySet<string>): string[] {
+  const statements: string[] = [];
+  if (!existing.has(roles.app)) statements.push(`CREATE ROLE ${id(roles.app)} NOLOGIN`);
+  if (!existing.has(roles.platform))
+    statements.push(`CREATE ROLE ${id(roles.platform)} NOLOGIN IN ROLE ${id(roles.app)}`);
+  for (const [role, schema] of [
+    [roles.app, 'app'],
+    [roles.platform, 'freehold'],
+  ] as const) {
+    statements.push(`ALTER ROLE ${id(role)} SET search_path = ${id(schema)}`);
+    statements.push(`ALTER ROLE ${id(role)} SET default_transaction_read_only = on`);
+  }
+  return statements;
+}
+
+/** One transaction lets the tenant's roles in and everybody else out; until then nobody can connect at all. */
+export function openDoorSql(roles: DatabaseRoles): string[] {
+  const database = id(roles.app);
+  return [
+    `REVOKE ALL ON DATABASE ${database} FROM PUBLIC`,
+    `GRANT CONNECT ON DATABASE ${database} TO ${id(roles.app)}, ${id(roles.platform)}`,
+    `ALTER DATABASE ${database} ALLOW_CONNECTIONS true`,
+  ];
+}
+
+export async function terminateSessions(db: Queryable, name: string): Promise<number> {
+  const rows = await db.query(
+    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() AND backend_type = $2',
+    [name, 'client backend'],
+  );
+  return rows.length;
+}
