@@ -16,8 +16,11 @@ export interface FileContent {
 
 /** A tenant's files as a whole, for export, import, clone, deletion and cleaning. Rows travel with the database. */
 export interface FileVault {
-  /** Every content that a row refers to, once. Each must be read (or given up) before the next. */
-  readAll(tenantId: TenantId): AsyncIterable<FileContent>;
+  /**
+   * Every content that a row refers to, once; or the contents named, for example those of a snapshot: they stay for a day
+   * after their last row. Each must be read (or given up) before the next. FH_FILE_DAMAGED when one is missing.
+   */
+  readAll(tenantId: TenantId, sha256s?: Iterable<string>): AsyncIterable<FileContent>;
   /** Stores content whose rows are there already or will come; FH_FILE_DAMAGED unless it has this SHA-256. Idempotent. */
   importFile(tenantId: TenantId, sha256: string, content: AsyncIterable<Uint8Array>): Promise<void>;
   /** Seals every content of `from` for `to`, whose database holds the same rows. Idempotent. @returns how many */
@@ -57,9 +60,9 @@ export async function createFileVault({ root, databases, filesKeyOf, clock }: Fi
     }
   }
 
-  async function* readAll(tenantId: TenantId): AsyncIterable<FileContent> {
+  async function* readAll(tenantId: TenantId, sha256s?: Iterable<string>): AsyncIterable<FileContent> {
     const key = await filesKeyOf(checkedTenant(tenantId));
-    for await (const sha256 of contentsOf(tenantId)) {
+    for await (const sha256 of sha256s ?? contentsOf(tenantId)) {
       const sealed = await store.open(objectNameOf(tenantId, key, sha256));
       if (!sealed) throw filesErrors.FH_FILE_DAMAGED({ detail: `content ${sha256} is missing` });
       try {

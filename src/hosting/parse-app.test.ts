@@ -84,8 +84,7 @@ test('the digest follows every migration', async () => {
     assert.equal(await digestOfApp(app), digests[1]);
     await writeFile(join(folder, '0001_a.sql'), 'SELECT 2;');
     digests.push(await digestOfApp(app));
-    digests.push(await digestOfApp({ ...app, manifest: { ...app.manifest, name: 'other' } }));
-    assert.equal(new Set(digests).size, 4);
+    assert.equal(new Set(digests).size, 3);
     assert.equal(migrationsFolders([app]).get('sample'), `${folder}/`);
     await writeFile(join(folder, 'later.sql'), '');
     assert.ok('migrations/later.sql' in wrongFields(app));

@@ -33,7 +33,7 @@ export function checkTree(files: Readonly<Record<string, string>>): TreeReport {
 
 const isCode = (file: ScannedFile) => /\.tsx?$/.test(file.path);
 /** Tests may reach into anything: they wire real parts together and start processes. */
-const isTest = (path: string) => /\.(test|contract)\.tsx?$/.test(path) || /^(test|bench)\//.test(path);
+const isTest = (path: string) => /\.(test|contract|fixture)\.tsx?$/.test(path) || /^(test|bench)\//.test(path);
 const folderOf = (path: string) => /^src\/([^/]+)\//.exec(path)?.[1];
 const layerOf = (folder: string) => layers.findIndex((layer) => layer.folders.includes(folder));
 /** A page runs in a browser: the folders of `web/` (files beside them build it) and the `web/` folder of an app. */
