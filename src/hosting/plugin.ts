@@ -1,6 +1,6 @@
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
-import type { App, RouteDefinition, UploadedFile } from '#sdk';
+import type { App, Role, RouteDefinition, UploadedFile } from '#sdk';
 import { httpErrors, loadPage, servePage } from '#src/http/index.ts';
 import type { Session } from '#src/identity/types.ts';
 import { type ContextDeps, createContext, defaultMaxFileBytes, toAppUser } from './context.ts';
@@ -16,6 +16,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What happens without a session. `allow`: the gateway does not even look for one. Default: `refuse`. */
     withoutSession?: 'refuse' | 'sign-in' | 'allow';
+    /** Who may call it. Default: every signed-in user. */
+    roles?: readonly Role[];
   }
 }
 
@@ -63,13 +65,14 @@ function registerRoute(fastify: FastifyInstance, route: RouteDefinition, deps: P
     // A GET handler may do anything; only GET asks for it.
     exposeHeadRoute: false,
     bodyLimit: route.bodyLimit,
-    config: { operation: route.operation },
+    config: { operation: route.operation, roles },
     schema: {
       ...(params && { params }),
       ...(query && { querystring: query }),
       ...(body && { body }),
       ...(response && { response: { '2xx': response } }),
     },
+    // Like the session: the gateway refuses first, this door does not depend on it.
     onRequest: async (request) => {
       const role = deps.identify(request).session?.user.role;
       if (roles && !(role && roles.includes(role)))
