@@ -89,4 +89,9 @@ async function replaceFolder(place: string, fresh: string): Promise<void> {
   await rm(old, { recursive: true, force: true });
 }
 
-await main(process.argv.slice(2));
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`The pages could not be built. ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
