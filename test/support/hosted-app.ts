@@ -29,8 +29,20 @@ export interface HostedApp {
 }
 
 export async function startHostedApp(app: App, overrides: Partial<HostingDeps> = {}): Promise<HostedApp> {
+  const started = new AsyncDisposableStack();
+  try {
+    return await start(app, overrides, started);
+  } catch (error) {
+    await started.disposeAsync();
+    throw error;
+  }
+}
+
+async function start(app: App, overrides: Partial<HostingDeps>, started: AsyncDisposableStack): Promise<HostedApp> {
   const tenants = await startTwoTenants({ app: app.manifest.name, appMigrations: fileURLToPath(app.migrations) });
+  started.defer(tenants.stop);
   const root = await mkdtemp(join(tmpdir(), 'freehold-hosted-'));
+  started.defer(() => rm(root, { recursive: true }));
   const published: [TenantId, AppEvent][] = [];
   const signedOut = new Set<TenantId>();
   const files = await createTenantFiles({
@@ -71,6 +83,8 @@ export async function startHostedApp(app: App, overrides: Partial<HostingDeps> =
     ...overrides,
   });
   const server = createHttpApp({ name: 'test', log: silentLog, clock: systemClock, hsts: false });
+  started.defer(() => server.close());
+  started.defer(() => hosting.stop(1_000));
   await server.register(hosting.plugin(app.manifest.name));
   await server.listen({ host: '127.0.0.1', port: 0 });
   const url = `http://127.0.0.1:${(server.server.address() as AddressInfo).port}`;
@@ -84,12 +98,7 @@ export async function startHostedApp(app: App, overrides: Partial<HostingDeps> =
       const who = { 'x-tenant': as, ...(role && { 'x-role': role }) };
       return fetch(url + path, { ...init, headers: { ...(headers as Record<string, string>), ...who } });
     },
-    async stop() {
-      await hosting.stop(1_000);
-      await server.close();
-      await rm(root, { recursive: true });
-      await tenants.stop();
-    },
+    stop: () => started.disposeAsync(),
   };
 }
 
