@@ -19,9 +19,9 @@ export interface TableName {
 /** Settings that change how a value is printed: fixed, so that equal rows print equally everywhere. */
 export const stableOutput: Readonly<Record<string, string>> = {
   search_path: 'pg_catalog',
-  TimeZone: 'UTC',
-  DateStyle: 'ISO, YMD',
-  IntervalStyle: 'postgres',
+  timezone: 'UTC',
+  datestyle: 'ISO, YMD',
+  intervalstyle: 'postgres',
   extra_float_digits: '1',
   bytea_output: 'hex',
   client_encoding: 'UTF8',

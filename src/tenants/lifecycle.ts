@@ -60,8 +60,8 @@ export interface TenantLifecycle {
   findTenant(tenantId: TenantId): Promise<Tenant | undefined>;
   listTenants(query?: TenantQuery): Promise<TenantPage>;
   getCertificate(certificateOrTenantId: string): Promise<DeletionCertificate>;
-  /** Databases of our shape on the server that the registry knows nothing of: left by a lost control database, never dropped by us. */
-  findUnknownDatabases(databases: readonly string[]): Promise<string[]>;
+  /** Every database that the registry accounts for: for finding those that nobody knows. */
+  knownDatabases(): Promise<string[]>;
   /** Starts the pool of prepared databases. */
   startPool(): void;
   /** Begins nothing more; waits for running steps, at most `graceMs`. What is not finished goes on at the next start. */
@@ -239,10 +239,7 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
       return certificate;
     },
 
-    async findUnknownDatabases(databases) {
-      const known = await selectKnownDatabases(db);
-      return databases.filter((name) => !known.has(name));
-    },
+    knownDatabases: () => selectKnownDatabases(db),
 
     startPool: () => pool.start(),
 

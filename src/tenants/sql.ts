@@ -258,12 +258,12 @@ export async function updateSize(
 }
 
 /** Every database that the registry accounts for. */
-export async function selectKnownDatabases(db: Queryable): Promise<Set<string>> {
+export async function selectKnownDatabases(db: Queryable): Promise<string[]> {
   const rows = await db.query<{ database_name: string }>(
     `SELECT database_name FROM tenants WHERE database_name IS NOT NULL
      UNION SELECT database_name FROM prepared_databases`,
   );
-  return new Set(rows.map((row) => row.database_name));
+  return rows.map((row) => row.database_name);
 }
 
 /** True for SQLSTATE 23505: somebody else was first. */

@@ -1,6 +1,6 @@
 import { newId } from '#src/kernel/index.ts';
 import { tenantErrors } from '../errors.ts';
-import type { Flow, Step } from '../flow.ts';
+import type { Flow, Step, StepContext } from '../flow.ts';
 import { parseEmail, parseTenantName, parseTitle } from '../names.ts';
 import { mergeResult } from '../operations-sql.ts';
 import {
@@ -13,6 +13,7 @@ import {
   keyStep,
   migrationsStep,
   openStep,
+  requireDatabase,
   withOpenDatabase,
 } from './steps.ts';
 
@@ -69,7 +70,9 @@ export function createImportFlow(deps: FlowDeps): Flow<'import'> {
       openStep(deps),
       migrationsStep(deps),
       loadStep(deps, archivePath),
+      secureStep(deps),
       hostStep(deps),
+      { name: 'upload', run: () => deps.portability.removeUpload(archivePath) },
     ],
     async begin(tx, { operationId, input }) {
       const name = parseTenantName(input.name);
@@ -104,18 +107,42 @@ function loadStep(deps: FlowDeps, archivePath: string): Step {
     name: 'load',
     async run(context) {
       if (context.memo.contentHash) return;
+      if (context.memo.loading) await makeDatabaseAgain(deps, context);
+      await context.remember({ loading: true });
       const { contentHash } = await deps.portability.importArchive(
         await context.tenant(),
         archivePath,
         context.progress,
       );
-      // Recorded before the upload goes: a crash in between must not ask for an archive that is gone.
       await context.remember({ contentHash });
-      await deps.portability.removeUpload(archivePath);
     },
     async undo({ tenantId }) {
       await deps.files.removeTenantFiles(tenantId);
       await deps.portability.removeUpload(archivePath);
+    },
+  };
+}
+
+/** An import that was cut short may have left anything behind; the same name, a new database. */
+async function makeDatabaseAgain(deps: FlowDeps, { tenantId, tenant }: StepContext): Promise<void> {
+  const { app, databaseName } = await tenant();
+  const name = requireDatabase(databaseName);
+  await deps.databases.dropDatabase(name);
+  const { template } = await deps.databases.ensureTemplate(app);
+  await deps.databases.createDatabase(name, { template });
+  await deps.databases.openDatabase(name, await deps.credentials.ensure(tenantId));
+  await deps.notifyGateways(tenantId);
+}
+
+/** The archive's statements ran as the tenant's own role, which may change its own password: nobody but us knows the next one. */
+function secureStep(deps: FlowDeps): Step {
+  return {
+    name: 'secure',
+    async run({ tenantId, tenant }) {
+      const name = requireDatabase((await tenant()).databaseName);
+      await deps.databases.closeDatabase(name);
+      await deps.databases.openDatabase(name, await deps.credentials.rotate(tenantId));
+      await deps.notifyGateways(tenantId);
     },
   };
 }

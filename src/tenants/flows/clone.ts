@@ -90,10 +90,7 @@ function copyStep(deps: FlowDeps): Step {
       if (context.memo.copied) return;
       const source = await findTenant(deps.db, sourceOf(context.operation));
       let { databaseName } = await context.tenant();
-      if (databaseName) {
-        // A copy that a crash cut short is not worth keeping.
-        await deps.databases.dropDatabase(databaseName);
-      } else {
+      if (!databaseName) {
         databaseName = deps.databases.newDatabaseName();
         await setDatabaseName(deps.db, context.tenantId, databaseName);
       }

@@ -1,0 +1,26 @@
+/**
+ * console-api: the routes of the console, one file per resource. The same routes answer staff in a browser (console listener) and the
+ * command line (command socket); who asks comes from `actorOf`, and signing in is a hook of the listener, not of the routes.
+ * Invariants: every body and query is refused unless its schema knows each field; every change is an operation of the lifecycle;
+ * what cannot be taken back needs the tenant's name as confirmation.
+ */
+import type { FastifyInstance } from 'fastify';
+import type { ConsoleApiDeps } from './api.ts';
+import { archiveRoutes } from './archives.ts';
+import { operationRoutes } from './operations.ts';
+import { recordRoutes } from './records.ts';
+import { tenantRoutes } from './tenants.ts';
+
+export type { ConsoleApiDeps, FleetReport } from './api.ts';
+export { consoleErrors } from './errors.ts';
+export { archiveRoutes, operationRoutes, recordRoutes, tenantRoutes };
+
+/** All routes of tenants and operations. Register inside a scope whose hooks decide who may come in. */
+export function consoleApi(deps: ConsoleApiDeps) {
+  return async (app: FastifyInstance): Promise<void> => {
+    await app.register(tenantRoutes(deps));
+    await app.register(operationRoutes(deps));
+    await app.register(archiveRoutes(deps));
+    await app.register(recordRoutes(deps));
+  };
+}

@@ -1,0 +1,135 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type OperationInputs, type TenantQuery, type TenantState, tenantStates } from '#src/tenants/index.ts';
+import { type ConsoleApiDeps, objectSchema, type Started, stateList, tenantParams, toView } from './api.ts';
+import { consoleErrors } from './errors.ts';
+
+const text = (maxLength: number) => ({ type: 'string', maxLength }) as const;
+/** Optional where it can be taken back, checked wherever it is sent. */
+const confirm = text(64);
+
+type Params = { Params: { tenantId: string } };
+
+/** Tenants: list, show, create, and everything that is done to one. Each change answers 202 with its operation. */
+export function tenantRoutes(deps: ConsoleApiDeps) {
+  const { lifecycle, actorOf } = deps;
+
+  async function start<K extends 'suspend' | 'resume' | 'rename' | 'clone' | 'export' | 'delete'>(
+    kind: K,
+    request: FastifyRequest<Params>,
+    input: OperationInputs[K],
+    needsConfirmation = false,
+  ): Promise<Started> {
+    const tenant = await lifecycle.getTenant(request.params.tenantId);
+    const confirmed = (request.body as { confirm?: string } | undefined)?.confirm;
+    if ((needsConfirmation && confirmed === undefined) || (confirmed !== undefined && confirmed !== tenant.name)) {
+      throw consoleErrors.FH_CONFIRMATION_MISSING({ detail: `to ${kind} ${tenant.name}` });
+    }
+    return { operation: await lifecycle.startOperation(kind, tenant.tenantId, input, actorOf(request)) };
+  }
+
+  return async (app: FastifyInstance): Promise<void> => {
+    app.get<{
+      Querystring: Omit<TenantQuery, 'states'> & { state?: string };
+    }>(
+      '/api/tenants',
+      {
+        config: { operation: 'tenant.list' },
+        schema: {
+          querystring: objectSchema({
+            search: text(100),
+            state: stateList(tenantStates),
+            sort: { enum: ['name', 'createdAt', 'lastUsedAt', 'sizeBytes', 'state'] },
+            descending: { type: 'boolean' },
+            limit: { type: 'integer', minimum: 1, maximum: 500 },
+            offset: { type: 'integer', minimum: 0, maximum: 1_000_000 },
+          }),
+        },
+      },
+      async ({ query: { state, ...query } }) => {
+        const page = await lifecycle.listTenants({
+          ...query,
+          ...(state ? { states: state.split(',') as TenantState[] } : {}),
+        });
+        return { tenants: page.tenants.map((tenant) => toView(deps, tenant)), total: page.total };
+      },
+    );
+
+    app.get<Params>(
+      '/api/tenants/:tenantId',
+      { config: { operation: 'tenant.get' }, schema: { params: tenantParams } },
+      async (request) => toView(deps, await lifecycle.getTenant(request.params.tenantId)),
+    );
+
+    app.post<{ Body: OperationInputs['create'] }>(
+      '/api/tenants',
+      {
+        config: { operation: 'tenant.create' },
+        schema: {
+          body: objectSchema(
+            {
+              // Lengths and shapes are checked by the registry, whose refusals say what to do.
+              name: text(300),
+              title: text(1_000),
+              adminEmail: text(1_000),
+              app: text(64),
+              edition: { enum: ['standard', 'private-cloud'] },
+              demoVariant: { type: 'integer', minimum: 0, maximum: 9 },
+            },
+            ['name', 'adminEmail'],
+          ),
+        },
+      },
+      async (request, reply) => {
+        reply.code(202);
+        return { operation: await lifecycle.startOperation('create', undefined, request.body, actorOf(request)) };
+      },
+    );
+
+    const action = (kind: string, properties: Record<string, object>, required: readonly string[] = []) => ({
+      config: { operation: `tenant.${kind}` },
+      schema: { params: tenantParams, body: objectSchema({ confirm, ...properties }, required) },
+    });
+
+    app.post<Params & { Body: { reason?: string } }>(
+      '/api/tenants/:tenantId/suspend',
+      action('suspend', { reason: text(500) }),
+      async (request, reply) => {
+        reply.code(202);
+        return start('suspend', request, { reason: request.body.reason });
+      },
+    );
+
+    app.post<Params>('/api/tenants/:tenantId/resume', action('resume', {}), async (request, reply) => {
+      reply.code(202);
+      return start('resume', request, {});
+    });
+
+    app.post<Params & { Body: { newName: string } }>(
+      '/api/tenants/:tenantId/rename',
+      action('rename', { newName: text(300) }, ['newName']),
+      async (request, reply) => {
+        reply.code(202);
+        return start('rename', request, { newName: request.body.newName });
+      },
+    );
+
+    app.post<Params & { Body: { newName: string; title?: string } }>(
+      '/api/tenants/:tenantId/clone',
+      action('clone', { newName: text(300), title: text(1_000) }, ['newName']),
+      async (request, reply) => {
+        reply.code(202);
+        return start('clone', request, { newName: request.body.newName, title: request.body.title });
+      },
+    );
+
+    app.post<Params>('/api/tenants/:tenantId/export', action('export', {}), async (request, reply) => {
+      reply.code(202);
+      return start('export', request, {});
+    });
+
+    app.post<Params>('/api/tenants/:tenantId/delete', action('delete', {}), async (request, reply) => {
+      reply.code(202);
+      return start('delete', request, {}, true);
+    });
+  };
+}

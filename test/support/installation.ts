@@ -1,0 +1,177 @@
+/**
+ * A whole control side in one process, for tests: registry, lifecycle, keys, files and archives on a real server. Only the gateways
+ * are missing. Several may stand on one server and on one registry, the way a process that was killed and its successor do.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { recordAudit } from '#src/audit/index.ts';
+import { type Binaries, findBinaries } from '#src/clusters/index.ts';
+import { createDatabaseAdmin, type DatabaseAdmin, migrate } from '#src/databases/index.ts';
+import type { TenantDatabase, TenantDatabases } from '#src/databases/types.ts';
+import { createFileVault, createTenantFiles, type FileVault } from '#src/files/index.ts';
+import type { TenantFiles } from '#src/files/types.ts';
+import { createFirstInvitation, stripClone } from '#src/identity/index.ts';
+import { type Clock, type Log, silentLog, systemClock, type TenantId } from '#src/kernel/index.ts';
+import { type KeyStore, openKeyStore } from '#src/keys/index.ts';
+import { createPortability, type Portability } from '#src/portability/index.ts';
+import { type ConnectionTarget, createPool, openConnection, type Pool } from '#src/postgres/index.ts';
+import {
+  type ControlDirectory,
+  createControlDirectory,
+  createTenantLifecycle,
+  type TenantLifecycle,
+  type TenantLifecycleOptions,
+} from '#src/tenants/index.ts';
+
+export interface TestInstallation {
+  readonly pool: Pool;
+  readonly admin: DatabaseAdmin;
+  readonly keys: KeyStore;
+  readonly directory: ControlDirectory;
+  readonly databases: Pick<TenantDatabases, 'app' | 'platform'>;
+  readonly files: TenantFiles;
+  readonly vault: FileVault;
+  readonly portability: Portability;
+  readonly lifecycle: TenantLifecycle;
+  /** Tenants in the order in which gateways were told of them. */
+  readonly notified: TenantId[];
+  stop(): Promise<void>;
+}
+
+export interface TestInstallationOptions {
+  readonly control: ConnectionTarget;
+  /** Keys, files and archives lie here. */
+  readonly folder: string;
+  readonly clock?: Clock;
+  readonly log?: Log;
+  /** Folder of the app's migrations. Default: the sample app's. */
+  readonly appMigrations?: string;
+  /** Parts to replace, for example to fail on purpose. */
+  readonly override?: (deps: TenantLifecycleOptions) => Partial<TenantLifecycleOptions>;
+  readonly preparedDatabases?: number;
+  /** Host label of the domain; default `localhost`. */
+  readonly domain?: string;
+}
+
+const top = join(import.meta.dirname, '../..');
+let binaries: Promise<Binaries> | undefined;
+
+export async function openTestInstallation(options: TestInstallationOptions): Promise<TestInstallation> {
+  const { control, folder, clock = systemClock, domain = 'localhost' } = options;
+  const [filesFolder, exportsFolder] = [join(folder, 'files'), join(folder, 'exports')];
+  for (const path of [filesFolder, exportsFolder]) await mkdir(path, { recursive: true, mode: 0o700 });
+  await migrate(control, { schema: 'public', folder: join(top, 'migrations/control') });
+  const pool = createPool(control, { max: 8, applicationName: 'test control' });
+  const admin = createDatabaseAdmin({ pool, target: control, log: silentLog });
+  const keys = await openKeyStore(join(folder, 'keys'));
+  const directory = createControlDirectory({
+    db: pool,
+    keys,
+    server: admin.server,
+    domain,
+    log: silentLog,
+    issueCertificate: async (host) => `certificate of ${host}`,
+  });
+  const targetOf = async (tenantId: TenantId, role: 'app' | 'platform'): Promise<ConnectionTarget> => {
+    const { database, [role]: login } = await directory.forLifecycle.getAccess(tenantId);
+    return { host: database.host, port: database.port, tls: database.tls, database: database.name, ...login };
+  };
+  const databases = connectTenants(targetOf);
+  const filesKeyOf = async (tenantId: TenantId) => (await directory.forLifecycle.getAccess(tenantId)).filesKey;
+  const filesDeps = { root: filesFolder, databases, filesKeyOf, clock };
+  const vault = await createFileVault(filesDeps);
+  const portability = createPortability({
+    binaries: await (binaries ??= findBinaries()),
+    exportsFolder,
+    vault,
+    openTarget: (tenantId) => targetOf(tenantId, 'platform'),
+    appVersion: () => '1.0.0',
+    createdBy: 'freehold test',
+    clock,
+  });
+  const folders = {
+    platform: join(top, 'migrations/tenant'),
+    app: options.appMigrations ?? join(top, 'apps/sample/migrations'),
+  };
+  const notified: TenantId[] = [];
+  const deps: TenantLifecycleOptions = {
+    db: pool,
+    keys,
+    recordAudit,
+    clock,
+    log: options.log ?? silentLog,
+    preparedDatabases: options.preparedDatabases ?? 0,
+    settings: {
+      apps: ['sample'],
+      defaultApp: 'sample',
+      tenantUrl: (name) => `https://${name}.${domain}:8443`,
+      maxRetryDelayMs: 50,
+    },
+    databases: {
+      ...admin,
+      ensureTemplate: (app) => admin.ensureTemplate(app, folders),
+      migrateDatabase: async (name) => void (await admin.migrateDatabase(name, folders)),
+    },
+    identity: {
+      createInvitation: (tenantId, invitee) =>
+        databases.platform.transact(tenantId, (db) => createFirstInvitation(db, invitee)),
+      stripClone: (tenantId) => databases.platform.transact(tenantId, stripClone),
+    },
+    files: vault,
+    portability,
+    notifyGateways: async (tenantId) => {
+      notified.push(tenantId);
+      await directory.changed(tenantId);
+    },
+    fillDemo: async () => {},
+  };
+  const lifecycle = createTenantLifecycle({ ...deps, ...options.override?.(deps) });
+  return {
+    pool,
+    admin,
+    keys,
+    directory,
+    databases,
+    files: await createTenantFiles(filesDeps),
+    vault,
+    portability,
+    lifecycle,
+    notified,
+    async stop() {
+      await lifecycle.stop();
+      await pool.stop();
+    },
+  };
+}
+
+/** Removes every tenant database and role of this installation from the server. */
+export async function dropTestTenants({ pool, admin }: Pick<TestInstallation, 'pool' | 'admin'>): Promise<void> {
+  const rows = await pool.query<{ name: string }>(
+    `SELECT database_name AS name FROM tenants WHERE database_name IS NOT NULL
+     UNION SELECT database_name FROM prepared_databases`,
+  );
+  for (const { name } of rows) await admin.dropDatabase(name);
+}
+
+/** One connection per callback: slow, and nothing to get wrong. */
+function connectTenants(
+  targetOf: (tenantId: TenantId, role: 'app' | 'platform') => Promise<ConnectionTarget>,
+): Pick<TenantDatabases, 'app' | 'platform'> {
+  const door = (role: 'app' | 'platform'): TenantDatabase => {
+    const lease =
+      (begin: string): TenantDatabase['read'] =>
+      async (tenantId, fn) => {
+        const connection = await openConnection(await targetOf(tenantId, role), { applicationName: 'test' });
+        try {
+          await connection.run(begin);
+          const result = await fn({ tenantId, query: connection.query });
+          await connection.run('COMMIT');
+          return result;
+        } finally {
+          await connection.close();
+        }
+      };
+    return { read: lease('BEGIN READ ONLY'), transact: lease('BEGIN READ WRITE') };
+  };
+  return { app: door('app'), platform: door('platform') };
+}
