@@ -34,12 +34,6 @@ export const gatewayErrors = defineErrors({
     title: 'This account was deleted',
     hint: 'Its data cannot be brought back through this address.',
   },
-  FH_SIGN_IN_REQUIRED: { status: 401, title: 'You are not signed in', hint: 'Sign in and try again.' },
-  FH_ROLE_NEEDED: {
-    status: 403,
-    title: 'Your role does not allow this',
-    hint: 'Ask an owner or administrator of your account.',
-  },
   FH_CROSS_SITE: {
     status: 403,
     title: 'The request came from another site',

@@ -9,36 +9,76 @@ const windowSeconds = 10;
 /** The means that keep one address or one tenant from taking everything. */
 export interface LimitGuard {
   /** Throws FH_RATE_LIMITED. */
-  countRequest(address: string | undefined, tenantId: TenantId | undefined): Promise<void>;
-  /** A place among the requests that a tenant may have running; throws FH_TENANT_OVERLOADED. @returns gives it back, once */
-  takePlace(tenantId: TenantId): () => void;
+  countRequest(address: string | undefined, tenantId: TenantId): Promise<void>;
+  /** Throws FH_RATE_LIMITED. */
+  countAddress(address: string | undefined): Promise<void>;
+  /** A place among the requests that a tenant may have running; throws FH_TENANT_OVERLOADED. */
+  takePlace(tenantId: TenantId): Place;
   running(tenantId: TenantId): number;
+}
+
+export interface Place {
+  /** The request became an event stream, which has a count of its own; throws FH_TENANT_OVERLOADED. */
+  becomeStream(): void;
+  /** Once is enough, twice does no harm. */
+  leave(): void;
 }
 
 export function createLimitGuard(limits: GatewayLimits): LimitGuard {
   const perAddress = limiter(limits.requestsPerAddress);
   const perTenant = limiter(limits.requestsPerTenant);
-  const running = new Map<TenantId, number>();
+  const running = createCounter(limits.concurrentPerTenant);
+  const streams = createCounter(limits.streamsPerTenant);
+  const countAddress = async (address: string | undefined) => {
+    if (perAddress) await count(perAddress, addressKey(address));
+  };
 
   return {
+    countAddress,
     countRequest: async (address, tenantId) => {
-      if (perAddress) await count(perAddress, addressKey(address));
-      if (perTenant && tenantId) await count(perTenant, tenantId);
+      await countAddress(address);
+      if (perTenant) await count(perTenant, tenantId);
     },
     takePlace: (tenantId) => {
-      const now = running.get(tenantId) ?? 0;
-      if (now >= limits.concurrentPerTenant) throw gatewayErrors.FH_TENANT_OVERLOADED({ retryAfterSeconds: 1 });
-      running.set(tenantId, now + 1);
-      let isTaken = true;
-      return () => {
-        if (!isTaken) return;
-        isTaken = false;
-        const left = running.get(tenantId)! - 1;
-        if (left === 0) running.delete(tenantId);
-        else running.set(tenantId, left);
+      running.enter(tenantId);
+      let among: Counter | undefined = running;
+      return {
+        becomeStream: () => {
+          if (among !== running) return;
+          streams.enter(tenantId);
+          running.leave(tenantId);
+          among = streams;
+        },
+        leave: () => {
+          among?.leave(tenantId);
+          among = undefined;
+        },
       };
     },
-    running: (tenantId) => running.get(tenantId) ?? 0,
+    running: (tenantId) => running.count(tenantId),
+  };
+}
+
+interface Counter {
+  enter(tenantId: TenantId): void;
+  leave(tenantId: TenantId): void;
+  count(tenantId: TenantId): number;
+}
+
+function createCounter(limit: number): Counter {
+  const counts = new Map<TenantId, number>();
+  return {
+    enter: (tenantId) => {
+      const now = counts.get(tenantId) ?? 0;
+      if (now >= limit) throw gatewayErrors.FH_TENANT_OVERLOADED({ retryAfterSeconds: 1 });
+      counts.set(tenantId, now + 1);
+    },
+    leave: (tenantId) => {
+      const left = counts.get(tenantId)! - 1;
+      if (left === 0) counts.delete(tenantId);
+      else counts.set(tenantId, left);
+    },
+    count: (tenantId) => counts.get(tenantId) ?? 0,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyPluginAsync } from 'fastify';
 import type { Role, Session } from '#src/identity/types.ts';
 import type { TenantId } from '#src/kernel/index.ts';
 import type { TenantDirectory, TenantRoute } from '#src/tenants/types.ts';
@@ -22,11 +22,8 @@ declare module 'fastify' {
 
 /** What the gateway needs of identity. */
 export interface IdentityPort {
-  /**
-   * The session that this request's cookie names in `request.tenant`; undefined: none that is good.
-   * May add a cookie to the reply. Called once per request on every route that does not say `withoutSession: 'allow'`.
-   */
-  authenticate(request: FastifyRequest, reply: FastifyReply): Promise<Session | undefined>;
+  /** Asked once per request on every route that does not say `withoutSession: 'allow'`. Undefined: nobody is signed in. */
+  authenticate(tenantId: TenantId, cookieHeader: string | undefined): Promise<Session | undefined>;
   /** Everything below `/-/api/`; registered with that prefix. */
   readonly routes: FastifyPluginAsync;
 }

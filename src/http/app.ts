@@ -23,6 +23,8 @@ declare module 'fastify' {
     startedAtMs: number;
     /** Code of the error that was answered, for the log line. */
     errorCode: string | undefined;
+    /** Called once when the answer becomes an event stream; may throw to refuse it. */
+    onStreaming: (() => void) | undefined;
   }
 }
 
@@ -87,6 +89,7 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
   app.removeContentTypeParser('text/plain');
   app.decorateRequest('startedAtMs', 0);
   app.decorateRequest('errorCode', undefined);
+  app.decorateRequest('onStreaming', undefined);
   const methods = createMethodTable(app);
 
   const operationOf = (request: FastifyRequest): string => {
@@ -141,6 +144,8 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
     reply.code(error.status);
     if (error.retryAfterSeconds !== undefined)
       reply.header('retry-after', Math.max(1, Math.ceil(error.retryAfterSeconds)));
+    // The framework asks for a closed connection in some cases; HTTP/2 has no such header (RFC 9113, 8.2.2).
+    if (request.raw.httpVersionMajor >= 2) reply.removeHeader('connection');
     reply.removeHeader('content-length');
     reply.removeHeader('etag');
     reply.removeHeader('content-disposition');

@@ -33,6 +33,8 @@ export function openEventStream(
   options: EventStreamOptions = {},
 ): EventStream {
   const { heartbeatMs = 15_000, maxUnsentBytes = 262_144, signal } = options;
+  // The answer may last for hours: whoever counts running requests counts it as something else from now on.
+  request.onStreaming?.();
   reply.hijack();
   const response = reply.raw;
   response.writeHead(200, {

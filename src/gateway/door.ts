@@ -1,0 +1,71 @@
+import type { IncomingMessage } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { httpErrors } from '#src/http/index.ts';
+import { type FreeholdError, toFreeholdError } from '#src/kernel/index.ts';
+import type { TenantRoute } from '#src/tenants/types.ts';
+import { gatewayErrors } from './errors.ts';
+import { type HostRules, parseAuthority, readAuthority } from './host.ts';
+import type { GatewayDirectory, GatewayLimits } from './types.ts';
+
+/** What the door found out about a raw request; carried on it to the Fastify instance that answers. */
+export type Passage =
+  | { readonly to: 'tenant'; readonly tenant: TenantRoute; readonly origin: string }
+  | { readonly to: 'platform' }
+  | { readonly to: 'nowhere'; readonly refusal: FreeholdError };
+
+const passages = new WeakMap<IncomingMessage, Passage>();
+
+export function setPassage(request: IncomingMessage, passage: Passage): void {
+  passages.set(request, passage);
+}
+
+/** A request that did not come through the door goes nowhere. */
+export function passageOf(request: IncomingMessage): Passage {
+  return passages.get(request) ?? { to: 'nowhere', refusal: gatewayErrors.FH_HOST_UNKNOWN() };
+}
+
+export interface DoorOptions {
+  readonly domain: string;
+  readonly publicPort: () => number;
+  readonly directory: Pick<GatewayDirectory, 'findRoute'>;
+  readonly limits: GatewayLimits;
+}
+
+const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+export const healthPath = '/-/healthz';
+
+/** Raw request → tenant, or the reason why not. Fails closed: there is no default tenant. */
+export function createDoor({ domain, publicPort, directory, limits }: DoorOptions) {
+  return async (request: IncomingMessage): Promise<Passage> => {
+    try {
+      if (request.url === healthPath && isLoopback(request.socket.remoteAddress)) return { to: 'platform' };
+      const rules: HostRules = { domain, publicPort: publicPort() };
+      const { kind, host } = parseAuthority(readAuthority(request), rules);
+      refuseExcess(request, limits);
+      if (!methods.has(request.method!)) throw httpErrors.FH_METHOD_NOT_ALLOWED();
+      // The certificate that the client checked must be the one of the host it asks (RFC 9110, 7.4).
+      if ((request.socket as TLSSocket).servername !== host) throw gatewayErrors.FH_HOST_MISDIRECTED();
+      if (kind === 'base') return { to: 'platform' };
+      const tenant = kind === 'tenant' ? await directory.findRoute(host) : undefined;
+      // The directory is asked for exactly this host, so any other answer is a mistake in it; refused, not used.
+      if (tenant?.host !== host) throw gatewayErrors.FH_HOST_UNKNOWN();
+      return { to: 'tenant', tenant, origin: originOf(host, rules.publicPort!) };
+    } catch (error) {
+      return { to: 'nowhere', refusal: toFreeholdError(error) };
+    }
+  };
+}
+
+export function originOf(host: string, publicPort: number): string {
+  return publicPort === 443 ? `https://${host}` : `https://${host}:${publicPort}`;
+}
+
+function refuseExcess({ url, rawHeaders }: IncomingMessage, { urlBytes, headerCount }: GatewayLimits): void {
+  if (url!.length > urlBytes) throw httpErrors.FH_URL_TOO_LONG();
+  if (rawHeaders.length / 2 > headerCount) throw httpErrors.FH_HEADERS_TOO_LARGE();
+}
+
+function isLoopback(address: string | undefined): boolean {
+  return address === '127.0.0.1' || address === '::1' || address === '::ffff:127.0.0.1';
+}

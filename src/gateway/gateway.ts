@@ -1,0 +1,218 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { createHttpApp, createHttpMetrics, type HttpMetrics, type Page } from '#src/http/index.ts';
+import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
+import { createCertificates } from './certificates.ts';
+import { createDoor, healthPath, originOf, passageOf, setPassage } from './door.ts';
+import { drain } from './drain.ts';
+import { gatewayErrors } from './errors.ts';
+import { createLifetimes } from './lifetimes.ts';
+import { createLimitGuard } from './limits.ts';
+import { createListener } from './listener.ts';
+import { createTenantApp, type TenantAppOptions } from './tenant-app.ts';
+import {
+  defaultLimits,
+  type GatewayDirectory,
+  type GatewayLimits,
+  type GatewayTls,
+  type HostingPort,
+  type IdentityPort,
+} from './types.ts';
+
+export interface GatewayOptions {
+  readonly directory: GatewayDirectory;
+  readonly identity: IdentityPort;
+  readonly hosting: HostingPort;
+  /** The built account page: sign-in, invitation, account. */
+  readonly accountPage: Page;
+  /** Base domain in lower case; tenants live one label below it. */
+  readonly domain: string;
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Port that users type. Default: the one that is bound. */
+  readonly publicPort?: number;
+  /** One more port that only redirects plain HTTP. */
+  readonly httpPort?: number;
+  /** Default true: several workers share the port. */
+  readonly reusePort?: boolean;
+  /** Read after privileges were dropped. */
+  readonly tls: () => Promise<GatewayTls> | GatewayTls;
+  readonly limits?: Partial<GatewayLimits>;
+  readonly noteUse?: (tenantId: TenantId) => void;
+  readonly metrics?: HttpMetrics;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+export interface StopOptions {
+  /** How long running requests may take. Default 20,000. */
+  readonly deadlineMs?: number;
+  /** How long idle connections are kept for requests that are on their way. Default 1,000. */
+  readonly lingerMs?: number;
+}
+
+export interface Gateway {
+  /** Binds; needs the right to, and reads nothing yet. */
+  listen(): Promise<AddressInfo>;
+  /** Reads keys and certificates, opens the door. Everything that came meanwhile has waited. */
+  ready(): Promise<void>;
+  /** Drains. A second call, with no patience, ends everything at once: `stop({ deadlineMs: 0 })`. */
+  stop(options?: StopOptions): Promise<void>;
+  readonly publicPort: number;
+  /** `https://HOST[:PORT]`. */
+  urlOf(host: string): string;
+  readonly metrics: HttpMetrics;
+  readonly stats: { readonly connections: number; readonly requests: number };
+}
+
+export function createGateway(options: GatewayOptions): Gateway {
+  const { directory, domain, log, clock, metrics = createHttpMetrics() } = options;
+  const limits: GatewayLimits = { ...defaultLimits, ...options.limits };
+  const lifetimes = createLifetimes();
+  const guard = createLimitGuard(limits);
+  let boundPort = 0;
+  let isDraining = false;
+  let tls: GatewayTls | undefined;
+  const publicPort = () => options.publicPort ?? boundPort;
+
+  const certificates = () => {
+    if (!tls) throw gatewayErrors.FH_TLS_UNREADY();
+    return createCertificates({ domain, tls, directory, clock, log });
+  };
+  let opened: ReturnType<typeof certificates> | undefined;
+
+  const platform = createPlatformApp({ ...options, metrics }, guard.countAddress, () => isDraining);
+  const door = createDoor({ domain, publicPort, directory, limits });
+
+  const tenantAppOptions: TenantAppOptions = {
+    ...options,
+    limits,
+    guard,
+    metrics,
+    noteUse: options.noteUse ?? (() => {}),
+    signalOf: lifetimes.signalOf,
+  };
+  const apps = new Map<string, FastifyInstance>();
+  const appsBeingMade = new Map<string, Promise<FastifyInstance>>();
+  const makeApp = (name: string): Promise<FastifyInstance> => {
+    let making = appsBeingMade.get(name);
+    if (!making) {
+      making = createTenantApp(name, tenantAppOptions)
+        .then((app) => {
+          apps.set(name, app);
+          return app;
+        })
+        // An app that could not be made is tried again by the next request.
+        .finally(() => appsBeingMade.delete(name));
+      appsBeingMade.set(name, making);
+    }
+    return making;
+  };
+
+  const refuse = (request: IncomingMessage, response: ServerResponse, refusal: FreeholdError) => {
+    setPassage(request, { to: 'nowhere', refusal });
+    // The router must be able to read them; they are of no use any more.
+    if (!request.url?.startsWith('/')) request.url = '/';
+    if (refusal.status === 405) request.method = 'GET';
+    platform.routing(request, response);
+  };
+
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    lifetimes.begin(request, response);
+    if (isDraining && request.httpVersionMajor === 1) response.setHeader('connection', 'close');
+    const passage = await door(request);
+    if (passage.to === 'nowhere') return refuse(request, response, passage.refusal);
+    setPassage(request, passage);
+    if (passage.to === 'platform') return platform.routing(request, response);
+    const { app: name } = passage.tenant;
+    let app: FastifyInstance;
+    try {
+      app = apps.get(name) ?? (await makeApp(name));
+    } catch (error) {
+      return refuse(request, response, toFreeholdError(error));
+    }
+    app.routing(request, response);
+  };
+
+  const listener = createListener({
+    host: options.host,
+    port: options.port,
+    httpPort: options.httpPort,
+    reusePort: options.reusePort ?? true,
+    domain,
+    publicPort,
+    limits,
+    handle: (request, response) => {
+      handle(request, response).catch((error: unknown) => {
+        log.error('a request could not be passed on', { error });
+        response.destroy();
+      });
+    },
+    findContext: async (serverName) => opened?.findContext(serverName),
+    log,
+  });
+
+  let stopping: Promise<void> | undefined;
+  return {
+    listen: async () => {
+      const address = await listener.listen();
+      boundPort = address.port;
+      return address;
+    },
+    ready: async () => {
+      tls = await options.tls();
+      opened = certificates();
+      const base = await opened.start();
+      await platform.ready();
+      listener.open(base, tls.ticketKeys);
+      log.info('the gateway is open', { domain, port: boundPort, publicPort: publicPort() });
+    },
+    stop: async (stopOptions = {}) => {
+      const { deadlineMs = 20_000, lingerMs = 1_000 } = stopOptions;
+      if (stopping && deadlineMs === 0) {
+        lifetimes.abortAll(new Error('the server stops at once'));
+        listener.destroy();
+      }
+      stopping ??= (async () => {
+        isDraining = true;
+        opened?.stop();
+        await drain({ listener, lifetimes, hosting: options.hosting, deadlineMs, lingerMs, clock, log });
+        await Promise.all([...apps.values(), platform].map((app) => app.close()));
+      })();
+      await stopping;
+    },
+    get publicPort() {
+      return publicPort();
+    },
+    urlOf: (host) => originOf(host, publicPort()),
+    metrics,
+    get stats() {
+      return { connections: listener.connections, requests: lifetimes.count };
+    },
+  };
+}
+
+/** Answers what belongs to no tenant: refusals at the door, the base domain, and health. */
+function createPlatformApp(
+  { log, clock, metrics, domain }: Pick<GatewayOptions, 'log' | 'clock' | 'metrics' | 'domain'>,
+  countAddress: (address: string | undefined) => Promise<void>,
+  isDraining: () => boolean,
+): FastifyInstance {
+  const app = createHttpApp({ name: 'gateway', log, clock, metrics });
+  app.addHook('onRequest', async (request) => {
+    const passage = passageOf(request.raw);
+    // Health is asked by supervisors and load balancers, often, from one address.
+    if (passage.to === 'platform' && request.url === healthPath) return;
+    await countAddress(request.ip);
+    if (passage.to === 'nowhere') throw passage.refusal;
+  });
+  app.get(healthPath, { config: { operation: 'gateway.health' }, logLevel: 'silent' }, (_request, reply) =>
+    reply.code(isDraining() ? 503 : 200).send({ status: isDraining() ? 'draining' : 'ok' }),
+  );
+  app.get('/', { config: { operation: 'gateway.base' } }, () => {
+    throw gatewayErrors.FH_HOST_UNKNOWN({ hint: `Every account has an address of its own: https://NAME.${domain}` });
+  });
+  return app;
+}

@@ -1,0 +1,111 @@
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { createHttpApp, type HttpMetrics, httpErrors, isNavigation, type Page, servePage } from '#src/http/index.ts';
+import { identityErrors } from '#src/identity/index.ts';
+import type { Clock, Log, TenantId } from '#src/kernel/index.ts';
+import type { TenantRoute } from '#src/tenants/types.ts';
+import { refuseCrossSite } from './cross-site.ts';
+import { passageOf } from './door.ts';
+import { gatewayErrors } from './errors.ts';
+import type { LimitGuard } from './limits.ts';
+import { describePlatform } from './openapi.ts';
+import { refuseClosedTenant } from './tenant-states.ts';
+import type { GatewayLimits, HostingPort, IdentityPort } from './types.ts';
+
+export interface TenantAppOptions {
+  readonly identity: IdentityPort;
+  readonly hosting: HostingPort;
+  readonly accountPage: Page;
+  readonly limits: GatewayLimits;
+  readonly guard: LimitGuard;
+  readonly metrics: HttpMetrics;
+  readonly noteUse: (tenantId: TenantId) => void;
+  /** The signal of `request.signalAbort`. */
+  readonly signalOf: (request: IncomingMessage) => AbortSignal;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * The Fastify instance of one app, for all its tenants: the platform below `/-/`, the app everywhere else.
+ * Every request passes `enter` first, before its route, and before a byte of its body is read.
+ */
+export async function createTenantApp(appName: string, options: TenantAppOptions): Promise<FastifyInstance> {
+  const { identity, hosting, guard, limits } = options;
+  const app = createHttpApp({
+    name: appName,
+    log: options.log,
+    clock: options.clock,
+    metrics: options.metrics,
+    bodyLimitBytes: limits.bodyBytes,
+    describe: (request) => ({ tenantId: (request.tenant as TenantRoute | undefined)?.tenantId }),
+    errorAction: (_request, code) =>
+      code === 'FH_NOT_FOUND' ? { href: '/', text: 'Go to the start page' } : undefined,
+  });
+  app.decorateRequest('tenant');
+  app.decorateRequest('session');
+  app.decorateRequest('signalAbort', {
+    getter() {
+      return options.signalOf(this.raw);
+    },
+  });
+
+  app.addHook('onRequest', async (request, reply) => {
+    const passage = passageOf(request.raw);
+    if (passage.to === 'nowhere') throw passage.refusal;
+    if (passage.to !== 'tenant') throw gatewayErrors.FH_HOST_UNKNOWN();
+    request.tenant = passage.tenant;
+    await guard.countRequest(request.ip, passage.tenant.tenantId);
+    refuseClosedTenant(passage.tenant.state);
+    refuseCrossSite(request.method, request.headers, passage.origin);
+    const place = guard.takePlace(passage.tenant.tenantId);
+    reply.raw.once('close', place.leave);
+    request.onStreaming = place.becomeStream;
+    limitBodyTime(request, limits.bodyMs);
+    return requireSession(request, reply);
+  });
+
+  const requireSession = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
+    const { config } = request.routeOptions;
+    // Nothing is behind an address without a route, so the database is not asked.
+    if (request.is404 || config.withoutSession === 'allow') return undefined;
+    const session = await identity.authenticate(request.tenant.tenantId, request.headers.cookie);
+    if (!session) {
+      if (config.withoutSession === 'sign-in' && isNavigation(request))
+        return reply.redirect(signInPath(request.url), 303);
+      throw identityErrors.FH_SESSION_REQUIRED();
+    }
+    if (config.roles && !config.roles.includes(session.user.role))
+      throw identityErrors.FH_ROLE_REQUIRED({ detail: `It is for: ${config.roles.join(', ')}.` });
+    request.session = session;
+    options.noteUse(request.tenant.tenantId);
+    return undefined;
+  };
+
+  const describe = describePlatform(app);
+  await app.register(identity.routes, { prefix: '/-/api' });
+  app.get('/-/api/openapi.json', { config: { operation: 'platform.openapi', withoutSession: 'allow' } }, describe);
+  servePage(app, options.accountPage, {
+    prefix: '/-/',
+    except: ['/-/api/', '/-/healthz'],
+    pageConfig: { operation: 'account.page', withoutSession: 'allow' },
+    assetConfig: { operation: 'account.asset', withoutSession: 'allow' },
+  });
+  await app.register(hosting.plugin(appName));
+  await app.ready();
+  return app;
+}
+
+function signInPath(url: string): string {
+  return url === '/' || url.length > 2_000 ? '/-/sign-in' : `/-/sign-in?next=${encodeURIComponent(url)}`;
+}
+
+/** A body that trickles is cut off; uploads are long by nature and bounded by silence instead. */
+function limitBodyTime(request: FastifyRequest, bodyMs: number): void {
+  const { headers, raw } = request;
+  if (headers['content-type'] === undefined || headers['content-type'].startsWith('multipart/')) return;
+  const timer = setTimeout(() => raw.destroy(httpErrors.FH_REQUEST_TIMEOUT()), bodyMs);
+  const stop = () => clearTimeout(timer);
+  raw.once('end', stop);
+  raw.once('close', stop);
+}
