@@ -43,7 +43,7 @@ export function createAppPlugin(app: App, deps: PluginDeps): FastifyPluginAsync 
     const openapi = { operation: `${app.manifest.name}.openapi`, withoutSession: 'allow' } as const;
     fastify.get('/api/openapi.json', { config: openapi }, async () => document);
 
-    servePage(fastify, await loadPage(app.web), {
+    servePage(fastify, deps.pages?.get(app.manifest.name) ?? (await loadPage(app.web)), {
       except: ['/api/', '/-/'],
       pageConfig: { withoutSession: 'sign-in' },
       assetConfig: { withoutSession: 'allow' },

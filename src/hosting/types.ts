@@ -2,6 +2,7 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { App, AppEvent } from '#sdk';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import type { TenantFiles } from '#src/files/types.ts';
+import type { Page } from '#src/http/index.ts';
 import type { Session, User } from '#src/identity/types.ts';
 import type { Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
@@ -23,6 +24,8 @@ export interface HostedRequest {
 
 export interface HostingDeps {
   readonly apps: readonly App[];
+  /** Built pages by name of the app, read before the process gave up the right to. Default: read when the app is first used. */
+  readonly pages?: ReadonlyMap<string, Page>;
   readonly databases: Pick<TenantDatabases, 'app'>;
   readonly files: TenantFiles;
   readonly users: {

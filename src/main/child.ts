@@ -56,7 +56,7 @@ export function createChild(part: Exclude<Part, 'postgres'>, config: Config): Ch
     log,
     shutdown,
     drop: () => {
-      if (users) dropPrivileges(users[part], users.sharedGid);
+      if (users) dropPrivileges(users[part], [users.sharedGid, users.filesGid]);
     },
     ready: (facts) => {
       log.info('ready', facts);

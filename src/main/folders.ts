@@ -69,7 +69,7 @@ const marker = 'FREEHOLD';
 /** Creates what is missing and sets owners and modes on everything; safe to repeat. */
 export function ensureFolders(folders: Folders, users: OsUsers | undefined): void {
   const me: OsUser | undefined = undefined;
-  const { postgres, control, gateway, sharedGid } = users ?? {};
+  const { postgres, control, gateway, sharedGid, filesGid } = users ?? {};
   claimDataFolder(folders.data);
   make(folders.data, 0o711, me);
   make(join(folders.data, 'pg'), 0o711, me);
@@ -81,7 +81,7 @@ export function ensureFolders(folders: Folders, users: OsUsers | undefined): voi
   make(folders.control, 0o700, control);
   make(folders.exports, 0o700, control);
   make(folders.tls, 0o700, gateway);
-  make(folders.files, users ? 0o2770 : 0o700, gateway, control?.gid);
+  make(folders.files, users ? 0o2770 : 0o700, gateway, filesGid);
   make(folders.log, 0o700, me);
   if (users) for (const user of [users.postgres, users.control, users.gateway]) checkReachable(folders.data, user);
 }

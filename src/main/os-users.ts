@@ -11,6 +11,7 @@ export const osUserNames = {
   control: 'freehold-control',
   gateway: 'freehold-gateway',
 } as const;
+const groupNames = { shared: 'freehold', files: 'freehold-files' } as const;
 export type Part = keyof typeof osUserNames;
 
 export interface OsUser {
@@ -22,8 +23,10 @@ export interface OsUsers {
   readonly postgres: OsUser;
   readonly control: OsUser;
   readonly gateway: OsUser;
-  /** Group of all three: may enter the folder of the database's socket. */
+  /** Group `freehold` of all three: may enter the folder of the database's socket. */
   readonly sharedGid: number;
+  /** Group `freehold-files` of control and gateway: tenants' sealed files are written and read by both. */
+  readonly filesGid: number;
 }
 
 export function isRoot(): boolean {
@@ -33,7 +36,8 @@ export function isRoot(): boolean {
 /** Finds the users, creating what is missing; undefined when a person started us. */
 export function ensureOsUsers(): OsUsers | undefined {
   if (!isRoot()) return undefined;
-  if (findGroup('freehold') === undefined) run('groupadd', ['--system', 'freehold']);
+  for (const group of Object.values(groupNames))
+    if (findGroup(group) === undefined) run('groupadd', ['--system', group]);
   for (const name of Object.values(osUserNames)) {
     if (!findUser(name)) {
       run('useradd', [
@@ -56,19 +60,21 @@ export function ensureOsUsers(): OsUsers | undefined {
 /** The users when they all exist; undefined when a person started us. Throws FH_OS_USER when one is missing. */
 export function findOsUsers(): OsUsers | undefined {
   if (!isRoot()) return undefined;
-  const sharedGid = findGroup('freehold');
-  if (sharedGid === undefined) throw mainErrors.FH_OS_USER({ detail: 'there is no group freehold' });
+  const [sharedGid, filesGid] = [findGroup(groupNames.shared), findGroup(groupNames.files)];
+  if (sharedGid === undefined || filesGid === undefined)
+    throw mainErrors.FH_OS_USER({ detail: `there is no group ${groupNames.shared} or ${groupNames.files}` });
   return {
     postgres: getUser(osUserNames.postgres),
     control: getUser(osUserNames.control),
     gateway: getUser(osUserNames.gateway),
     sharedGid,
+    filesGid,
   };
 }
 
 /** Gives up root for good: groups first, then the user; checked afterwards, because a silent failure would leave us root. */
-export function dropPrivileges(user: OsUser, sharedGid: number): void {
-  process.setgroups!([sharedGid]);
+export function dropPrivileges(user: OsUser, groups: readonly number[]): void {
+  process.setgroups!([...groups]);
   process.setgid!(user.gid);
   process.setuid!(user.uid);
   if (process.getuid!() !== user.uid || process.getgid!() !== user.gid || process.geteuid!() !== user.uid)

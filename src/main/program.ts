@@ -1,4 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { App } from '#sdk';
+import { type MigrationFile, readMigrations } from '#src/databases/index.ts';
+import { migrationsFolderOf } from '#src/hosting/index.ts';
+import { loadPage, type Page } from '#src/http/index.ts';
+import { apps } from './apps.ts';
 
 /** How to start ourselves again, and where our own files lie. */
 export const freehold = {
@@ -8,3 +14,35 @@ export const freehold = {
   /** Root of the checkout, with a slash at the end. */
   root: new URL('../../', import.meta.url),
 } as const;
+
+/** Our own files, in memory: read before a process gives up root, because its own user may not reach the checkout (a clone below /root). */
+export interface Program {
+  readonly version: string;
+  readonly apps: readonly App[];
+  readonly controlMigrations: readonly MigrationFile[];
+  readonly platformMigrations: readonly MigrationFile[];
+  readonly appMigrations: ReadonlyMap<string, readonly MigrationFile[]>;
+}
+
+export async function loadProgram(): Promise<Program> {
+  const { version } = JSON.parse(readFileSync(new URL('package.json', freehold.root), 'utf8')) as { version: string };
+  const appMigrations = new Map<string, readonly MigrationFile[]>();
+  for (const app of apps) appMigrations.set(app.manifest.name, await readMigrations(migrationsFolderOf(app)));
+  return {
+    version,
+    apps,
+    controlMigrations: await readMigrations(new URL('migrations/control/', freehold.root)),
+    platformMigrations: await readMigrations(new URL('migrations/tenant/', freehold.root)),
+    appMigrations,
+  };
+}
+
+/** A built page: `account` or `console`. */
+export function loadBuiltPage(name: 'account' | 'console'): Promise<Page> {
+  return loadPage(new URL(`dist/${name}/`, freehold.root));
+}
+
+/** The pages of the apps, by name. */
+export async function loadAppPages(hosted: readonly App[]): Promise<ReadonlyMap<string, Page>> {
+  return new Map(await Promise.all(hosted.map(async (app) => [app.manifest.name, await loadPage(app.web)] as const)));
+}

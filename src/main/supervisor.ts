@@ -1,11 +1,13 @@
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { createCluster, findPostgres } from '#src/clusters/index.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Cluster, createCluster, findBinaries } from '#src/clusters/index.ts';
 import type { Log } from '#src/kernel/index.ts';
 import { type Config, type Env, settings } from './config.ts';
 import { ensureFolders, type Folders, foldersOf } from './folders.ts';
 import { ManagedProcess } from './managed-process.ts';
 import { ensureOsUsers } from './os-users.ts';
-import { controlRole, ensureDatabaseSecret } from './secrets.ts';
+import { ensureDatabaseSecret } from './secrets.ts';
 import type { Shutdown } from './shutdown.ts';
 
 export interface SupervisorOptions {
@@ -25,6 +27,8 @@ export interface Running {
 
 const startDeadlineMs = 60_000;
 const drainDeadlineMs = 15_000;
+/** Backends for control: its own pool, lifecycle operations, dumps, and room for a person with psql. */
+const reservedConnections = 40;
 
 /** Starts the database, control and the gateways in this order; `shutdown` stops them in the reverse one. */
 export async function startAll({ config, env, log, shutdown, say }: SupervisorOptions): Promise<Running> {
@@ -51,7 +55,7 @@ export async function startAll({ config, env, log, shutdown, say }: SupervisorOp
   return { folders, setupUrl: typeof facts.setupUrl === 'string' ? facts.setupUrl : undefined };
 
   async function startCluster(): Promise<void> {
-    const programs = findPostgres({ binDir: config.pgBinDir });
+    const binaries = await findBinaries({ binDir: config.pgBinDir });
     const secret = ensureDatabaseSecret(folders, users?.control);
     const cluster = createCluster({
       dataDir: folders.cluster,
@@ -59,14 +63,35 @@ export async function startAll({ config, env, log, shutdown, say }: SupervisorOp
       logFile: join(folders.clusterLogs, 'postgresql.log'),
       port: secret.port,
       osUser: users?.postgres,
-      programs,
-      maxConnections: config.backendBudget + 30,
+      ownerUserName: users?.postgres.name ?? userInfo().username,
+      maxConnections: config.backendBudget + reservedConnections,
+      binaries,
       log,
     });
-    shutdown.add('PostgreSQL', 60_000, () => cluster.stop());
-    say(`starting PostgreSQL ${programs.version}`);
+    let wanted = true;
+    shutdown.add('PostgreSQL', 80_000, async () => {
+      wanted = false;
+      await cluster.stop();
+    });
+    cluster.onExit(({ expected }) => {
+      if (!expected && wanted) void restart(cluster);
+    });
+    say(`starting PostgreSQL ${binaries.version}`);
+    await cluster.initialise();
     await cluster.start();
-    await cluster.bootstrap({ controlRole, controlPassword: secret.password });
+    await cluster.bootstrap({ controlPassword: secret.password });
+
+    async function restart(server: Cluster): Promise<void> {
+      for (let waitMs = 200; wanted; waitMs = Math.min(10_000, waitMs * 2)) {
+        await delay(waitMs);
+        try {
+          if (wanted) await server.start();
+          return;
+        } catch (error) {
+          log.error('PostgreSQL did not come back', { error, againInMs: waitMs * 2 });
+        }
+      }
+    }
   }
 }
 

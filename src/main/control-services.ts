@@ -1,0 +1,186 @@
+import { controlAuditLog, recordAudit } from '#src/audit/index.ts';
+import { checkExternalServer, findBinaries } from '#src/clusters/index.ts';
+import { createDatabaseAdmin, createTenantDatabases, migrate } from '#src/databases/index.ts';
+import { createFileVault, createTenantFiles } from '#src/files/index.ts';
+import { type ControlPort, createControlLink } from '#src/gateway/index.ts';
+import { createHosting } from '#src/hosting/index.ts';
+import { createFirstInvitation, stripClone } from '#src/identity/index.ts';
+import { systemClock, type TenantId } from '#src/kernel/index.ts';
+import { createLocalAuthority, openKeyStore } from '#src/keys/index.ts';
+import { createPortability } from '#src/portability/index.ts';
+import { createPool } from '#src/postgres/index.ts';
+import type { ConnectionTarget } from '#src/postgres/types.ts';
+import { createControlDirectory, createTenantLifecycle, createTenantUsage } from '#src/tenants/index.ts';
+import type { Child } from './child.ts';
+import type { Config } from './config.ts';
+import { seedDemoTenant } from './demo-users.ts';
+import type { Folders } from './folders.ts';
+import { holdLeadership } from './leadership.ts';
+import type { Program } from './program.ts';
+
+const poolSize = 12;
+/** Control's own reach into tenants' databases: exports, invitations, demo data. */
+const lifecycleBackends = 10;
+
+export type ControlServices = Awaited<ReturnType<typeof startControlServices>>;
+
+/** Opens the key store, becomes leader, brings the control database forward and wires the lifecycle of tenants to what carries it out. */
+export async function startControlServices({
+  config,
+  folders,
+  child,
+  target,
+  program,
+}: {
+  config: Config;
+  folders: Folders;
+  child: Child;
+  target: ConnectionTarget;
+  program: Program;
+}) {
+  const { log, shutdown } = child;
+  const clock = systemClock;
+  const keys = await openKeyStore(folders.keys);
+  const authority = await createLocalAuthority(folders.authority, { domain: config.domain, clock });
+
+  if (config.externalDatabase) await checkExternalServer(target);
+  const pool = createPool(target, { max: poolSize, applicationName: 'freehold control' });
+  shutdown.add('control database', 10_000, () => pool.stop());
+  await holdLeadership({ target, shutdown, log });
+  await migrate(target, { schema: 'public', folder: program.controlMigrations });
+
+  const admin = createDatabaseAdmin({ pool, target, log });
+  const directory = createControlDirectory({ db: pool, keys, server: admin.server, domain: config.domain, log });
+  const databases = createTenantDatabases({
+    directory: directory.forLifecycle,
+    budget: lifecycleBackends,
+    perTenantMax: 4,
+    statementTimeoutMs: 600_000,
+    lockTimeoutMs: 10_000,
+    waitTimeoutMs: 30_000,
+    log,
+    clock,
+  });
+  shutdown.add('tenant databases', 10_000, () => databases.stop());
+
+  const filesKeyOf = async (tenantId: TenantId) => (await directory.forLifecycle.getAccess(tenantId)).filesKey;
+  const vault = await createFileVault({ root: folders.files, databases, filesKeyOf, clock });
+  const portability = createPortability({
+    binaries: await findBinaries({ binDir: config.pgBinDir }),
+    exportsFolder: folders.exports,
+    vault,
+    openTarget: async (tenantId) => {
+      const access = await directory.forLifecycle.getAccess(tenantId);
+      return {
+        ...access.platform,
+        host: access.database.host,
+        port: access.database.port,
+        database: access.database.name,
+        tls: access.database.tls,
+      };
+    },
+    appVersion: (name) => program.apps.find((app) => app.manifest.name === name)?.manifest.version ?? '0',
+    createdBy: `freehold ${program.version}`,
+    clock,
+  });
+  const foldersOfApp = (name: string) => ({
+    platform: program.platformMigrations,
+    app: program.appMigrations.get(name)!,
+  });
+  const tenantUrl = (name: string): string =>
+    `https://${name}.${config.domain}${config.publicPort === 443 ? '' : `:${config.publicPort}`}`;
+
+  const databasesPort = {
+    newDatabaseName: () => admin.newDatabaseName(),
+    ensureTemplate: (app: string) => admin.ensureTemplate(app, foldersOfApp(app)),
+    createDatabase: (name: string, options: { template: string }) => admin.createDatabase(name, options),
+    migrateDatabase: async (name: string, app: string) => void (await admin.migrateDatabase(name, foldersOfApp(app))),
+    openDatabase: (name: string, passwords: { appPassword: string; platformPassword: string }) =>
+      admin.openDatabase(name, passwords),
+    closeDatabase: (name: string) => admin.closeDatabase(name),
+    cloneDatabase: (from: string, to: string) => admin.cloneDatabase(from, to),
+    dropDatabase: (name: string) => admin.dropDatabase(name),
+    databaseSize: (name: string) => admin.databaseSize(name),
+    server: admin.server,
+  };
+
+  const port: ControlPort = {
+    findRoute: (host) => directory.findRoute(host),
+    getAccess: (tenantId) => directory.getAccess(tenantId),
+    findCertificate: async (host, publicKeyPem) =>
+      host === config.domain || (await directory.findRoute(host)) ? authority.issue(host, publicKeyPem) : undefined,
+    recordUse: (tenantIds) => usage.recordUse(tenantIds),
+  };
+  // The folder is entered only by control and the gateways; within it the mode need not tell them apart.
+  const link = createControlLink({ socketPath: folders.linkSocket, mode: 0o666, port, log });
+
+  const hosting = createHosting({
+    apps: program.apps,
+    databases,
+    files: await createTenantFiles({ root: folders.files, databases, filesKeyOf, clock }),
+    users: { listUsers: async () => [] },
+    identify: () => {
+      throw new Error('control serves no app requests');
+    },
+    publishEvent: () => {},
+    urlOf: (route) => tenantUrl(route.name),
+    clock,
+    log,
+  });
+
+  const usage = createTenantUsage({ db: pool, databases: databasesPort, clock, log });
+  const lifecycle = createTenantLifecycle({
+    db: pool,
+    keys,
+    recordAudit,
+    clock,
+    log,
+    databases: databasesPort,
+    identity: {
+      createInvitation: (tenantId, invitee) =>
+        databases.platform.transact(tenantId, (db) => createFirstInvitation(db, invitee)),
+      stripClone: (tenantId) => databases.platform.transact(tenantId, stripClone),
+    },
+    files: vault,
+    portability,
+    notifyGateways: async (tenantId) => {
+      await databases.evict(tenantId);
+      await directory.changed(tenantId);
+      await link.tenantChanged(tenantId);
+    },
+    fillDemo: (tenantId, variant) =>
+      seedDemoTenant(
+        {
+          folders,
+          databases,
+          hosting,
+          getTenant: (id) => lifecycle.getTenant(id),
+          hostOf: (name) => `${name}.${config.domain}`,
+        },
+        tenantId,
+        variant,
+      ),
+    settings: {
+      apps: program.apps.map((app) => app.manifest.name),
+      defaultApp: program.apps[0]!.manifest.name,
+      tenantUrl,
+    },
+    preparedDatabases: config.preparedDatabases,
+  });
+
+  return {
+    keys,
+    authority,
+    pool,
+    admin,
+    directory,
+    databases,
+    portability,
+    lifecycle,
+    usage,
+    link,
+    auditLog: controlAuditLog,
+    tenantUrl,
+    clock,
+  };
+}

@@ -1,0 +1,94 @@
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
+import type { FastifyRequest } from 'fastify';
+import { healthRoutes } from '#src/console-api/health.ts';
+import { consoleApi } from '#src/console-api/index.ts';
+import { createHttpApp, createHttpMetrics } from '#src/http/index.ts';
+import { armFailpoints } from '#src/kernel/index.ts';
+import { createChild } from './child.ts';
+import { type Config, type Env, parseConfig } from './config.ts';
+import { startConsole } from './console.ts';
+import { startControlServices } from './control-services.ts';
+import { reportFleet } from './fleet.ts';
+import { foldersOf } from './folders.ts';
+import { measureHealth } from './health.ts';
+import { isRoot } from './os-users.ts';
+import { loadBuiltPage, loadProgram } from './program.ts';
+import { controlTarget } from './secrets.ts';
+
+/** The control process: registry, lifecycle, key store, the console's listener and the command socket. */
+export async function runControl(env: Env): Promise<void> {
+  const config: Config = parseConfig(env);
+  armFailpoints(config.failpoints);
+  const folders = foldersOf(config.dataDir);
+  const isFenced = isRoot();
+  const child = createChild('control', config);
+  const { log, shutdown } = child;
+  const startedAt = new Date();
+
+  // What needs root: our own files, a low port, the secret of an external database that root alone may read.
+  const program = await loadProgram();
+  const page = await loadBuiltPage('console');
+  const target = controlTarget(config, env, folders);
+  child.drop();
+
+  const services = await startControlServices({ config, folders, child, target, program });
+  const { lifecycle, pool, usage, link, portability, auditLog, tenantUrl, clock } = services;
+  const metrics = createHttpMetrics();
+  const stopping = new AbortController();
+  const apiDeps = {
+    lifecycle,
+    portability,
+    db: pool,
+    auditLog,
+    tenantUrl,
+    fleetReport: () => reportFleet(services, program),
+    signal: stopping.signal,
+  };
+  const healthDeps = {
+    health: () =>
+      measureHealth({
+        config,
+        folders,
+        db: pool,
+        clock,
+        version: program.version,
+        gateway: tenantUrl('NAME').replace('NAME.', ''),
+        startedAt,
+        connectedGateways: () => link.gateways,
+        isFenced,
+      }),
+    metrics: () => metrics.text(),
+  };
+
+  // The command socket: whoever may open it (our own user and root) is the operator.
+  const commands = createHttpApp({
+    name: 'command',
+    log,
+    clock,
+    metrics,
+    hsts: false,
+    serverFactory: (handler) => createHttpServer(handler),
+  });
+  await commands.register(consoleApi({ ...apiDeps, actorOf: (_request: FastifyRequest) => 'os:operator' }));
+  await commands.register(healthRoutes(healthDeps));
+  rmSync(folders.commandSocket, { force: true });
+  await commands.listen({ path: folders.commandSocket });
+  chmodSync(folders.commandSocket, 0o600);
+  shutdown.add('command socket', 5_000, () => commands.close());
+
+  const { setupUrl } = await startConsole({ config, services, page, apiDeps, healthDeps, metrics, child });
+
+  shutdown.add('lifecycle', 25_000, async () => {
+    stopping.abort();
+    await lifecycle.stop();
+    await usage.stop();
+  });
+  await link.start();
+  shutdown.add('link to gateways', 5_000, () => link.stop());
+  const resumed = await lifecycle.resumeAll();
+  if (resumed > 0) log.warn('lifecycle operations go on where they were interrupted', { operations: resumed });
+  lifecycle.startPool();
+  usage.start();
+  child.ready({ caCertificate: services.authority.certificatePem, ...(setupUrl ? { setupUrl } : {}) });
+}

@@ -1,0 +1,52 @@
+import type { FleetReport } from '#src/console-api/index.ts';
+import type { ControlServices } from './control-services.ts';
+import type { Program } from './program.ts';
+
+type FleetTenant = FleetReport['tenants'][number];
+
+const atOnce = 4;
+
+/** How far each tenant's database is: its own ledgers against the migrations of this program. */
+export async function reportFleet({ lifecycle, databases }: ControlServices, program: Program): Promise<FleetReport> {
+  const tenants = [];
+  for (let offset = 0; ; offset += 200) {
+    const page = await lifecycle.listTenants({ limit: 200, offset });
+    tenants.push(...page.tenants.filter((tenant) => tenant.state !== 'deleted'));
+    if (page.tenants.length < 200) break;
+  }
+  const report: FleetTenant[] = new Array(tenants.length);
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let index = next++; index < tenants.length; index = next++) report[index] = await reportOne(tenants[index]!);
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return { tenants: report };
+
+  async function reportOne({ tenantId, name, app, state }: (typeof tenants)[number]): Promise<FleetTenant> {
+    const facts = { tenantId, name, app };
+    const of = { platform: program.platformMigrations.length, app: program.appMigrations.get(app)?.length ?? 0 };
+    if (state === 'suspended')
+      return {
+        ...facts,
+        platform: { at: 0, of: of.platform },
+        appMigrations: { at: 0, of: of.app },
+        problem: 'suspended: brought forward when it is resumed',
+      };
+    try {
+      const latest = (db: { query<R>(text: string): Promise<R[]> }, schema: 'freehold' | 'app') =>
+        db
+          .query<{ at: number }>(`SELECT coalesce(max(position), 0)::int AS at FROM ${schema}.schema_migrations`)
+          .then(([row]) => row?.at ?? 0);
+      const platformAt = await databases.platform.read(tenantId, (db) => latest(db, 'freehold'));
+      const appAt = await databases.app.read(tenantId, (db) => latest(db, 'app'));
+      return { ...facts, platform: { at: platformAt, of: of.platform }, appMigrations: { at: appAt, of: of.app } };
+    } catch (error) {
+      return {
+        ...facts,
+        platform: { at: 0, of: of.platform },
+        appMigrations: { at: 0, of: of.app },
+        problem: error instanceof Error ? error.message : 'it could not be looked at',
+      };
+    }
+  }
+}

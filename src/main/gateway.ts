@@ -1,0 +1,133 @@
+import type { FastifyRequest } from 'fastify';
+import { createTenantDatabases } from '#src/databases/index.ts';
+import { createTenantFiles } from '#src/files/index.ts';
+import { connectToControl, createGateway } from '#src/gateway/index.ts';
+import { createHosting } from '#src/hosting/index.ts';
+import { checkPassword, createIdentity, identityRoutes } from '#src/identity/index.ts';
+import { armFailpoints, systemClock, type TenantId } from '#src/kernel/index.ts';
+import { createGatewayKey } from '#src/keys/index.ts';
+import type { TenantRoute } from '#src/tenants/types.ts';
+import { createChild } from './child.ts';
+import { type Config, type Env, parseConfig } from './config.ts';
+import { mainErrors } from './errors.ts';
+import { foldersOf } from './folders.ts';
+import { loadAppPages, loadBuiltPage, loadProgram } from './program.ts';
+
+const drainDeadlineMs = 12_000;
+
+/** One gateway worker: TLS, host → tenant → session → app. Its port is shared with the other workers. */
+export async function runGateway(env: Env): Promise<void> {
+  const config: Config = parseConfig(env);
+  armFailpoints(config.failpoints);
+  const folders = foldersOf(config.dataDir);
+  const child = createChild('gateway', config);
+  const { log, shutdown } = child;
+  const clock = systemClock;
+
+  // What needs root: our own files, and a low port.
+  const program = await loadProgram();
+  const accountPage = await loadBuiltPage('account');
+  const pages = await loadAppPages(program.apps);
+  // Loads the list of known passwords.
+  await checkPassword('warm-up', {});
+
+  const urlOf = (route: TenantRoute): string => gateway.urlOf(route.host);
+  let control: ReturnType<typeof connectToControl> | undefined;
+  const getControl = () => {
+    if (!control) throw new Error('the gateway is not ready');
+    return control;
+  };
+  const gateway = createGateway({
+    directory: {
+      findRoute: (host) => getControl().directory.findRoute(host),
+      findCertificate: (host) => getControl().directory.findCertificate(host),
+    },
+    identity: {
+      authenticate: (request: FastifyRequest) =>
+        parts().identity.authenticate(request.tenant.tenantId, request.headers.cookie),
+      routes: async (app) => identityRoutes(parts().identity, { originOf: urlOf })(app, {}),
+    },
+    hosting: {
+      plugin: (name) => parts().hosting.plugin(name),
+      stop: (deadlineMs) => parts().hosting.stop(deadlineMs),
+    },
+    accountPage,
+    domain: config.domain,
+    host: config.host,
+    port: config.port,
+    publicPort: config.publicPort,
+    httpPort: config.httpPort,
+    tls: async () => ({ privateKeyPem: (await key()).privateKeyPem, certificates: config.tlsCertificates }),
+    noteUse: (tenantId) => getControl().noteUse(tenantId),
+    log,
+    clock,
+  });
+  await gateway.listen().catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EADDRINUSE' || error.code === 'EACCES')
+      throw mainErrors.FH_PORT_TAKEN({ detail: `${config.host}:${config.port} (${error.code})`, cause: error });
+    throw error;
+  });
+  child.drop();
+
+  let gatewayKey: ReturnType<typeof createGatewayKey> | undefined;
+  const key = () => {
+    gatewayKey ??= createGatewayKey(folders.tls);
+    return gatewayKey;
+  };
+  control = connectToControl({ socketPath: folders.linkSocket, publicKeyPem: (await key()).publicKeyPem, clock, log });
+  const { directory, liveEvents } = control;
+  shutdown.add('link to control', 6_000, () => getControl().stop());
+
+  const databases = createTenantDatabases({
+    directory,
+    budget: Math.max(1, Math.floor(config.backendBudget / config.workers)),
+    perTenantMax: config.backendsPerTenant,
+    statementTimeoutMs: config.statementTimeoutMs,
+    lockTimeoutMs: 10_000,
+    waitTimeoutMs: 10_000,
+    log,
+    clock,
+  });
+  shutdown.add('tenant databases', 10_000, () => databases.stop());
+  const accessOf = (tenantId: TenantId) => directory.getAccess(tenantId);
+  const identity = createIdentity({
+    databases,
+    cookieKeyOf: async (tenantId) => (await accessOf(tenantId)).cookieKey,
+    log,
+    clock,
+  });
+  const hosting = createHosting({
+    apps: program.apps,
+    pages,
+    databases,
+    files: await createTenantFiles({
+      root: folders.files,
+      databases,
+      filesKeyOf: async (tenantId) => (await accessOf(tenantId)).filesKey,
+      clock,
+    }),
+    users: {
+      listUsers: async (tenantId) => (await identity.listUsers(tenantId)).filter((user) => user.state === 'active'),
+    },
+    identify: (request: FastifyRequest) => ({
+      tenant: request.tenant,
+      session: request.session,
+      requestId: request.id,
+      signal: request.signalAbort,
+      isStillSignedIn: async () =>
+        (await identity.authenticate(request.tenant.tenantId, request.headers.cookie)) !== undefined,
+    }),
+    publishEvent: (tenantId, event) => liveEvents.publishToOthers(tenantId, event),
+    urlOf,
+    clock,
+    log,
+  });
+  liveEvents.onRemote((tenantId, event) => hosting.deliverEvent(tenantId, event));
+  // A tenant that is no longer open loses its event streams and background work before control goes on.
+  directory.onChanged((tenantId) => hosting.evict(tenantId));
+  const parts = () => ({ identity, hosting });
+
+  await gateway.ready();
+  shutdown.add('gateway', drainDeadlineMs + 1_000, () => gateway.stop({ deadlineMs: drainDeadlineMs }));
+  child.ready({ port: config.port });
+}

@@ -1,0 +1,143 @@
+import { statfs } from 'node:fs/promises';
+import type { ClusterHealth, Health, Warning } from '#src/console-api/health.ts';
+import type { Clock } from '#src/kernel/index.ts';
+import type { Queryable } from '#src/postgres/types.ts';
+import type { Config } from './config.ts';
+import type { Folders } from './folders.ts';
+import { isRoot } from './os-users.ts';
+
+export interface HealthSources {
+  readonly config: Config;
+  readonly folders: Folders;
+  readonly db: Queryable;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly gateway: string;
+  readonly startedAt: Date;
+  readonly connectedGateways: () => number;
+  /** True when each part runs as an OS user of its own. */
+  readonly isFenced: boolean;
+}
+
+const lowDiskShare = 0.1;
+const busyConnectionsShare = 0.9;
+
+export async function measureHealth(sources: HealthSources): Promise<Health> {
+  const { config, folders, db, version, gateway, startedAt } = sources;
+  const [cluster, counts, disk] = await Promise.all([
+    measureCluster(db, config),
+    countTenants(db),
+    statfs(folders.data),
+  ]);
+  const facts = {
+    version,
+    startedAt: startedAt.toISOString(),
+    domain: config.domain,
+    gateway,
+    clusters: [cluster],
+    gateways: { connected: sources.connectedGateways(), expected: config.workers },
+    ...counts,
+    preparedDatabases: { ...counts.preparedDatabases, target: config.preparedDatabases },
+    disk: { path: folders.data, freeBytes: disk.bavail * disk.bsize, totalBytes: disk.blocks * disk.bsize },
+  };
+  return { ...facts, warnings: findWarnings(facts, sources) };
+}
+
+async function measureCluster(db: Queryable, config: Config): Promise<ClusterHealth> {
+  const name = 'main';
+  const kind = config.externalDatabase ? 'external' : 'embedded';
+  try {
+    const [row] = await db.query<{
+      version: string;
+      started_at: Date;
+      used: number;
+      max: number;
+      databases: number;
+      checksums: boolean;
+    }>(
+      `SELECT current_setting('server_version') AS version,
+              pg_postmaster_start_time() AS started_at,
+              (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,
+              current_setting('max_connections')::int AS max,
+              (SELECT count(*)::int FROM pg_database WHERE NOT datistemplate) AS databases,
+              current_setting('data_checksums')::boolean AS checksums`,
+    );
+    if (!row) return { name, kind, state: 'down' };
+    return {
+      name,
+      kind,
+      state: 'up',
+      // Debian adds the name of its package.
+      version: row.version.split(' ')[0]!,
+      startedAt: row.started_at.toISOString(),
+      connections: { used: row.used, max: row.max },
+      databases: row.databases,
+      dataChecksums: row.checksums,
+    };
+  } catch {
+    return { name, kind, state: 'down' };
+  }
+}
+
+async function countTenants(
+  db: Queryable,
+): Promise<Pick<Health, 'tenants' | 'operations'> & { preparedDatabases: { ready: number } }> {
+  const [states, operations, [prepared]] = await Promise.all([
+    db.query<{ state: string; count: number }>(
+      "SELECT state, count(*)::int AS count FROM tenants WHERE state <> 'deleted' GROUP BY state",
+    ),
+    db.query<{ state: string; count: number }>(
+      "SELECT state, count(*)::int AS count FROM operations WHERE state IN ('running', 'failed') GROUP BY state",
+    ),
+    db.query<{ count: number }>("SELECT count(*)::int AS count FROM prepared_databases WHERE state = 'ready'"),
+  ]);
+  const operationCount = (state: string): number => operations.find((row) => row.state === state)?.count ?? 0;
+  return {
+    tenants: Object.fromEntries(states.map((row) => [row.state, row.count])),
+    operations: { running: operationCount('running'), failed: operationCount('failed') },
+    preparedDatabases: { ready: prepared?.count ?? 0 },
+  };
+}
+
+function findWarnings(facts: Omit<Health, 'warnings'>, { config, isFenced }: HealthSources): Warning[] {
+  const warnings: Warning[] = [];
+  const problem = (text: string, hint: string) => warnings.unshift({ severity: 'problem', text, hint });
+  const risk = (text: string, hint: string) => warnings.push({ severity: 'risk', text, hint });
+  for (const cluster of facts.clusters) {
+    if (cluster.state === 'down')
+      problem(`The database server ${cluster.name} does not answer.`, 'Look at pg/logs in the data folder.');
+    if (cluster.dataChecksums === false)
+      risk(
+        `The database server ${cluster.name} keeps no data checksums.`,
+        'Enable them with pg_checksums while it is stopped.',
+      );
+    if (cluster.connections && cluster.connections.used > cluster.connections.max * busyConnectionsShare)
+      problem(
+        `${cluster.connections.used} of ${cluster.connections.max} database connections are in use.`,
+        'Raise max_connections, or lower FREEHOLD_BACKENDS.',
+      );
+  }
+  if (facts.gateways.connected < facts.gateways.expected)
+    problem(
+      `${facts.gateways.connected} of ${facts.gateways.expected} gateways are connected.`,
+      'Look at log/gateway-*.log in the data folder.',
+    );
+  if (facts.disk.freeBytes < facts.disk.totalBytes * lowDiskShare)
+    problem('Less than a tenth of the disk is free.', `Make room on the file system of ${facts.disk.path}.`);
+  if (facts.operations.failed > 0)
+    problem(
+      `${facts.operations.failed} lifecycle operations failed.`,
+      'See the operations page of the console; each can be tried again.',
+    );
+  if (!isFenced)
+    risk(
+      isRoot()
+        ? 'The parts of Freehold are not separated.'
+        : 'All parts run as one user, because a person started Freehold.',
+      'Start Freehold as root: each part then runs as an operating-system user of its own.',
+    );
+  if (config.failpoints) problem('Failpoints are armed.', 'Unset FREEHOLD_FAILPOINTS; it is for tests only.');
+  if (config.domain !== 'localhost' && config.tlsCertificates.length === 0)
+    risk('Browsers do not know the local certificate authority.', 'Set FREEHOLD_TLS_CERT and FREEHOLD_TLS_KEY.');
+  return warnings;
+}
