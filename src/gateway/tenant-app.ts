@@ -69,7 +69,7 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     const { config } = request.routeOptions;
     // Nothing is behind an address without a route, so the database is not asked.
     if (request.is404 || config.withoutSession === 'allow') return undefined;
-    const session = await identity.authenticate(request.tenant.tenantId, request.headers.cookie);
+    const session = await identity.authenticate(request);
     if (!session) {
       if (config.withoutSession === 'sign-in' && isNavigation(request))
         return reply.redirect(signInPath(request.url), 303);

@@ -92,9 +92,9 @@ export async function startWorld(t: TestContext, options: Partial<GatewayOptions
     });
   };
   const identity: GatewayOptions['identity'] = {
-    authenticate: async (tenantId, cookie) => {
+    authenticate: async ({ tenant, headers }) => {
       asked.authenticate++;
-      return sessions.get(`${tenantId} ${/__Host-freehold=([^;]+)/.exec(cookie ?? '')?.[1]}`);
+      return sessions.get(`${tenant.tenantId} ${/__Host-freehold=([^;]+)/.exec(headers.cookie ?? '')?.[1]}`);
     },
     routes: async (app) => {
       app.get('/session', { config: { operation: 'session.get' } }, (request) => request.session!.user);

@@ -1,4 +1,4 @@
-import type { FastifyPluginAsync } from 'fastify';
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { Role, Session } from '#src/identity/types.ts';
 import type { TenantId } from '#src/kernel/index.ts';
 import type { TenantDirectory, TenantRoute } from '#src/tenants/types.ts';
@@ -22,8 +22,11 @@ declare module 'fastify' {
 
 /** What the gateway needs of identity. */
 export interface IdentityPort {
-  /** Asked once per request on every route that does not say `withoutSession: 'allow'`. Undefined: nobody is signed in. */
-  authenticate(tenantId: TenantId, cookieHeader: string | undefined): Promise<Session | undefined>;
+  /**
+   * The session that this request's cookie names in `request.tenant`; undefined: nobody is signed in.
+   * Asked once per request on every route that does not say `withoutSession: 'allow'`.
+   */
+  authenticate(request: FastifyRequest): Promise<Session | undefined>;
   /** Everything below `/-/api/`; registered with that prefix. */
   readonly routes: FastifyPluginAsync;
 }
