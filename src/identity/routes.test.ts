@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { FastifyInstance, InjectOptions } from 'fastify';
+import { createHttpApp } from '#src/http/index.ts';
+import { silentLog, systemClock } from '#src/kernel/index.ts';
+import { createFirstInvitation } from './lifecycle.ts';
+import { identityRoutes } from './routes.ts';
+import { cookieHeaderOf, startTwoTenants, type TwoTenants } from './two-tenants.fixture.ts';
+
+let two: TwoTenants;
+let app: FastifyInstance;
+before(async () => {
+  two = await startTwoTenants();
+  app = createHttpApp({ name: 'test', log: silentLog, clock: systemClock });
+  // What the gateway does: host → tenant, then the session unless the route does not want one.
+  app.decorateRequest('tenant', null as never);
+  app.decorateRequest('session', undefined);
+  app.addHook('onRequest', async (request) => {
+    const tenant = [two.a, two.b].find(({ route }) => route.host === request.headers.host)!;
+    request.tenant = tenant.route;
+    if (request.routeOptions.config.withoutSession !== 'allow')
+      request.session = await two.identity.authenticate(tenant.tenantId, request.headers.cookie);
+  });
+  await app.register(identityRoutes(two.identity, { originOf: ({ host }) => `https://${host}:8443` }), {
+    prefix: '/-/api',
+  });
+  await app.ready();
+});
+after(async () => {
+  await app?.close();
+  await two?.stop();
+});
+
+interface Answer {
+  readonly status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: answers are looked into, field by field.
+  readonly body: any;
+  readonly cookies: string[];
+}
+
+async function send(
+  method: InjectOptions['method'],
+  path: string,
+  options: { host?: string; cookie?: string; body?: unknown; type?: string; raw?: string } = {},
+): Promise<Answer> {
+  const { host = 'acme.localhost', cookie, body, type = 'application/json', raw } = options;
+  const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
+  const response = await app.inject({
+    method,
+    url: `/-/api${path}`,
+    headers: { host, ...(cookie ? { cookie } : {}), ...(payload === undefined ? {} : { 'content-type': type }) },
+    payload,
+    remoteAddress: '192.0.2.1',
+  });
+  const cookies = [response.headers['set-cookie'] ?? []].flat();
+  return { status: response.statusCode, body: response.body === '' ? undefined : JSON.parse(response.body), cookies };
+}
+
+const password = 'seven purple lanterns drift';
+async function join(email: string, role: 'owner' | 'member' = 'owner', tenant = two.a): Promise<string> {
+  const { token } = await two.databases.platform.transact(tenant.tenantId, (db) =>
+    createFirstInvitation(db, { email, role } as { email: string; role: 'owner' }),
+  );
+  const { status, cookies } = await send('POST', `/invitations/${token}`, {
+    host: tenant.route.host,
+    body: { name: 'Olga Ford', password },
+  });
+  assert.equal(status, 201);
+  return cookieHeaderOf(cookies);
+}
+
+test('a user’s first hour: invitation, session, profile, another invitation, sign-out', async () => {
+  const { token } = await two.databases.platform.transact(two.a.tenantId, (db) =>
+    createFirstInvitation(db, { email: 'olga@example.com', role: 'owner' }),
+  );
+  const shown = await send('GET', `/invitations/${token}`);
+  assert.equal(shown.status, 200);
+  assert.deepEqual(Object.keys(shown.body).sort(), ['email', 'expiresAt', 'invitedBy', 'name', 'role']);
+
+  const weak = await send('POST', `/invitations/${token}`, { body: { name: 'Olga Ford', password: 'x' } });
+  assert.equal(weak.status, 422);
+  assert.equal(weak.body.code, 'FH_PASSWORD_REFUSED');
+  assert.match(weak.body.fields.password, /1 character; 15 are needed/);
+
+  const accepted = await send('POST', `/invitations/${token}`, { body: { name: 'Olga Ford', password } });
+  assert.equal(accepted.status, 201);
+  assert.deepEqual(accepted.body.user.role, 'owner');
+  for (const line of accepted.cookies)
+    assert.match(line, /^__Host-freehold(-device)?=.*; Path=\/; Secure; HttpOnly; SameSite=(Lax|Strict)$/);
+  const cookie = cookieHeaderOf(accepted.cookies);
+
+  const session = await send('GET', '/session', { cookie });
+  assert.deepEqual(session.body.user, {
+    userId: session.body.user.userId,
+    email: 'olga@example.com',
+    name: 'Olga Ford',
+    role: 'owner',
+  });
+  assert.equal((await send('GET', '/session', { cookie, host: 'brick.localhost' })).status, 401);
+
+  const renamed = await send('PATCH', '/profile', { cookie, body: { name: ' Olga  F. ' } });
+  assert.equal(renamed.body.name, 'Olga F.');
+  assert.ok(renamed.body.lastSignInAt === null);
+  const invited = await send('POST', '/invitations', { cookie, body: { email: 'mia@example.com', role: 'member' } });
+  assert.equal(invited.status, 201);
+  assert.match(invited.body.url, /^https:\/\/acme\.localhost:8443\/-\/invitations\/[A-Za-z0-9_-]{43}$/);
+  assert.equal(invited.body.invitedBy, 'Olga F.');
+  const listed = await send('GET', '/invitations', { cookie });
+  assert.equal(listed.body.invitations[0].email, 'mia@example.com');
+  assert.equal(listed.body.invitations[0].url, undefined);
+  assert.equal(
+    (await send('DELETE', `/invitations/${listed.body.invitations[0].invitationId}`, { cookie })).status,
+    204,
+  );
+
+  const log = await send('GET', '/security-log?limit=3', { cookie });
+  assert.equal(log.status, 200);
+  assert.equal(log.body.events[0].name, 'user.invitation_revoked');
+  assert.equal(log.body.events[0].actorName, 'Olga F.');
+  assert.ok(log.body.nextBefore);
+  assert.equal(
+    (await send('GET', `/security-log?before=${log.body.nextBefore}&event=session.created`, { cookie })).status,
+    200,
+  );
+
+  const signedOut = await send('DELETE', '/session', { cookie });
+  assert.equal(signedOut.status, 204);
+  assert.match(signedOut.cookies[0]!, /^__Host-freehold=; Max-Age=0;/);
+  assert.equal((await send('GET', '/session', { cookie })).status, 401);
+
+  const again = await send('POST', '/session', { body: { email: 'Olga@Example.com', password } });
+  assert.equal(again.status, 201);
+  assert.equal((await send('DELETE', '/sessions', { cookie: cookieHeaderOf(again.cookies) })).status, 204);
+  assert.equal((await send('GET', '/session', { cookie: cookieHeaderOf(again.cookies) })).status, 401);
+});
+
+test('every route says who may call it; signed out, other roles and the other tenant’s people are refused', async () => {
+  const owner = await join('owner@example.com');
+  const member = await join('member@example.com', 'member');
+  const foreign = await join('owner@example.com', 'owner', two.b);
+  const guarded: [InjectOptions['method'], string, unknown, boolean][] = [
+    ['GET', '/session', undefined, false],
+    ['DELETE', '/session', undefined, false],
+    ['GET', '/sessions', undefined, false],
+    ['DELETE', '/sessions', undefined, false],
+    ['DELETE', '/sessions/ses_x', undefined, false],
+    ['GET', '/users', undefined, false],
+    ['PATCH', '/users/usr_x', { role: 'member' }, true],
+    ['PUT', '/password', { currentPassword: 'x', newPassword: password }, false],
+    ['GET', '/profile', undefined, false],
+    ['PATCH', '/profile', { name: 'x' }, false],
+    ['GET', '/invitations', undefined, true],
+    ['POST', '/invitations', { email: 'a@b', role: 'member' }, true],
+    ['DELETE', '/invitations/inv_x', undefined, true],
+    ['GET', '/security-log', undefined, true],
+  ];
+  for (const [method, path, body, forAdministrators] of guarded) {
+    const where = `${method} ${path}`;
+    assert.equal((await send(method, path, { body })).body.code, 'FH_SESSION_REQUIRED', where);
+    assert.equal((await send(method, path, { body, cookie: foreign })).body.code, 'FH_SESSION_REQUIRED', where);
+    if (forAdministrators)
+      assert.equal((await send(method, path, { body, cookie: member })).body.code, 'FH_ROLE_REQUIRED', where);
+  }
+  assert.equal((await send('GET', '/session', { cookie: owner })).status, 200);
+  const routes = app.printRoutes({ commonPrefix: false });
+  assert.equal([...routes.matchAll(/\((GET|POST|PUT|PATCH|DELETE)/g)].length > 10, true);
+});
+
+test('bad bodies are refused and change nothing', async () => {
+  const cookie = await join('bodies@example.com');
+  const users = (await send('GET', '/users', { cookie })).body.users.length;
+  const bad: [InjectOptions['method'], string, Parameters<typeof send>[2], number][] = [
+    ['POST', '/session', { raw: '{"email":"a@b","password":"x","__proto__":{"admin":true}}' }, 400],
+    ['POST', '/session', { raw: '{"email":"a@b","password":"x","constructor":{"prototype":{"admin":true}}}' }, 400],
+    ['POST', '/session', { raw: '{"email":' }, 400],
+    ['POST', '/session', { raw: '' }, 400],
+    ['POST', '/session', { body: { email: 'a@b' } }, 400],
+    ['POST', '/session', { body: { email: 'a@b', password: 'x', role: 'owner' } }, 400],
+    ['POST', '/session', { body: { email: { $ne: '' }, password: 'x' } }, 400],
+    ['POST', '/session', { body: { email: 'x'.repeat(1001), password: 'x' } }, 400],
+    ['POST', '/session', { body: [] }, 400],
+    ['POST', '/session', { raw: 'email=a@b&password=x', type: 'application/x-www-form-urlencoded' }, 415],
+    ['POST', '/session', { raw: '{"email":"a@b","password":"x"}', type: 'text/plain' }, 415],
+    ['POST', '/session', { body: { email: 'a@b', password: 'x'.repeat(2_500_000) } }, 413],
+    ['POST', '/invitations', { cookie, body: { email: 'no address', role: 'member' } }, 422],
+    ['POST', '/invitations', { cookie, body: { email: 'a@b', role: 'root' } }, 400],
+    ['POST', '/invitations', { cookie, body: { email: 'a@b', role: 'member', name: '\u202e' } }, 422],
+    ['PATCH', '/users/usr_x', { cookie, body: {} }, 400],
+    ['PATCH', '/users/usr_x', { cookie, body: { role: 'member', state: 'active' } }, 400],
+    ['PATCH', '/users/usr_x', { cookie, body: { role: 'member' } }, 404],
+    ['PATCH', '/profile', { cookie, body: { name: '' } }, 422],
+    ['PUT', '/password', { cookie, body: { currentPassword: password, newPassword: 'x'.repeat(1_000_000) } }, 422],
+    ['GET', '/security-log?before=x', { cookie }, 400],
+    ['GET', '/security-log?limit=100000', { cookie }, 400],
+    ['GET', '/security-log?event=DROP%20TABLE', { cookie }, 400],
+    ['GET', `/session`, { cookie: `${cookie}; ${cookie}` }, 400],
+  ];
+  for (const [method, path, options, status] of bad) {
+    const answer = await send(method, path, options);
+    assert.equal(
+      answer.status,
+      status,
+      `${method} ${path} ${options?.raw ?? JSON.stringify(options?.body)?.slice(0, 60)}: ${JSON.stringify(answer.body)}`,
+    );
+    assert.match(answer.body.code, /^FH_/);
+    assert.notEqual(answer.body.code, 'FH_INTERNAL');
+    assert.deepEqual(answer.cookies, []);
+  }
+  assert.equal((await send('GET', '/users', { cookie })).body.users.length, users);
+  assert.equal(({} as { admin?: boolean }).admin, undefined);
+});
+
+test('the password hint answers without a session, and not endlessly', async () => {
+  const check = (text: string) =>
+    send('POST', '/password-check', { body: { password: text, email: 'a@acme.example' } });
+  assert.deepEqual((await check('seven purple lanterns drift')).body, { accepted: true, score: 4, problems: [] });
+  const refused = (await check('Acme Works 2026!!')).body;
+  assert.equal(refused.accepted, false);
+  assert.equal(refused.problems[0].rule, 'context');
+  let limited = 0;
+  for (let number = 0; number < 70; number++)
+    if ((await check('x')).body.code === 'FH_PASSWORD_CHECK_LIMITED') limited++;
+  assert.ok(limited > 0);
+});
