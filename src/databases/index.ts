@@ -17,4 +17,5 @@ export { databaseErrors } from './errors.ts';
 export { type MigrateOptions, type MigrateResult, migrate } from './migrate.ts';
 export { digestMigrations, type MigrationFile, type MigrationFolders, readMigrations } from './migration-files.ts';
 export { newDatabaseName, rolesOf } from './names.ts';
+export { createTenantDatabases, type TenantDatabasesOptions } from './tenant-databases.ts';
 export type * from './types.ts';

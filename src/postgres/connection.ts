@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { sendCancelRequest } from './cancel.ts';
+import { ConnectionLostError, sqlState } from './sqlstate.ts';
 import type { Connection, ConnectionTarget, QueryResult, Row } from './types.ts';
 
 export interface OpenConnectionOptions {
@@ -49,10 +50,12 @@ export async function openConnection(target: ConnectionTarget, options: OpenConn
   );
 
   let ended = false;
+  let broken = false;
   let endError: Error | undefined;
   const endListeners: ((error: Error | undefined) => void)[] = [];
   client.on('error', (error) => {
     endError ??= error;
+    broken = true;
   });
   client.on('end', () => {
     ended = true;
@@ -65,19 +68,28 @@ export async function openConnection(target: ConnectionTarget, options: OpenConn
     throw error;
   }
 
+  // The driver gives what it rejects after a loss no code of its own.
+  const describeLoss = (error: unknown): unknown =>
+    sqlState(error) === undefined && (broken || ended || closing) ? new ConnectionLostError(error) : error;
   const run = async <R>(text: string, values?: readonly unknown[], name?: string): Promise<QueryResult<R>> => {
     const config = { text, values: values as unknown[], name, queryMode: 'extended' };
-    const result = await client.query(config);
-    return { rows: result.rows as R[], rowCount: result.rowCount ?? 0, command: result.command };
+    try {
+      const result = await client.query(config);
+      return { rows: result.rows as R[], rowCount: result.rowCount ?? 0, command: result.command };
+    } catch (error) {
+      throw describeLoss(error);
+    }
   };
-  let closing: Promise<void> | undefined;
+  let closing: Promise<'clean' | 'cut'> | undefined;
   const ids = client as unknown as { processID: number; secretKey: number };
   return {
     processId: ids.processID,
     run,
     query: async <R = Row>(text: string, values?: readonly unknown[]) => (await run<R>(text, values)).rows,
     async script(text) {
-      await client.query(text);
+      await client.query(text).catch((error) => {
+        throw describeLoss(error);
+      });
     },
     transactionStatus: () => client.getTransactionStatus() ?? undefined,
     reportedSetting: (name) => reported.get(name),
@@ -93,14 +105,19 @@ export async function openConnection(target: ConnectionTarget, options: OpenConn
   };
 }
 
-async function closeClient(client: pg.Client, isEnded: () => boolean): Promise<void> {
-  if (isEnded()) return;
+async function closeClient(client: pg.Client, isEnded: () => boolean): Promise<'clean' | 'cut'> {
+  if (isEnded()) return 'clean';
   const gone = new Promise<void>((resolve) => client.once('end', () => resolve()));
+  let how: 'clean' | 'cut' = 'clean';
   // A peer that no longer answers must not hold up a shutdown.
-  const cut = setTimeout(() => client.connection.stream.destroy(), closeDeadlineMs);
+  const cut = setTimeout(() => {
+    how = 'cut';
+    client.connection.stream.destroy();
+  }, closeDeadlineMs);
   client.end().catch(() => {});
   await gone;
   clearTimeout(cut);
+  return how;
 }
 
 /** `-c name=value` list; a backslash keeps spaces and backslashes inside a value (PostgreSQL manual, "Connection settings: options"). */

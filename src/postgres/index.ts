@@ -6,6 +6,6 @@ export { type OpenConnectionOptions, openConnection } from './connection.ts';
 export { quoteIdentifier, quoteLiteral } from './identifiers.ts';
 export { createPool, type Pool, type PoolOptions } from './pool.ts';
 export { newPassword, scramVerifier } from './scram.ts';
-export { CommitUncertainError, isRetryable, retryableStates, sqlState } from './sqlstate.ts';
+export { CommitUncertainError, ConnectionLostError, isRetryable, retryableStates, sqlState } from './sqlstate.ts';
 export { commit, retryTransaction, runTransaction, type TransactionRunner } from './transaction.ts';
 export type * from './types.ts';

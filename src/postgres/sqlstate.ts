@@ -35,3 +35,11 @@ export class CommitUncertainError extends Error {
     super('the connection was lost during COMMIT; whether the transaction was committed is not known', { cause });
   }
 }
+
+/** The session is gone: whether the statement that ran was carried out is not known. */
+export class ConnectionLostError extends Error {
+  override readonly name = 'ConnectionLostError';
+  constructor(cause: unknown) {
+    super('the connection to PostgreSQL was lost', { cause });
+  }
+}

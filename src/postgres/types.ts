@@ -40,8 +40,9 @@ export interface Connection extends Queryable {
   reportedSetting(name: string): string | undefined;
   /** Asks the server to cancel what runs; resolves when the server has passed the request on. The statement itself then rejects with 57014. */
   cancel(): Promise<void>;
-  /** Says goodbye and resolves when the socket is closed; cuts it after 5 seconds. Never rejects; may be called again. */
-  close(): Promise<void>;
+  /** Says goodbye and resolves when the socket is closed. `cut`: the server did not answer within 5 seconds, so its side may still
+   * be there. Never rejects; may be called again. */
+  close(): Promise<'clean' | 'cut'>;
   /** Called once when the connection is gone, with the error unless it was closed by us. Called at once when it is gone already. */
   onEnd(listener: (error: Error | undefined) => void): void;
 }

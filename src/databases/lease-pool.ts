@@ -1,0 +1,339 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Clock, FreeholdError, Log, TenantId } from '#src/kernel/index.ts';
+import { type Connection, sqlState } from '#src/postgres/index.ts';
+import { databaseErrors } from './errors.ts';
+
+export type TenantRole = 'app' | 'platform';
+
+/** One place in the budget: a connection from before it is opened until it is really closed. */
+export interface Place {
+  readonly tenantId: TenantId;
+  readonly role: TenantRole;
+  /** There from the moment the place is leased for the first time. */
+  readonly connection: Connection;
+  /** Names of prepared statements on it. */
+  readonly statementNames: Set<string>;
+  /** Ends the lease from outside; set by the lease while it lasts. */
+  interrupt: ((error: FreeholdError) => void) | undefined;
+}
+
+interface OwnPlace extends Place {
+  connection: Connection;
+  readonly tenant: Tenant;
+  state: 'opening' | 'leased' | 'idle' | 'closing';
+  /** Evicted: closed as soon as nobody uses it. */
+  doomed: boolean;
+  idleSinceMs: number;
+  readonly gone: PromiseWithResolvers<void>;
+}
+
+interface Tenant {
+  readonly tenantId: TenantId;
+  readonly places: Set<OwnPlace>;
+  readonly idle: Record<TenantRole, OwnPlace[]>;
+}
+
+interface Waiter {
+  readonly tenantId: TenantId;
+  readonly role: TenantRole;
+  /** False once it was answered, whatever the answer. */
+  waiting: boolean;
+  resolve(place: OwnPlace): void;
+  reject(error: unknown): void;
+}
+
+export interface LeasePoolOptions {
+  /** Places in all: connections that are opening, leased, idle or closing. Never exceeded. */
+  readonly budget: number;
+  /** Places of one tenant, both roles together. */
+  readonly perTenantMax: number;
+  /** Longest wait for a connection; then FH_DB_BUSY. */
+  readonly waitTimeoutMs: number;
+  /** Idle connections are closed after this. */
+  readonly idleTimeoutMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  open(tenantId: TenantId, role: TenantRole): Promise<Connection>;
+}
+
+export interface LeasePool {
+  acquire(tenantId: TenantId, role: TenantRole, signal: AbortSignal | undefined): Promise<Place>;
+  /** `reusable` false: the connection is in doubt and is closed. */
+  release(place: Place, reusable: boolean): void;
+  evict(tenantId: TenantId): Promise<void>;
+  evictAll(): Promise<void>;
+  stats(): { readonly open: number; readonly leased: number; readonly waiting: number; readonly budget: number };
+  stop(): Promise<void>;
+}
+
+/** Beyond this many waiters per place of a tenant, waiting would only end in a time-out. */
+const waitersPerPlace = 50;
+/** The server looks for a vanished client every 5 seconds (client_connection_check_interval); the place is kept until then. */
+const cutGraceMs = 6_000;
+
+/**
+ * First come, first served over all tenants, except that a tenant at its own maximum lets the others pass. When the budget is used
+ * up, the connection that was idle for longest is closed, and the waiter gets its place when the server has let it go.
+ */
+export function createLeasePool(options: LeasePoolOptions): LeasePool {
+  const { budget, waitTimeoutMs, idleTimeoutMs, clock, log } = options;
+  const perTenantMax = Math.min(options.perTenantMax, budget);
+  const tenants = new Map<TenantId, Tenant>();
+  /** In the order in which they became idle. */
+  const idleOrder = new Set<OwnPlace>();
+  const all = new Set<OwnPlace>();
+  let queue: Waiter[] = [];
+  const waitingByTenant = new Map<TenantId, number>();
+  let leased = 0;
+  let closing = 0;
+  let stopping = false;
+
+  const reaper = setInterval(() => {
+    const limitMs = clock.monotonicMs() - idleTimeoutMs;
+    for (const place of idleOrder) if (place.idleSinceMs < limitMs) close(place);
+  }, 15_000);
+  reaper.unref();
+
+  function tenantOf(tenantId: TenantId): Tenant {
+    let tenant = tenants.get(tenantId);
+    if (!tenant) {
+      tenant = { tenantId, places: new Set(), idle: { app: [], platform: [] } };
+      tenants.set(tenantId, tenant);
+    }
+    return tenant;
+  }
+
+  function takeIdle(tenant: Tenant | undefined, role: TenantRole): OwnPlace | undefined {
+    const place = tenant?.idle[role].pop();
+    if (!place) return undefined;
+    idleOrder.delete(place);
+    place.state = 'leased';
+    leased++;
+    return place;
+  }
+
+  function acquire(tenantId: TenantId, role: TenantRole, signal: AbortSignal | undefined): Promise<Place> {
+    if (stopping) return Promise.reject(databaseErrors.FH_DB_UNAVAILABLE({ detail: 'the process is stopping' }));
+    // Idle connections are left only when nobody waits who could use them, so taking one overtakes nobody.
+    const idle = takeIdle(tenants.get(tenantId), role);
+    if (idle) return Promise.resolve(idle);
+    const waitingHere = waitingByTenant.get(tenantId) ?? 0;
+    if (waitingHere >= perTenantMax * waitersPerPlace) return Promise.reject(busy());
+    waitingByTenant.set(tenantId, waitingHere + 1);
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        if (!waiter.waiting) return;
+        waiter.waiting = false;
+        const others = waitingByTenant.get(tenantId)! - 1;
+        if (others > 0) waitingByTenant.set(tenantId, others);
+        else waitingByTenant.delete(tenantId);
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+      };
+      const waiter: Waiter = {
+        tenantId,
+        role,
+        waiting: true,
+        resolve: (place) => {
+          settle();
+          resolve(place);
+        },
+        reject: (error) => {
+          settle();
+          reject(error);
+        },
+      };
+      const giveUp = (error: unknown) => {
+        queue = queue.filter((other) => other !== waiter);
+        waiter.reject(error);
+      };
+      const timer = setTimeout(() => giveUp(busy()), waitTimeoutMs);
+      const onAbort = () => giveUp(databaseErrors.FH_DB_CANCELLED({ cause: signal?.reason }));
+      signal?.addEventListener('abort', onAbort, { once: true });
+      queue.push(waiter);
+      dispatch();
+    });
+  }
+
+  /** Serves whom it can, in order. `promised` counts closing places that an earlier waiter will get. */
+  function dispatch(): void {
+    if (queue.length === 0) return;
+    let promised = 0;
+    const remaining: Waiter[] = [];
+    for (const [index, waiter] of queue.entries()) {
+      if (all.size >= budget && idleOrder.size === 0) {
+        remaining.push(...queue.slice(index));
+        break;
+      }
+      const tenant = tenantOf(waiter.tenantId);
+      const idle = takeIdle(tenant, waiter.role);
+      if (idle) {
+        waiter.resolve(idle);
+        continue;
+      }
+      if (tenant.places.size < perTenantMax && all.size < budget) {
+        open(tenant, waiter);
+        continue;
+      }
+      remaining.push(waiter);
+      if (tenant.places.size >= perTenantMax) {
+        // Its own idle connection has the other role; nobody else's would help.
+        const own = tenant.idle.app[0] ?? tenant.idle.platform[0];
+        if (own && !hasClosing(tenant)) close(own);
+      } else if (promised++ >= closing) {
+        const [oldest] = idleOrder;
+        if (oldest) close(oldest);
+      }
+    }
+    queue = remaining;
+  }
+
+  function hasClosing(tenant: Tenant): boolean {
+    for (const place of tenant.places) if (place.state === 'closing') return true;
+    return false;
+  }
+
+  function open(tenant: Tenant, waiter: Waiter): void {
+    const { role } = waiter;
+    const place: OwnPlace = {
+      tenantId: tenant.tenantId,
+      tenant,
+      role,
+      connection: undefined as unknown as Connection,
+      statementNames: new Set(),
+      interrupt: undefined,
+      state: 'opening',
+      doomed: false,
+      idleSinceMs: 0,
+      gone: Promise.withResolvers(),
+    };
+    all.add(place);
+    tenant.places.add(place);
+    if (all.size > budget) throw new Error(`${all.size} connections exceed the budget of ${budget}`);
+    options.open(tenant.tenantId, role).then(
+      (connection) => {
+        place.connection = connection;
+        connection.onEnd(() => {
+          if (place.state === 'closing') return;
+          closing++;
+          if (place.state === 'leased') leased--;
+          removeIdle(place);
+          place.state = 'closing';
+          remove(place);
+        });
+        if (place.state !== 'opening') {
+          waiter.reject(databaseErrors.FH_DB_UNAVAILABLE());
+          return;
+        }
+        if (place.doomed || stopping) {
+          waiter.reject(databaseErrors.FH_DB_EVICTED());
+          close(place);
+          return;
+        }
+        place.state = 'leased';
+        leased++;
+        if (waiter.waiting) waiter.resolve(place);
+        else release(place, true);
+      },
+      (error) => {
+        closing++;
+        place.state = 'closing';
+        waiter.reject(openError(error));
+        remove(place);
+      },
+    );
+  }
+
+  function release(released: Place, reusable: boolean): void {
+    const place = released as OwnPlace;
+    place.interrupt = undefined;
+    if (place.state !== 'leased') return;
+    if (!reusable || place.doomed || stopping) {
+      close(place);
+      return;
+    }
+    leased--;
+    place.state = 'idle';
+    place.idleSinceMs = clock.monotonicMs();
+    place.tenant.idle[place.role].push(place);
+    idleOrder.add(place);
+    dispatch();
+  }
+
+  function removeIdle(place: OwnPlace): void {
+    if (!idleOrder.delete(place)) return;
+    const list = place.tenant.idle[place.role];
+    list.splice(list.indexOf(place), 1);
+  }
+
+  function close(place: OwnPlace): void {
+    if (place.state === 'leased') leased--;
+    removeIdle(place);
+    place.state = 'closing';
+    closing++;
+    place.connection.close().then(async (how) => {
+      if (how === 'cut') {
+        log.warn('a database connection had to be cut', { tenantId: place.tenantId });
+        await delay(cutGraceMs);
+      }
+      remove(place);
+    });
+  }
+
+  function remove(place: OwnPlace): void {
+    const { tenant } = place;
+    all.delete(place);
+    closing--;
+    tenant.places.delete(place);
+    if (tenant.places.size === 0 && tenants.get(tenant.tenantId) === tenant) tenants.delete(tenant.tenantId);
+    place.gone.resolve();
+    dispatch();
+  }
+
+  async function evictTenant(tenant: Tenant): Promise<void> {
+    // From here on the tenant begins anew: whoever waits or comes asks the directory again.
+    if (tenants.get(tenant.tenantId) === tenant) tenants.delete(tenant.tenantId);
+    const places = [...tenant.places];
+    for (const place of places) {
+      place.doomed = true;
+      if (place.state === 'idle') close(place);
+      else if (place.state === 'leased') place.interrupt?.(databaseErrors.FH_DB_EVICTED());
+    }
+    await Promise.all(places.map((place) => place.gone.promise));
+  }
+
+  async function evictAll(): Promise<void> {
+    await Promise.all([...new Set([...all].map((place) => place.tenant))].map(evictTenant));
+  }
+
+  return {
+    acquire,
+    release,
+    async evict(tenantId) {
+      const affected = [...all].filter((place) => place.tenantId === tenantId).map((place) => place.tenant);
+      await Promise.all([...new Set(affected)].map(evictTenant));
+    },
+    evictAll,
+    stats: () => ({ open: all.size, leased, waiting: queue.length, budget }),
+    async stop() {
+      stopping = true;
+      clearInterval(reaper);
+      for (const waiter of queue.splice(0))
+        waiter.reject(databaseErrors.FH_DB_UNAVAILABLE({ detail: 'the process is stopping' }));
+      await evictAll();
+    },
+  };
+}
+
+function busy(): FreeholdError {
+  return databaseErrors.FH_DB_BUSY({ retryAfterSeconds: 1 });
+}
+
+/** The server is full, or gone, or does not let the role in any more; a refusal of the directory goes on as it is. */
+function openError(error: unknown): unknown {
+  const state = sqlState(error);
+  if (state === '53300') return databaseErrors.FH_DB_BUSY({ retryAfterSeconds: 1, cause: error });
+  const { syscall } = error as { syscall?: unknown };
+  if (state !== undefined || syscall !== undefined) return databaseErrors.FH_DB_UNAVAILABLE({ cause: error });
+  return error;
+}
