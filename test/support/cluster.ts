@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { findBinaries, findOsUser, type OsUser } from '#src/clusters/index.ts';
 import { randomName, waitFor } from '#src/kernel/index.ts';
 import { openConnection } from '#src/postgres/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
@@ -98,12 +99,12 @@ async function runAs(target: ConnectionTarget, ...statements: string[]): Promise
 }
 
 async function startServer(): Promise<{ socketDir: string; stop(): Promise<void> }> {
-  const user = unprivilegedUser();
+  const user = await unprivilegedUser();
   const folder = mkdtempSync(path.join(tmpdir(), 'freehold-test-'));
   const own = user ? { uid: user.uid, gid: user.gid } : {};
   if (user) chownSync(folder, user.uid, user.gid);
   const dataDir = path.join(folder, 'data');
-  const binDir = newestBinDir();
+  const { binDir } = await findBinaries({ binDir: process.env.FREEHOLD_PG_BIN });
   try {
     const passwordFile = path.join(folder, 'password');
     writeFileSync(passwordFile, testPassword, { mode: 0o644 });
@@ -209,30 +210,11 @@ function settings(socketDir: string): string {
 }
 
 /** PostgreSQL refuses to run as root. */
-function unprivilegedUser(): { uid: number; gid: number } | undefined {
+async function unprivilegedUser(): Promise<OsUser | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   for (const name of ['freehold-postgres', 'postgres', 'nobody']) {
-    try {
-      const id = (flag: string) =>
-        Number(execFileSync('id', [flag, name], { stdio: ['ignore', 'pipe', 'ignore'] }).toString());
-      return { uid: id('-u'), gid: id('-g') };
-    } catch {
-      // No such user here; try the next.
-    }
+    const user = await findOsUser(name);
+    if (user) return user;
   }
   throw new Error('run the tests as an ordinary user: no unprivileged user was found to run PostgreSQL');
-}
-
-function newestBinDir(): string {
-  const found = execFileSync('sh', [
-    '-c',
-    'ls -d /usr/lib/postgresql/*/bin /opt/homebrew/opt/postgresql@*/bin 2>/dev/null || true',
-  ])
-    .toString()
-    .split('\n')
-    .filter(Boolean)
-    .sort((a, b) => Number(/(\d+)\D*$/.exec(a)?.[1]) - Number(/(\d+)\D*$/.exec(b)?.[1]));
-  const newest = found.at(-1);
-  if (!newest) throw new Error('no PostgreSQL server found: install the package postgresql');
-  return newest;
 }
