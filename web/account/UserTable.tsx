@@ -26,6 +26,11 @@ interface Change {
 
 export function UserTable({ users, me }: { users: readonly User[]; me: SessionUser }) {
   const [change, setChange] = useState<Change>();
+  // The menu item that opened the dialog is gone when it closes: back to the button of its menu.
+  const close = () => {
+    if (change) document.getElementById(menuId(change.user))?.focus();
+    setChange(undefined);
+  };
   const columns: Column<User>[] = [
     {
       key: 'name',
@@ -84,7 +89,7 @@ export function UserTable({ users, me }: { users: readonly User[]; me: SessionUs
         rowKey={(user) => user.userId}
         initialSort={{ key: 'name' }}
       />
-      <ChangeDialog change={change} onClose={() => setChange(undefined)} />
+      <ChangeDialog change={change} onClose={close} />
     </>
   );
 }
@@ -99,7 +104,7 @@ function UserMenu(props: { user: User; me: SessionUser; onChoose: (change: Chang
   return (
     <Menu position="bottom-end" width={220}>
       <Menu.Target>
-        <ActionIcon variant="subtle" color="gray" aria-label={`Actions for ${user.name}`}>
+        <ActionIcon id={menuId(user)} variant="subtle" color="gray" aria-label={`Actions for ${user.name}`}>
           <IconDots size={18} />
         </ActionIcon>
       </Menu.Target>
@@ -157,6 +162,10 @@ function UserMenu(props: { user: User; me: SessionUser; onChoose: (change: Chang
       </Menu.Dropdown>
     </Menu>
   );
+}
+
+function menuId(user: User): string {
+  return `actions-${user.userId}`;
 }
 
 function ChangeDialog({ change, onClose }: { change: Change | undefined; onClose: () => void }) {

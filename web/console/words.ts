@@ -13,7 +13,7 @@ export const tenantStateWords: Record<
   suspended: { label: 'Suspended', tone: 'late', means: 'Its users see a page that says so. Its data is kept.' },
   restoring: { label: 'Restoring', tone: 'working', means: 'It is being brought back to an earlier moment.' },
   moving: { label: 'Moving', tone: 'working', means: 'It is being moved to another server.' },
-  deleting: { label: 'Deleting', tone: 'urgent', means: 'Its data and keys are being destroyed.' },
+  deleting: { label: 'Deleting', tone: 'working', means: 'Its data and keys are being destroyed.' },
   deleted: { label: 'Deleted', tone: 'quiet', means: 'Its data and keys are destroyed.' },
 };
 
@@ -76,13 +76,6 @@ const stepWordsByKind: Partial<Record<OperationKind, Readonly<Record<string, str
 
 export function describeStep(kind: OperationKind, step: string): string | undefined {
   return stepWordsByKind[kind]?.[step] ?? stepWords[step];
-}
-
-/** `staff:stf_…` → `staff stf_…`, `os:root` → `root at the command line`. */
-export function describeActor(actor: string): string {
-  if (actor.startsWith('os:')) return `${actor.slice(3)} at the command line`;
-  if (actor === 'system') return 'Freehold itself';
-  return actor.replace(':', ' ');
 }
 
 /** To choose from in the audit log. The server knows the full catalogue; an event that is missing here is still listed. */

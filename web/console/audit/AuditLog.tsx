@@ -13,8 +13,9 @@ import {
   PageTitle,
   RelativeTime,
 } from '../../design/index.ts';
+import { Actor } from '../Actor.tsx';
 import type { AuditEvent } from '../api.ts';
-import { auditEventNames, describeActor } from '../words.ts';
+import { auditEventNames } from '../words.ts';
 
 interface Filter {
   readonly event?: string | undefined;
@@ -143,11 +144,6 @@ const columns: Column<AuditEvent>[] = [
   { key: 'address', header: 'Address', cell: (event) => event.address ?? '' },
   { key: 'at', header: 'When', align: 'right', cell: (event) => <RelativeTime value={event.recordedAt} /> },
 ];
-
-function Actor({ actor }: { actor: string }) {
-  const id = /^(?:staff|user):(.+)$/.exec(actor)?.[1];
-  return id ? <CopyableId value={id} what="actor" short /> : <span>{describeActor(actor)}</span>;
-}
 
 function describeDetails(details: AuditEvent['details']): string {
   const entries = Object.entries(details ?? {}).filter(([, value]) => value !== null && value !== '');

@@ -15,7 +15,7 @@ import {
   Panel,
   StateBadge,
 } from '../../design/index.ts';
-import { describeActor } from '../words.ts';
+import { Actor } from '../Actor.tsx';
 
 /** As the lifecycle writes it; parts that a later version leaves out are shown as missing. */
 interface CertificateDocument {
@@ -123,7 +123,9 @@ export function CertificatePage() {
           <Facts>
             <Fact label="Issued">{formatExact(new Date(document.issuedAt))}</Fact>
             <Fact label="Asked for">{formatExact(new Date(document.requestedAt))}</Fact>
-            <Fact label="Asked for by">{describeActor(document.requestedBy)}</Fact>
+            <Fact label="Asked for by">
+              <Actor actor={document.requestedBy} />
+            </Fact>
             <Fact label="Certificate id">
               <CopyableId value={document.certificateId} what="certificate id" />
             </Fact>

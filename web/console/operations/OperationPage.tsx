@@ -13,7 +13,8 @@ import {
   StateBadge,
   TextLink,
 } from '../../design/index.ts';
-import { describeActor, kindWords, operationStateWords } from '../words.ts';
+import { Actor } from '../Actor.tsx';
+import { kindWords, operationStateWords } from '../words.ts';
 import { OperationProgress } from './OperationProgress.tsx';
 import { useOperation } from './useOperation.ts';
 
@@ -60,7 +61,9 @@ export function OperationPage() {
                 </TextLink>
               </Fact>
             )}
-            <Fact label="Asked for by">{describeActor(operation.requestedBy)}</Fact>
+            <Fact label="Asked for by">
+              <Actor actor={operation.requestedBy} />
+            </Fact>
             <Fact label="Started">
               <RelativeTime value={operation.startedAt} />
             </Fact>

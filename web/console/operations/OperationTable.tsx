@@ -1,7 +1,8 @@
 import { useNavigate } from '@tanstack/react-router';
 import { type Column, DataTable, formatDuration, RelativeTime, StateBadge, TextLink } from '../../design/index.ts';
+import { Actor } from '../Actor.tsx';
 import type { Operation } from '../api.ts';
-import { describeActor, kindWords, operationStateWords } from '../words.ts';
+import { kindWords, operationStateWords } from '../words.ts';
 
 /** Operations, newest first; each row leads to its steps. */
 export function OperationTable({ operations, withTenant }: { operations: readonly Operation[]; withTenant: boolean }) {
@@ -28,7 +29,7 @@ export function OperationTable({ operations, withTenant }: { operations: readonl
         return <StateBadge tone={tone}>{label}</StateBadge>;
       },
     },
-    { key: 'by', header: 'Asked for by', cell: (operation) => describeActor(operation.requestedBy) },
+    { key: 'by', header: 'Asked for by', cell: (operation) => <Actor actor={operation.requestedBy} /> },
     { key: 'started', header: 'Started', cell: (operation) => <RelativeTime value={operation.startedAt} /> },
     {
       key: 'took',

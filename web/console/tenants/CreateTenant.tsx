@@ -110,11 +110,11 @@ function Progress({ operationId, onClose }: { operationId: string; onClose: () =
       )}
       <Group justify="flex-end" gap="xs">
         <ButtonLink variant="default" to="/operations/$operationId" params={{ operationId }}>
-          Operation
+          Show operation
         </ButtonLink>
         {operation?.state === 'succeeded' ? (
           <ButtonLink to="/tenants/$tenantId" params={{ tenantId: operation.tenantId }} variant="default">
-            Tenant
+            Show tenant
           </ButtonLink>
         ) : null}
         <Button variant="default" onClick={onClose}>

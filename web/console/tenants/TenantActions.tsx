@@ -1,5 +1,5 @@
 import { Button, Group, Menu } from '@mantine/core';
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import { IconChevronDown, IconExternalLink } from '../../design/index.ts';
 import { mayStart, type OperationKind, type Tenant } from '../api.ts';
 import { CopyDialog, DeleteDialog, ExportDialog, RenameDialog, ResumeDialog, SuspendDialog } from './dialogs.tsx';
@@ -26,6 +26,12 @@ const dialogs = {
 /** What can be done with the tenant now; the most likely next thing is a button, the rest is in the menu. */
 export function TenantActions({ tenant, onStarted }: { tenant: Tenant; onStarted: (operationId: string) => void }) {
   const [action, setAction] = useState<Action>();
+  const menuButton = useRef<HTMLButtonElement>(null);
+  // The menu item that opened the dialog is gone when it closes; without this the keyboard would start at the top again.
+  const close = () => {
+    setAction(undefined);
+    menuButton.current?.focus();
+  };
   const possible = (Object.keys(labels) as Action[]).filter((kind) => mayStart(kind, tenant.state));
   if (possible.length === 0) return null;
   const Dialog = action && dialogs[action];
@@ -45,7 +51,7 @@ export function TenantActions({ tenant, onStarted }: { tenant: Tenant; onStarted
       )}
       <Menu position="bottom-end" width={200}>
         <Menu.Target>
-          <Button variant="default" rightSection={<IconChevronDown size={14} />}>
+          <Button ref={menuButton} variant="default" rightSection={<IconChevronDown size={14} />}>
             Actions
           </Button>
         </Menu.Target>
@@ -63,7 +69,7 @@ export function TenantActions({ tenant, onStarted }: { tenant: Tenant; onStarted
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
-      {Dialog && <Dialog tenant={tenant} onClose={() => setAction(undefined)} onStarted={onStarted} />}
+      {Dialog && <Dialog tenant={tenant} onClose={close} onStarted={onStarted} />}
     </Group>
   );
 }

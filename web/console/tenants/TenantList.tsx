@@ -47,7 +47,7 @@ export function TenantList() {
       <PageTitle
         title="Tenants"
         subtitle={
-          list.data && !isFiltered ? `${formatPlural(total, 'tenant')}, each with a database of its own` : undefined
+          total > 0 && !isFiltered ? `${formatPlural(total, 'tenant')}, each with a database of its own` : undefined
         }
         action={
           <Button leftSection={<IconPlus size={16} />} onClick={() => change({ ...search, create: true })}>
@@ -121,16 +121,16 @@ const columns: Column<Tenant>[] = [
     header: 'Tenant',
     sortBy: 'server',
     cell: (tenant) => (
-      <div>
+      <Group gap="0 0.625rem" wrap="wrap">
         <TextLink to="/tenants/$tenantId" params={{ tenantId: tenant.tenantId }} fw={500}>
           {tenant.name}
         </TextLink>
         {tenant.title !== tenant.name && (
-          <Text size="sm" c="dimmed" lineClamp={1}>
+          <Text span c="dimmed" lineClamp={1}>
             {tenant.title}
           </Text>
         )}
-      </div>
+      </Group>
     ),
   },
   {

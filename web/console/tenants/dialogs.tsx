@@ -182,7 +182,12 @@ function PlainDialog(props: {
             <Button variant="default" onClick={props.onClose}>
               Cancel
             </Button>
-            <Button type="submit" loading={start.isPending} disabled={!ready}>
+            <Button
+              type="submit"
+              loading={start.isPending}
+              disabled={!ready}
+              data-autofocus={props.ready === undefined || undefined}
+            >
               {props.label}
             </Button>
           </Group>
