@@ -10,7 +10,7 @@
  * - Query values that take several choices are comma-separated: `state=todo,doing`. An unknown choice is a 400.
  * - Errors are RFC 9457 problem documents: `{type, title, status, detail, code, hint?, fields?}`; see {@link DeskErrorCode}.
  * - `version` counts changes of an item, project or comment. Send the version you saw; if it is old, the answer is 409 and says what is there now
- *   (for items: `DESK_ITEM_CHANGED`; fetch the item again and let the person decide). Moving a card inside its column does not count as a change.
+ *   (for items: `DESK_ITEM_CHANGED` with `fields.version` "is 7 now"; fetch the item again and let the person decide). Moving a card inside its column does not count as a change.
  */
 
 // ---------------------------------------------------------------------------------------------------------------- basic
@@ -367,7 +367,7 @@ export interface UpdateComment {
 /**
  * `GET /api/items/:item/attachments` → {@link AttachmentList} (of the item and of its comments, newest first, at most 500).
  * `POST /api/items/:item/attachments?comment=cmt_…` (multipart, field `file`, ≤ 50 MiB) → 201 {@link Attachment}.
- * `GET /api/attachments/:attachment/content` downloads; `?inline=true` shows PNG, JPEG, GIF, WebP and PDF in the browser (anything else still downloads).
+ * `GET /api/attachments/:attachment/content` downloads; `?inline=true` shows PNG, JPEG, GIF and WebP in the browser (anything else still downloads).
  * `DELETE /api/attachments/:attachment` → 204 (who uploaded it, or an admin).
  */
 export interface AttachmentList {

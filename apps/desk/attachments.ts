@@ -13,8 +13,8 @@ import { removeUnusedFiles } from './unused-files.ts';
 
 const maxBytes = 50 * 1024 * 1024;
 const maxPerItem = 500;
-/** Types that a browser shows without running anything of them. SVG and HTML are not among them. */
-const inlineTypes = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp', 'application/pdf']);
+/** Types that a browser shows without running anything of them. SVG, HTML and PDF are not among them. */
+const inlineTypes = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp']);
 
 interface AttachmentRow {
   attachment_id: string;

@@ -3,7 +3,7 @@ import type { AppContext, RouteDefinition } from '../sdk/index.ts';
 import type { Board, ItemState } from './api.ts';
 import { buildFilter, filterProperties, type Query, scopeOf } from './filter.ts';
 import { formatCursor, limitOf } from './input.ts';
-import { type ItemSummaryRow, itemTables, summaryColumns, toSummary } from './items.sql.ts';
+import { type ItemSummaryRow, itemTables, summaryColumns, summaryNames, toSummary } from './items.sql.ts';
 import { getProject } from './projects.ts';
 import { idText, itemStates, objectOf, pagingProperties } from './schemas.ts';
 import { createSqlValues } from './sql-builder.ts';
@@ -19,7 +19,7 @@ async function readBoard(context: AppContext, idOrKey: string, query: Query): Pr
     const sql = createSqlValues(itemStates);
     const { where } = buildFilter(query, scope, sql);
     const rows = await db.query<ItemSummaryRow & { rank: string }>(
-      `SELECT card.* FROM unnest($1::text[]) WITH ORDINALITY AS s (state, position) CROSS JOIN LATERAL (
+      `SELECT ${summaryNames.map((name) => `card.${name}`).join(', ')}, card.rank FROM unnest($1::text[]) WITH ORDINALITY AS s (state, position) CROSS JOIN LATERAL (
          SELECT ${summaryColumns}, i.rank FROM ${itemTables} WHERE ${where} AND i.state = s.state
          ORDER BY i.rank, i.item_id LIMIT ${sql.add(limit + 1)}
        ) card ORDER BY s.position, card.rank, card.item_id`,

@@ -94,7 +94,9 @@ export async function applyPatches(
   if (rows.length === 0) return [];
   return db.query<{ id: string; version: number }>(
     `WITH new AS (
-       SELECT * FROM jsonb_to_recordset($1::jsonb) AS n (item_id text, title text, type text, description text, state text, priority text,
+       SELECT n.item_id, n.title, n.type, n.description, n.state, n.priority, n.assignee_id, n.tags, n.due_on, n.requester_name,
+         n.requester_email, n.rank, n.finished_at, n.changes
+       FROM jsonb_to_recordset($1::jsonb) AS n (item_id text, title text, type text, description text, state text, priority text,
          assignee_id text, tags text[], due_on date, requester_name text, requester_email text, rank text, finished_at timestamptz, changes jsonb)
      ), noted AS (
        INSERT INTO history (item_id, at, by, action, changes) SELECT item_id, $2, $3, 'changed', changes FROM new

@@ -1,6 +1,6 @@
 /** CSV as Desk writes it: RFC 4180, CRLF, UTF-8 with BOM (spreadsheets take the file for Latin-1 otherwise). */
 
-export const csvHeaders = { 'content-type': 'text/csv; charset=utf-8', 'x-content-type-options': 'nosniff' } as const;
+export const csvMediaType = 'text/csv';
 export const byteOrderMark = '\ufeff';
 
 /**
@@ -20,8 +20,4 @@ export function formatCsvRow(cells: readonly (string | number | null)[]): string
     return /[",;\r\n\t]|^\s|\s$/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   });
   return `${texts.join(',')}\r\n`;
-}
-
-export function attachmentHeader(fileName: string): string {
-  return `attachment; filename="${fileName.replace(/[^A-Za-z0-9._-]/g, '_')}"`;
 }

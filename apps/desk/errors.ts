@@ -1,6 +1,6 @@
 /** Every refusal that Desk makes, in one place: code, status and words. The codes are listed for the page in api.ts. */
 import { AppError } from '../sdk/index.ts';
-import type { DeskErrorCode, Item } from './api.ts';
+import type { DeskErrorCode } from './api.ts';
 
 function refuse(
   status: number,
@@ -41,6 +41,12 @@ export const projectArchived = (key: string): AppError =>
   refuse(409, 'DESK_PROJECT_ARCHIVED', `Project ${key} is archived; its items can be read, not changed.`, {
     hint: 'An administrator can take it out of the archive.',
   });
+/** @param version as it is now */
+export const itemChanged = (version: number): AppError =>
+  refuse(409, 'DESK_ITEM_CHANGED', 'Somebody changed this item meanwhile.', {
+    hint: 'Look at the item as it is now and repeat your change.',
+    fields: { version: `is ${version} now` },
+  });
 export const commentChanged = (): AppError =>
   refuse(409, 'DESK_COMMENT_CHANGED', 'This comment was edited meanwhile.', {
     hint: 'Load it again and repeat your edit.',
@@ -60,13 +66,3 @@ export const importFile = (message: string, hint?: string): AppError =>
   refuse(422, 'DESK_IMPORT_FILE', message, hint === undefined ? {} : { hint });
 export const importMapping = (fields: Readonly<Record<string, string>>): AppError =>
   refuse(422, 'DESK_IMPORT_MAPPING', 'This mapping cannot be used.', { fields });
-
-/** A change was based on an old version. Carries the item as it is now, so that the page can show both. */
-export class ItemChanged extends Error {
-  readonly item: Item;
-
-  constructor(item: Item) {
-    super('Somebody changed this item meanwhile.');
-    this.item = item;
-  }
-}

@@ -1,11 +1,11 @@
-/** A filtered list as CSV, streamed page by page: memory does not grow with the number of items. */
-import { Readable } from 'node:stream';
+/** A filtered list as CSV, written page by page: memory does not grow with the number of items. */
 import type { AppContext, RouteDefinition } from '../sdk/index.ts';
 import type { ItemSummary } from './api.ts';
-import { attachmentHeader, byteOrderMark, csvHeaders, formatCsvRow } from './csv.ts';
+import { byteOrderMark, csvMediaType, formatCsvRow } from './csv.ts';
 import { filterProperties, type Query } from './filter.ts';
 import { readPage } from './lists.ts';
 import { objectOf, text } from './schemas.ts';
+import { sendSpooled } from './spool.ts';
 
 const maxItems = 100_000;
 const pageSize = 500;
@@ -73,16 +73,17 @@ async function readExportPage(context: AppContext, query: Query): Promise<Export
   });
 }
 
-async function* writeRest(context: AppContext, query: Query, first: ExportPage): AsyncGenerator<string> {
-  yield byteOrderMark + formatCsvRow(header) + first.text;
-  let { count, nextCursor } = first;
-  while (nextCursor !== null && count < maxItems) {
+async function* writeItems(context: AppContext, query: Query): AsyncGenerator<string> {
+  yield byteOrderMark + formatCsvRow(header);
+  let count = 0;
+  let cursor: string | null = null;
+  do {
     context.signal.throwIfAborted();
-    const page = await readExportPage(context, { ...query, cursor: nextCursor });
+    const page: ExportPage = await readExportPage(context, cursor === null ? query : { ...query, cursor });
     yield page.text;
     count += page.count;
-    nextCursor = page.nextCursor;
-  }
+    cursor = page.nextCursor;
+  } while (cursor !== null && count < maxItems);
 }
 
 export const exportRoutes: readonly RouteDefinition[] = [
@@ -92,14 +93,9 @@ export const exportRoutes: readonly RouteDefinition[] = [
     operation: 'desk.item.export',
     summary: 'Filtered items as CSV',
     query: objectOf({ ...filterProperties, sort: text(20) }),
-    handler: async (context, { query }) => {
-      // The first page is read before anything is sent: a filter that cannot be read is still a clean refusal.
-      const first = await readExportPage(context, query);
-      const day = context.now().toISOString().slice(0, 10);
-      return {
-        body: Readable.from(writeRest(context, query, first)),
-        headers: { ...csvHeaders, 'content-disposition': attachmentHeader(`${context.tenant.name}-items-${day}.csv`) },
-      };
+    handler: (context, { query }) => {
+      const name = `${context.tenant.name}-items-${context.now().toISOString().slice(0, 10)}.csv`;
+      return sendSpooled(context, { name, mediaType: csvMediaType }, writeItems(context, query));
     },
   },
 ];

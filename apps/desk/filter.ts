@@ -112,16 +112,21 @@ export function buildFilter(query: Query, scope: FilterScope, sql: SqlValues): I
   return { where: conditions.length === 0 ? 'true' : conditions.join(' AND '), tsquery };
 }
 
-/** People search while they type: besides the words as they are, the last one counts as the beginning of a word. */
+/**
+ * The words by their English forms or as they are; and, because people search while they type, the last one as the beginning of a word.
+ * With exclusions only the forms count: "-printed" must keep "prints" out.
+ */
 function buildSearch(words: string, sql: SqlValues): string {
-  const whole = `websearch_to_tsquery('pg_catalog.english', ${sql.add(words)})`;
+  const placeholder = sql.add(words);
+  const forms = `websearch_to_tsquery('pg_catalog.english', ${placeholder})`;
+  if (/(^|[\s"])-/.test(words)) return forms;
+  const either = `${forms} || websearch_to_tsquery('pg_catalog.simple', ${placeholder})`;
   const match = /^(.*?)([\p{L}\p{N}]{2,})$/su.exec(words);
   const [, rest = '', last = ''] = match ?? [];
-  const plain =
-    match && !words.includes('"') && !rest.endsWith('-') && last.toLowerCase() !== 'or' && !/\bor\s+$/i.test(rest);
-  if (!plain) return whole;
+  const isOperator = last.toLowerCase() === 'or' || /\bor\s+$/i.test(rest);
+  if (!match || words.includes('"') || isOperator) return `(${either})`;
   const before = `websearch_to_tsquery('pg_catalog.english', ${sql.add(rest)})`;
-  return `(${whole} || (${before} && to_tsquery('pg_catalog.simple', ${sql.add(`${last}:*`)})))`;
+  return `(${either} || (${before} && to_tsquery('pg_catalog.simple', ${sql.add(`${last}:*`)})))`;
 }
 
 function checkChoices(name: string, choices: readonly string[], allowed: readonly string[]): readonly string[] {

@@ -32,6 +32,35 @@ export interface ItemSummaryRow {
   finished_at: Date | null;
 }
 
+/** Names of the columns of a summary, for reading them through a subquery. */
+export const summaryNames = [
+  'item_id',
+  'project_id',
+  'project_key',
+  'number',
+  'type',
+  'title',
+  'state',
+  'priority',
+  'assignee_id',
+  'assignee_name',
+  'tags',
+  'due_on',
+  'requester_name',
+  'requester_email',
+  'reference',
+  'version',
+  'created_at',
+  'created_by',
+  'created_by_name',
+  'updated_at',
+  'updated_by',
+  'updated_by_name',
+  'finished_at',
+  'comment_count',
+  'attachment_count',
+] as const satisfies readonly (keyof ItemSummaryRow)[];
+
 /** Columns of a summary; needs `itemTables`. Days leave as text: as Date they would shift with the time zone of the process. */
 export const summaryColumns = `
   i.item_id, i.project_id, p.key AS project_key, i.number, i.type, i.title, i.state, i.priority,

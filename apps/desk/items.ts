@@ -1,9 +1,9 @@
 /** Single items: make, read, change, move, delete. */
-import type { AppContext, AppDb, RouteDefinition, RouteResult } from '../sdk/index.ts';
+import type { AppContext, AppDb, RouteDefinition } from '../sdk/index.ts';
 import type { CreateItem, Item, ItemChangedEvent, MoveItem, Requester, UpdateItem } from './api.ts';
 import { applyPatches, type ItemPatch } from './changes.ts';
 import { lockColumns, takeRankBeside, takeTopRanks } from './columns.ts';
-import { badInput, ItemChanged, itemNotFound, projectArchived } from './errors.ts';
+import { badInput, itemChanged, itemNotFound, projectArchived } from './errors.ts';
 import { deleteItem, findItem, findItemPlace, type ItemPlace, insertItem, lockItems } from './items.sql.ts';
 import { getAssignee, rememberPeople } from './people.ts';
 import { takeNumbers } from './projects.sql.ts';
@@ -137,7 +137,7 @@ export async function updateItem(
     if (column) await lockColumns(db, [column]);
     const [locked] = await lockItems(db, [place.item_id], true);
     if (!locked) throw itemNotFound();
-    if (locked.version !== version) throw new ItemChanged(await getItem(db, place.item_id));
+    if (locked.version !== version) throw itemChanged(locked.version);
     const rank = column && column.state !== locked.state ? (await takeTopRanks(db, column, 1))[0] : undefined;
     const versions = await applyPatches(db, [{ item: locked, patch, rank }], context.now(), context.user.id);
     return { item: await getItem(db, place.item_id), changed: versions.length > 0 };
@@ -158,8 +158,7 @@ export async function moveItem(context: AppContext, idOrKey: string, input: Move
     const rank = await takeRankBeside(db, column, place.item_id, input);
     const [locked] = await lockItems(db, [place.item_id], true);
     if (!locked) throw itemNotFound();
-    if (input.version !== undefined && locked.version !== input.version)
-      throw new ItemChanged(await getItem(db, place.item_id));
+    if (input.version !== undefined && locked.version !== input.version) throw itemChanged(locked.version);
     const versions = await applyPatches(
       db,
       [{ item: locked, patch: { state: input.state }, rank }],
@@ -181,28 +180,6 @@ async function removeItem(context: AppContext, idOrKey: string): Promise<void> {
   });
   context.publish({ type: 'item.deleted', data: { itemId: place.item_id, projectId: place.project_id } });
   await removeUnusedFiles(context);
-}
-
-/** Answers a stale version with the item as it is now: a problem document with the extension member `item` (RFC 9457, section 3.2). */
-export async function orItemChanged(work: Promise<RouteResult>): Promise<RouteResult> {
-  try {
-    return await work;
-  } catch (error) {
-    if (!(error instanceof ItemChanged)) throw error;
-    return {
-      status: 409,
-      headers: { 'content-type': 'application/problem+json' },
-      body: {
-        type: 'about:blank',
-        title: 'Conflict',
-        status: 409,
-        detail: error.message,
-        code: 'DESK_ITEM_CHANGED',
-        hint: 'Look at the item as it is now and repeat your change.',
-        item: error.item,
-      },
-    };
-  }
 }
 
 const params = objectOf({ item: idText }, ['item']);
@@ -244,8 +221,9 @@ export const itemRoutes: readonly RouteDefinition[] = [
     params,
     body: objectOf({ version: versionNumber, ...fields }, ['version']),
     bodyLimit: markdownBodyLimitBytes,
-    handler: (context, { params, body }) =>
-      orItemChanged(updateItem(context, params.item!, body as UpdateItem).then((item) => ({ body: item }))),
+    handler: async (context, { params, body }) => ({
+      body: await updateItem(context, params.item!, body as UpdateItem),
+    }),
   },
   {
     method: 'POST',
@@ -257,8 +235,7 @@ export const itemRoutes: readonly RouteDefinition[] = [
       { state: choice(itemStates), beforeId: orNull(idText), afterId: orNull(idText), version: versionNumber },
       ['state'],
     ),
-    handler: (context, { params, body }) =>
-      orItemChanged(moveItem(context, params.item!, body as MoveItem).then((item) => ({ body: item }))),
+    handler: async (context, { params, body }) => ({ body: await moveItem(context, params.item!, body as MoveItem) }),
   },
   {
     method: 'DELETE',

@@ -71,7 +71,7 @@ async function countItems(db: AppDb, context: AppContext, query: Query): Promise
   const [row] = await db.query<{ count: number }>(
     `SELECT count(*)::int AS count FROM (
        SELECT 1 FROM items i JOIN projects p ON p.project_id = i.project_id WHERE ${where} LIMIT ${sql.add(maxCount + 1)}
-     ) some`,
+     ) AS found`,
     sql.values,
   );
   return { count: Math.min(row!.count, maxCount), exact: row!.count <= maxCount };

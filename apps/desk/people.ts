@@ -21,7 +21,7 @@ export async function rememberPeople(db: AppDb, users: readonly AppUser[]): Prom
   const ordered = [...new Map(users.map((user) => [user.id, user])).values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   await db.query(
     `INSERT INTO people AS p (user_id, name, email)
-     SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS new (user_id, name, email)
+     SELECT new.user_id, new.name, new.email FROM unnest($1::text[], $2::text[], $3::text[]) AS new (user_id, name, email)
      WHERE NOT EXISTS (SELECT 1 FROM people k WHERE (k.user_id, k.name, k.email) = (new.user_id, new.name, new.email))
      ORDER BY 1
      ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, email = excluded.email`,

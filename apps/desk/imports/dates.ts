@@ -35,6 +35,8 @@ function toFullDay(hour: number, half: string): number | undefined {
 export function guessDateFormat(samples: readonly string[]): ImportDateFormat {
   const formats: readonly ImportDateFormat[] = ['iso', 'ymd', 'mdy', 'dmy'];
   const readable = formats.map((format) => samples.filter((text) => parseDate(text, format)).length);
+  // 1.2.2026 and 1/2/2026 fit both orders of day and month; who writes points means days first.
+  if (readable[2] === readable[3] && samples.some((text) => text.includes('.'))) readable[2] = 0;
   const most = Math.max(0, ...readable);
   return most === 0 ? 'iso' : formats[readable.indexOf(most)]!;
 }

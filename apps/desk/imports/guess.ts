@@ -114,7 +114,7 @@ function freeKey(name: string, taken: ReadonlySet<string>): string {
     .map((word) => word[0])
     .join('')
     .slice(0, 4);
-  const start = initials.length >= 2 ? initials : (words.join('').slice(0, 3) + 'IMP').slice(0, 3);
+  const start = initials.length >= 2 ? initials : `${words.join('').slice(0, 3)}IMP`.slice(0, 3);
   if (!taken.has(start)) return start;
   for (const first of ' ABCDEFGHIJKLMNOPQRSTUVWXYZ') {
     for (const second of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ') {

@@ -143,7 +143,11 @@ export async function beginRun(db: AppDb, importId: string, at: Date): Promise<n
     [importId, at],
   );
   if (!row) return undefined;
-  await db.query('DELETE FROM import_rows WHERE import_id = $1', [importId]);
+  // Also what cancelled runs of other imports left when their process vanished.
+  await db.query(
+    `DELETE FROM import_rows WHERE import_id = $1 OR import_id IN (SELECT import_id FROM imports WHERE state <> 'running')`,
+    [importId],
+  );
   await db.query('DELETE FROM import_refusals WHERE import_id = $1', [importId]);
   return row.run;
 }

@@ -1,10 +1,10 @@
 /** The report of rows that became no item. */
-import { Readable } from 'node:stream';
 import type { AppContext, RouteResult } from '../../sdk/index.ts';
 import type { RefusedList, RefusedRow } from '../api.ts';
-import { attachmentHeader, byteOrderMark, csvHeaders, formatCsvRow } from '../csv.ts';
+import { byteOrderMark, csvMediaType, formatCsvRow } from '../csv.ts';
 import type { Query } from '../filter.ts';
 import { cursorPatterns, formatCursor, limitOf, parseCursor, textOf } from '../input.ts';
+import { sendSpooled } from '../spool.ts';
 import { getImport } from './imports.sql.ts';
 
 const pageRows = 1_000;
@@ -45,5 +45,5 @@ export async function writeRefused(context: AppContext, importId: string): Promi
     }
   }
   const name = `${stored.file.name.replace(/\.[A-Za-z]{1,5}$/, '')}-refused.csv`;
-  return { body: Readable.from(write()), headers: { ...csvHeaders, 'content-disposition': attachmentHeader(name) } };
+  return sendSpooled(context, { name, mediaType: csvMediaType }, write());
 }

@@ -12,7 +12,7 @@ import { failRun, getImport, type StoredImport } from './imports.sql.ts';
 import { type ProgressWriter, RunOver, startProgress } from './progress.ts';
 import { readRecords } from './records.ts';
 import { createConverter, RowRefused } from './rows.ts';
-import { insertRefusals, insertRows, type Refusal, type StagedRow } from './staging.sql.ts';
+import { deleteRows, insertRefusals, insertRows, type Refusal, type StagedRow } from './staging.sql.ts';
 
 const batchRows = 500;
 const batchCharacters = 4_000_000;
@@ -40,7 +40,10 @@ export async function runImport(context: AppContext, importId: string, run: numb
     await removeUnusedFiles(context);
   } catch (error) {
     await progress.stop();
-    if (error instanceof RunOver) return;
+    if (error instanceof RunOver) {
+      await context.db.transact((db) => deleteRows(db, importId, run));
+      return;
+    }
     await noteFailure(context, importId, run, error);
     if (!(error instanceof AppError)) throw error;
   }

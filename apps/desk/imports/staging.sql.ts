@@ -50,6 +50,10 @@ export async function insertRefusals(db: AppDb, importId: string, refusals: read
   );
 }
 
+export async function deleteRows(db: AppDb, importId: string, run: number): Promise<void> {
+  await db.query('DELETE FROM import_rows WHERE import_id = $1 AND run = $2', [importId, run]);
+}
+
 export async function countRows(db: AppDb, importId: string, run: number): Promise<Map<ItemState, number>> {
   const rows = await db.query<{ state: ItemState; count: number }>(
     'SELECT state, count(*)::int AS count FROM import_rows WHERE import_id = $1 AND run = $2 GROUP BY state',

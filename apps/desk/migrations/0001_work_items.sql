@@ -24,9 +24,12 @@ CREATE TABLE projects (
 -- array_to_string and to_tsvector together are immutable for text[]; PostgreSQL cannot know that array_to_string is, hence the function.
 CREATE FUNCTION item_search(title text, tags text[], requester_name text, requester_email text, reference text, description text)
 RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  -- Titles and names also word by word: "The Who" is nothing but stop words in English, and names have no forms.
   SELECT setweight(to_tsvector('pg_catalog.english', title), 'A')
+    || setweight(to_tsvector('pg_catalog.simple', title), 'A')
     || setweight(to_tsvector('pg_catalog.english', array_to_string(tags, ' ')), 'B')
-    || setweight(to_tsvector('pg_catalog.english', coalesce(requester_name, '') || ' ' || coalesce(requester_email, '') || ' ' || coalesce(reference, '')), 'B')
+    || setweight(to_tsvector('pg_catalog.simple', array_to_string(tags, ' ') || ' ' || coalesce(requester_name, '') || ' '
+         || coalesce(requester_email, '') || ' ' || coalesce(reference, '')), 'B')
     || setweight(to_tsvector('pg_catalog.english', description), 'C')
 $$;
 
@@ -126,5 +129,7 @@ CREATE INDEX attachments_comment ON attachments (comment_id) WHERE comment_id IS
 
 -- Files nobody refers to any more. Written in the transaction that drops the reference, so that a crash before the removal forgets none.
 CREATE TABLE unused_files (
-  file_id text PRIMARY KEY
+  file_id text PRIMARY KEY,
+  -- Not before: somebody may still be reading it.
+  due_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
