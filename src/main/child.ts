@@ -59,7 +59,7 @@ export function createChild(part: Exclude<Part, 'postgres'>, config: Config): Ch
       if (users) dropPrivileges(users[part], [users.sharedGid, users.filesGid]);
     },
     ready: (facts) => {
-      log.info('ready', facts);
+      log.info('ready');
       process.send?.({ type: 'ready', facts } satisfies ChildMessage);
     },
   };

@@ -1,4 +1,5 @@
 import type { FleetReport } from '#src/console-api/index.ts';
+import type { Tenant } from '#src/tenants/index.ts';
 import type { ControlServices } from './control-services.ts';
 import type { Program } from './program.ts';
 
@@ -8,7 +9,7 @@ const atOnce = 4;
 
 /** How far each tenant's database is: its own ledgers against the migrations of this program. */
 export async function reportFleet({ lifecycle, databases }: ControlServices, program: Program): Promise<FleetReport> {
-  const tenants = [];
+  const tenants: Tenant[] = [];
   for (let offset = 0; ; offset += 200) {
     const page = await lifecycle.listTenants({ limit: 200, offset });
     tenants.push(...page.tenants.filter((tenant) => tenant.state !== 'deleted'));
@@ -22,7 +23,7 @@ export async function reportFleet({ lifecycle, databases }: ControlServices, pro
   await Promise.all(Array.from({ length: atOnce }, work));
   return { tenants: report };
 
-  async function reportOne({ tenantId, name, app, state }: (typeof tenants)[number]): Promise<FleetTenant> {
+  async function reportOne({ tenantId, name, app, state }: Tenant): Promise<FleetTenant> {
     const facts = { tenantId, name, app };
     const of = { platform: program.platformMigrations.length, app: program.appMigrations.get(app)?.length ?? 0 };
     if (state === 'suspended')

@@ -23,9 +23,9 @@ export async function holdLeadership({
     options: { statement_timeout: '0', tcp_keepalives_idle: '10' },
   });
   let isOver = false;
-  shutdown.add('leadership', 2_000, () => {
+  shutdown.add('leadership', 2_000, async () => {
     isOver = true;
-    return connection.close();
+    await connection.close();
   });
   const [row] = await connection.query<{ leads: boolean }>('SELECT pg_try_advisory_lock($1) AS leads', [leaderLock]);
   if (!row?.leads) {

@@ -1,3 +1,4 @@
+import { renameSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -45,6 +46,7 @@ export async function startAll({ config, env, log, shutdown, say }: SupervisorOp
   const control = manage('control', 'control');
   shutdown.add('control', drainDeadlineMs + 5_000, () => control.stop(drainDeadlineMs));
   const facts = await control.start();
+  publishCertificate(folders.caCertificate, String(facts.caCertificate));
 
   say(`starting ${config.workers} gateway${config.workers === 1 ? '' : 's'}`);
   const gateways = Array.from({ length: config.workers }, (_, index) => manage(`gateway-${index + 1}`, 'gateway'));
@@ -108,4 +110,10 @@ function environmentOf(config: Config, env: Env): Record<string, string> {
     FREEHOLD_PORT: String(config.port),
     FREEHOLD_CONSOLE_PORT: String(config.consolePort),
   };
+}
+
+/** World-readable, because people hand it to their browsers; replaced whole. */
+function publishCertificate(path: string, pem: string): void {
+  writeFileSync(`${path}.new`, pem, { mode: 0o644 });
+  renameSync(`${path}.new`, path);
 }

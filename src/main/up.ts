@@ -1,8 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { createLog } from '#src/kernel/index.ts';
 import { type Env, parseConfig } from './config.ts';
+import { ensureDemo } from './demo.ts';
 import { instancesDir, lockInstance } from './instance.ts';
 import { freehold } from './program.ts';
+import { printReady } from './ready.ts';
 import { Shutdown } from './shutdown.ts';
 import { startAll } from './supervisor.ts';
 
@@ -57,8 +59,9 @@ export async function up(options: UpOptions, env: Env): Promise<void> {
       ca: running.folders.caCertificate,
       programDir: fileURLToPath(freehold.root),
     });
-    const demo = options.demo ? await (await import('./demo.ts')).ensureDemo(running.folders.commandSocket, say) : [];
-    const { printReady } = await import('./ready.ts');
+    const demo = options.demo
+      ? await ensureDemo(running.folders, (name) => gateway.replace('https://', `https://${name}.`), say)
+      : [];
     printReady({
       json: options.json,
       gateway,

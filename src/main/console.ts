@@ -1,0 +1,3 @@
+export async function startConsole(_deps: unknown): Promise<{ setupUrl: string | undefined }> {
+  return { setupUrl: undefined };
+}
