@@ -10,8 +10,8 @@ import { parseAuthority } from './host.ts';
 import type { GatewayDirectory, GatewayTls } from './types.ts';
 
 export interface Certificates {
-  /** Reads what is configured, and gets the certificate of the base domain: the one that strangers are shown. */
-  start(): Promise<SecureContextOptions>;
+  /** Reads what is configured, and tells the certificate of the base domain, now and when its file changes. */
+  start(setBaseCertificate: (pair: SecureContextOptions) => void): Promise<void>;
   /** For the name that a client asks for; undefined: the one of the base domain will do (and the request be refused). */
   findContext(serverName: string): Promise<SecureContext | undefined>;
   stop(): void;
@@ -65,26 +65,29 @@ export function createCertificates({ domain, tls, directory, clock, log }: Certi
     },
   });
 
+  let setBase: (pair: SecureContextOptions) => void = () => {};
+  const readAll = async () => {
+    fromFiles = await readFiles();
+    const pair = fileCertificateFor(domain)?.pair ?? (await pairFor(domain)) ?? fromFiles[0]?.pair;
+    if (!pair) throw gatewayErrors.FH_TLS_UNREADY({ detail: domain });
+    setBase(pair);
+  };
   const reload = () => {
-    readFiles().then(
-      (read) => {
-        fromFiles = read;
-        log.info('certificates were read again');
-      },
+    readAll().then(
+      () => log.info('certificates were read again'),
       // Half-written files: the old ones stay good, and the next change is looked at again.
       (error: unknown) => log.error('certificates could not be read; the old ones stay in use', { error }),
     );
   };
 
   return {
-    start: async () => {
-      fromFiles = await readFiles();
+    start: async (setBaseCertificate) => {
+      setBase = setBaseCertificate;
+      await readAll();
       for (const file of files) watchFile(file, { interval: pollFilesMs, persistent: false }, reload);
-      const pair = fileCertificateFor(domain)?.pair ?? (await pairFor(domain)) ?? fromFiles[0]?.pair;
-      if (!pair) throw gatewayErrors.FH_TLS_UNREADY({ detail: domain });
-      return pair;
     },
-    findContext: async (serverName) => {
+    findContext: async (asked) => {
+      const serverName = asked.toLowerCase();
       const found = fileCertificateFor(serverName);
       if (found) return found.context;
       // Control is asked for plausible names only.

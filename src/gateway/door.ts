@@ -45,7 +45,7 @@ export function createDoor({ domain, publicPort, directory, limits }: DoorOption
       refuseExcess(request, limits);
       if (!methods.has(request.method!)) throw httpErrors.FH_METHOD_NOT_ALLOWED();
       // The certificate that the client checked must be the one of the host it asks (RFC 9110, 7.4).
-      if ((request.socket as TLSSocket).servername !== host) throw gatewayErrors.FH_HOST_MISDIRECTED();
+      if (serverNameOf(request) !== host) throw gatewayErrors.FH_HOST_MISDIRECTED();
       if (kind === 'base') return { to: 'platform' };
       const tenant = kind === 'tenant' ? await directory.findRoute(host) : undefined;
       // The directory is asked for exactly this host, so any other answer is a mistake in it; refused, not used.
@@ -55,6 +55,12 @@ export function createDoor({ domain, publicPort, directory, limits }: DoorOption
       return { to: 'nowhere', refusal: toFreeholdError(error) };
     }
   };
+}
+
+/** Names are case-insensitive here as well (RFC 6066, 3). */
+function serverNameOf(request: IncomingMessage): string | undefined {
+  const { servername } = request.socket as TLSSocket;
+  return typeof servername === 'string' ? servername.toLowerCase() : undefined;
 }
 
 export function originOf(host: string, publicPort: number): string {

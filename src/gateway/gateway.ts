@@ -164,9 +164,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     ready: async () => {
       tls = await options.tls();
       opened = certificates();
-      const base = await opened.start();
+      await opened.start(listener.setBaseCertificate);
       await platform.ready();
-      listener.open(base, tls.ticketKeys);
+      listener.open(tls.ticketKeys);
       log.info('the gateway is open', { domain, port: boundPort, publicPort: publicPort() });
     },
     stop: async (stopOptions = {}) => {
@@ -208,7 +208,7 @@ function createPlatformApp(
     await countAddress(request.ip);
     if (passage.to === 'nowhere') throw passage.refusal;
   });
-  app.get(healthPath, { config: { operation: 'gateway.health' }, logLevel: 'silent' }, (_request, reply) =>
+  app.get(healthPath, { config: { operation: 'gateway.health', isQuiet: true } }, (_request, reply) =>
     reply.code(isDraining() ? 503 : 200).send({ status: isDraining() ? 'draining' : 'ok' }),
   );
   app.get('/', { config: { operation: 'gateway.base' } }, () => {

@@ -29,8 +29,11 @@ export function createLimitGuard(limits: GatewayLimits): LimitGuard {
   const perTenant = limiter(limits.requestsPerTenant);
   const running = createCounter(limits.concurrentPerTenant);
   const streams = createCounter(limits.streamsPerTenant);
+  const unlimited = new Set(limits.unlimitedAddresses.map(addressKey));
   const countAddress = async (address: string | undefined) => {
-    if (perAddress) await count(perAddress, addressKey(address));
+    if (!perAddress) return;
+    const key = addressKey(address);
+    if (!unlimited.has(key)) await count(perAddress, key);
   };
 
   return {

@@ -31,7 +31,9 @@ export interface ListenerOptions {
 export interface Listener {
   /** Binds. Connections that come before `open` wait; not a byte of them is read. */
   listen(): Promise<AddressInfo>;
-  open(base: SecureContextOptions, ticketKeys?: Buffer): void;
+  /** Shown to who asks for no name, or for one that is not ours. May be called again. */
+  setBaseCertificate(base: SecureContextOptions): void;
+  open(ticketKeys: Buffer | undefined): void;
   /** No new connections; those that exist go on. Says goodbye to HTTP/2 clients without ending their streams. */
   stopAccepting(): void;
   /** Ends what waits for a next request. */
@@ -54,6 +56,7 @@ export function createListener(options: ListenerOptions): Listener {
   const sessions = new Set<ServerHttp2Session>();
   const connectionsByAddress = new Map<string, number>();
   const waiting = new Set<Socket>();
+  const unlimited = new Set(limits.unlimitedAddresses.map(addressKey));
   let isOpen = false;
 
   const secure = createSecureServer(
@@ -137,7 +140,8 @@ export function createListener(options: ListenerOptions): Listener {
   const admit = (socket: Socket): boolean => {
     const key = addressKey(socket.remoteAddress);
     const ofAddress = connectionsByAddress.get(key) ?? 0;
-    if (sockets.size >= limits.connections || ofAddress >= limits.connectionsPerAddress) {
+    const isTooMany = ofAddress >= limits.connectionsPerAddress && !unlimited.has(key);
+    if (sockets.size >= limits.connections || isTooMany) {
       socket.destroy();
       return false;
     }
@@ -178,8 +182,8 @@ export function createListener(options: ListenerOptions): Listener {
       if (options.httpPort !== undefined) await bind(plainFront, options, options.httpPort);
       return secure.address() as AddressInfo;
     },
-    open: (base, ticketKeys) => {
-      secure.setSecureContext({ ...tlsFloor, ...base });
+    setBaseCertificate: (base) => secure.setSecureContext({ ...tlsFloor, ...base }),
+    open: (ticketKeys) => {
       if (ticketKeys) secure.setTicketKeys(ticketKeys);
       isOpen = true;
       for (const socket of waiting) sniff(socket);

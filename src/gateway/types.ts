@@ -56,7 +56,9 @@ export interface GatewayTls {
 export interface GatewayLimits {
   /** Requests per address (IPv6: per /64) and second, measured over ten. Default 500. */
   readonly requestsPerAddress: number;
-  /** Requests per tenant and second, measured over ten. Default 2,000. */
+  /** Addresses that stand for many clients, as a load balancer's does, and are not limited. Default: this machine's loopback. */
+  readonly unlimitedAddresses: readonly string[];
+  /** Requests per tenant and second, measured over ten. Default 5,000. */
   readonly requestsPerTenant: number;
   /** Requests of one tenant being answered at once, event streams not counted. Default 128. */
   readonly concurrentPerTenant: number;
@@ -85,7 +87,8 @@ export interface GatewayLimits {
 
 export const defaultLimits: GatewayLimits = {
   requestsPerAddress: 500,
-  requestsPerTenant: 2_000,
+  unlimitedAddresses: ['127.0.0.1', '::1'],
+  requestsPerTenant: 5_000,
   concurrentPerTenant: 128,
   streamsPerTenant: 1_000,
   connections: 10_000,

@@ -17,6 +17,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Name in logs, metrics and OpenAPI: `noun.verb`, for example `session.create`. Default: method and pattern. */
     operation?: string;
+    /** Asked all the time by machines: its line is for debugging only. */
+    isQuiet?: boolean;
   }
   interface FastifyRequest {
     /** From the monotonic clock. */
@@ -112,7 +114,7 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
       // The client left before the answer was complete.
       const status = reply.raw.writableFinished || reply.raw.writableEnded ? reply.raw.statusCode : 499;
       metrics.ended(name, operation, status, durationMs);
-      log[requestLogLevel]('request', {
+      log[request.routeOptions.config?.isQuiet ? 'debug' : requestLogLevel]('request', {
         operation,
         requestId: request.id,
         status,

@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { connect as connectHttp2 } from 'node:http2';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
+import { silentLog, systemClock, waitFor } from '#src/kernel/index.ts';
+import { createGatewayKey, createLocalAuthority } from '#src/keys/index.ts';
+import { createGateway, type GatewayOptions } from './gateway.ts';
+import { isPortFree } from './port.ts';
+import { parseAnswer, startWorld } from './test-world.ts';
+
+const nothing: Pick<GatewayOptions, 'directory' | 'identity' | 'hosting' | 'accountPage' | 'log' | 'clock'> = {
+  directory: { findRoute: async () => undefined, findCertificate: async () => undefined },
+  identity: { authenticate: async () => undefined, routes: async () => {} },
+  hosting: { plugin: () => async () => {} },
+  accountPage: { assets: [], indexParts: [''] },
+  log: silentLog,
+  clock: systemClock,
+};
+
+async function makeCertificate(t: TestContext, domain: string, host: string) {
+  const folder = await mkdtemp(join(tmpdir(), 'fh-tls-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const authority = await createLocalAuthority(join(folder, 'ca'), { domain });
+  const { privateKeyPem, publicKeyPem } = await createGatewayKey(join(folder, 'key'));
+  const certificateFile = join(folder, 'chain.pem');
+  const keyFile = join(folder, 'key.pem');
+  const issue = async () => writeFile(certificateFile, await authority.issue(host, publicKeyPem));
+  await issue();
+  await writeFile(keyFile, privateKeyPem);
+  return { certificateFile, keyFile, issue, ca: authority.certificatePem };
+}
+
+function serialOf(port: number, servername: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ port, host: '127.0.0.1', servername, rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().serialNumber);
+      socket.destroy();
+    });
+    socket.on('error', reject);
+  });
+}
+
+test('certificates from files, read again when they change', async (t) => {
+  const { certificateFile, keyFile, issue } = await makeCertificate(t, 'example.com', 'example.com');
+  const gateway = createGateway({
+    ...nothing,
+    domain: 'example.com',
+    host: '127.0.0.1',
+    port: 0,
+    tls: () => ({ privateKeyPem: undefined, certificates: [{ certificateFile, keyFile }] }),
+  });
+  t.after(() => gateway.stop({ deadlineMs: 0, lingerMs: 0 }));
+  const { port } = await gateway.listen();
+  await gateway.ready();
+  const before = await serialOf(port, 'example.com');
+  assert.equal(await serialOf(port, 'stranger.test'), before, 'strangers see the base domain');
+  await issue();
+  await utimes(certificateFile, new Date(), new Date());
+  await waitFor('the new certificate', async () => (await serialOf(port, 'example.com')) !== before, {
+    deadlineMs: 20_000,
+  });
+  await waitFor('the new certificate for strangers', async () => (await serialOf(port, 'stranger.test')) !== before);
+});
+
+test('without a certificate for the base domain the gateway does not open', async (t) => {
+  const options = { ...nothing, domain: 'example.com', host: '127.0.0.1', port: 0 };
+  const gateway = createGateway({ ...options, tls: () => ({ privateKeyPem: undefined, certificates: [] }) });
+  t.after(() => gateway.stop({ deadlineMs: 0, lingerMs: 0 }));
+  await gateway.listen();
+  await assert.rejects(gateway.ready(), { code: 'FH_TLS_UNREADY' });
+  const never = createGateway({ ...options, tls: () => ({ privateKeyPem: undefined, certificates: [] }) });
+  await never.stop();
+});
+
+test('what comes before the gateway is ready waits and is answered', async (t) => {
+  const { certificateFile, keyFile, ca } = await makeCertificate(t, 'example.com', 'example.com');
+  const gateway = createGateway({
+    ...nothing,
+    domain: 'example.com',
+    host: '127.0.0.1',
+    port: 0,
+    tls: () => ({ privateKeyPem: undefined, certificates: [{ certificateFile, keyFile }] }),
+  });
+  t.after(() => gateway.stop({ deadlineMs: 0, lingerMs: 0 }));
+  const { port } = await gateway.listen();
+  const socket = connectTls({ port, host: '127.0.0.1', servername: 'example.com', ca });
+  let text = '';
+  socket.setEncoding('utf8').on('data', (chunk) => {
+    text += chunk;
+  });
+  socket.write(`GET /-/healthz HTTP/1.1\r\nhost: example.com:${port}\r\nconnection: close\r\n\r\n`);
+  await waitFor('the connection', () => gateway.stats.connections === 1);
+  await gateway.ready();
+  await waitFor('the answer', () => text.includes('"ok"'));
+});
+
+test('several workers share a port; a stranger is noticed before', async (t) => {
+  const one = await startWorld(t);
+  assert.equal(await isPortFree('127.0.0.1', one.port), false);
+  const two = await startWorld(t, { port: one.port });
+  assert.equal(two.port, one.port);
+});
+
+test('a port of its own for plain HTTP redirects to the public one', async (t) => {
+  const free = await startWorld(t);
+  await free.gateway.stop({ deadlineMs: 0, lingerMs: 0 });
+  const world = await startWorld(t, { httpPort: free.port, publicPort: 443 });
+  const socket = connect(free.port, '127.0.0.1');
+  let text = '';
+  socket.setEncoding('utf8').on('data', (chunk) => {
+    text += chunk;
+  });
+  socket.write('GET /a HTTP/1.1\r\nhost: acme.localhost\r\n\r\n');
+  await waitFor('the redirect', () => socket.closed);
+  assert.equal(parseAnswer(text).headers.location, 'https://acme.localhost/a');
+  assert.equal(world.gateway.urlOf('acme.localhost'), 'https://acme.localhost');
+});
+
+test('a drain under load over HTTP/2 fails no request', async (t) => {
+  const world = await startWorld(t);
+  world.addSession('acme', 'token');
+  const session = connectHttp2(`https://127.0.0.1:${world.port}`, { ca: world.ca, servername: 'acme.localhost' });
+  t.after(() => session.destroy());
+  session.on('error', () => {});
+  let isTold = false;
+  session.on('goaway', () => {
+    isTold = true;
+  });
+  const statuses: unknown[] = [];
+  const ask = () =>
+    new Promise<void>((resolve, reject) => {
+      const stream = session.request({
+        ':path': '/api/whoami',
+        ':authority': `acme.localhost:${world.port}`,
+        cookie: '__Host-freehold=token',
+      });
+      let status: unknown;
+      stream.on('response', (headers) => {
+        status = headers[':status'];
+      });
+      stream.on('error', reject);
+      stream.on('close', () => {
+        statuses.push(status);
+        resolve();
+      });
+      stream.resume();
+    });
+  const clients = Array.from({ length: 8 }, async () => {
+    while (!isTold) await ask();
+  });
+  await waitFor('load', () => statuses.length > 200);
+  await world.gateway.stop({ deadlineMs: 5_000, lingerMs: 300 });
+  await Promise.all(clients);
+  assert.deepEqual([...new Set(statuses)], [200]);
+});
