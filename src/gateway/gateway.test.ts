@@ -196,6 +196,35 @@ test('event streams reach their own tenant only', async (t) => {
   assert.doesNotMatch(globex.text, /acme/);
 });
 
+test('HTTP/2: event streams, their end, and the signal of a request whose client goes away', async (t) => {
+  const world = await startWorld(t);
+  world.addSession('acme', 'token');
+  const session = connectHttp2(`https://127.0.0.1:${world.port}`, { ca: world.ca, servername: 'acme.localhost' });
+  t.after(() => session.destroy());
+  session.on('error', () => {});
+  const open = (path: string) =>
+    session
+      .request({ ':path': path, ':authority': `acme.localhost:${world.port}`, cookie: '__Host-freehold=token' })
+      .on('error', () => {})
+      .setEncoding('utf8');
+  const stream = open('/api/events');
+  let text = '';
+  stream.on('data', (chunk) => {
+    text += chunk;
+  });
+  await waitFor('the stream', () => text.includes('retry:'));
+  world.liveEvents.publish(tenantIdOf(world, 'acme'), { type: 'item.changed', data: { n: 1 } });
+  await waitFor('the event', () => text.includes('event: item.changed\ndata: {"n":1}\n\n'));
+  stream.close();
+  await waitFor('the end of the stream', () => world.gateway.stats.requests === 0);
+
+  open('/api/slow');
+  const signal = await waitFor('the request', () => world.slowSignals[0]);
+  session.destroy();
+  await waitFor('the abort', () => signal.aborted);
+  await waitFor('the end of the request', () => world.gateway.stats.requests === 0);
+});
+
 test('the signal of a request ends when its client goes away', async (t) => {
   const world = await startWorld(t);
   world.addSession('acme', 'token');

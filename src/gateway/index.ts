@@ -6,6 +6,7 @@
  */
 export { type ControlClient, type ControlClientOptions, connectToControl } from './control-client.ts';
 export { type ControlLink, type ControlLinkOptions, type ControlPort, createControlLink } from './control-link.ts';
+export { refuseCrossSite } from './cross-site.ts';
 export { createDirectoryClient, type DirectoryClient } from './directory-client.ts';
 export { gatewayErrors } from './errors.ts';
 export { createGateway, type Gateway, type GatewayOptions, type StopOptions } from './gateway.ts';

@@ -34,7 +34,7 @@ export function createLifetimes(): Lifetimes {
       response.once('close', () => {
         lives.delete(request);
         ended.set(request, life);
-        if (!response.writableFinished) end(life, new Error('the client went away'));
+        if (!isComplete(request, response)) end(life, new Error('the client went away'));
       });
     },
     signalOf: (request) => {
@@ -54,4 +54,9 @@ export function createLifetimes(): Lifetimes {
       return lives.size;
     },
   };
+}
+
+/** HTTP/2 says of a broken stream that it was finished, so there it counts that the answer was ended by us. */
+function isComplete(request: IncomingMessage, response: ServerResponse): boolean {
+  return request.httpVersionMajor >= 2 ? response.writableEnded : response.writableFinished;
 }

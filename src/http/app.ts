@@ -112,7 +112,7 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
       const durationMs = clock.monotonicMs() - request.startedAtMs;
       const operation = operationOf(request);
       // The client left before the answer was complete.
-      const status = reply.raw.writableFinished || reply.raw.writableEnded ? reply.raw.statusCode : 499;
+      const status = reply.raw.writableEnded ? reply.raw.statusCode : 499;
       metrics.ended(name, operation, status, durationMs);
       log[request.routeOptions.config?.isQuiet ? 'debug' : requestLogLevel]('request', {
         operation,
