@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { newId, type TenantId } from '#src/kernel/index.ts';
+import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
+import { openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
+import { moveTenant } from './sql.ts';
+import { allowedStates, canMove, moves } from './transitions.ts';
+import { operationKinds, type TenantState, tenantStates } from './types.ts';
+
+let cluster: TestCluster;
+let folder: string;
+let world: TestInstallation;
+before(async () => {
+  cluster = await startTestCluster();
+  folder = await mkdtemp(join(tmpdir(), 'freehold-transitions-'));
+  world = await openTestInstallation({ control: cluster.control, folder });
+});
+after(async () => {
+  await world.stop();
+  await cluster.stop();
+  await rm(folder, { recursive: true });
+});
+
+async function insertInState(state: TenantState): Promise<TenantId> {
+  const tenantId = newId('ten');
+  await world.pool.query(
+    `INSERT INTO tenants (tenant_id, name, title, state, edition, app, admin_email, created_at, state_changed_at)
+     VALUES ($1, $2, 'x', $3, 'standard', 'sample', 'a@example.com', now(), now())`,
+    [tenantId, `t-${tenantId.slice(4, 20)}`, state],
+  );
+  return tenantId;
+}
+const stateOf = async (tenantId: TenantId) => (await world.lifecycle.findTenant(tenantId))?.state;
+
+test('every pair of states moves exactly as the table says', async () => {
+  for (const from of tenantStates) {
+    for (const to of tenantStates) {
+      const tenantId = await insertInState(from);
+      const moved = await world.pool
+        .transaction((tx) => moveTenant(tx, tenantId, to, new Date()))
+        .then(
+          () => true,
+          (error) => {
+            assert.equal(error.code, 'FH_TENANT_STATE');
+            return false;
+          },
+        );
+      assert.equal(moved, from === to || moves[from].includes(to), `${from} to ${to}`);
+      assert.equal(await stateOf(tenantId), moved ? to : from);
+    }
+  }
+});
+
+test('there is no way out of deleted, and none to active that skips the end of an operation', () => {
+  assert.deepEqual(moves.deleted, []);
+  assert.deepEqual(moves.deleting, ['deleted']);
+  assert.deepEqual(
+    tenantStates.filter((state) => canMove(state, 'active')),
+    ['creating', 'migrating', 'suspended', 'restoring', 'moving'],
+  );
+});
+
+test('every operation in every state begins exactly where the table allows it', async () => {
+  const inputs = { newName: 'other-name' };
+  for (const kind of operationKinds.filter((candidate) => candidate !== 'create' && candidate !== 'import')) {
+    for (const state of tenantStates) {
+      const tenantId = await insertInState(state);
+      const isAllowed = allowedStates[kind].includes(state);
+      const begun = world.lifecycle.startOperation(kind, tenantId, inputs as never, 'os:test');
+      if (!isAllowed) {
+        await assert.rejects(begun, { code: 'FH_TENANT_STATE' }, `${kind} of a ${state} tenant`);
+        assert.equal(await stateOf(tenantId), state);
+        continue;
+      }
+      // It has no database, so it fails or is taken back; that it began is what counts here.
+      const ended = await world.lifecycle.waitForOperation((await begun).operationId);
+      assert.notEqual(ended.state, 'running');
+      await world.pool.query('DELETE FROM tenant_names');
+    }
+  }
+});
