@@ -1,82 +1,93 @@
-import { SimpleGrid, Stack, Text } from '@mantine/core';
+import { Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import {
   CopyableLine,
-  EmptyState,
   ErrorState,
   Fact,
   Facts,
   formatBytes,
   formatCount,
+  formatPlural,
   LoadingState,
   Notice,
   PageTitle,
   Panel,
   RelativeTime,
-  SizeText,
   StateBadge,
+  TextLink,
 } from '../../design/index.ts';
-import { type ClusterHealth, type DiskHealth, type GatewayHealth, type Grade, healthQuery } from './health.ts';
+import { type ClusterHealth, type Health, healthQuery, summarise, toneOfShare } from './health.ts';
 import { Meter } from './Meter.tsx';
 
-const gradeWords: Record<Grade, string> = { ok: 'Well', late: 'Needs a look', urgent: 'Needs a person now' };
-
-/** Is everything well: the answer first, then the servers, gateways and disks it was read from. */
+/** Is everything well: the answer first, then what it was read from. Asked again every five seconds. */
 export function HealthPage() {
-  const query = useQuery(healthQuery);
+  const query = useQuery({ ...healthQuery, refetchInterval: 5_000 });
   const health = query.data;
+  const summary = health && summarise(health);
   return (
     <>
       <PageTitle
         title="Health"
-        badge={health?.state && <StateBadge tone={health.state}>{gradeWords[health.state]}</StateBadge>}
+        badge={summary && <StateBadge tone={summary.tone}>{summary.text}</StateBadge>}
         subtitle={
-          health?.checkedAt && (
+          health && (
             <>
-              Looked at <RelativeTime value={health.checkedAt} />
-              {query.isError && '; asking again has failed since'}
+              Freehold {health.version}, running since <RelativeTime value={health.startedAt} />. Looked at{' '}
+              <RelativeTime value={new Date(query.dataUpdatedAt)} />.
             </>
           )
         }
       />
-      {query.isPending && <LoadingState rows={8} />}
-      {query.isError && !health && <ErrorState error={query.error} onRetry={() => void query.refetch()} />}
-      {health && (
-        <Stack gap="lg">
-          {health.findings?.map((finding) => (
-            <Notice key={finding.text} tone={finding.grade} title={finding.text}>
-              {finding.hint && <Text size="sm">{finding.hint}</Text>}
-            </Notice>
-          ))}
-          {health.clusters?.map((cluster) => (
-            <Cluster key={cluster.name} cluster={cluster} />
-          ))}
-          {health.clusters?.length === 0 && <EmptyState title="No database server is known" />}
-          <Gateways gateways={health.gateways ?? []} />
-          <Disks disks={health.disks ?? []} />
-          <div>
-            <Text size="sm" c="dimmed" mb={4}>
-              For a full check with the commands that mend what is wrong, type:
-            </Text>
-            <CopyableLine value="./freehold doctor" />
-          </div>
-        </Stack>
+      <Stack gap="lg">
+        {query.isPending && <LoadingState rows={8} />}
+        {query.isError && <ErrorState error={query.error} onRetry={() => void query.refetch()} />}
+        {health && <Findings health={health} />}
+        {health?.clusters.map((cluster) => (
+          <Cluster key={cluster.name} cluster={cluster} />
+        ))}
+        {health && <Installation health={health} />}
+        <div>
+          <Text size="sm" c="dimmed" mb={4}>
+            For a full check, with the commands that mend what is wrong, type:
+          </Text>
+          <CopyableLine value="./freehold doctor" />
+        </div>
+      </Stack>
+    </>
+  );
+}
+
+function Findings({ health }: { health: Health }) {
+  return (
+    <>
+      {health.warnings.map(({ severity, text, hint }) => (
+        <Notice key={text} tone={severity === 'problem' ? 'urgent' : 'late'} title={text}>
+          <Text size="sm">{hint}</Text>
+        </Notice>
+      ))}
+      {health.operations.failed > 0 && (
+        <div>
+          <TextLink to="/operations" search={{ state: 'failed' }}>
+            Show the failed operations
+          </TextLink>
+        </div>
       )}
     </>
   );
 }
 
 function Cluster({ cluster }: { cluster: ClusterHealth }) {
-  const { connections } = cluster;
+  const { connections, databases, dataChecksums } = cluster;
   return (
     <Panel
       title={`Cluster ${cluster.name}`}
-      action={<StateBadge tone={cluster.grade}>{capital(cluster.state)}</StateBadge>}
+      action={
+        cluster.state === 'up' ? <StateBadge tone="ok">Up</StateBadge> : <StateBadge tone="urgent">Down</StateBadge>
+      }
     >
       <Facts>
         <Fact label="Server">
-          PostgreSQL {cluster.version ?? 'of unknown version'}
-          {cluster.kind === 'external' ? ', external' : ''}
+          PostgreSQL {cluster.version ?? 'of unknown version'}, {cluster.kind}
         </Fact>
         <Fact label="Started">
           <RelativeTime value={cluster.startedAt} never="unknown" />
@@ -84,92 +95,61 @@ function Cluster({ cluster }: { cluster: ClusterHealth }) {
         <Fact label="Connections">
           {connections ? (
             <Meter
-              value={connections.open}
-              of={connections.budget}
-              grade={gradeOfShare(connections.open / connections.budget)}
-              text={`${formatCount(connections.open)} of ${formatCount(connections.budget)}`}
+              value={connections.used}
+              of={connections.max}
+              tone={toneOfShare(connections.used / connections.max)}
+              text={`${formatCount(connections.used)} of at most ${formatCount(connections.max)}`}
             />
           ) : (
             'unknown'
           )}
         </Fact>
-        <Fact label="Databases">
-          {typeof cluster.databases === 'number' ? formatCount(cluster.databases) : 'unknown'}
-        </Fact>
-        <Fact label="Size">
-          <SizeText bytes={cluster.sizeBytes} />
-        </Fact>
-        <Fact label="Last checkpoint">
-          <RelativeTime value={cluster.lastCheckpointAt} never="unknown" />
+        <Fact label="Databases">{databases === undefined ? 'unknown' : formatCount(databases)}</Fact>
+        <Fact label="Data checksums">
+          {dataChecksums === undefined ? 'unknown' : dataChecksums ? 'on' : 'off: damage on disk goes unnoticed'}
         </Fact>
       </Facts>
     </Panel>
   );
 }
 
-function Gateways({ gateways }: { gateways: readonly GatewayHealth[] }) {
+function Installation({ health }: { health: Health }) {
+  const { disk, gateways, preparedDatabases, operations } = health;
+  const usedBytes = disk.totalBytes - disk.freeBytes;
+  const tenantCount = Object.values(health.tenants).reduce((sum, count) => sum + count, 0);
+  const states = Object.entries(health.tenants).filter(([state]) => state !== 'active');
   return (
-    <Panel title="Gateways" description="They take every request of tenants; one for each core.">
-      {gateways.length === 0 ? (
-        <Notice tone="urgent" title="No gateway is connected">
-          <Text size="sm">
-            No tenant can be reached. The supervisor starts gateways again by itself; its log says why one ended.
-          </Text>
-        </Notice>
-      ) : (
-        <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="lg">
-          {gateways.map(({ name, grade, connectedAt, connections }) => (
-            <div key={name}>
-              <StateBadge tone={grade}>{name}</StateBadge>
-              <Text size="sm" c="dimmed" mt={4}>
-                Connected <RelativeTime value={connectedAt} never="at an unknown time" />
-              </Text>
-              {connections && (
-                <Text size="sm" component="div">
-                  <Meter
-                    value={connections.open}
-                    of={connections.budget}
-                    grade={connections.waiting > 0 ? 'late' : 'ok'}
-                    text={`${formatCount(connections.open)} of ${formatCount(connections.budget)} database connections, ${formatCount(connections.leased)} in use, ${formatCount(connections.waiting)} requests waiting`}
-                  />
-                </Text>
-              )}
-            </div>
-          ))}
-        </SimpleGrid>
-      )}
-    </Panel>
-  );
-}
-
-function Disks({ disks }: { disks: readonly DiskHealth[] }) {
-  if (disks.length === 0) return null;
-  return (
-    <Panel title="Disks">
+    <Panel title="Installation">
       <Facts>
-        {disks.map(({ name, path, grade, totalBytes, freeBytes }) => (
-          <Fact key={path} label={name}>
-            <Meter
-              value={totalBytes - freeBytes}
-              of={totalBytes}
-              grade={grade}
-              text={`${formatBytes(freeBytes)} free of ${formatBytes(totalBytes)}`}
-            />
-            <Text size="sm" c="dimmed" mt={4} truncate title={path}>
-              {path}
-            </Text>
-          </Fact>
-        ))}
+        <Fact label="Gateways">
+          <Meter
+            value={gateways.connected}
+            of={gateways.expected}
+            tone={gateways.connected < gateways.expected ? 'urgent' : 'ok'}
+            text={`${formatCount(gateways.connected)} of ${formatCount(gateways.expected)} connected`}
+          />
+        </Fact>
+        <Fact label="Disk">
+          <Meter
+            value={usedBytes}
+            of={disk.totalBytes}
+            tone={toneOfShare(usedBytes / disk.totalBytes)}
+            text={`${formatBytes(disk.freeBytes)} free of ${formatBytes(disk.totalBytes)}`}
+          />
+        </Fact>
+        <Fact label="Prepared databases">
+          {formatCount(preparedDatabases.ready)} of {formatCount(preparedDatabases.target)} ready
+        </Fact>
+        <Fact label="Operations">
+          {formatCount(operations.running)} running, {formatCount(operations.failed)} failed
+        </Fact>
+        <Fact label="Tenants">
+          {formatPlural(tenantCount, 'tenant')}
+          {states.length > 0 &&
+            `, of them ${states.map(([state, count]) => `${formatCount(count)} ${state}`).join(', ')}`}
+        </Fact>
+        <Fact label="Data folder">{disk.path}</Fact>
       </Facts>
     </Panel>
   );
-}
-
-function gradeOfShare(share: number): Grade {
-  if (share >= 0.95) return 'urgent';
-  return share >= 0.8 ? 'late' : 'ok';
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

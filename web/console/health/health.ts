@@ -1,57 +1,50 @@
-/** `GET /api/health`. Every list may be empty; what the server cannot tell is left out and shown as unknown. */
+/** `GET /api/health`: how the installation is. Sizes in bytes, times in ISO 8601. */
 import { queryOptions } from '@tanstack/react-query';
-import { apiFetch } from '../../design/index.ts';
-
-type Maybe<T> = T | null | undefined;
-export type Grade = 'ok' | 'late' | 'urgent';
+import { apiFetch, type Tone } from '../../design/index.ts';
 
 export interface Health {
-  readonly state: Grade;
-  readonly checkedAt: string;
-  /** What needs a look, the worst first. */
-  readonly findings: readonly { readonly grade: Grade; readonly text: string; readonly hint?: Maybe<string> }[];
+  readonly version: string;
+  readonly startedAt: string;
+  /** Tenants live at `https://NAME.domain`. */
+  readonly domain: string;
+  /** Address of the gateways without a tenant's name: `https://localhost:8443`. */
+  readonly gateway: string;
   readonly clusters: readonly ClusterHealth[];
-  readonly gateways: readonly GatewayHealth[];
-  readonly disks: readonly DiskHealth[];
+  readonly gateways: { readonly connected: number; readonly expected: number };
+  /** How many tenants are in each state. */
+  readonly tenants: Readonly<Record<string, number>>;
+  readonly preparedDatabases: { readonly ready: number; readonly target: number };
+  readonly operations: { readonly running: number; readonly failed: number };
+  readonly disk: { readonly path: string; readonly freeBytes: number; readonly totalBytes: number };
+  /** What a person should look at, worst first. */
+  readonly warnings: readonly { readonly severity: 'risk' | 'problem'; readonly text: string; readonly hint: string }[];
 }
 
 export interface ClusterHealth {
   readonly name: string;
-  /** `running`, `starting`, `recovering`, `stopping`, `stopped`, or another word of the server's. */
-  readonly state: string;
-  readonly grade: Grade;
-  readonly kind?: Maybe<'embedded' | 'external'>;
-  readonly version?: Maybe<string>;
-  readonly startedAt?: Maybe<string>;
-  readonly databases?: Maybe<number>;
-  readonly sizeBytes?: Maybe<number>;
-  readonly connections?: Maybe<{ readonly open: number; readonly budget: number }>;
-  readonly lastCheckpointAt?: Maybe<string>;
-}
-
-export interface GatewayHealth {
-  readonly name: string;
-  readonly grade: Grade;
-  readonly connectedAt?: Maybe<string>;
-  readonly connections?: Maybe<{
-    readonly open: number;
-    readonly leased: number;
-    readonly waiting: number;
-    readonly budget: number;
-  }>;
-}
-
-export interface DiskHealth {
-  /** For example `Data`. */
-  readonly name: string;
-  readonly path: string;
-  readonly grade: Grade;
-  readonly totalBytes: number;
-  readonly freeBytes: number;
+  readonly kind: 'embedded' | 'external';
+  readonly state: 'up' | 'down';
+  readonly version?: string;
+  readonly startedAt?: string;
+  readonly connections?: { readonly used: number; readonly max: number };
+  readonly databases?: number;
+  readonly dataChecksums?: boolean;
 }
 
 export const healthQuery = queryOptions({
   queryKey: ['health'],
-  queryFn: ({ signal }) => apiFetch<Partial<Health>>('/api/health', { signal }),
-  refetchInterval: 5_000,
+  queryFn: ({ signal }) => apiFetch<Health>('/api/health', { signal }),
 });
+
+/** The answer first: well, at some risk, or in need of a person now. */
+export function summarise({ warnings }: Health): { readonly tone: Tone; readonly text: string } {
+  if (warnings.some(({ severity }) => severity === 'problem')) return { tone: 'urgent', text: 'Needs a person now' };
+  if (warnings.length > 0) return { tone: 'late', text: 'Runs, with risks' };
+  return { tone: 'ok', text: 'All well' };
+}
+
+/** Green below four fifths, amber above, red where it is nearly used up. */
+export function toneOfShare(share: number): 'ok' | 'late' | 'urgent' {
+  if (share >= 0.9) return 'urgent';
+  return share >= 0.8 ? 'late' : 'ok';
+}

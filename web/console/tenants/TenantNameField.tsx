@@ -2,6 +2,7 @@ import { TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { tenantsQuery } from '../api.ts';
+import { healthQuery } from '../health/health.ts';
 import { whyNotAName } from './nameRules.ts';
 
 export interface TenantNameFieldProps {
@@ -15,13 +16,14 @@ export interface TenantNameFieldProps {
 /** A host name for a tenant, judged while it is typed. */
 export function TenantNameField({ label, value, onChange, error }: TenantNameFieldProps) {
   const problem = whyNotAName(value);
+  const gateway = useQuery({ ...healthQuery, staleTime: Number.POSITIVE_INFINITY }).data?.gateway;
   const isTaken = useIsTaken(problem === undefined ? value : '');
   return (
     <TextInput
       label={label}
       description={
-        value && !problem
-          ? `Its address will be https://${value}.${domain()}`
+        value && !problem && gateway
+          ? `Its address will be ${gateway.replace('https://', `https://${value}.`)}`
           : 'Part of its address: small letters, digits, hyphens.'
       }
       value={value}
@@ -39,9 +41,4 @@ function useIsTaken(name: string): boolean {
   const [settled] = useDebouncedValue(name, 300);
   const found = useQuery({ ...tenantsQuery({ q: settled }), enabled: settled.length >= 3 });
   return settled === name && (found.data?.tenants.some((tenant) => tenant.name === name) ?? false);
-}
-
-/** On one machine both listeners share a domain; elsewhere the server's answer shows the full address. */
-function domain(): string {
-  return window.location.hostname.replace(/^console\./, '');
 }
