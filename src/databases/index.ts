@@ -14,6 +14,7 @@ export {
   type Template,
 } from './admin.ts';
 export { databaseErrors } from './errors.ts';
+export { type FleetEntry, type FleetOptions, type FleetSubject, migrateFleet } from './fleet.ts';
 export { type MigrateOptions, type MigrateResult, migrate } from './migrate.ts';
 export { digestMigrations, type MigrationFile, type MigrationFolders, readMigrations } from './migration-files.ts';
 export { newDatabaseName, rolesOf } from './names.ts';

@@ -82,8 +82,8 @@ async function runLease<T>(
     } catch (error) {
       const state = sqlState(error);
       // Not from the server: the value could not be sent, or the connection broke. 26000 and 0A000: a prepared statement is not what
-      // it was, after DDL. In each case driver and server may disagree about the session.
-      if (state === undefined || state === '26000' || state === '0A000') doubtful = true;
+      // it was, after DDL. 57P, 08: the server is ending the session. In each case driver and server may disagree about it.
+      if (state === undefined || /^(26000|0A000|57P|08)/.test(state)) doubtful = true;
       if (state === '0A000' && name && !writes && !interruption) return (await connection.run<R>(text, values)).rows;
       throw interruption ?? describeError(error);
     } finally {
