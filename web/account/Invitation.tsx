@@ -67,7 +67,7 @@ function AcceptForm(props: { url: string; tenantTitle: string; invitation: OpenI
     meta: { expects401: true },
     onSuccess: () => window.location.assign('/'),
   });
-  const fields = accept.error instanceof ProblemError ? accept.error.problem.fields : {};
+  const fields = fieldProblems(accept.error);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     setMissing({
@@ -118,4 +118,14 @@ function AcceptForm(props: { url: string; tenantTitle: string; invitation: OpenI
       </form>
     </>
   );
+}
+
+/** Refusals that are about one field. */
+function fieldProblems(error: unknown): { readonly name?: string; readonly password?: string } {
+  if (!(error instanceof ProblemError)) return {};
+  const { code, fields, title, detail, hint } = error.problem;
+  const text = [detail ?? `${title}.`, hint].filter(Boolean).join(' ');
+  if (code === 'FH_PASSWORD_REFUSED') return { password: text };
+  if (code === 'FH_NAME_REFUSED') return { name: text };
+  return fields;
 }

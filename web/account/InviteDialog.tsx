@@ -34,7 +34,7 @@ function InviteForm({ onClose, myRole }: { onClose: () => void; myRole: Role }) 
     onSuccess: () => queryClient.invalidateQueries({ queryKey: invitationsQuery.queryKey }),
   });
   if (invite.data) return <InvitationLink invitation={invite.data} onClose={onClose} />;
-  const fields = invite.error instanceof ProblemError ? invite.error.problem.fields : {};
+  const fields = fieldProblems(invite.error);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (email.trim()) invite.mutate();
@@ -66,7 +66,7 @@ function InviteForm({ onClose, myRole }: { onClose: () => void; myRole: Role }) 
           value={role}
           onChange={(value) => setRole(value as Role)}
         />
-        {!fields.email && <ProblemNotice error={invite.error} />}
+        {!fields.email && !fields.name && <ProblemNotice error={invite.error} />}
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={onClose}>
             Cancel
@@ -97,4 +97,14 @@ function InvitationLink({ invitation, onClose }: { invitation: NewInvitation; on
       </Group>
     </Stack>
   );
+}
+
+/** Refusals that are about one field. */
+function fieldProblems(error: unknown): { readonly email?: string; readonly name?: string } {
+  if (!(error instanceof ProblemError)) return {};
+  const { code, fields, title, detail, hint } = error.problem;
+  const text = [detail ?? `${title}.`, hint].filter(Boolean).join(' ');
+  if (code === 'FH_EMAIL_REFUSED' || code === 'FH_USER_EXISTS') return { email: text };
+  if (code === 'FH_NAME_REFUSED') return { name: text };
+  return fields;
 }

@@ -10,8 +10,8 @@ export function Actor({ actor }: { actor: string }) {
   if (kind === 'os') return <span>{id} at the command line</span>;
   if (id === undefined) return <span>{actor === 'system' ? 'Freehold itself' : actor}</span>;
   return (
-    <>
+    <span>
       {kind} <CopyableId value={id} what={`${kind} id`} short />
-    </>
+    </span>
   );
 }

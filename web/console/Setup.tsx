@@ -1,42 +1,76 @@
 import { Button, Stack, Text, TextInput, Title } from '@mantine/core';
-import { useMutation } from '@tanstack/react-query';
+import { useMutation, useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import { type FormEvent, useEffect, useState } from 'react';
 import {
   apiFetch,
+  ButtonLink,
   CenteredShell,
   CopyableLine,
+  ErrorState,
+  LoadingState,
   NewPassword,
   Notice,
   ProblemError,
   ProblemNotice,
+  RelativeTime,
   useDocumentTitle,
 } from '../design/index.ts';
+
+interface OpenSetup {
+  /** The link was made for this address only; null: for whoever has it. */
+  readonly email: string | null;
+  readonly expiresAt: string;
+}
 
 /** The first staff member of an installation, by the link that the first start printed. */
 export function Setup() {
   useDocumentTitle('Set up the console');
   const token = useSetupToken();
+  const setup = useQuery({
+    queryKey: ['setup', token],
+    queryFn: ({ signal }) => apiFetch<OpenSetup>(`/api/setup/${encodeURIComponent(token ?? '')}`, { signal }),
+    enabled: token !== undefined,
+    meta: { expects401: true },
+    staleTime: Number.POSITIVE_INFINITY,
+  });
   return (
     <CenteredShell name="Freehold console" size="wide">
-      <Title order={1}>Set up the console</Title>
-      {token ? (
-        <SetupForm token={token} />
-      ) : (
-        <Stack gap="md" mt="sm">
+      <Title order={1} mb="xs">
+        Set up the console
+      </Title>
+      {!token && (
+        <Stack gap="md">
           <Notice tone="late" title="The set-up link is not complete">
-            <Text size="sm">Open the whole link as it was printed at the first start. To print a new one, type:</Text>
+            <Text size="sm">
+              Open the whole link as it was printed at the start. While there is no staff member, every start prints a
+              new one:
+            </Text>
           </Notice>
-          <CopyableLine value="./freehold doctor" />
+          <CopyableLine value="./freehold up" />
         </Stack>
       )}
+      {token && setup.isPending && <LoadingState rows={5} />}
+      {setup.isError && (
+        <ErrorState
+          plain
+          error={setup.error}
+          onRetry={() => void setup.refetch()}
+          action={
+            <ButtonLink to="/sign-in" variant="default">
+              I have a password already
+            </ButtonLink>
+          }
+        />
+      )}
+      {token && setup.data && <SetupForm token={token} open={setup.data} />}
     </CenteredShell>
   );
 }
 
-function SetupForm({ token }: { token: string }) {
+function SetupForm({ token, open }: { token: string; open: OpenSetup }) {
   const [name, setName] = useState('');
-  const [email, setEmail] = useState('');
+  const [email, setEmail] = useState(open.email ?? '');
   const [password, setPassword] = useState('');
   const [isChecked, setChecked] = useState(false);
   const setup = useMutation({
@@ -48,7 +82,7 @@ function SetupForm({ token }: { token: string }) {
     meta: { expects401: true },
     onSuccess: () => window.location.assign('/tenants'),
   });
-  const fields = setup.error instanceof ProblemError ? setup.error.problem.fields : {};
+  const fields = fieldProblems(setup.error);
   const need = (value: string, message: string) => (isChecked && value.trim() === '' ? message : undefined);
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -57,8 +91,9 @@ function SetupForm({ token }: { token: string }) {
   };
   return (
     <>
-      <Text c="dimmed" mt="xs" mb="lg">
-        You become the first staff member of this installation. The link works once.
+      <Text c="dimmed" mb="lg">
+        You become a staff member of this installation. The link works once and ends{' '}
+        <RelativeTime value={open.expiresAt} />.
       </Text>
       <form onSubmit={submit} noValidate>
         <Stack gap="md">
@@ -79,6 +114,7 @@ function SetupForm({ token }: { token: string }) {
             autoComplete="username"
             autoCapitalize="none"
             value={email}
+            readOnly={open.email !== null}
             onChange={(event) => setEmail(event.currentTarget.value)}
             error={need(email, 'Enter your e-mail address.') ?? fields.email}
           />
@@ -98,6 +134,17 @@ function SetupForm({ token }: { token: string }) {
       </form>
     </>
   );
+}
+
+/** Refusals that are about one field. */
+function fieldProblems(error: unknown): Readonly<Record<string, string>> {
+  if (!(error instanceof ProblemError)) return {};
+  const { code, fields, title, detail, hint } = error.problem;
+  const text = [detail ?? `${title}.`, hint].filter(Boolean).join(' ');
+  if (code === 'FH_PASSWORD_REFUSED') return { password: text };
+  if (code === 'FH_STAFF_EXISTS' || code === 'FH_STAFF_EMAIL_FIXED' || code === 'FH_EMAIL_REFUSED')
+    return { email: text };
+  return fields;
 }
 
 /** From `#setup=TOKEN` or `/setup/TOKEN`; taken out of the address bar at once, so that it stays out of history and screenshots. */

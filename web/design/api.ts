@@ -1,4 +1,5 @@
 /** Talking to our own servers: JSON in, JSON out, problem documents (RFC 9457) as a typed error. */
+import { isSomebodyThere } from './presence.ts';
 
 export interface Problem {
   readonly status: number;
@@ -39,6 +40,8 @@ export interface ApiRequest {
  */
 export async function apiFetch<T>(path: string, request: ApiRequest = {}): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json, application/problem+json', ...request.headers };
+  const method = request.method ?? 'GET';
+  if (method === 'GET' && !isSomebodyThere()) headers['freehold-background'] = '1';
   let body: BodyInit | undefined;
   if (request.body instanceof FormData || request.body instanceof Blob) body = request.body;
   else if (request.body !== undefined) {
@@ -48,7 +51,7 @@ export async function apiFetch<T>(path: string, request: ApiRequest = {}): Promi
   let response: Response;
   try {
     response = await fetch(path, {
-      method: request.method ?? 'GET',
+      method,
       credentials: 'same-origin',
       redirect: 'error',
       headers,
