@@ -1,3 +1,5 @@
 import { runCommandLine } from './command-line.ts';
 
-process.exitCode = await runCommandLine(process.argv.slice(2), process.env);
+const exitCode = await runCommandLine(process.argv.slice(2), process.env);
+// `doctor` says by itself that it found something.
+if (exitCode !== 0) process.exitCode = exitCode;

@@ -1,31 +1,67 @@
+import type { Command } from 'commander';
+import { runCli } from '#src/cli/index.ts';
+import { toFreeholdError } from '#src/kernel/index.ts';
+import type { ChildMessage } from './child.ts';
 import type { Env } from './config.ts';
 import { runControl } from './control.ts';
 import { runGateway } from './gateway.ts';
-import { up } from './up.ts';
+import { readVersion } from './program.ts';
+import { addStatusCommands } from './status.ts';
+import { type UpOptions, up } from './up.ts';
 
+/** All commands: those that run Freehold are ours, the others speak with a running installation. @returns the exit code */
 export async function runCommandLine(argv: readonly string[], env: Env): Promise<number> {
-  const [command, ...rest] = argv;
-  const option = (name: string) => {
-    const i = rest.indexOf(name);
-    return i < 0 ? undefined : rest[i + 1];
-  };
-  if (command === 'run') {
-    if (rest[0] === 'control') await runControl(env);
-    else await runGateway(env);
+  if (argv[0] === 'run' && process.channel) return runChild(argv[1], env);
+  const streams = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr };
+  return runCli(argv, env, streams, {
+    version: readVersion(),
+    extend: (program, context) => {
+      addUp(program, env);
+      addStatusCommands(program, context);
+      program
+        .command('test')
+        .description('run every test (see ./freehold test --help)')
+        .action(() => {});
+      program
+        .command('run <role>')
+        .description(
+          'run one process alone: control or gateway; settings come from the environment (docs/operations.md)',
+        )
+        .action((role: string) => runRole(role, env));
+    },
+  });
+}
+
+function addUp(program: Command, env: Env): void {
+  program
+    .command('up')
+    .description('run the whole cloud on this machine, until Ctrl-C')
+    .option('--demo', 'make two tenants with data to look at', false)
+    .option(
+      '--data <dir>',
+      'data folder; default: FREEHOLD_DATA, or /var/lib/freehold as root, ~/.local/share/freehold otherwise',
+    )
+    .option('--port <port>', 'port of the gateway; default: 8443')
+    .option('--console-port <port>', 'port of the console; default: 9443')
+    .option('--json', 'one line of JSON on standard output when everything is ready', false)
+    .action((options: UpOptions) => up(options, env));
+}
+
+async function runRole(role: string, env: Env): Promise<void> {
+  if (role === 'control') return runControl(env);
+  if (role === 'gateway') return runGateway(env);
+  throw new TypeError(`there is no role ${role}; use control or gateway`);
+}
+
+/** A child of the supervisor: what keeps it from starting goes up the channel, in words. */
+async function runChild(role: string | undefined, env: Env): Promise<number> {
+  try {
+    await runRole(role ?? '', env);
     return 0;
+  } catch (error) {
+    const { code, message, hint } = toFreeholdError(error);
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    process.send?.({ type: 'failed', code, text: message, hint } satisfies ChildMessage);
+    process.exit(1);
   }
-  if (command === 'up') {
-    await up(
-      {
-        demo: rest.includes('--demo'),
-        json: rest.includes('--json'),
-        data: option('--data'),
-        port: option('--port'),
-        consolePort: option('--console-port'),
-      },
-      env,
-    );
-    return 0;
-  }
-  return 2;
 }

@@ -77,7 +77,7 @@ export async function runControl(env: Env): Promise<void> {
   chmodSync(folders.commandSocket, 0o600);
   shutdown.add('command socket', 5_000, () => commands.close());
 
-  const { setupUrl } = await startConsole({ config, services, page, apiDeps, healthDeps, metrics, child });
+  const { setupUrl } = await startConsole({ config, folders, services, page, apiDeps, healthDeps, metrics, child });
 
   shutdown.add('lifecycle', 25_000, async () => {
     stopping.abort();

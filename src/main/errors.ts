@@ -18,6 +18,7 @@ export const mainErrors = defineErrors({
     title: 'A port is taken by another program',
     hint: 'Choose others with --port and --console-port.',
   },
+  FH_CONSOLE_HOST: { status: 421, title: 'The console is not reached by this name' },
   FH_START_FAILED: { status: 500, title: 'Freehold could not start' },
   FH_OS_USER: { status: 500, title: 'An operating-system user is missing and could not be created' },
 });

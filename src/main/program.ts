@@ -24,12 +24,15 @@ export interface Program {
   readonly appMigrations: ReadonlyMap<string, readonly MigrationFile[]>;
 }
 
+export function readVersion(): string {
+  return (JSON.parse(readFileSync(new URL('package.json', freehold.root), 'utf8')) as { version: string }).version;
+}
+
 export async function loadProgram(): Promise<Program> {
-  const { version } = JSON.parse(readFileSync(new URL('package.json', freehold.root), 'utf8')) as { version: string };
   const appMigrations = new Map<string, readonly MigrationFile[]>();
   for (const app of apps) appMigrations.set(app.manifest.name, await readMigrations(migrationsFolderOf(app)));
   return {
-    version,
+    version: readVersion(),
     apps,
     controlMigrations: await readMigrations(new URL('migrations/control/', freehold.root)),
     platformMigrations: await readMigrations(new URL('migrations/tenant/', freehold.root)),

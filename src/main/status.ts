@@ -1,0 +1,60 @@
+import type { Command } from 'commander';
+import { type CliContext, type CommonOptions, formatBytes, formatFacts, print, printJson } from '#src/cli/index.ts';
+import type { Health } from '#src/console-api/health.ts';
+
+/** `status` and `doctor`: the same facts, told for a look and for a repair. */
+export function addStatusCommands(program: Command, context: CliContext): void {
+  program
+    .command('status')
+    .description('clusters, gateways, tenants and disk of the running installation')
+    .option('--data <dir>', 'data folder of the installation; default: the one that runs')
+    .option('--json', 'machine-readable', false)
+    .action(async (options: CommonOptions) => {
+      const health = await context.connect(options.data).get<Health>('/api/health');
+      if (options.json) return printJson(context, health);
+      print(
+        context,
+        formatFacts(describe(health)),
+        ...(health.warnings.length ? ['', `${health.warnings.length} to look at: ./freehold doctor`] : []),
+      );
+    });
+  program
+    .command('doctor')
+    .description('what is wrong or risky, and what mends it; exit code 1 when something is wrong')
+    .option('--data <dir>', 'data folder of the installation; default: the one that runs')
+    .option('--json', 'machine-readable', false)
+    .action(async (options: CommonOptions) => {
+      const { warnings } = await context.connect(options.data).get<Health>('/api/health');
+      if (options.json) printJson(context, { warnings });
+      else if (warnings.length === 0) print(context, 'Nothing wrong and no risk found.');
+      else
+        for (const { severity, text, hint } of warnings)
+          print(context, `${severity === 'problem' ? 'PROBLEM' : 'risk   '}  ${text}`, `         ${hint}`);
+      if (warnings.some((warning) => warning.severity === 'problem')) process.exitCode = 1;
+    });
+}
+
+function describe(health: Health): [string, string][] {
+  const facts: [string, string][] = [
+    ['Gateway', `${health.gateway}   ${health.gateways.connected} of ${health.gateways.expected} workers`],
+    ['Version', `${health.version}, up since ${health.startedAt}`],
+  ];
+  for (const cluster of health.clusters) {
+    const used = cluster.connections ? `   ${cluster.connections.used} of ${cluster.connections.max} connections` : '';
+    facts.push([
+      `Cluster ${cluster.name}`,
+      `${cluster.state}, PostgreSQL ${cluster.version ?? '?'} (${cluster.kind})${used}`,
+    ]);
+  }
+  const states = Object.entries(health.tenants).map(([state, count]) => `${count} ${state}`);
+  facts.push(
+    ['Tenants', states.join(', ') || 'none yet'],
+    ['Operations', `${health.operations.running} running, ${health.operations.failed} failed`],
+    ['Prepared', `${health.preparedDatabases.ready} of ${health.preparedDatabases.target} databases`],
+    [
+      'Disk',
+      `${formatBytes(health.disk.freeBytes)} of ${formatBytes(health.disk.totalBytes)} free at ${health.disk.path}`,
+    ],
+  );
+  return facts;
+}
