@@ -14,7 +14,7 @@ export interface PasswordQueue {
 }
 
 export interface PasswordQueueOptions {
-  /** Hashes computed at the same time, 19 MiB each. Default: the number of cores. */
+  /** Hashes computed at the same time, 19 MiB each. Default: the number of cores; with several workers give each its share. */
   readonly concurrency?: number;
   /** Callers let in at the same time, those that wait included. Default 64. */
   readonly maxAdmitted?: number;

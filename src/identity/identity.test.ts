@@ -199,7 +199,6 @@ test('a table of the app in front of ours does not change what check_session rea
   const started = await signIn(two.a);
   const header = cookieHeaderOf(started.setCookies);
   const lease = await two.databases.app.transact(two.a.tenantId, async (db) => {
-    await db.query('SET TRANSACTION READ WRITE');
     await db.query('CREATE TABLE app.users AS SELECT 1 AS user_id');
     await db.query(
       'CREATE FUNCTION app.now() RETURNS timestamptz LANGUAGE sql AS $$ SELECT timestamptz $1 $$'.replace(

@@ -2,11 +2,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDatabaseAdmin } from '#src/databases/index.ts';
-import type { TenantDatabase, TenantDatabases } from '#src/databases/types.ts';
+import { createDatabaseAdmin, createTenantDatabases } from '#src/databases/index.ts';
+import type { TenantDatabases } from '#src/databases/types.ts';
 import { newId, randomBytes, silentLog, type TenantId } from '#src/kernel/index.ts';
-import { createPool, newPassword, type Pool } from '#src/postgres/index.ts';
-import type { TenantRoute } from '#src/tenants/types.ts';
+import { createPool, newPassword } from '#src/postgres/index.ts';
+import type { TenantAccess, TenantRoute } from '#src/tenants/types.ts';
 import { startTestCluster } from '../../test/support/cluster.ts';
 import { createIdentity, type Identity } from './identity.ts';
 import { createDemoUser } from './lifecycle.ts';
@@ -35,7 +35,7 @@ export async function startTwoTenants(): Promise<TwoTenants> {
   const pool = createPool(cluster.control, { max: 4, applicationName: 'test control' });
   const admin = createDatabaseAdmin({ pool, target: cluster.control, log: silentLog });
   const platform = new URL('../../migrations/tenant/', import.meta.url);
-  const doors = new Map<TenantId, { app: Pool; platform: Pool }>();
+  const accesses = new Map<TenantId, TenantAccess>();
 
   async function createTenant(name: string): Promise<TestTenant> {
     const { template } = await admin.ensureTemplate('test', { platform, app: emptyApp });
@@ -44,49 +44,34 @@ export async function startTwoTenants(): Promise<TwoTenants> {
     const [appPassword, platformPassword] = [newPassword(), newPassword()];
     await admin.openDatabase(databaseName, { appPassword, platformPassword });
     const tenantId = newId('ten');
-    const { host, port } = cluster.control;
-    const target = { host, port, database: databaseName };
-    const readOnly = { default_transaction_read_only: 'on' };
-    doors.set(tenantId, {
-      app: createPool(
-        { ...target, user: databaseName, password: appPassword },
-        { max: 4, applicationName: 'test app', options: readOnly },
-      ),
-      platform: createPool(
-        { ...target, user: `${databaseName}_p`, password: platformPassword },
-        { max: 8, applicationName: 'test platform', options: { default_transaction_read_only: 'off' } },
-      ),
-    });
-    const route: TenantRoute = {
+    const cookieKey = randomBytes(32);
+    accesses.set(tenantId, {
       tenantId,
-      name,
-      title: `${name} works`,
-      state: 'active',
-      app: 'desk',
-      host: `${name}.localhost`,
-    };
-    return { route, tenantId, databaseName, cookieKey: randomBytes(32) };
+      database: { ...admin.server, name: databaseName },
+      app: { user: databaseName, password: appPassword },
+      platform: { user: `${databaseName}_p`, password: platformPassword },
+      cookieKey,
+      filesKey: randomBytes(32),
+    });
+    const title = `${name} works`;
+    const route: TenantRoute = { tenantId, name, title, state: 'active', app: 'desk', host: `${name}.localhost` };
+    return { route, tenantId, databaseName, cookieKey };
   }
 
   const a = await createTenant('acme');
   const b = await createTenant('brick');
-  const door = (role: 'app' | 'platform'): TenantDatabase => {
-    const poolOf = (tenantId: TenantId) => doors.get(tenantId)![role];
-    return {
-      read: (tenantId, fn) => fn({ tenantId, query: poolOf(tenantId).query }),
-      transact: (tenantId, fn) => poolOf(tenantId).transaction((tx) => fn({ tenantId, query: tx.query })),
-    };
-  };
-  const databases: TenantDatabases = {
-    app: door('app'),
-    platform: door('platform'),
-    evict: async () => {},
-    stats: () => ({ open: 0, leased: 0, waiting: 0, budget: 0 }),
-    stop: async () => {},
-  };
+  const databases = createTenantDatabases({
+    directory: { getAccess: async (tenantId) => accesses.get(tenantId)!, onChanged: () => {}, onFlush: () => {} },
+    budget: 12,
+    perTenantMax: 8,
+    statementTimeoutMs: 30_000,
+    lockTimeoutMs: 20_000,
+    waitTimeoutMs: 30_000,
+    log: silentLog,
+  });
   const identity = createIdentity({
     databases,
-    cookieKeyOf: (tenantId) => (tenantId === a.tenantId ? a : b).cookieKey,
+    cookieKeyOf: (tenantId) => accesses.get(tenantId)!.cookieKey,
     log: silentLog,
   });
   return {
@@ -96,10 +81,7 @@ export async function startTwoTenants(): Promise<TwoTenants> {
     identity,
     async stop() {
       await identity.settle();
-      for (const { app, platform } of doors.values()) {
-        await app.stop();
-        await platform.stop();
-      }
+      await databases.stop();
       for (const { databaseName } of [a, b]) await admin.dropDatabase(databaseName);
       await pool.stop();
       await cluster.stop();
