@@ -16,6 +16,8 @@ export interface CsvRecord {
 
 /** Blank lines are left out. Throws DESK_IMPORT_FILE when the quoting is broken. */
 export async function* readRecords(content: Readable, delimiter: Delimiter): AsyncGenerator<CsvRecord> {
+  // The parser runs ahead of the reader, and an error drops what waits in between: where it stands is counted at its end.
+  let parsedLines = 0;
   const parser = parse({
     delimiter,
     // Line ends are line feeds here, see source.ts.
@@ -24,6 +26,10 @@ export async function* readRecords(content: Readable, delimiter: Delimiter): Asy
     relax_column_count: true,
     max_record_size: maxRecordBytes,
     info: true,
+    on_record(record: string[], { lines }) {
+      parsedLines = lines;
+      return record;
+    },
   });
   // Hands an error of the source on to whoever reads the parser, and closes both when the reader stops.
   pipeline(Readable.from(readText(content)), parser, () => {});
@@ -34,7 +40,8 @@ export async function* readRecords(content: Readable, delimiter: Delimiter): Asy
       line = info.lines + 1;
     }
   } catch (error) {
-    if (error instanceof CsvError) throw importFile(`${describe(error.code)} The record begins in line ${line}.`);
+    if (error instanceof CsvError)
+      throw importFile(`${describe(error.code)} The record begins in line ${parsedLines + 1}.`);
     throw error;
   }
 }
