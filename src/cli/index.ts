@@ -24,7 +24,7 @@ export { print, printJson } from './context.ts';
 export { cliErrors, UsageError } from './errors.ts';
 export { followOperation } from './follow.ts';
 export { formatAge, formatBytes } from './format.ts';
-export { findInstallation } from './instances.ts';
+export { findInstallation, instancesFolder, listInstallations } from './instances.ts';
 export { printError } from './print-error.ts';
 export { createProgressBar } from './progress.ts';
 export { formatFacts, formatTable } from './table.ts';

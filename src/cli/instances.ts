@@ -39,13 +39,15 @@ export function findInstallation(
   return only;
 }
 
-function instancesFolder(env: Env): string {
+/** Where `up` writes down what runs: one JSON file per installation, only for the user that started it. */
+export function instancesFolder(env: Env): string {
   const uid = process.getuid?.() ?? 0;
   if (uid === 0) return '/run/freehold/instances';
   return env.XDG_RUNTIME_DIR ? join(env.XDG_RUNTIME_DIR, 'freehold/instances') : `/tmp/freehold-${uid}/instances`;
 }
 
-function listInstallations(folder: string): RunningInstallation[] {
+/** Installations whose supervisor lives. */
+export function listInstallations(folder: string): RunningInstallation[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .filter((name) => name.endsWith('.json'))

@@ -13,7 +13,7 @@ export interface Health {
   readonly operations: { readonly running: number; readonly failed: number };
   readonly disk: { readonly path: string; readonly freeBytes: number; readonly totalBytes: number };
   /** What a person should look at, worst first; empty when all is well. */
-  readonly warnings: readonly Warning[];
+  readonly warnings: readonly HealthWarning[];
 }
 
 export interface ClusterHealth {
@@ -28,7 +28,7 @@ export interface ClusterHealth {
   readonly dataChecksums?: boolean;
 }
 
-export interface Warning {
+export interface HealthWarning {
   readonly severity: 'risk' | 'problem';
   readonly text: string;
   /** What to do or type. */

@@ -11,8 +11,9 @@ import { operationRoutes } from './operations.ts';
 import { recordRoutes } from './records.ts';
 import { tenantRoutes } from './tenants.ts';
 
-export type { ConsoleApiDeps, FleetReport } from './api.ts';
+export type { ConsoleApiDeps, FleetReport, Started } from './api.ts';
 export { consoleErrors } from './errors.ts';
+export { type ClusterHealth, type Health, type HealthDeps, type HealthWarning, healthRoutes } from './health.ts';
 export { archiveRoutes, operationRoutes, recordRoutes, tenantRoutes };
 
 /** All routes of tenants and operations. Register inside a scope whose hooks decide who may come in. */

@@ -6,6 +6,7 @@ import type { Env } from './config.ts';
 import { runControl } from './control.ts';
 import { runGateway } from './gateway.ts';
 import { readVersion } from './program.ts';
+import { addStaffCommands } from './staff-links.ts';
 import { addStatusCommands } from './status.ts';
 import { type UpOptions, up } from './up.ts';
 
@@ -18,6 +19,7 @@ export async function runCommandLine(argv: readonly string[], env: Env): Promise
     extend: (program, context) => {
       addUp(program, env);
       addStatusCommands(program, context);
+      addStaffCommands(program, context);
       program
         .command('test')
         .description('run every test (see ./freehold test --help)')

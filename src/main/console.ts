@@ -1,12 +1,11 @@
 import { createServer } from 'node:https';
 import { join } from 'node:path';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { type HealthDeps, healthRoutes } from '#src/console-api/health.ts';
-import { type ConsoleApiDeps, consoleApi } from '#src/console-api/index.ts';
+import { type ConsoleApiDeps, consoleApi, type HealthDeps, healthRoutes } from '#src/console-api/index.ts';
 import { refuseCrossSite } from '#src/gateway/index.ts';
 import { createHttpApp, type HttpMetrics, type Page, servePage, tlsFloor } from '#src/http/index.ts';
 import { createGatewayKey } from '#src/keys/index.ts';
-import { createStaff, isBackground, type StaffSession, staffErrors, staffRoutes } from '#src/staff/index.ts';
+import { isBackground, type StaffSession, staffErrors, staffRoutes } from '#src/staff/index.ts';
 import type { Child } from './child.ts';
 import type { Config } from './config.ts';
 import type { ControlServices } from './control-services.ts';
@@ -29,8 +28,7 @@ export interface ConsoleDeps {
 /** The console's own listener: staff only. @returns the one-time address for the first staff member, while there is none */
 export async function startConsole(deps: ConsoleDeps): Promise<{ setupUrl: string | undefined }> {
   const { config, services, child } = deps;
-  const { authority, keys, pool, clock } = services;
-  const staff = createStaff({ db: pool, sessionKey: await keys.deriveInstallationKey('staff-session') });
+  const { authority, staff, clock } = services;
   const { privateKeyPem, publicKeyPem } = await createGatewayKey(join(deps.folders.control, 'console'));
   const certificate = async () => ({ key: privateKeyPem, cert: await authority.issue(config.domain, publicKeyPem) });
   const first = await certificate();
@@ -84,9 +82,12 @@ export async function startConsole(deps: ConsoleDeps): Promise<{ setupUrl: strin
     await app.close();
   });
   if (!(await staff.needsSetup())) return { setupUrl: undefined };
-  const { token } = await staff.createSetupLink();
-  // In the fragment: it reaches no log and no referrer.
-  return { setupUrl: `https://localhost:${config.consolePort}/setup#setup=${token}` };
+  return { setupUrl: setupUrlOf(config, (await staff.createSetupLink()).token) };
+}
+
+/** The token is in the fragment: it reaches no log and no referrer. */
+export function setupUrlOf(config: Config, token: string): string {
+  return `https://localhost:${config.consolePort}/setup#setup=${token}`;
 }
 
 /** Only the console's own names and origins: a page elsewhere that points its name at this address (DNS rebinding) gets nothing. */

@@ -10,6 +10,7 @@ import { createLocalAuthority, openKeyStore } from '#src/keys/index.ts';
 import { createPortability } from '#src/portability/index.ts';
 import { createPool } from '#src/postgres/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
+import { createStaff } from '#src/staff/index.ts';
 import { createControlDirectory, createTenantLifecycle, createTenantUsage } from '#src/tenants/index.ts';
 import type { Child } from './child.ts';
 import type { Config } from './config.ts';
@@ -168,7 +169,10 @@ export async function startControlServices({
     preparedDatabases: config.preparedDatabases,
   });
 
+  const staff = createStaff({ db: pool, sessionKey: await keys.deriveInstallationKey('staff-session') });
+
   return {
+    staff,
     keys,
     authority,
     pool,

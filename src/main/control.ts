@@ -1,10 +1,9 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import type { FastifyRequest } from 'fastify';
-import { healthRoutes } from '#src/console-api/health.ts';
-import { consoleApi } from '#src/console-api/index.ts';
+import { consoleApi, healthRoutes } from '#src/console-api/index.ts';
 import { createHttpApp, createHttpMetrics } from '#src/http/index.ts';
-import { armFailpoints } from '#src/kernel/index.ts';
+import { armFailpoints, systemClock } from '#src/kernel/index.ts';
 import { createChild } from './child.ts';
 import { type Config, type Env, parseConfig } from './config.ts';
 import { startConsole } from './console.ts';
@@ -15,6 +14,7 @@ import { measureHealth } from './health.ts';
 import { isRoot } from './os-users.ts';
 import { loadBuiltPage, loadProgram } from './program.ts';
 import { controlTarget } from './secrets.ts';
+import { staffLinkRoutes } from './staff-links.ts';
 
 /** The control process: registry, lifecycle, key store, the console's listener and the command socket. */
 export async function runControl(env: Env): Promise<void> {
@@ -24,7 +24,7 @@ export async function runControl(env: Env): Promise<void> {
   const isFenced = isRoot();
   const child = createChild('control', config);
   const { log, shutdown } = child;
-  const startedAt = new Date();
+  const startedAt = new Date(systemClock.now());
 
   // What needs root: our own files, a low port, the secret of an external database that root alone may read.
   const program = await loadProgram();
@@ -72,6 +72,7 @@ export async function runControl(env: Env): Promise<void> {
   });
   await commands.register(consoleApi({ ...apiDeps, actorOf: (_request: FastifyRequest) => 'os:operator' }));
   await commands.register(healthRoutes(healthDeps));
+  await commands.register(staffLinkRoutes({ staff: services.staff, config }));
   rmSync(folders.commandSocket, { force: true });
   await commands.listen({ path: folders.commandSocket });
   chmodSync(folders.commandSocket, 0o600);

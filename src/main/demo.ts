@@ -1,5 +1,5 @@
-import { createCommandClient } from '#src/cli/client.ts';
-import type { Started } from '#src/console-api/api.ts';
+import { createCommandClient } from '#src/cli/index.ts';
+import type { Started } from '#src/console-api/index.ts';
 import { FreeholdError } from '#src/kernel/index.ts';
 import { readDemoAccounts } from './demo-users.ts';
 import type { Folders } from './folders.ts';

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { FastifyRequest } from 'fastify';
 import { createTenantDatabases } from '#src/databases/index.ts';
 import { createTenantFiles } from '#src/files/index.ts';
@@ -93,9 +94,12 @@ export async function runGateway(env: Env): Promise<void> {
   const identity = createIdentity({
     databases,
     cookieKeyOf: async (tenantId) => (await accessOf(tenantId)).cookieKey,
+    // All workers together hash as many passwords at once as there are cores.
+    passwords: { concurrency: Math.max(1, Math.floor(availableParallelism() / config.workers)) },
     log,
     clock,
   });
+  shutdown.add('last uses of sessions', 3_000, () => identity.settle());
   const hosting = createHosting({
     apps: program.apps,
     pages,

@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import type { ClusterHealth, Health, Warning } from '#src/console-api/health.ts';
+import type { ClusterHealth, Health, HealthWarning } from '#src/console-api/index.ts';
 import type { Clock } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import type { Config } from './config.ts';
@@ -99,8 +99,8 @@ async function countTenants(
   };
 }
 
-function findWarnings(facts: Omit<Health, 'warnings'>, { config, isFenced }: HealthSources): Warning[] {
-  const warnings: Warning[] = [];
+function findWarnings(facts: Omit<Health, 'warnings'>, { config, isFenced }: HealthSources): HealthWarning[] {
+  const warnings: HealthWarning[] = [];
   const problem = (text: string, hint: string) => warnings.unshift({ severity: 'problem', text, hint });
   const risk = (text: string, hint: string) => warnings.push({ severity: 'risk', text, hint });
   for (const cluster of facts.clusters) {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import { listInstallations } from '#src/cli/index.ts';
 import { mainErrors } from './errors.ts';
 
 /** What `up` tells the other commands of this machine, so that they find it without --data. */
@@ -13,14 +14,6 @@ export interface InstanceRecord {
   readonly console: string;
   readonly ca: string;
   readonly programDir: string;
-}
-
-export function instancesDir(runtimeDir: string | undefined): string {
-  if (process.getuid?.() === 0) return '/run/freehold/instances';
-  return join(
-    runtimeDir ?? `/tmp/freehold-${process.getuid?.() ?? 0}`,
-    runtimeDir ? 'freehold/instances' : 'instances',
-  );
 }
 
 export interface InstanceLock {
@@ -52,27 +45,8 @@ export async function lockInstance(dataDir: string, dir: string): Promise<Instan
   };
 }
 
-/** Records of installations whose supervisor lives. */
-export function listInstances(dir: string): InstanceRecord[] {
-  let names: string[];
-  try {
-    names = readdirSync(dir).filter((name) => name.endsWith('.json'));
-  } catch {
-    return [];
-  }
-  return names.flatMap((name) => {
-    try {
-      const record = JSON.parse(readFileSync(join(dir, name), 'utf8')) as InstanceRecord;
-      process.kill(record.pid, 0);
-      return [record];
-    } catch {
-      return [];
-    }
-  });
-}
-
 function describeRunning(dataDir: string, dir: string): string {
-  const running = listInstances(dir).find((record) => record.dataDir === dataDir);
+  const running = listInstallations(dir).find((record) => record.dataDir === dataDir);
   return running
     ? `${dataDir} is in use by process ${running.pid} (${running.gateway})`
     : `${dataDir} is in use by another process that is starting or stopping`;

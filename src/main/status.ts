@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { type CliContext, type CommonOptions, formatBytes, formatFacts, print, printJson } from '#src/cli/index.ts';
-import type { Health } from '#src/console-api/health.ts';
+import type { Health } from '#src/console-api/index.ts';
 
 /** `status` and `doctor`: the same facts, told for a look and for a repair. */
 export function addStatusCommands(program: Command, context: CliContext): void {

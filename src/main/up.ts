@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url';
+import { instancesFolder } from '#src/cli/index.ts';
 import { createLog } from '#src/kernel/index.ts';
 import { type Env, parseConfig } from './config.ts';
 import { ensureDemo } from './demo.ts';
-import { instancesDir, lockInstance } from './instance.ts';
+import { lockInstance } from './instance.ts';
 import { freehold } from './program.ts';
 import { printReady } from './ready.ts';
 import { Shutdown } from './shutdown.ts';
@@ -33,7 +34,7 @@ export async function up(options: UpOptions, env: Env): Promise<void> {
     if (!options.json) process.stderr.write(`freehold: ${text}\n`);
   };
   const shutdown = new Shutdown(log);
-  const lock = await lockInstance(config.dataDir, instancesDir(env.XDG_RUNTIME_DIR));
+  const lock = await lockInstance(config.dataDir, instancesFolder(env));
   shutdown.add('lock', 1_000, async () => lock.release());
 
   let stopping = false;
