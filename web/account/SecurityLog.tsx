@@ -93,7 +93,7 @@ const columns: Column<SecurityEvent>[] = [
     ),
   },
   { key: 'actor', header: 'Who', cell: (entry) => entry.actorName ?? describeActor(entry.actor) },
-  { key: 'subject', header: 'Whom', cell: (entry) => describeSubject(entry) },
+  { key: 'subject', header: 'Whom and what', cell: (entry) => describeSubject(entry) },
   { key: 'address', header: 'Address', cell: (entry) => entry.address ?? '' },
   { key: 'at', header: 'When', align: 'right', cell: (entry) => <RelativeTime value={entry.recordedAt} /> },
 ];

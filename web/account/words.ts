@@ -41,6 +41,7 @@ export function describeDevice(userAgent: string | null | undefined): string {
 
 /** Security events in words; an event that is new to this page is shown by its own name. */
 const eventWords: Readonly<Record<string, string>> = {
+  'user.created': 'Became a user',
   'user.invited': 'Invited somebody',
   'user.invitation_accepted': 'Accepted an invitation',
   'user.invitation_revoked': 'Withdrew an invitation',
@@ -69,8 +70,18 @@ export function describeActor(actor: string): string {
   return actor.replace(/^user:/, '');
 }
 
-/** Whom an act concerned; empty when it was the person who acted. */
-export function describeSubject({ actor, subject, subjectName }: SecurityEvent): string {
-  if (actor.replace(/^user:/, '') === subject) return '';
-  return subjectName ?? subject;
+/** Whom an act concerned, and what changed; empty when it was the person who acted. */
+export function describeSubject({ actor, subject, subjectName, details = {} }: SecurityEvent): string {
+  const isSelf = actor.replace(/^user:/, '') === subject;
+  // Ids of sessions and invitations say nothing to a person; the address that was invited does.
+  const whom = isSelf
+    ? undefined
+    : (subjectName ?? text(details.email) ?? (subject === 'unknown' ? 'an unknown address' : undefined));
+  const change =
+    text(details.from) && text(details.to) ? `${text(details.from)} → ${text(details.to)}` : text(details.role);
+  return [whom, change].filter(Boolean).join(', ');
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
 }

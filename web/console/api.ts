@@ -102,7 +102,7 @@ export const tenantsQuery = (list: TenantListQuery) =>
     queryFn: ({ signal }) => {
       const query = new URLSearchParams({ limit: String(pageSize), offset: String(((list.page ?? 1) - 1) * pageSize) });
       if (list.q) query.set('search', list.q);
-      appendState(query, list.state);
+      if (list.state) query.set('state', list.state);
       if (list.sort) {
         query.set('sort', list.sort.replace(/^-/, ''));
         query.set('descending', String(list.sort.startsWith('-')));
@@ -111,13 +111,6 @@ export const tenantsQuery = (list: TenantListQuery) =>
     },
     placeholderData: keepPreviousData,
   });
-
-/** The server takes a list of states; a list of one must be sent twice to be read as a list. */
-function appendState(query: URLSearchParams, state: string | undefined): void {
-  if (!state) return;
-  query.append('state', state);
-  query.append('state', state);
-}
 
 export const tenantQuery = (tenantId: string) =>
   queryOptions({
@@ -134,7 +127,7 @@ export const operationsQuery = (filter: {
     queryKey: ['operations', filter],
     queryFn: ({ signal }) => {
       const query = new URLSearchParams({ limit: String(pageSize), offset: String(filter.offset ?? 0) });
-      appendState(query, filter.state);
+      if (filter.state) query.set('state', filter.state);
       if (filter.tenantId) query.set('tenantId', filter.tenantId);
       return apiFetch<{ operations: Operation[] }>(`/api/operations?${query}`, { signal });
     },

@@ -1,7 +1,7 @@
 import { Anchor, Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { useParams } from '@tanstack/react-router';
-import { useState } from 'react';
+import { useNavigate, useParams } from '@tanstack/react-router';
+import { useEffect, useState } from 'react';
 import {
   ButtonLink,
   CopyableId,
@@ -30,6 +30,13 @@ export function TenantPage() {
   const query = useQuery({ ...tenantQuery(tenantId), refetchInterval: 15_000 });
   const [started, setStarted] = useState<string>();
   const tenant = query.data;
+  const navigate = useNavigate();
+  const realId = tenant?.tenantId;
+  // The address may name the tenant by its name, as people do; the id still leads here after a rename.
+  useEffect(() => {
+    if (realId !== undefined && realId !== tenantId)
+      void navigate({ to: '/tenants/$tenantId', params: { tenantId: realId }, replace: true });
+  }, [realId, tenantId, navigate]);
   const back = { to: '/tenants', label: 'Tenants' };
   if (!tenant)
     return (
