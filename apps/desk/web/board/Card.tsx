@@ -15,18 +15,24 @@ export interface CardProps {
 }
 
 /** Clicks and keys are handled by the board, which finds the card by `data-card`. */
-export function DraggableCard(props: CardProps & { disabled: boolean }) {
+export const DraggableCard = memo(function DraggableCard(props: CardProps & { disabled: boolean }) {
   const { setNodeRef, listeners, isDragging } = useDraggable({
     id: props.item.id,
     data: props.item,
     disabled: props.disabled,
   });
   return (
-    <li ref={setNodeRef} {...listeners} className={classes.place} data-dragged={isDragging || undefined}>
+    <li
+      ref={setNodeRef}
+      {...listeners}
+      className={classes.place}
+      data-place={props.item.id}
+      data-dragged={isDragging || undefined}
+    >
       <CardFace item={props.item} tabStop={props.tabStop} opened={props.opened} />
     </li>
   );
-}
+});
 
 export const CardFace = memo(function CardFace({ item, tabStop, opened }: CardProps) {
   return (
@@ -44,7 +50,7 @@ export const CardFace = memo(function CardFace({ item, tabStop, opened }: CardPr
         <span className={classes.key}>{item.key}</span>
         <PriorityMark priority={item.priority} labelled />
         <span className={classes.who}>
-          <Initials user={item.assignee} size={20} />
+          <Initials user={item.assignee} />
         </span>
       </span>
       <span className={classes.title}>{item.title}</span>

@@ -71,8 +71,9 @@ export function useBoardDrag(onDrop: (move: CardMove) => void) {
 function findDropPlace(at: { x: number; y: number }, draggedId: string): DropPlace | undefined {
   const column = document.elementFromPoint(at.x, at.y)?.closest<HTMLElement>('[data-column]');
   if (!column) return undefined;
-  const cards = [...column.querySelectorAll<HTMLElement>('[data-card]')].filter(
-    (card) => card.dataset.card !== draggedId,
+  // The places, not the cards in them: asking for a card out of sight would make the browser lay it out.
+  const cards = [...column.querySelectorAll<HTMLElement>('[data-place]')].filter(
+    (place) => place.dataset.place !== draggedId,
   );
   const below = cards.findIndex((card) => {
     const { top, height } = card.getBoundingClientRect();

@@ -49,7 +49,8 @@ async function fetchBoard(
     board.columns.map(async (column) => {
       let whole = column;
       while (whole.items.length < wanted(column.state) && whole.nextCursor) {
-        whole = await extendColumn(projectKey, search, whole, mostCardsPerRequest, signal);
+        const missing = wanted(column.state) - whole.items.length;
+        whole = await extendColumn(projectKey, search, whole, Math.min(missing, mostCardsPerRequest), signal);
       }
       return whole;
     }),

@@ -39,16 +39,16 @@ function Headline({ summary }: { summary: Summary }) {
   const open = summary.byState
     .filter(({ state }) => openStates.includes(state))
     .reduce((sum, { count }) => sum + count, 0);
-  const figures: [number, string, string, Record<string, string>, boolean][] = [
-    [open, 'open', 'open', { state: 'open' }, false],
-    [summary.openUrgent, 'urgent', 'urgent', { state: 'open', priority: 'urgent' }, summary.openUrgent > 0],
-    [summary.overdue, 'overdue', 'overdue', { due: 'overdue', sort: 'due' }, false],
-    [summary.openUnassigned, 'without assignee', 'without assignee', { state: 'open', assignee: 'none' }, false],
+  const figures: [number, string, string, Record<string, string>, string?][] = [
+    [open, 'open', 'open', { state: 'open' }],
+    [summary.openUrgent, 'urgent', 'urgent', { state: 'open', priority: 'urgent' }, 'urgent'],
+    [summary.overdue, 'overdue', 'overdue', { due: 'overdue', sort: 'due' }, 'late'],
+    [summary.openUnassigned, 'without assignee', 'without assignee', { state: 'open', assignee: 'none' }],
   ];
   return (
     <span className={classes.figures}>
-      {figures.map(([count, one, many, search, urgent]) => (
-        <Link key={one} to="/items" search={search} className={classes.figure} data-urgent={urgent || undefined}>
+      {figures.map(([count, one, many, search, tone]) => (
+        <Link key={one} to="/items" search={search} className={classes.figure} data-tone={count > 0 ? tone : undefined}>
           <b>{formatCount(count)}</b> {count === 1 ? one : many}
         </Link>
       ))}

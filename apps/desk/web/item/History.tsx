@@ -44,7 +44,7 @@ const actionWords: Readonly<Record<HistoryEntry['action'], string>> = {
 function Entry({ entry }: { entry: HistoryEntry }) {
   const file = entry.changes.find((change) => change.field === 'attachment');
   const changes = entry.changes.filter((change) => change.field !== 'attachment');
-  const single = changes.length === 1 && changes[0]?.field !== 'description';
+  const only = changes.length === 1 ? changes[0] : undefined;
   return (
     <li className={classes.entry}>
       <span className={classes.dot} aria-hidden="true">
@@ -53,11 +53,12 @@ function Entry({ entry }: { entry: HistoryEntry }) {
       <div className={classes.text}>
         <b>{entry.by.name}</b> {actionWords[entry.action]}
         {file && <> {wordsOf(file.to ?? file.from)}</>}
-        {entry.action === 'changed' && (single ? <> the {<Change change={changes[0] as HistoryChange} />}</> : null)}{' '}
+        {only && (only.field === 'description' ? ' the description' : <> the {<Change change={only} />}</>)}{' '}
         <span className={classes.when}>
           <RelativeTime value={entry.at} />
         </span>
-        {!single && changes.length > 0 && (
+        {only?.field === 'description' && <BeforeAndAfter change={only} />}
+        {changes.length > 1 && (
           <ul className={classes.changes}>
             {changes.map((change) => (
               <li key={change.field}>
@@ -84,26 +85,34 @@ const fieldWords: Readonly<Record<HistoryChange['field'], string>> = {
   requester: 'requester',
 };
 
+function BeforeAndAfter({ change }: { change: Extract<HistoryChange, { from: string | null }> }) {
+  return (
+    <details className={classes.details}>
+      <summary>Before and after</summary>
+      <div className={classes.both}>
+        <div>
+          <Text size="xs" c="dimmed">
+            Before
+          </Text>
+          <pre>{change.from ?? ''}</pre>
+        </div>
+        <div>
+          <Text size="xs" c="dimmed">
+            After
+          </Text>
+          <pre>{change.to ?? ''}</pre>
+        </div>
+      </div>
+    </details>
+  );
+}
+
 function Change({ change }: { change: HistoryChange }) {
   if (change.field === 'description') {
     return (
-      <details className={classes.details}>
-        <summary>description</summary>
-        <div className={classes.both}>
-          <div>
-            <Text size="xs" c="dimmed">
-              Before
-            </Text>
-            <pre>{change.from ?? ''}</pre>
-          </div>
-          <div>
-            <Text size="xs" c="dimmed">
-              After
-            </Text>
-            <pre>{change.to ?? ''}</pre>
-          </div>
-        </div>
-      </details>
+      <>
+        description <BeforeAndAfter change={change} />
+      </>
     );
   }
   if (change.field === 'tags') {

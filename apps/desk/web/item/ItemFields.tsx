@@ -1,5 +1,5 @@
 /** State, priority, type, assignee, tags, due day; and where the item came from. */
-import { TextInput } from '@mantine/core';
+import { Anchor, TextInput } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { CopyableId, RelativeTime, TextLink } from '../../../../web/design/index.ts';
 import type { Item, ItemState, ItemType, Priority } from '../../api.ts';
@@ -100,7 +100,7 @@ export function ItemFields(props: { item: Item; save: SaveItem; readOnly: boolea
           <span className={classes.plain}>
             {item.requester.name}
             {item.requester.name && item.requester.email && ', '}
-            {item.requester.email && <a href={`mailto:${item.requester.email}`}>{item.requester.email}</a>}
+            {item.requester.email && <Anchor href={`mailto:${item.requester.email}`}>{item.requester.email}</Anchor>}
           </span>
         </Field>
       )}
@@ -111,7 +111,7 @@ export function ItemFields(props: { item: Item; save: SaveItem; readOnly: boolea
           </span>
         </Field>
       )}
-      <Field label="Created">
+      <Field label="Created" wide>
         <span className={classes.plain}>
           <RelativeTime value={item.createdAt} /> by {item.createdBy.name}
           {item.importId && (
@@ -125,7 +125,7 @@ export function ItemFields(props: { item: Item; save: SaveItem; readOnly: boolea
           )}
         </span>
       </Field>
-      <Field label="Changed">
+      <Field label="Changed" wide>
         <span className={classes.plain}>
           <RelativeTime value={item.updatedAt} /> by {item.updatedBy.name}
         </span>
@@ -154,7 +154,7 @@ function DueField({ item, save, readOnly }: { item: Item; save: SaveItem; readOn
       aria-label="Due day"
       size="xs"
       defaultValue={item.dueOn ?? ''}
-      classNames={{ root: classes.due, input: classes.dueInput }}
+      classNames={{ root: classes.due, input: classes.dueInput, description: classes.overdue }}
       data-empty={item.dueOn === null || undefined}
       data-overdue={isOverdue(item) || undefined}
       description={isOverdue(item) ? 'Overdue' : undefined}

@@ -1,4 +1,5 @@
 /** One item with everything about it: on a page of its own, or in the panel beside board and list. */
+import { useMediaQuery } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { useRef } from 'react';
 import {
@@ -65,6 +66,8 @@ function LoadedItem({
   const onSaved = useRef<(() => void) | undefined>(undefined);
   useDocumentTitle(`${item.key} ${item.title}`);
   const readOnly = project?.archived ?? false;
+  const roomy = useMediaQuery('(min-width: 62em)', true, { getInitialValueInEffect: false });
+  const beside = mode === 'page' && roomy;
   const save: SaveItem = (patch, options = {}) => {
     onSaved.current = options.onSaved;
     saving.mutate(
@@ -77,7 +80,7 @@ function LoadedItem({
       },
     );
   };
-  const fields = <ItemFields item={item} save={save} readOnly={readOnly} layout={mode === 'page' ? 'side' : 'grid'} />;
+  const fields = <ItemFields item={item} save={save} readOnly={readOnly} layout={beside ? 'side' : 'grid'} />;
   return (
     <FileDrop onFiles={uploads.add} disabled={readOnly} label={`Drop files to attach them to ${item.key}`}>
       <div className={classes.item} data-mode={mode}>
@@ -90,12 +93,12 @@ function LoadedItem({
               </Notice>
             )}
             <ItemTitle item={item} save={save} readOnly={readOnly} mode={mode} />
-            {mode === 'panel' && fields}
+            {!beside && fields}
             <ItemDescription item={item} save={save} saving={saving.isPending} readOnly={readOnly} />
             <Attachments item={item} uploads={uploads} readOnly={readOnly} />
             <Activity item={item} readOnly={readOnly} />
           </div>
-          {mode === 'page' && (
+          {beside && (
             <aside className={classes.side} aria-label="Fields">
               {fields}
             </aside>

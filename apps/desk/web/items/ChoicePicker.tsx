@@ -25,6 +25,8 @@ export interface ChoicePickerProps {
   readonly disabled?: boolean;
   /** `field`: quiet until hovered; `button`: with a border. */
   readonly look?: 'field' | 'button';
+  /** The value stands for itself in `children`, so the label is said only to screen readers. Default: for fields. */
+  readonly hiddenLabel?: boolean;
   readonly active?: boolean;
   readonly children: ReactNode;
 }
@@ -99,7 +101,7 @@ export function ChoicePicker(props: ChoicePickerProps) {
           disabled={props.disabled}
           onClick={() => combobox.toggleDropdown()}
         >
-          {look === 'field' && <VisuallyHidden>{label}: </VisuallyHidden>}
+          {(props.hiddenLabel ?? look === 'field') && <VisuallyHidden>{label}: </VisuallyHidden>}
           {props.children}
         </UnstyledButton>
       </Combobox.Target>

@@ -1,7 +1,7 @@
 /** Creates an item from anywhere (`c`). What was typed stays when the dialog is closed by accident. */
 import { Button, Group, Modal, Select, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { type FormEvent, useState, useSyncExternalStore } from 'react';
+import { type Dispatch, type FormEvent, type SetStateAction, useState, useSyncExternalStore } from 'react';
 import { apiFetch, EmptyState, notifyDone, ProblemNotice, TextLink } from '../../../../web/design/index.ts';
 import type { CreateItem, Item, ItemState, ItemType, Priority } from '../../api.ts';
 import { insertCreated } from '../data/cache.ts';
@@ -52,6 +52,8 @@ export function useCreateItemMutation() {
   });
 }
 
+type Draft = typeof blank;
+
 const blank = {
   title: '',
   description: '',
@@ -66,17 +68,23 @@ const blank = {
 export function CreateItemDialog() {
   const from = useSyncExternalStore(subscribe, () => opening);
   const close = () => setOpening(undefined);
+  const [draft, setDraft] = useState(blank);
   return (
-    <Modal opened={from !== undefined} onClose={close} title={<Text fw={600}>New item</Text>} size="lg" keepMounted>
-      <CreateForm from={from} onClose={close} />
+    <Modal opened={from !== undefined} onClose={close} title={<Text fw={600}>New item</Text>} size="lg">
+      <CreateForm from={from} onClose={close} draft={draft} setDraft={setDraft} />
     </Modal>
   );
 }
 
-function CreateForm({ from, onClose }: { from: Opening | undefined; onClose: () => void }) {
+function CreateForm(props: {
+  from: Opening | undefined;
+  onClose: () => void;
+  draft: Draft;
+  setDraft: Dispatch<SetStateAction<Draft>>;
+}) {
+  const { from, onClose, draft, setDraft } = props;
   const me = useQuery(meQuery).data;
   const projects = useQuery(projectsQuery()).data?.projects;
-  const [draft, setDraft] = useState(blank);
   const [chosenProject, setProject] = useState<string>();
   const [chosenState, setState] = useState<ItemState>();
   const create = useCreateItemMutation();
@@ -84,7 +92,7 @@ function CreateForm({ from, onClose }: { from: Opening | undefined; onClose: () 
   const tagChoices = useTagChoices();
   const project = chosenProject ?? from?.project ?? projects?.[0]?.key;
   const state = chosenState ?? from?.state ?? blank.state;
-  const set = (change: Partial<typeof blank>) => setDraft((now) => ({ ...now, ...change }));
+  const set = (change: Partial<Draft>) => setDraft((now) => ({ ...now, ...change }));
   const canCreate = draft.title.trim() !== '' && project !== undefined && !create.isPending;
 
   const submit = (event: FormEvent) => {
@@ -142,6 +150,7 @@ function CreateForm({ from, onClose }: { from: Opening | undefined; onClose: () 
         <Group gap="xs">
           <ChoicePicker
             look="button"
+            hiddenLabel
             label="State"
             choices={stateChoices}
             selected={[state]}
@@ -151,6 +160,7 @@ function CreateForm({ from, onClose }: { from: Opening | undefined; onClose: () 
           </ChoicePicker>
           <ChoicePicker
             look="button"
+            hiddenLabel
             label="Type"
             choices={typeChoices}
             selected={[draft.type]}
@@ -160,6 +170,7 @@ function CreateForm({ from, onClose }: { from: Opening | undefined; onClose: () 
           </ChoicePicker>
           <ChoicePicker
             look="button"
+            hiddenLabel
             label="Priority"
             choices={priorityChoices}
             selected={[draft.priority]}
@@ -169,6 +180,7 @@ function CreateForm({ from, onClose }: { from: Opening | undefined; onClose: () 
           </ChoicePicker>
           <ChoicePicker
             look="button"
+            hiddenLabel
             label="Assignee"
             choices={assignees}
             selected={[draft.assigneeId ?? nobody]}
@@ -180,6 +192,7 @@ function CreateForm({ from, onClose }: { from: Opening | undefined; onClose: () 
           </ChoicePicker>
           <ChoicePicker
             look="button"
+            hiddenLabel
             label="Tags"
             choices={tagChoices}
             selected={draft.tags}

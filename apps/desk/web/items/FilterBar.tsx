@@ -44,7 +44,7 @@ export function FilterBar({ search, onChange, project, withState = true, searchI
       {narrow && (
         <Button
           variant="default"
-          size="sm"
+          size="xs"
           leftSection={<IconFilter size={15} />}
           aria-expanded={unfolded}
           onClick={() => setUnfolded((now) => !now)}
@@ -158,7 +158,7 @@ function TextSearch(props: {
     <TextInput
       ref={props.input}
       className={classes.text}
-      size="sm"
+      size="xs"
       type="search"
       aria-label="Search in titles, descriptions, tags and requesters"
       placeholder="Search items"

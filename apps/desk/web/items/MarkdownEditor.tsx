@@ -56,7 +56,7 @@ export function MarkdownEditor(props: MarkdownEditorProps) {
           {empty ? <Text c="dimmed">Nothing to show</Text> : <Markdown text={value} />}
         </div>
       )}
-      {props.children}
+      {props.children && <div className={classes.between}>{props.children}</div>}
       <Group gap="xs" justify="space-between" mt={6}>
         <SegmentedControl
           size="xs"

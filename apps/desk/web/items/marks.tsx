@@ -116,7 +116,7 @@ export function Initials({ user, size = 22 }: { user: UserRef | null; size?: num
     <span
       className={classes.initials}
       data-nobody={user ? undefined : true}
-      style={{ width: size, height: size, fontSize: Math.round(size * 0.42) }}
+      style={{ width: size, height: size, fontSize: Math.max(10, Math.round(size * 0.42)) }}
       title={label}
     >
       <span aria-hidden="true">{user ? initialsOf(user.name) : ''}</span>

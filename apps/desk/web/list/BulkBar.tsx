@@ -2,7 +2,7 @@
 import { Button, CloseButton, Text } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { apiFetch, formatPlural, notifyDone, ProblemNotice } from '../../../../web/design/index.ts';
+import { apiFetch, formatPlural, ProblemNotice } from '../../../../web/design/index.ts';
 import type { BulkResult, BulkUpdate, ItemState, Priority } from '../../api.ts';
 import { keys } from '../data/queries.ts';
 import { ChoicePicker } from '../items/ChoicePicker.tsx';
@@ -20,6 +20,12 @@ import type { Selection } from './useSelection.ts';
 
 const mostPerRequest = 500;
 
+interface Counts {
+  changed: number;
+  unchanged: number;
+  missing: number;
+}
+
 export function BulkBar({ selection, project }: { selection: Selection; project?: string }) {
   const queryClient = useQueryClient();
   const assignees = useAssigneeChoices();
@@ -29,7 +35,7 @@ export function BulkBar({ selection, project }: { selection: Selection; project?
   const bulk = useMutation({
     mutationFn: async (set: BulkUpdate['set']) => {
       const ids = [...selection.ids];
-      const result = { changed: 0, unchanged: 0, missing: 0 };
+      const result: Counts = { changed: 0, unchanged: 0, missing: 0 };
       for (let at = 0; at < ids.length; at += mostPerRequest) {
         const body: BulkUpdate = { itemIds: ids.slice(at, at + mostPerRequest), set };
         const part = await apiFetch<BulkResult>('/api/items/bulk', { method: 'POST', body });
@@ -41,16 +47,7 @@ export function BulkBar({ selection, project }: { selection: Selection; project?
       return result;
     },
     onMutate: () => setSent(0),
-    onSuccess: ({ changed, unchanged, missing }) => {
-      const words = [
-        `${formatPlural(changed, 'item')} changed`,
-        unchanged > 0 && `${unchanged} were like that already`,
-        missing > 0 && `${missing} are not there any more`,
-      ];
-      const message = words.filter(Boolean).join(', ');
-      notifyDone(message);
-      announce(message);
-    },
+    onSuccess: (result) => announce(resultWords(result)),
     onSettled: () => {
       for (const queryKey of [keys.lists, keys.boards, keys.summary, keys.projects, keys.tags, ['item']]) {
         void queryClient.invalidateQueries({ queryKey });
@@ -104,6 +101,11 @@ export function BulkBar({ selection, project }: { selection: Selection; project?
             Saving{count > mostPerRequest && ` ${sent} of ${count}`}
           </Text>
         )}
+        {bulk.data && !bulk.isPending && (
+          <Text size="sm" c="var(--fh-ok)">
+            {resultWords(bulk.data)}
+          </Text>
+        )}
         <CloseButton aria-label="Select nothing" onClick={selection.clear} ml="auto" />
       </div>
       {bulk.isError && (
@@ -116,6 +118,15 @@ export function BulkBar({ selection, project }: { selection: Selection; project?
       )}
     </section>
   );
+}
+
+function resultWords({ changed, unchanged, missing }: Counts): string {
+  const words = [
+    `${formatPlural(changed, 'item')} changed`,
+    unchanged > 0 && `${unchanged} were like that already`,
+    missing > 0 && `${missing} are not there any more`,
+  ];
+  return words.filter(Boolean).join(', ');
 }
 
 function Pick(props: {

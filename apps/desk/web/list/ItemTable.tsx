@@ -135,6 +135,8 @@ function Head(props: {
   );
 }
 
+const mostTags = 2;
+
 interface RowProps {
   readonly item: ItemSummary;
   readonly selected: boolean;
@@ -182,9 +184,14 @@ const Row = memo(function Row({ item, selected, opened, tabStop, onToggle }: Row
             {item.match ? <Pieces pieces={item.match.title} /> : item.title}
           </a>
           <span className={classes.extras}>
-            {item.tags.map((tag) => (
+            {item.tags.slice(0, mostTags).map((tag) => (
               <TagMark key={tag.name} tag={tag} />
             ))}
+            {item.tags.length > mostTags && (
+              <span className={classes.count} title={item.tags.map((tag) => tag.name).join(', ')}>
+                +{item.tags.length - mostTags}
+              </span>
+            )}
             <Count icon={<IconMessageCircle size={13} aria-label="Comments:" />} count={item.commentCount} />
             <Count icon={<IconPaperclip size={13} aria-label="Attachments:" />} count={item.attachmentCount} />
           </span>
@@ -204,7 +211,7 @@ const Row = memo(function Row({ item, selected, opened, tabStop, onToggle }: Row
       <td className={classes.priority}>
         <span className={classes.line}>
           <PriorityMark priority={item.priority} />
-          {priorityWords[item.priority]}
+          <span className={classes.word}>{priorityWords[item.priority]}</span>
         </span>
       </td>
       <td className={classes.who}>

@@ -26,26 +26,6 @@ export function ProjectHead(props: {
           {project?.name ?? projectKey}
         </Title>
         <span className={classes.key}>{projectKey}</span>
-        <nav className={classes.views} aria-label="Views of the project">
-          <Link
-            to="/p/$key/board"
-            params={{ key: projectKey }}
-            search={filters}
-            className={classes.view}
-            aria-current={view === 'board' ? 'page' : undefined}
-          >
-            <IconLayoutKanban size={15} aria-hidden /> Board
-          </Link>
-          <Link
-            to="/p/$key/list"
-            params={{ key: projectKey }}
-            search={filters}
-            className={classes.view}
-            aria-current={view === 'list' ? 'page' : undefined}
-          >
-            <IconList size={15} aria-hidden /> List
-          </Link>
-        </nav>
         {me?.can.manageProjects && (
           <Menu position="bottom-end">
             <Menu.Target>
@@ -66,6 +46,26 @@ export function ProjectHead(props: {
             </Menu.Dropdown>
           </Menu>
         )}
+        <nav className={classes.views} aria-label="Views of the project">
+          <Link
+            to="/p/$key/board"
+            params={{ key: projectKey }}
+            search={filters}
+            className={classes.view}
+            aria-current={view === 'board' ? 'page' : undefined}
+          >
+            <IconLayoutKanban size={15} aria-hidden /> Board
+          </Link>
+          <Link
+            to="/p/$key/list"
+            params={{ key: projectKey }}
+            search={filters}
+            className={classes.view}
+            aria-current={view === 'list' ? 'page' : undefined}
+          >
+            <IconList size={15} aria-hidden /> List
+          </Link>
+        </nav>
       </div>
       {project?.archived && (
         <div className={classes.archived}>

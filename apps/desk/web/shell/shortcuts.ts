@@ -38,7 +38,8 @@ function isBusy(event: KeyboardEvent): boolean {
   if (target instanceof HTMLInputElement && target.type !== 'checkbox' && target.type !== 'radio') return true;
   // Menus and lists have keys of their own; a dialog covers the page (a side panel does not).
   if (target?.closest('[role="menu"], [role="listbox"]')) return true;
-  return document.querySelector('[role="dialog"][aria-modal="true"], [data-modal-content]') !== null;
+  const dialogs = document.querySelectorAll<HTMLElement>('[role="dialog"][aria-modal="true"]');
+  return [...dialogs].some((dialog) => dialog.checkVisibility());
 }
 
 export function areShortcutsOn(): boolean {
