@@ -84,6 +84,12 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
 
   const describe = describePlatform(app);
   await app.register(identity.routes, { prefix: '/-/api' });
+  // What the sign-in page shows; whoever can open that page may read it.
+  app.get('/-/api/tenant', { config: { operation: 'tenant.get', withoutSession: 'allow' } }, ({ tenant }) => ({
+    name: tenant.name,
+    title: tenant.title,
+    app: tenant.app,
+  }));
   app.get('/-/api/openapi.json', { config: { operation: 'platform.openapi', withoutSession: 'allow' } }, describe);
   servePage(app, options.accountPage, {
     prefix: '/-/',
