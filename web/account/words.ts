@@ -41,7 +41,7 @@ export function describeDevice(userAgent: string | null | undefined): string {
 
 /** Security events in words; an event that is new to this page is shown by its own name. */
 const eventWords: Readonly<Record<string, string>> = {
-  'user.created': 'Became a user',
+  'user.created': 'Made a user for demonstration',
   'user.invited': 'Invited somebody',
   'user.invitation_accepted': 'Accepted an invitation',
   'user.invitation_revoked': 'Withdrew an invitation',
@@ -67,6 +67,7 @@ export function describeActor(actor: string): string {
   if (actor.startsWith('staff:')) return "The operator's staff";
   if (actor.startsWith('os:')) return 'The operator';
   if (actor === 'system') return 'Freehold itself';
+  if (actor === 'anonymous') return 'Nobody signed in';
   return actor.replace(/^user:/, '');
 }
 

@@ -89,8 +89,10 @@ export const auditEventNames: readonly string[] = [
   'tenant.imported',
   'tenant.deleted',
   'tenant.operation_failed',
+  'staff.setup_link_created',
   'staff.created',
   'staff.session_created',
   'staff.login_failed',
+  'staff.login_throttled',
   'staff.session_ended',
 ];
