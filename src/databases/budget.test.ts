@@ -6,7 +6,8 @@ import { newId, silentLog, systemClock, type TenantId } from '#src/kernel/index.
 import { type Connection, openConnection } from '#src/postgres/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
 import { createTestTenants, type TestTenant, type TestTenants } from '../../test/support/tenant.ts';
-import { createLeasePool, type TenantRole } from './lease-pool.ts';
+import { createLeasePool } from './lease-pool.ts';
+import type { TenantRole } from './places.ts';
 
 /** A connection whose opening and closing are steps that the test takes in any order; everything about budgets without a server. */
 function createSteps() {

@@ -1,6 +1,6 @@
 import { type Clock, type Log, systemClock, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
-import type { DatabaseAdmin } from './admin.ts';
 import type { MigrationFolders } from './migration-files.ts';
+import type { DatabaseAdmin } from './types.ts';
 
 export interface FleetSubject {
   readonly tenantId: TenantId;

@@ -4,15 +4,7 @@
  * (createTenantDatabases). Invariants: a connection belongs to one tenant and one role for its life; open connections, those that
  * are opening or closing included, never exceed the budget; connection strings never leave this folder.
  */
-export {
-  createDatabaseAdmin,
-  type DatabaseAdmin,
-  type DatabaseAdminOptions,
-  type DatabaseMigration,
-  type ListedDatabase,
-  type RolePasswords,
-  type Template,
-} from './admin.ts';
+export { createDatabaseAdmin, type DatabaseAdminOptions } from './admin.ts';
 export { databaseErrors } from './errors.ts';
 export { type FleetEntry, type FleetOptions, type FleetSubject, migrateFleet } from './fleet.ts';
 export { type MigrateOptions, type MigrateResult, migrate } from './migrate.ts';

@@ -1,70 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Clock, FreeholdError, Log, TenantId } from '#src/kernel/index.ts';
+import type { FreeholdError, TenantId } from '#src/kernel/index.ts';
 import { type Connection, sqlState } from '#src/postgres/index.ts';
 import { databaseErrors } from './errors.ts';
-
-export type TenantRole = 'app' | 'platform';
-
-/** One place in the budget: a connection from before it is opened until it is really closed. */
-export interface Place {
-  readonly tenantId: TenantId;
-  readonly role: TenantRole;
-  /** There from the moment the place is leased for the first time. */
-  readonly connection: Connection;
-  /** Names of prepared statements on it. */
-  readonly statementNames: Set<string>;
-  /** Ends the lease from outside; set by the lease while it lasts. */
-  interrupt: ((error: FreeholdError) => void) | undefined;
-}
-
-interface OwnPlace extends Place {
-  connection: Connection;
-  readonly tenant: Tenant;
-  state: 'opening' | 'leased' | 'idle' | 'closing';
-  /** Evicted: closed as soon as nobody uses it. */
-  doomed: boolean;
-  idleSinceMs: number;
-  readonly gone: PromiseWithResolvers<void>;
-}
-
-interface Tenant {
-  readonly tenantId: TenantId;
-  readonly places: Set<OwnPlace>;
-  readonly idle: Record<TenantRole, OwnPlace[]>;
-}
-
-interface Waiter {
-  readonly tenantId: TenantId;
-  readonly role: TenantRole;
-  /** False once it was answered, whatever the answer. */
-  waiting: boolean;
-  resolve(place: OwnPlace): void;
-  reject(error: unknown): void;
-}
-
-export interface LeasePoolOptions {
-  /** Places in all: connections that are opening, leased, idle or closing. Never exceeded. */
-  readonly budget: number;
-  /** Places of one tenant, both roles together. */
-  readonly perTenantMax: number;
-  /** Longest wait for a connection; then FH_DB_BUSY. */
-  readonly waitTimeoutMs: number;
-  /** Idle connections are closed after this. */
-  readonly idleTimeoutMs: number;
-  readonly clock: Clock;
-  readonly log: Log;
-  open(tenantId: TenantId, role: TenantRole): Promise<Connection>;
-}
-
-export interface LeasePool {
-  acquire(tenantId: TenantId, role: TenantRole, signal: AbortSignal | undefined): Promise<Place>;
-  /** `reusable` false: the connection is in doubt and is closed. */
-  release(place: Place, reusable: boolean): void;
-  evict(tenantId: TenantId): Promise<void>;
-  evictAll(): Promise<void>;
-  stats(): { readonly open: number; readonly leased: number; readonly waiting: number; readonly budget: number };
-  stop(): Promise<void>;
-}
+import type { LeasePool, LeasePoolOptions, OwnPlace, Place, Tenant, TenantRole, Waiter } from './places.ts';
 
 /** Beyond this many waiters per place of a tenant, waiting would only end in a time-out. */
 const waitersPerPlace = 50;

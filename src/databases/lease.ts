@@ -1,7 +1,7 @@
 import { FreeholdError, type TenantId, waitFor } from '#src/kernel/index.ts';
 import { CommitUncertainError, ConnectionLostError, commit, type Row, sqlState } from '#src/postgres/index.ts';
 import { databaseErrors } from './errors.ts';
-import type { LeasePool, Place, TenantRole } from './lease-pool.ts';
+import type { LeasePool, Place, TenantRole } from './places.ts';
 import type { StatementPlan } from './statements.ts';
 import type { LeaseOptions, TenantDatabase, TenantDb } from './types.ts';
 

@@ -3,7 +3,8 @@ import { type Connection, openConnection } from '#src/postgres/index.ts';
 import type { TenantDirectory } from '#src/tenants/types.ts';
 import { databaseErrors } from './errors.ts';
 import { createTenantDatabase } from './lease.ts';
-import { createLeasePool, type TenantRole } from './lease-pool.ts';
+import { createLeasePool } from './lease-pool.ts';
+import type { TenantRole } from './places.ts';
 import { createStatementTable } from './statements.ts';
 import type { TenantDatabases } from './types.ts';
 

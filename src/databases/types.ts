@@ -1,5 +1,7 @@
 import type { TenantId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
+import type { MigrateResult } from './migrate.ts';
+import type { MigrationFolders } from './migration-files.ts';
 
 /** Statements against one tenant's database, for the duration of one callback. Unusable afterwards (FH_DB_LEASE_ENDED). */
 export interface TenantDb extends Queryable {
@@ -30,4 +32,57 @@ export interface TenantDatabases {
   evict(tenantId: TenantId): Promise<void>;
   stats(): { readonly open: number; readonly leased: number; readonly waiting: number; readonly budget: number };
   stop(): Promise<void>;
+}
+
+export interface RolePasswords {
+  readonly appPassword: string;
+  readonly platformPassword: string;
+}
+
+export interface Template {
+  /** Name of the template database. */
+  readonly template: string;
+  /** Digest of the migrations in it. */
+  readonly version: string;
+}
+
+export interface DatabaseMigration {
+  readonly platform: MigrateResult;
+  readonly app: MigrateResult;
+}
+
+export interface ListedDatabase {
+  readonly name: string;
+  readonly kind: 'tenant' | 'template';
+  /** `making`: a crash left it half-made; create it again or drop it. */
+  readonly state: 'making' | 'ready';
+  readonly version: string | undefined;
+}
+
+/**
+ * Tenants' databases on one server, as the role of control (CREATEDB, CREATEROLE, no superuser). Every method is idempotent: called
+ * again after a kill anywhere, it finishes. Callers see to it that one database is worked on by one operation at a time.
+ */
+export interface DatabaseAdmin {
+  newDatabaseName(): string;
+  /** A database with the migrations of both folders, to be copied; made when it is missing. `key` names the app in memory only. */
+  ensureTemplate(key: string, folders: MigrationFolders): Promise<Template>;
+  /** Makes the database and its two roles, closed (NOLOGIN). */
+  createDatabase(name: string, options: { readonly template: string }): Promise<void>;
+  /** Brings both schemas forward, whether the database is open or closed. No connection is made when it is there already. */
+  migrateDatabase(name: string, folders: MigrationFolders): Promise<DatabaseMigration | undefined>;
+  /** Sets the passwords and lets both roles in. */
+  openDatabase(name: string, passwords: RolePasswords): Promise<void>;
+  /** Lets nobody in and ends every session; returns when none is left. */
+  closeDatabase(name: string): Promise<void>;
+  /** Copies a closed database, with everything in it owned by the copy's own roles, which are closed. */
+  cloneDatabase(from: string, to: string): Promise<void>;
+  /** Removes the database and its roles; does nothing when they are gone. */
+  dropDatabase(name: string): Promise<void>;
+  databaseSize(name: string): Promise<number>;
+  listDatabases(): Promise<ListedDatabase[]>;
+  /** Databases and roles with names of ours that nobody knows: what a crash before the first record left, or a restored registry. */
+  findOrphans(known: Iterable<string>): Promise<{ databases: string[]; roles: string[] }>;
+  /** How tenants' connections reach the server. */
+  readonly server: { readonly host: string; readonly port: number; readonly tls: 'off' | 'verify-full' };
 }
