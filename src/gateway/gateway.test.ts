@@ -37,7 +37,12 @@ test('without a session: 401 for programs, the sign-in page for browsers, public
   assert.equal((await world.request({ path: '/-/api/session', method: 'POST', body: '{}' })).status, 201);
   assert.equal(world.asked.authenticate, asked, 'public routes do not ask for a session');
   const document = (await world.request({ path: '/-/api/openapi.json' })).json();
-  assert.deepEqual(Object.keys(document.paths as object), ['/-/api/session', '/-/api/users', '/-/api/openapi.json']);
+  assert.deepEqual(Object.keys(document.paths as object), [
+    '/-/api/session',
+    '/-/api/users',
+    '/-/api/tenant',
+    '/-/api/openapi.json',
+  ]);
 });
 
 test('roles of a route', async (t) => {
