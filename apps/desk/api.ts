@@ -8,7 +8,7 @@
  * - Lists are paged by `limit` (1–100, default 50) and an opaque `cursor` taken from `nextCursor` of the page before, sent with
  *   the same filters and the same sort. `nextCursor: null` means: that was the last page.
  * - Query values that take several choices are comma-separated: `state=todo,doing`. An unknown choice is a 400.
- * - Errors are RFC 9457 problem documents: `{type, title, status, detail, code, hint?, fields?}`; see {@link DeskErrorCode}.
+ * - Errors are RFC 9457 problem documents: `{type, title, status, code, detail?, hint?, fields?, requestId}`. For `DESK_` codes `title` is the sentence to show; see {@link DeskErrorCode}.
  * - `version` counts changes of an item, project or comment. Send the version you saw; if it is old, the answer is 409 and says what is there now
  *   (for items: `DESK_ITEM_CHANGED` with `fields.version` "is 7 now"; fetch the item again and let the person decide). Moving a card inside its column does not count as a change.
  */
@@ -438,7 +438,7 @@ export interface ImportList {
 
 /**
  * `POST /api/imports` (multipart, field `file`, ≤ 200 MiB) → 201 {@link Import} with columns, sample and guessed mapping.
- * Refused with 422 `DESK_IMPORT_FILE` when it is not a UTF-8 CSV file with a header row (the text says what and at which line).
+ * Refused with 422 `DESK_IMPORT_FILE` when it is not a UTF-8 CSV file with a header row (the text says what and at which line) or has more than 50,000 rows.
  * `GET /api/imports/:import` → {@link Import}; safe to poll every second while `running`.
  */
 export interface Import {
@@ -457,6 +457,7 @@ export interface Import {
   progress: ImportProgress;
   result: ImportResult | null;
   undo: ImportUndo | null;
+  /** Why it failed: a `DESK_` code, or `DESK_IMPORT_FAILED` for a fault on our side. */
   error: { code: string; message: string } | null;
   createdAt: Timestamp;
   createdBy: UserRef;
