@@ -37,7 +37,7 @@ export function WithItemPanel({ itemKey, onClose, height = 'fill', children }: W
       {!wide && (
         <Drawer.Root opened={key !== undefined} onClose={onClose} position="right" size="min(100vw, 36rem)">
           <Drawer.Overlay backgroundOpacity={0.4} />
-          <Drawer.Content aria-label={`Item ${key ?? ''}`}>
+          <Drawer.Content aria-label={`Item ${key ?? ''}`} bg="var(--fh-surface)">
             <Drawer.Body p={0}>
               {key && <ItemView key={key} itemKey={key} mode="panel" onClose={onClose} />}
             </Drawer.Body>
