@@ -4,7 +4,7 @@ import { createDatabaseAdmin, createTenantDatabases, migrate } from '#src/databa
 import { createFileVault, createTenantFiles } from '#src/files/index.ts';
 import { type ControlPort, createControlLink } from '#src/gateway/index.ts';
 import { createHosting } from '#src/hosting/index.ts';
-import { createFirstInvitation, stripClone } from '#src/identity/index.ts';
+import { createFirstInvitation, createIdentity, stripClone } from '#src/identity/index.ts';
 import { systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createLocalAuthority, openKeyStore } from '#src/keys/index.ts';
 import { createPortability } from '#src/portability/index.ts';
@@ -115,11 +115,18 @@ export async function startControlServices({
   // The folder is entered only by control and the gateways; within it the mode need not tell them apart.
   const link = createControlLink({ socketPath: folders.linkSocket, mode: 0o666, port, log });
 
+  // Only for demo data, which an app writes in the name of users.
+  const identity = createIdentity({
+    databases,
+    cookieKeyOf: async (tenantId) => (await directory.forLifecycle.getAccess(tenantId)).cookieKey,
+    log,
+    clock,
+  });
   const hosting = createHosting({
     apps: program.apps,
     databases,
     files: await createTenantFiles({ root: folders.files, databases, filesKeyOf, clock }),
-    users: { listUsers: async () => [] },
+    users: { listUsers: (tenantId) => identity.listUsers(tenantId) },
     identify: () => {
       throw new Error('control serves no app requests');
     },

@@ -8,6 +8,7 @@ import { createChild } from './child.ts';
 import { type Config, type Env, parseConfig } from './config.ts';
 import { startConsole } from './console.ts';
 import { startControlServices } from './control-services.ts';
+import { failpointRoutes } from './failpoint-routes.ts';
 import { reportFleet } from './fleet.ts';
 import { foldersOf } from './folders.ts';
 import { measureHealth } from './health.ts';
@@ -73,6 +74,7 @@ export async function runControl(env: Env): Promise<void> {
   await commands.register(consoleApi({ ...apiDeps, actorOf: (_request: FastifyRequest) => 'os:operator' }));
   await commands.register(healthRoutes(healthDeps));
   await commands.register(staffLinkRoutes({ staff: services.staff, config }));
+  if (config.failpoints) await commands.register(failpointRoutes);
   rmSync(folders.commandSocket, { force: true });
   await commands.listen({ path: folders.commandSocket });
   chmodSync(folders.commandSocket, 0o600);

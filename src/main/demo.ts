@@ -6,7 +6,7 @@ import type { Folders } from './folders.ts';
 import type { DemoAccount } from './ready.ts';
 
 const demoTenants = [
-  { name: 'acme', title: 'Acme Rail Services', variant: 0 },
+  { name: 'acme', title: 'Acme Freight', variant: 0 },
   { name: 'globex', title: 'Globex Instruments', variant: 1 },
 ] as const;
 

@@ -13,11 +13,14 @@ export interface ManagedProcessOptions {
   readonly logFile: string;
   /** Time for the child to say that it is ready. */
   readonly startDeadlineMs: number;
+  /** Longest pause before a child that keeps dying is started again. */
+  readonly longestRestartMs: number;
+  /** True while everything is being stopped: whatever ends now is not started again, whoever ended it. */
+  readonly isStopping: () => boolean;
   readonly log: Log;
 }
 
 const firstRestartMs = 200;
-const longestRestartMs = 10_000;
 /** A child that lived this long is well again: its next crash starts the back-off anew. */
 const settledMs = 30_000;
 
@@ -26,13 +29,18 @@ export class ManagedProcess {
   readonly #options: ManagedProcessOptions;
   #child: ChildProcess | undefined;
   #wanted = false;
-  #restartMs = firstRestartMs;
+  #restartMs: number;
   #timer: NodeJS.Timeout | undefined;
   #restarts = 0;
   #exited: Promise<void> = Promise.resolve();
 
   constructor(options: ManagedProcessOptions) {
     this.#options = options;
+    this.#restartMs = this.#firstRestartMs;
+  }
+
+  get #firstRestartMs(): number {
+    return Math.min(firstRestartMs, this.#options.longestRestartMs);
   }
 
   get pid(): number | undefined {
@@ -106,19 +114,21 @@ export class ManagedProcess {
   }
 
   #restartLater(startedAt: number, cause: NodeJS.Signals | number | null): void {
-    if (performance.now() - startedAt > settledMs) this.#restartMs = firstRestartMs;
+    if (this.#options.isStopping()) return;
+    if (performance.now() - startedAt > settledMs) this.#restartMs = this.#firstRestartMs;
     this.#options.log.error('a process died and is started again', {
       name: this.#options.name,
       cause,
       afterMs: this.#restartMs,
     });
     this.#timer = setTimeout(() => {
+      if (this.#options.isStopping()) return;
       this.#restarts++;
       this.#spawn().then(
         () => this.#options.log.info('a process is back', { name: this.#options.name }),
         (error) => this.#options.log.error('a process did not come back', { name: this.#options.name, error }),
       );
     }, this.#restartMs);
-    this.#restartMs = Math.min(longestRestartMs, this.#restartMs * 2);
+    this.#restartMs = Math.min(this.#options.longestRestartMs, this.#restartMs * 2);
   }
 }

@@ -22,6 +22,11 @@ export class Shutdown {
     this.#phases.push({ name, deadlineMs, run });
   }
 
+  /** From the first moment on: whatever ends now was meant to end. */
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
   /** Runs every phase once; later calls wait for the same run. */
   run(): Promise<void> {
     this.#running ??= this.#runPhases();

@@ -18,6 +18,8 @@ export interface SupervisorOptions {
   readonly shutdown: Shutdown;
   /** Says what is being done, for a person who watches. */
   readonly say: (text: string) => void;
+  /** Longest pause before a part that keeps dying is started again. Default 10,000. */
+  readonly longestRestartMs?: number;
 }
 
 export interface Running {
@@ -32,7 +34,8 @@ const drainDeadlineMs = 15_000;
 const reservedConnections = 40;
 
 /** Starts the database, control and the gateways in this order; `shutdown` stops them in the reverse one. */
-export async function startAll({ config, env, log, shutdown, say }: SupervisorOptions): Promise<Running> {
+export async function startAll(options: SupervisorOptions): Promise<Running> {
+  const { config, env, log, shutdown, say, longestRestartMs = 10_000 } = options;
   const users = ensureOsUsers();
   const folders = foldersOf(config.dataDir);
   ensureFolders(folders, users);
@@ -40,7 +43,16 @@ export async function startAll({ config, env, log, shutdown, say }: SupervisorOp
 
   const childEnv = environmentOf(config, env);
   const manage = (name: string, role: string): ManagedProcess =>
-    new ManagedProcess({ name, role, env: childEnv, logFile: join(folders.log, `${name}.log`), startDeadlineMs, log });
+    new ManagedProcess({
+      name,
+      role,
+      env: childEnv,
+      logFile: join(folders.log, `${name}.log`),
+      startDeadlineMs,
+      longestRestartMs,
+      isStopping: () => shutdown.isRunning,
+      log,
+    });
 
   say('starting control');
   const control = manage('control', 'control');
@@ -70,13 +82,11 @@ export async function startAll({ config, env, log, shutdown, say }: SupervisorOp
       binaries,
       log,
     });
-    let wanted = true;
-    shutdown.add('PostgreSQL', 80_000, async () => {
-      wanted = false;
-      await cluster.stop();
-    });
+    // One at a time: a server that dies while it is being restarted is the running loop's business.
+    let restarting = false;
+    shutdown.add('PostgreSQL', 80_000, () => cluster.stop());
     cluster.onExit(({ expected }) => {
-      if (!expected && wanted) void restart(cluster);
+      if (!expected && !restarting) void restart(cluster);
     });
     say(`starting PostgreSQL ${binaries.version}`);
     await cluster.initialise();
@@ -84,15 +94,18 @@ export async function startAll({ config, env, log, shutdown, say }: SupervisorOp
     await cluster.bootstrap({ controlPassword: secret.password });
 
     async function restart(server: Cluster): Promise<void> {
-      for (let waitMs = 200; wanted; waitMs = Math.min(10_000, waitMs * 2)) {
+      restarting = true;
+      for (let waitMs = Math.min(200, longestRestartMs); ; waitMs = Math.min(longestRestartMs, waitMs * 2)) {
         await delay(waitMs);
+        if (shutdown.isRunning) return;
         try {
-          if (wanted) await server.start();
-          return;
+          await server.start();
+          break;
         } catch (error) {
-          log.error('PostgreSQL did not come back', { error, againInMs: waitMs * 2 });
+          log.error('PostgreSQL did not come back', { error });
         }
       }
+      restarting = false;
     }
   }
 }
