@@ -32,6 +32,17 @@ export function pageConfig(name: PageName, outDir: string): InlineConfig {
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },
       reportCompressedSize: false,
+      rolldownOptions: {
+        output: {
+          // What changes least lies apart, so that a new release of ours leaves it in the browser's cache.
+          codeSplitting: {
+            groups: [
+              { name: 'react', test: /node_modules[\\/](react|react-dom|scheduler)[\\/]/ },
+              { name: 'tanstack', test: /node_modules[\\/]@tanstack[\\/]/ },
+            ],
+          },
+        },
+      },
     },
   };
 }

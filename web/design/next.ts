@@ -1,9 +1,9 @@
-/** Where to go after signing in: a path of this very host and nothing else, or the app's start page. */
-export function safeNext(next: string | undefined): string {
+/** Where to go after signing in: a path of this very host (`origin`) and nothing else, or the start page. */
+export function safeNext(next: string | undefined, origin = window.location.origin): string {
   if (!next?.startsWith('/')) return '/';
   try {
-    const url = new URL(next, window.location.origin);
-    if (url.origin !== window.location.origin || url.pathname.startsWith('/-/sign-in')) return '/';
+    const url = new URL(next, origin);
+    if (url.origin !== origin || /^\/(?:-\/)?sign-in/.test(url.pathname)) return '/';
     return url.pathname + url.search + url.hash;
   } catch {
     return '/';

@@ -140,10 +140,15 @@ const columns: Column<AuditEvent>[] = [
     ),
   },
   { key: 'actor', header: 'Who', cell: (event) => <Actor actor={event.actor} /> },
-  { key: 'subject', header: 'Subject', cell: (event) => <CopyableId value={event.subject} what="subject" short /> },
+  { key: 'subject', header: 'Subject', cell: (event) => <Subject subject={event.subject} /> },
   { key: 'address', header: 'Address', cell: (event) => event.address ?? '' },
   { key: 'at', header: 'When', align: 'right', cell: (event) => <RelativeTime value={event.recordedAt} /> },
 ];
+
+/** An id to copy, or a word. */
+function Subject({ subject }: { subject: string }) {
+  return subject.includes('_') ? <CopyableId value={subject} what="subject" short /> : <span>{subject}</span>;
+}
 
 function describeDetails(details: AuditEvent['details']): string {
   const entries = Object.entries(details ?? {}).filter(([, value]) => value !== null && value !== '');

@@ -68,9 +68,11 @@ export function TenantPage() {
           <Facts>
             <Fact label="App">{tenant.app}</Fact>
             <Fact label="Edition">{tenant.edition === 'standard' ? 'Standard' : 'Private Cloud'}</Fact>
-            <Fact label="Size of the database">
-              <SizeText bytes={tenant.sizeBytes} />
-            </Fact>
+            {tenant.state !== 'deleted' && (
+              <Fact label="Size of the database">
+                <SizeText bytes={tenant.sizeBytes} />
+              </Fact>
+            )}
             <Fact label="Last use">
               <RelativeTime value={tenant.lastUsedAt} />
             </Fact>
@@ -80,7 +82,7 @@ export function TenantPage() {
             <Fact label={`${label} since`}>
               <RelativeTime value={tenant.stateChangedAt} />
             </Fact>
-            <Fact label="First administrator">{tenant.adminEmail}</Fact>
+            {tenant.adminEmail && <Fact label="First administrator">{tenant.adminEmail}</Fact>}
             <Fact label="Tenant id">
               <CopyableId value={tenant.tenantId} what="tenant id" />
             </Fact>
