@@ -1,3 +1,4 @@
+import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
 import {
   type ConnectionTarget,
@@ -25,7 +26,7 @@ export interface BootstrapOptions {
  */
 export async function bootstrapCluster({ binaries, osUser, target }: BootstrapOptions): Promise<void> {
   if (await isBootstrapped(target)) return;
-  const program = path.join(binaries.binDir, 'psql');
+  const program = await findPsql(binaries);
   const args = ['--no-psqlrc', '--quiet', '--no-password', '--set=ON_ERROR_STOP=1', '--host', target.host];
   args.push('--port', String(target.port), '--username=postgres', '--dbname=postgres');
   const result = await runProgram(program, args, { osUser, cwd: '/', input: bootstrapSql(target) });
@@ -34,6 +35,15 @@ export async function bootstrapCluster({ binaries, osUser, target }: BootstrapOp
     const message = /ERROR: {2}(.*)/.exec(result.stderr)?.[1];
     throw clusterErrors.FH_CLUSTER_TOOL_FAILED({ detail: `psql: ${message ?? `exit code ${result.exitCode}`}` });
   }
+}
+
+/** Server packages of some vendors hold no client; any newer or older psql can run these statements. */
+async function findPsql({ binDir }: Binaries): Promise<string> {
+  const own = path.join(binDir, 'psql');
+  return access(own, constants.X_OK).then(
+    () => own,
+    () => '/usr/bin/psql',
+  );
 }
 
 async function isBootstrapped(target: ConnectionTarget): Promise<boolean> {

@@ -25,7 +25,7 @@ const controlPassword = newPassword();
 
 before(async () => {
   folder = await realpath(await mkdtemp(path.join(tmpdir(), 'freehold-clusters-')));
-  binaries = await findBinaries();
+  binaries = await findBinaries({ binDir: process.env.FREEHOLD_PG_BIN });
   if (process.getuid?.() === 0) {
     osUser = (await findOsUser('freehold-postgres')) ?? (await findOsUser('postgres')) ?? (await findOsUser('nobody'));
     assert.ok(osUser);
