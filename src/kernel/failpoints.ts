@@ -12,6 +12,8 @@ interface Armed {
 const armed = new Map<string, Armed>();
 /** Every name passed so far, so that the fault suite can list the failpoints that a flow crosses. */
 export const passedFailpoints = new Set<string>();
+/** Names at which something hangs until the process ends. */
+export const hangingFailpoints = new Set<string>();
 
 /** Arms failpoints from the text of the setting; throws TypeError on a malformed entry. */
 export function armFailpoints(text: string): void {
@@ -33,5 +35,6 @@ export async function failpoint(name: string): Promise<void> {
   if (point.action === 'enospc')
     throw Object.assign(new Error(`failpoint ${name}: no space left on device`), { code: 'ENOSPC' });
   if (point.action === 'error') throw new Error(`failpoint ${name}`);
+  hangingFailpoints.add(name);
   await new Promise(() => {});
 }

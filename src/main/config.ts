@@ -61,7 +61,7 @@ export const settings = {
   FREEHOLD_STATEMENT_TIMEOUT_MS: 'Longest statement of an app. Default: 30000.',
   FREEHOLD_PREPARED_DATABASES: 'Databases kept ready for new tenants. Default: 4.',
   FREEHOLD_LOG_LEVEL: 'debug, info, warn, error or silent. Default: info.',
-  FREEHOLD_FAILPOINTS: 'For tests only: where to fail on purpose.',
+  FREEHOLD_FAILPOINTS: 'For tests only: where to fail on purpose; opens /api/failpoints on the command socket.',
 } as const satisfies Record<`FREEHOLD_${string}`, string>;
 export type SettingName = keyof typeof settings;
 
