@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { failpoint } from '#src/kernel/index.ts';
-import { type Connection, type ConnectionTarget, openConnection } from '#src/postgres/index.ts';
+import { type Connection, type ConnectionTarget, openConnection, sqlState } from '#src/postgres/index.ts';
 import type { OnProgress, Tenant } from '#src/tenants/index.ts';
 import { contentHash, schemaHash } from './content-hash.ts';
 import { portabilityErrors } from './errors.ts';
@@ -43,7 +43,10 @@ export async function importArchive(
     await restore(deps, archive, target);
     await failpoint('import.restored');
     const found = await withConnection(target, async (connection) => {
-      await restrain(connection, before.relaxed);
+      await restrain(connection, before.relaxed).catch((cause) => {
+        // Class 42: what is to be put back is not there any more.
+        throw sqlState(cause)?.startsWith('42') ? portabilityErrors.FH_ARCHIVE_SCHEMA({ cause }) : cause;
+      });
       if ((await schemaHash(connection)) !== before.hash) throw portabilityErrors.FH_ARCHIVE_SCHEMA();
       await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       return contentHash(connection);

@@ -1,7 +1,7 @@
 import type { Queryable } from '#src/postgres/index.ts';
 import type { Flow, Step, StepContext } from '../flow.ts';
 import { moveTenant } from '../sql.ts';
-import { beginOnTenant, type FlowDeps, nowOf, requireDatabase } from './steps.ts';
+import { beginOnTenant, type FlowDeps, migrationsStep, nowOf, requireDatabase } from './steps.ts';
 
 /** Suspend: the state first, so that no gateway takes new requests; then gateways let go; then PostgreSQL lets nobody in. */
 export function createSuspendFlow(deps: FlowDeps): Flow<'suspend'> {
@@ -26,6 +26,8 @@ export function createResumeFlow(deps: FlowDeps): Flow<'resume'> {
     onFailure: 'keep',
     cancellable: true,
     steps: () => [
+      // The fleet passes over suspended tenants: what it missed is made up for before anybody comes in.
+      migrationsStep(deps),
       {
         name: 'database',
         run: ({ tenantId, tenant }) => openTenant(deps, tenantId, tenant),

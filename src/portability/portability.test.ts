@@ -1,0 +1,435 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { after, before, test } from 'node:test';
+import { pack } from 'tar-stream';
+import { findBinaries } from '#src/clusters/index.ts';
+import { randomName, type TenantId } from '#src/kernel/index.ts';
+import { openConnection } from '#src/postgres/index.ts';
+import type { Operation, Tenant } from '#src/tenants/index.ts';
+import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
+import { dropTestTenants, openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
+import { contentHash, type Manifest } from './index.ts';
+import { stableOutput } from './sql.ts';
+
+let cluster: TestCluster;
+/** A second registry on the same server: another installation. */
+let elsewhereCluster: TestCluster;
+let folder: string;
+let world: TestInstallation;
+let elsewhere: TestInstallation;
+let acme: Tenant;
+let archive: string;
+let exported: Operation;
+
+before(async () => {
+  cluster = await startTestCluster();
+  elsewhereCluster = await startTestCluster();
+  folder = await mkdtemp(join(tmpdir(), 'freehold-portability-'));
+  world = await openTestInstallation({ control: cluster.control, folder: join(folder, 'here') });
+  elsewhere = await openTestInstallation({ control: elsewhereCluster.control, folder: join(folder, 'there') });
+  // Two tenants with the same ids and addresses: an archive must bring the rows of its own.
+  acme = await createTenant('acme', 'of acme');
+  await createTenant('globex', 'of globex');
+  exported = await exportOf(world, acme);
+  archive = join(folder, 'here/exports', acme.tenantId, `${exported.operationId}.tar`);
+});
+after(async () => {
+  for (const each of [world, elsewhere]) {
+    await dropTestTenants(each);
+    await each.stop();
+  }
+  await cluster.stop();
+  await elsewhereCluster.stop();
+  await rm(folder, { recursive: true });
+});
+
+async function createTenant(name: string, text: string): Promise<Tenant> {
+  const input = { name, adminEmail: 'ada@example.com' };
+  const { operationId } = await world.lifecycle.startOperation('create', undefined, input, 'os:test');
+  await world.lifecycle.waitForOperation(operationId);
+  const tenant = await world.lifecycle.getTenant(name);
+  await world.databases.app.transact(tenant.tenantId, (db) =>
+    db.query(
+      `INSERT INTO notes (note_id, text, author_id, created_at)
+       SELECT 'note' || n, $1 || E' line\\nbreak \\\\ " ; \\t ü', 'usr_1', timestamptz '2026-01-01' + n * interval '1 hour'
+       FROM generate_series(1, 500) n`,
+      [text],
+    ),
+  );
+  await world.databases.platform.transact(tenant.tenantId, async (db) => {
+    await db.query(
+      `INSERT INTO freehold.users (user_id, email, email_key, name, role, password_hash)
+       VALUES ('usr_00000000000000000000000000', 'ada@example.com', 'ada@example.com', $1, 'owner', 'hash of ' || $1)`,
+      [name],
+    );
+    await db.query(
+      `INSERT INTO freehold.sessions (session_id, token_hash, user_id, user_epoch, expires_at, idle_expires_at)
+       VALUES ('ses_00000000000000000000000000', sha256('secret'), 'usr_00000000000000000000000000', 1, now() + interval '1 day', now() + interval '1 day')`,
+    );
+    await db.query(
+      `INSERT INTO freehold.audit_events (event_id, name, actor, subject) VALUES ('aud_' || repeat('0', 26), 'session.created', 'x', 'y')`,
+    );
+  });
+  for (const content of [`file ${text}`, 'shared', 'shared', '']) await put(tenant.tenantId, content);
+  return tenant;
+}
+async function put(tenantId: TenantId, content: string): Promise<void> {
+  const bytes = [Buffer.from(content)] as unknown as AsyncIterable<Uint8Array>;
+  await world.files.put(tenantId, bytes, {
+    name: 'a.txt',
+    mediaType: 'text/plain',
+    maxBytes: 1e6,
+    createdBy: 'system',
+  });
+}
+async function exportOf(from: TestInstallation, tenant: Tenant): Promise<Operation> {
+  const { operationId } = await from.lifecycle.startOperation('export', tenant.tenantId, {}, 'os:test');
+  const operation = await from.lifecycle.waitForOperation(operationId);
+  assert.equal(operation.state, 'succeeded', JSON.stringify(operation.error));
+  return operation;
+}
+/** The way of the console and the command line: upload, inspect, import. */
+async function importInto(to: TestInstallation, file: string, name = `i-${randomName(8)}`): Promise<Operation> {
+  const archivePath = await to.portability.receiveUpload(createReadStream(file), 1e9);
+  try {
+    const manifest = await to.portability.inspectArchive(archivePath);
+    const input = { name, archivePath, app: manifest.app.name, createdFrom: manifest.createdFrom };
+    const { operationId } = await to.lifecycle.startOperation('import', undefined, input, 'os:test');
+    return await to.lifecycle.waitForOperation(operationId);
+  } catch (error) {
+    await to.portability.removeUpload(archivePath);
+    throw error;
+  }
+}
+
+test('what is imported on another installation is what was exported', async () => {
+  const operation = await importInto(elsewhere, archive, 'acme');
+  assert.equal(operation.state, 'succeeded', JSON.stringify(operation.error));
+  assert.equal(operation.result.contentHash, exported.result.contentHash);
+  const { tenantId } = await elsewhere.lifecycle.getTenant('acme');
+  const again = await exportOf(elsewhere, await elsewhere.lifecycle.getTenant('acme'));
+  assert.equal(again.result.contentHash, exported.result.contentHash);
+  assert.deepEqual(await elsewhere.vault.findMissing(tenantId), []);
+  const read = (sql: string) => elsewhere.databases.platform.read(tenantId, (db) => db.query(sql));
+  assert.deepEqual(await read('SELECT name, password_hash FROM freehold.users'), [
+    { name: 'acme', password_hash: 'hash of acme' },
+  ]);
+  assert.deepEqual(await read('SELECT session_id FROM freehold.sessions'), []);
+  assert.deepEqual(await read('SELECT invitation_id FROM freehold.invitations'), []);
+  // The next row gets the next number, triggers work again, and foreign keys are checked at once.
+  await elsewhere.databases.platform.transact(tenantId, async (db) => {
+    const [row] = await db.query<{ position: string }>(
+      `INSERT INTO freehold.audit_events (event_id, name, actor, subject) VALUES ('aud_' || repeat('1', 26), 'x', 'x', 'y') RETURNING position`,
+    );
+    assert.equal(Number(row!.position) > 1, true);
+  });
+  await assert.rejects(
+    elsewhere.databases.platform.transact(tenantId, (db) => db.query('DELETE FROM freehold.audit_events')),
+    { code: '42501' },
+  );
+  const access = await elsewhere.directory.getAccess(tenantId);
+  const files = await read(
+    `SELECT encode(sha256, 'hex') AS sha256, count(*) AS n FROM freehold.files GROUP BY 1 ORDER BY 2`,
+  );
+  assert.deepEqual(
+    files.map((row) => row.n),
+    ['1', '1', '2'],
+  );
+  assert.notDeepEqual(access.filesKey, (await world.directory.getAccess(acme.tenantId)).filesKey);
+});
+
+test('plain tools open an archive', async () => {
+  const plain = join(folder, 'plain');
+  await mkdir(plain);
+  execFileSync('tar', ['-xf', archive, '-C', plain]);
+  const manifest = JSON.parse(readFileSync(join(plain, 'manifest.json'), 'utf8')) as Manifest;
+  for (const { name, sha256 } of manifest.members) {
+    assert.equal(
+      createHash('sha256')
+        .update(readFileSync(join(plain, name)))
+        .digest('hex'),
+      sha256,
+    );
+  }
+  assert.equal((await readdir(join(plain, 'files'))).length, 3);
+  const bare = `bare_${randomName(8)}`;
+  const superuser = await openConnection(cluster.superuser, { applicationName: 'test' });
+  await superuser.query(`CREATE DATABASE ${bare}`);
+  try {
+    const { host, port, user, password } = cluster.superuser;
+    const { binDir } = await findBinaries();
+    execFileSync(
+      join(binDir, 'pg_restore'),
+      [
+        '--no-owner',
+        '--exit-on-error',
+        '-h',
+        host,
+        '-p',
+        String(port),
+        '-U',
+        user,
+        '-d',
+        bare,
+        join(plain, 'database.dump'),
+      ],
+      { env: { PGPASSWORD: password } },
+    );
+    const restored = await openConnection(
+      { ...cluster.superuser, database: bare },
+      { applicationName: 'test', options: stableOutput },
+    );
+    await restored.query('BEGIN');
+    assert.deepEqual(await contentHash(restored), manifest.content);
+    await restored.close();
+  } finally {
+    await superuser.query(`DROP DATABASE ${bare} WITH (FORCE)`);
+    await superuser.close();
+  }
+});
+
+test('an archive is one moment, while users go on writing', async () => {
+  const busy = await createTenant('busy', 'of busy');
+  let isOver = false;
+  const writing = (async () => {
+    for (let n = 0; !isOver; n++) {
+      await put(busy.tenantId, `while ${n}`);
+      await world.databases.app.transact(busy.tenantId, (db) =>
+        db.query(`INSERT INTO notes (note_id, text, author_id, created_at) VALUES ($1, 'x', 'y', now())`, [`w${n}`]),
+      );
+    }
+  })();
+  const operation = await exportOf(world, busy).finally(() => (isOver = true));
+  await writing;
+  const file = join(folder, 'here/exports', busy.tenantId, `${operation.operationId}.tar`);
+  const imported = await importInto(elsewhere, file);
+  assert.equal(imported.state, 'succeeded', JSON.stringify(imported.error));
+});
+
+interface Parts {
+  manifest: Manifest & Record<string, unknown>;
+  members: { name: string; content: Buffer; type?: 'file' | 'symlink' | 'directory' }[];
+}
+/** An archive taken apart, to be put together wrongly. */
+function takeApart(): Parts {
+  const bytes = readFileSync(archive);
+  const members: Parts['members'] = [];
+  for (let offset = 0; bytes[offset] !== 0; ) {
+    const name = bytes.toString('latin1', offset, bytes.indexOf(0, offset));
+    const size = Number.parseInt(bytes.toString('latin1', offset + 124, offset + 135), 8);
+    members.push({ name, content: bytes.subarray(offset + 512, offset + 512 + size) });
+    offset += 512 + Math.ceil(size / 512) * 512;
+  }
+  return { manifest: JSON.parse(members[0]!.content.toString()), members: members.slice(1) };
+}
+async function putTogether({ manifest, members }: Parts, manifestText = JSON.stringify(manifest)): Promise<Buffer> {
+  const tar = pack();
+  tar.entry({ name: 'manifest.json' }, manifestText);
+  for (const { name, content, type = 'file' } of members) {
+    if (type === 'file') tar.entry({ name }, content);
+    else tar.entry({ name, type, linkname: '/etc/passwd' });
+  }
+  tar.finalize();
+  return buffer(tar);
+}
+/** Writes a size into a header and mends its checksum. */
+function setSize(bytes: Buffer, header: number, size: Buffer): Buffer {
+  const copy = Buffer.from(bytes);
+  size.copy(copy, header + 124);
+  copy.write('        ', header + 148, 'latin1');
+  const sum = copy.subarray(header, header + 512).reduce((total, byte) => total + byte, 0);
+  copy.write(`${sum.toString(8).padStart(6, '0')}\0 `, header + 148, 'latin1');
+  return copy;
+}
+const sha256 = (content: Buffer) => createHash('sha256').update(content).digest('hex');
+const octal = (size: number) => Buffer.from(`${size.toString(8).padStart(11, '0')}\0`);
+const change = (work: (parts: Parts) => void, text?: (manifest: string) => string) => async () => {
+  const parts = takeApart();
+  work(parts);
+  return putTogether(parts, text?.(JSON.stringify(parts.manifest)));
+};
+const renameFile = (name: string) =>
+  change(({ members, manifest }) => {
+    members[1]!.name = name;
+    (manifest.members[1] as { name: string }).name = name;
+  });
+
+const attacks: Record<string, () => Promise<Buffer>> = {
+  'nothing at all': async () => Buffer.alloc(0),
+  'not an archive': async () => Buffer.from('PK\u0003\u0004'.repeat(1000)),
+  'only zeros': async () => Buffer.alloc(10_240),
+  'cut in the middle of a file': async () => readFileSync(archive).subarray(0, 5_000),
+  'cut between two members': async () => {
+    const bytes = readFileSync(archive);
+    return Buffer.concat([bytes.subarray(0, bytes.length - 3 * 1024), Buffer.alloc(1024)]);
+  },
+  'without its end': async () => readFileSync(archive).subarray(0, readFileSync(archive).length - 1024),
+  'one bit of the dump flipped': async () => {
+    const bytes = readFileSync(archive);
+    const at = bytes.indexOf('PGDMP') + 3_000;
+    bytes[at]! ^= 1;
+    return bytes;
+  },
+  'one bit of a file flipped': async () => {
+    const bytes = readFileSync(archive);
+    bytes[bytes.lastIndexOf('file of acme')]! ^= 1;
+    return bytes;
+  },
+  'a header of 8 EiB': async () => {
+    const bytes = readFileSync(archive);
+    const dump = bytes.indexOf('database.dump\0');
+    return setSize(bytes, dump, Buffer.from([0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]));
+  },
+  'a header of 8 GiB': async () => {
+    const bytes = readFileSync(archive);
+    return setSize(bytes, bytes.indexOf('database.dump\0'), octal(8 * 1024 ** 3 - 1));
+  },
+  'a negative size': async () => {
+    const bytes = readFileSync(archive);
+    return setSize(bytes, bytes.indexOf('database.dump\0'), Buffer.alloc(12, 0xff));
+  },
+  'a manifest of a gigabyte': async () => setSize(readFileSync(archive), 0, octal(1024 ** 3)),
+  'a header whose checksum is wrong': async () => {
+    const bytes = readFileSync(archive);
+    bytes[bytes.indexOf('database.dump\0') + 100]! ^= 1;
+    return bytes;
+  },
+  'an extended header': async () => {
+    const tar = pack();
+    tar.entry({ name: 'manifest.json', pax: { path: '../../etc/passwd' } }, '{}');
+    tar.finalize();
+    return buffer(tar);
+  },
+  'a member above its folder': renameFile('../../evil'),
+  'a member with an absolute path': renameFile('/etc/cron.d/evil'),
+  'a member of a folder of its own': renameFile('files/sub/evil'),
+  'a member that is a link': change(({ members }) => {
+    members[1]!.type = 'symlink';
+  }),
+  'a member that is a folder': change(({ members }) => {
+    members[1]!.type = 'directory';
+  }),
+  'a member that the manifest does not name': change(({ members }) => {
+    members.push({ name: 'extra', content: Buffer.from('x') });
+  }),
+  'a member twice': change(({ members, manifest }) => {
+    members.push(members.at(-1)!);
+    (manifest.members as unknown[]).push(manifest.members.at(-1));
+  }),
+  'a member missing': change(({ members }) => {
+    members.pop();
+  }),
+  'the members in another order': change(({ members }) => {
+    members.reverse();
+  }),
+  'a wrong checksum of the dump': change(({ manifest }) => {
+    (manifest.members[0] as { sha256: string }).sha256 = '0'.repeat(64);
+  }),
+  'a file under the name of another content': change(({ manifest }) => {
+    (manifest.members[1] as { sha256: string }).sha256 = '0'.repeat(64);
+  }),
+  'a size that is not the size': change(({ manifest }) => {
+    (manifest.members[0] as { sizeBytes: number }).sizeBytes += 1;
+  }),
+  'no dump': change(({ manifest, members }) => {
+    members.shift();
+    (manifest.members as unknown[]).shift();
+  }),
+  '__proto__ in the manifest': change(
+    () => {},
+    (text) => text.replace('{', '{"__proto__":{"admin":true},'),
+  ),
+  '__proto__ deep in the manifest': change(
+    () => {},
+    (text) => text.replace('"tenant":{', '"tenant":{"__proto__":{"name":"x"},'),
+  ),
+  'an unknown field in the manifest': change(({ manifest }) => {
+    manifest.extra = 1;
+  }),
+  'a manifest that is no JSON': change(
+    () => {},
+    () => '{"format"',
+  ),
+  'a manifest that is a list': change(
+    () => {},
+    () => '[]',
+  ),
+  'a name that would be a path': change(({ manifest }) => {
+    (manifest.app as { name: string }).name = '../../app';
+  }),
+  'a dump that is none': change(({ manifest, members }) => {
+    members[0]!.content = Buffer.from('PGDMP and then nothing');
+    Object.assign(manifest.members[0]!, { sizeBytes: 22, sha256: sha256(members[0]!.content) });
+  }),
+};
+for (const [what, make] of Object.entries(attacks)) {
+  test(`refused before anything is made: ${what}`, async () => {
+    const file = join(folder, 'attack.tar');
+    writeFileSync(file, await make());
+    await assert.rejects(importInto(elsewhere, file), (error: { code: string; status: number }) => {
+      assert.equal(error.code, 'FH_ARCHIVE_INVALID');
+      return true;
+    });
+    assert.deepEqual(await uploads(), []);
+    assert.equal(({} as { admin?: boolean }).admin, undefined);
+  });
+}
+const uploads = async () => (await readdir(join(folder, 'there/exports'))).filter((name) => name.startsWith('upload'));
+
+/** Replaces text in the dump's table of contents, which is not compressed, by text of the same length. */
+async function patchDump(from: string, to: string): Promise<string> {
+  const parts = takeApart();
+  const dump = Buffer.from(parts.members[0]!.content);
+  const at = dump.indexOf(from);
+  assert.ok(at > 0 && to.length <= from.length, `${at} ${from.length - to.length}`);
+  dump.write(to.padEnd(from.length), at, 'latin1');
+  parts.members[0]!.content = dump;
+  Object.assign(parts.manifest.members[0]!, { sha256: sha256(dump) });
+  const file = join(folder, 'patched.tar');
+  writeFileSync(file, await putTogether(parts));
+  return file;
+}
+const copyNotes = 'COPY app.notes (note_id, text, file_id, author_id, created_at) FROM stdin;';
+const hostile: Record<string, [statement: string, code: string]> = {
+  'makes a table': ['CREATE TABLE app.x();COPY app.notes FROM stdin;', 'FH_ARCHIVE_SCHEMA'],
+  'gives a right away': ['GRANT ALL ON app.notes TO PUBLIC;COPY app.notes FROM stdin;', 'FH_ARCHIVE_SCHEMA'],
+  'changes its own role': ['ALTER USER CURRENT_USER SET jit=on;COPY app.notes FROM stdin;', 'FH_ARCHIVE_SCHEMA'],
+  'drops a table': ['DROP TABLE freehold.sessions;COPY app.notes FROM stdin;', 'FH_ARCHIVE_SCHEMA'],
+  'becomes somebody else': ['SET ROLE freehold_control;COPY app.notes FROM stdin;', 'FH_ARCHIVE_INVALID'],
+  'makes a role': ['CREATE ROLE evil;COPY app.notes FROM stdin;', 'FH_ARCHIVE_INVALID'],
+  'runs a program': ["COPY app.notes FROM PROGRAM 'id';COPY app.notes FROM stdin;", 'FH_ARCHIVE_INVALID'],
+  'leaves rows out': ['COPY app.notes FROM stdin WHERE false;', 'FH_ARCHIVE_DIFFERS'],
+};
+for (const [what, [statement, code]] of Object.entries(hostile)) {
+  test(`taken back as a whole: a dump whose statement ${what}`, async () => {
+    const file = await patchDump(copyNotes, statement);
+    const name = `h-${randomName(8)}`;
+    const operation = await importInto(elsewhere, file, name);
+    assert.deepEqual([operation.state, operation.error?.code], ['undone', code], JSON.stringify(operation.error));
+    assert.deepEqual(await uploads(), []);
+    await assert.rejects(elsewhere.lifecycle.getTenant(name), { code: 'FH_TENANT_NOT_FOUND' });
+    assert.equal(await elsewhere.keys.hasTenantKey(operation.tenantId), false);
+    const known = await elsewhere.lifecycle.knownDatabases();
+    const others = await world.lifecycle.knownDatabases();
+    assert.deepEqual((await elsewhere.admin.findOrphans([...known, ...others])).databases, []);
+  });
+}
+
+test('an archive of other migrations is refused, and says which', async () => {
+  const parts = takeApart();
+  (parts.manifest.migrations as unknown as { name: string }[]).push({
+    ...parts.manifest.migrations[0]!,
+    name: '0099_next',
+  });
+  const file = join(folder, 'newer.tar');
+  writeFileSync(file, await putTogether(parts));
+  const operation = await importInto(elsewhere, file);
+  assert.deepEqual([operation.state, operation.error?.code], ['undone', 'FH_ARCHIVE_VERSION']);
+  assert.match(operation.error!.text, /0099_next/);
+});
