@@ -131,12 +131,13 @@ test('plain HTTP on the same port is only ever sent to HTTPS, and only towards h
 });
 
 test('a connection that says nothing, or stops in its headers, is ended', async (t) => {
-  const world = await startWorld(t, { limits: { firstByteMs: 50, headersMs: 100, handshakeMs: 100 } });
+  const world = await startWorld(t, { limits: { firstByteMs: 50, headersMs: 100 } });
   assert.equal(await world.raw('', { plain: true }), '');
   const slow = await world.raw(`GET / HTTP/1.1\r\nhost: acme.localhost:${world.port}\r\n`);
   assert.deepEqual([parseAnswer(slow).status, parseAnswer(slow).json().code], [408, 'FH_REQUEST_TIMEOUT']);
   // A TLS record that never becomes a handshake.
-  assert.equal(await world.raw('\u0016\u0003\u0001', { plain: true }), '');
+  const impatient = await startWorld(t, { limits: { handshakeMs: 100 } });
+  assert.equal(await impatient.raw('\u0016\u0003\u0001', { plain: true }), '');
 });
 
 test('a body that trickles is cut off', async (t) => {

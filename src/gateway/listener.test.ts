@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
-import { connect as connectHttp2 } from 'node:http2';
+import { connect as connectHttp2, constants } from 'node:http2';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -126,10 +126,6 @@ test('a drain under load over HTTP/2 fails no request', async (t) => {
   const session = connectHttp2(`https://127.0.0.1:${world.port}`, { ca: world.ca, servername: 'acme.localhost' });
   t.after(() => session.destroy());
   session.on('error', () => {});
-  let isTold = false;
-  session.on('goaway', () => {
-    isTold = true;
-  });
   const statuses: unknown[] = [];
   const ask = () =>
     new Promise<void>((resolve, reject) => {
@@ -142,18 +138,22 @@ test('a drain under load over HTTP/2 fails no request', async (t) => {
       stream.on('response', (headers) => {
         status = headers[':status'];
       });
-      stream.on('error', reject);
+      // Never sent (RFC 9113, 8.7): the client's own library holds back what it had queued when the goodbye came.
+      stream.on('error', () =>
+        stream.rstCode === constants.NGHTTP2_REFUSED_STREAM ? resolve() : reject(stream.errored),
+      );
       stream.on('close', () => {
-        statuses.push(status);
+        if (stream.rstCode === constants.NGHTTP2_NO_ERROR) statuses.push(status);
         resolve();
       });
       stream.resume();
     });
   const clients = Array.from({ length: 8 }, async () => {
-    while (!isTold) await ask();
+    // Closed for new requests as soon as the server's goodbye is read; the event comes later.
+    while (!session.closed && !session.destroyed) await ask();
   });
   await waitFor('load', () => statuses.length > 200);
-  await world.gateway.stop({ deadlineMs: 5_000, lingerMs: 300 });
+  await world.gateway.stop({ deadlineMs: 10_000 });
   await Promise.all(clients);
   assert.deepEqual([...new Set(statuses)], [200]);
 });
