@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
@@ -14,6 +14,8 @@ import { type PageName, pageConfig, pages } from '../vite.config.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
 const stampName = '.built-from';
+/** Older than any build takes. */
+const leftoverAgeMs = 600_000;
 
 async function main(args: readonly string[]): Promise<void> {
   const ifChanged = args.includes('--if-changed');
@@ -48,6 +50,7 @@ async function buildPage(name: PageName, ifChanged: boolean): Promise<void> {
   if (ifChanged && builtFrom === stamp) return;
 
   await mkdir(dist, { recursive: true });
+  await removeLeftovers(name);
   const fresh = await mkdtemp(join(dist, `.${name}-`));
   try {
     await build(pageConfig(name, fresh));
@@ -81,12 +84,41 @@ async function hashSources(places: readonly string[]): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Folders cannot be exchanged in one step; the gap between the two renames is a few microseconds. */
+/** Folders cannot be exchanged in one step; the gap between the two renames is a few microseconds. Two builds at once: the last one stays. */
 async function replaceFolder(place: string, fresh: string): Promise<void> {
-  const old = `${fresh}.old`;
-  if (existsSync(place)) await rename(place, old);
-  await rename(fresh, place);
-  await rm(old, { recursive: true, force: true });
+  for (let attempt = 1; ; attempt++) {
+    const old = `${fresh}.old${attempt}`;
+    await rename(place, old).catch(ignore('ENOENT'));
+    try {
+      await rename(fresh, place);
+      return;
+    } catch (error) {
+      // Another build was faster in the gap.
+      if (attempt === 5 || !isCode(error, 'ENOTEMPTY', 'EEXIST')) throw error;
+    } finally {
+      await rm(old, { recursive: true, force: true });
+    }
+  }
+}
+
+/** What a build that was killed has left. */
+async function removeLeftovers(name: PageName): Promise<void> {
+  for (const entry of await readdir(dist).catch(() => [])) {
+    if (!entry.startsWith(`.${name}-`)) continue;
+    const path = join(dist, entry);
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
+    if (mtimeMs < Date.now() - leftoverAgeMs) await rm(path, { recursive: true, force: true });
+  }
+}
+
+function ignore(code: string) {
+  return (error: unknown) => {
+    if (!isCode(error, code)) throw error;
+  };
+}
+
+function isCode(error: unknown, ...codes: readonly string[]): boolean {
+  return codes.includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
 try {
