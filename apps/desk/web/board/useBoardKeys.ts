@@ -2,7 +2,7 @@
 import { type KeyboardEvent, useCallback, useLayoutEffect, useRef, useState } from 'react';
 import { formatCount } from '../../../../web/design/index.ts';
 import type { Board, BoardColumn, ItemState, ItemSummary } from '../../api.ts';
-import { findCard } from '../data/board.ts';
+import { findCard } from '../data/cards.ts';
 import type { CardMove } from '../data/moveCard.ts';
 import { stateWords } from '../data/words.ts';
 import { announce } from '../shell/announce.tsx';

@@ -1,7 +1,7 @@
 /** Puts one item's new shape into everything that shows it, so that a change is seen everywhere at once. */
 import type { InfiniteData, QueryClient } from '@tanstack/react-query';
 import type { Board, Item, ItemList, ItemSummary, Summary } from '../../api.ts';
-import { findCard, withCardAt, withoutCard } from './board.ts';
+import { findCard, withCardAt, withoutCard } from './cards.ts';
 import { keys } from './queries.ts';
 
 /** @param item Newest known shape; an older version never replaces a newer one. */
@@ -56,6 +56,20 @@ export function findItemKey(queryClient: QueryClient, itemId: string): string | 
   return undefined;
 }
 
+/** Project of an item that any board or list shows. */
+export function findItemProject(queryClient: QueryClient, itemId: string): string | undefined {
+  for (const [, board] of queryClient.getQueriesData<Board>({ queryKey: keys.boards })) {
+    if (board && findCard(board, itemId)) return board.project.id;
+  }
+  for (const [, list] of queryClient.getQueriesData<InfiniteData<ItemList>>({ queryKey: keys.lists })) {
+    for (const page of list?.pages ?? []) {
+      const item = page.items.find((known) => known.id === itemId);
+      if (item) return item.projectId;
+    }
+  }
+  return undefined;
+}
+
 /** Highest version of the item that any view has; undefined when no view has it. */
 export function findKnownVersion(queryClient: QueryClient, itemId: string): number | undefined {
   let version: number | undefined;
@@ -80,7 +94,8 @@ function newer(known: ItemSummary, item: ItemSummary): ItemSummary {
 /** Without the description, and with the search hits of the list it stands in. */
 function summaryOf(item: ItemSummary, known: ItemSummary): ItemSummary {
   const { description: _description, importId: _importId, ...summary } = item as Item;
-  return known.match ? { ...summary, match: known.match } : summary;
+  // Hits belong to the old words.
+  return known.match && known.title === item.title ? { ...summary, match: known.match } : summary;
 }
 
 /** A new item at the top of its column, on boards without filters (with filters, the server decides). */

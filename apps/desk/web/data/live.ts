@@ -6,7 +6,7 @@ import { type QueryClient, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useMemo } from 'react';
 import { type LiveState, useLiveEvents } from '../../../../web/design/index.ts';
 import type { Board, Import, LiveEvent } from '../../api.ts';
-import { dropItem, findItemKey, findKnownVersion } from './cache.ts';
+import { dropItem, findItemKey, findItemProject, findKnownVersion } from './cache.ts';
 import { moveMutationKey, takeOwnMove } from './moveCard.ts';
 import { keys } from './queries.ts';
 
@@ -28,9 +28,12 @@ export function useDeskLive(): LiveState {
 }
 
 function createHandlers(queryClient: QueryClient, want: (projectId: string) => void): Handlers {
-  const refreshItem = (itemId: string, part: string) => {
+  // Comments and files count on cards and rows too; they do not change the item's version.
+  const refreshTalk = (itemId: string) => {
     const key = findItemKey(queryClient, itemId);
-    if (key) void queryClient.invalidateQueries({ queryKey: [...keys.item(key), part] });
+    if (key) void queryClient.invalidateQueries({ queryKey: keys.item(key) });
+    const projectId = findItemProject(queryClient, itemId);
+    if (projectId) want(projectId);
   };
   return {
     'item.changed': ({ itemId, projectId, version, change }) => {
@@ -40,7 +43,7 @@ function createHandlers(queryClient: QueryClient, want: (projectId: string) => v
       const key = findItemKey(queryClient, itemId);
       if (key && change !== 'moved') {
         void queryClient.invalidateQueries({ queryKey: keys.item(key), exact: true });
-        refreshItem(itemId, 'history');
+        void queryClient.invalidateQueries({ queryKey: [...keys.item(key), 'history'] });
       }
       want(projectId);
     },
@@ -55,16 +58,8 @@ function createHandlers(queryClient: QueryClient, want: (projectId: string) => v
       dropItem(queryClient, itemId);
       want(projectId);
     },
-    'comment.changed': ({ itemId }) => {
-      refreshItem(itemId, 'comments');
-      refreshItem(itemId, 'attachments');
-      refreshItem(itemId, 'history');
-    },
-    'attachment.changed': ({ itemId }) => {
-      refreshItem(itemId, 'attachments');
-      refreshItem(itemId, 'comments');
-      refreshItem(itemId, 'history');
-    },
+    'comment.changed': ({ itemId }) => refreshTalk(itemId),
+    'attachment.changed': ({ itemId }) => refreshTalk(itemId),
     'project.changed': ({ projectId }) => {
       void queryClient.invalidateQueries({ queryKey: keys.projects });
       want(projectId);

@@ -2,8 +2,9 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { apiFetch, ProblemError, toProblem } from '../../../../web/design/index.ts';
 import type { Board, Item, ItemState, ItemSummary, MoveItem } from '../../api.ts';
-import { boardKey, withCardAt } from './board.ts';
+import { boardKey } from './board.ts';
 import { storeItem } from './cache.ts';
+import { withCardAt } from './cards.ts';
 import { keys } from './queries.ts';
 import type { ItemSearch } from './search.ts';
 

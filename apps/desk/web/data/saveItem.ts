@@ -6,20 +6,10 @@
 import { type QueryClient, useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { apiFetch, ProblemError } from '../../../../web/design/index.ts';
-import type { Item, UpdateItem, UserList } from '../../api.ts';
+import type { Item, UserList } from '../../api.ts';
 import { patchSummaries, storeItem } from './cache.ts';
+import { type Conflict, findConflicts, type ItemPatch } from './conflict.ts';
 import { keys } from './queries.ts';
-
-export type ItemPatch = Omit<UpdateItem, 'version'>;
-export type ItemField = keyof ItemPatch;
-
-/** Both changed `field` since `base` was read. */
-export interface Conflict {
-  readonly fields: readonly ItemField[];
-  readonly mine: ItemPatch;
-  readonly base: Item;
-  readonly theirs: Item;
-}
 
 export class ConflictError extends Error {
   override readonly name = 'ConflictError';
@@ -77,22 +67,12 @@ async function saveItem(queryClient: QueryClient, { base, patch }: Save): Promis
       const stale = error instanceof ProblemError && error.problem.code === 'DESK_ITEM_CHANGED';
       if (!stale || attempt === mostAttempts) throw error;
       const theirs = await apiFetch<Item>(`/api/items/${base.key}`);
-      const fields = (Object.keys(patch) as ItemField[]).filter(
-        (field) =>
-          !same(fieldValue(theirs, field), fieldValue(base, field)) && !same(fieldValue(theirs, field), patch[field]),
-      );
+      const fields = findConflicts(base, theirs, patch);
       if (fields.length > 0) throw new ConflictError({ fields, mine: patch, base, theirs });
       version = theirs.version;
       queryClient.setQueryData(keys.item(base.key), theirs);
     }
   }
-}
-
-/** The item's value in the form in which a patch has it. */
-export function fieldValue(item: Item, field: ItemField): ItemPatch[ItemField] {
-  if (field === 'assigneeId') return item.assignee?.id ?? null;
-  if (field === 'tags') return item.tags.map((tag) => tag.name);
-  return item[field];
 }
 
 function showAtOnce(queryClient: QueryClient, item: Item, patch: ItemPatch): void {
@@ -106,8 +86,4 @@ function showAtOnce(queryClient: QueryClient, item: Item, patch: ItemPatch): voi
   if (tags) shown.tags = tags.map((name) => item.tags.find((tag) => tag.name === name) ?? { name, color: 0 });
   queryClient.setQueryData(keys.item(item.key), shown);
   patchSummaries(queryClient, shown);
-}
-
-function same(left: unknown, right: unknown): boolean {
-  return JSON.stringify(left ?? null) === JSON.stringify(right ?? null);
 }

@@ -2,7 +2,7 @@
 import { Button, Group, Modal, Stack, Text } from '@mantine/core';
 import { RelativeTime } from '../../../../web/design/index.ts';
 import type { Requester, UserRef } from '../../api.ts';
-import { type Conflict, fieldValue, type ItemField } from '../data/saveItem.ts';
+import { type Conflict, fieldValue, type ItemField } from '../data/conflict.ts';
 import { priorityWords, stateWords, typeWords } from '../data/words.ts';
 import { useAssigneeChoices } from '../items/choices.tsx';
 import { Markdown } from '../items/Markdown.tsx';

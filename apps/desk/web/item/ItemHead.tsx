@@ -3,15 +3,7 @@ import { useClipboard } from '@mantine/hooks';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
-import {
-  apiFetch,
-  ConfirmByName,
-  CopyableId,
-  formatPlural,
-  IconDots,
-  IconX,
-  notifyDone,
-} from '../../../../web/design/index.ts';
+import { apiFetch, ConfirmByName, CopyableId, IconDots, IconX, notifyDone } from '../../../../web/design/index.ts';
 import type { Item } from '../../api.ts';
 import { dropItem } from '../data/cache.ts';
 import { keys, meQuery } from '../data/queries.ts';
@@ -115,9 +107,8 @@ function DeleteItem(props: { item: Item; opened: boolean; onClose: () => void; o
       pending={remove.isPending}
       error={remove.error}
     >
-      “{item.title}” goes for everybody, with {formatPlural(item.commentCount, 'comment')},{' '}
-      {formatPlural(item.attachmentCount, 'attachment')} and its history. There is no way back here. To file it away
-      instead, set its state to Closed.
+      “{item.title}” goes for everybody, with its comments ({item.commentCount}), attachments ({item.attachmentCount})
+      and history. There is no way back here. To file it away instead, set its state to Closed.
     </ConfirmByName>
   );
 }

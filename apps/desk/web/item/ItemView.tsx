@@ -13,8 +13,9 @@ import {
   useDocumentTitle,
 } from '../../../../web/design/index.ts';
 import type { Item } from '../../api.ts';
+import type { ItemPatch } from '../data/conflict.ts';
 import { itemQuery, projectQuery } from '../data/queries.ts';
-import { type ItemPatch, useSaveItem } from '../data/saveItem.ts';
+import { useSaveItem } from '../data/saveItem.ts';
 import { Activity } from './Activity.tsx';
 import { Attachments } from './Attachments.tsx';
 import { ConflictDialog } from './ConflictDialog.tsx';
