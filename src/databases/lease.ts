@@ -144,11 +144,11 @@ async function commitLease(place: Place): Promise<void> {
 
 /** Cancels until nothing runs any more; false when the server does not react. */
 async function cancelRunning({ connection }: Place, running: ReadonlySet<unknown>): Promise<boolean> {
-  // Statements may have been sent one behind the other; each request ends one of them.
-  for (let attempt = 0; running.size > 0 && attempt < 10; attempt++) {
+  // Each request ends one statement, and several may have been sent; one that overtakes its statement ends none.
+  for (let attempt = 0; running.size > 0 && attempt < 50; attempt++) {
     const before = running.size;
     await connection.cancel().catch(() => {});
-    await waitFor('the cancelled statement to end', () => running.size < before, { deadlineMs: 500, everyMs: 2 }).catch(
+    await waitFor('the cancelled statement to end', () => running.size < before, { deadlineMs: 100, everyMs: 2 }).catch(
       () => {},
     );
   }

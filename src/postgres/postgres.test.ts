@@ -74,6 +74,13 @@ test('in a pipeline each statement succeeds or fails alone', () =>
 test('cancel ends the running statement and the connection can go on', () =>
   withConnection(async (db) => {
     const running = assert.rejects(db.query('SELECT pg_sleep(60)'), (error) => sqlState(error) === '57014');
+    // A request that comes before the statement does cancels nothing.
+    await withConnection(async (watcher) => {
+      await waitFor('the statement to run', async () => {
+        const [row] = await watcher.query('SELECT state, query FROM pg_stat_activity WHERE pid = $1', [db.processId]);
+        return row?.state === 'active' && String(row.query).includes('pg_sleep');
+      });
+    });
     await db.cancel();
     await running;
     assert.deepEqual(await db.query('SELECT 1 AS n'), [{ n: 1 }]);
