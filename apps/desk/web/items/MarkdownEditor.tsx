@@ -60,7 +60,7 @@ export function MarkdownEditor(props: MarkdownEditorProps) {
       <Group gap="xs" justify="space-between" mt={6}>
         <SegmentedControl
           size="xs"
-          aria-label={`${label}: write or preview`}
+          aria-label="Write or preview"
           value={view}
           onChange={(next) => setView(next as 'write' | 'preview')}
           data={[
