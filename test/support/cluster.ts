@@ -5,7 +5,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { findBinaries, findOsUser, type OsUser } from '#src/clusters/index.ts';
@@ -98,9 +98,29 @@ async function runAs(target: ConnectionTarget, ...statements: string[]): Promise
   }
 }
 
+const folderPrefix = 'freehold-test-';
+const ownerFile = 'owner.pid';
+
+/** Folders of test runs that were killed: their server ended with them, but nobody was left to remove the files. */
+function removeLeftovers(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const folder = path.join(tmpdir(), name);
+    const owner = path.join(folder, ownerFile);
+    if (!name.startsWith(folderPrefix) || !existsSync(owner) || existsSync(path.join(folder, 'data/postmaster.pid')))
+      continue;
+    try {
+      process.kill(Number(readFileSync(owner, 'utf8')), 0);
+    } catch {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+}
+
 async function startServer(): Promise<{ socketDir: string; stop(): Promise<void> }> {
   const user = await unprivilegedUser();
-  const folder = mkdtempSync(path.join(tmpdir(), 'freehold-test-'));
+  removeLeftovers();
+  const folder = mkdtempSync(path.join(tmpdir(), folderPrefix));
+  writeFileSync(path.join(folder, ownerFile), String(process.pid));
   const own = user ? { uid: user.uid, gid: user.gid } : {};
   if (user) chownSync(folder, user.uid, user.gid);
   const dataDir = path.join(folder, 'data');
