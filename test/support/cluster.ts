@@ -106,13 +106,20 @@ function removeLeftovers(): void {
   for (const name of readdirSync(tmpdir())) {
     const folder = path.join(tmpdir(), name);
     const owner = path.join(folder, ownerFile);
-    if (!name.startsWith(folderPrefix) || !existsSync(owner) || existsSync(path.join(folder, 'data/postmaster.pid')))
+    if (!name.startsWith(folderPrefix) || isRunning(owner) || isRunning(path.join(folder, 'data/postmaster.pid')))
       continue;
-    try {
-      process.kill(Number(readFileSync(owner, 'utf8')), 0);
-    } catch {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    // Without the owner's file it is being made right now, or is not ours.
+    if (existsSync(owner)) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Whether the process whose id is the first line of the file is alive. */
+function isRunning(file: string): boolean {
+  try {
+    process.kill(Number.parseInt(readFileSync(file, 'utf8'), 10), 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
