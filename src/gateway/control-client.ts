@@ -20,6 +20,8 @@ export interface ControlClientOptions extends Omit<DirectoryClientOptions, 'cloc
   readonly log: Log;
   /** Default 30,000. */
   readonly tellUseEveryMs?: number;
+  /** This worker's numbers, for control to add up. */
+  readonly metrics?: () => Promise<readonly object[]>;
 }
 
 /** A gateway worker's end of link.sock. */
@@ -34,6 +36,7 @@ export function connectToControl(options: ControlClientOptions): ControlClient {
         await directory.changed(parseTenantId(tenantId));
         return null;
       },
+      metrics: () => options.metrics?.() ?? [],
       deliver: ({ tenantId, event }) => {
         liveEvents.deliver(parseTenantId(tenantId), event);
         return null;

@@ -19,6 +19,8 @@ export interface ControlLink {
   /** Tells every connected gateway and waits; one that does not answer in time is disconnected, and will start afresh. */
   tenantChanged(tenantId: TenantId): Promise<void>;
   readonly gateways: number;
+  /** The numbers of every gateway that answers in time. */
+  collectMetrics(): Promise<(readonly object[])[]>;
 }
 
 export interface ControlLinkOptions {
@@ -55,6 +57,12 @@ export function createControlLink(options: ControlLinkOptions): ControlLink {
     stop: () => server.stop(),
     tenantChanged: async (tenantId) => {
       await server.broadcast('tenantChanged', { tenantId }, { timeoutMs: answerWithinMs });
+    },
+    collectMetrics: async () => {
+      const answers = await Promise.allSettled(
+        [...server.peers].map((peer) => peer.call('metrics', null, { timeoutMs: 2_000 })),
+      );
+      return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
     },
     get gateways() {
       return server.peers.size;

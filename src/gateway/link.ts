@@ -25,6 +25,8 @@ export interface LinkProtocol extends RpcProtocol {
     /** Answered only when nothing of the tenant is remembered or running any more. */
     readonly tenantChanged: { params: { tenantId: TenantId }; result: null };
     readonly deliver: { params: { tenantId: TenantId; event: LiveEvent }; result: null };
+    /** The worker's numbers as prom-client's JSON, to be added up. */
+    readonly metrics: { params: null; result: readonly object[] };
   };
 }
 

@@ -1,11 +1,15 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Numbers of all HTTP apps of one process, for Prometheus. Labels are operations, never URLs: their number is bounded. */
 export interface HttpMetrics {
   readonly registry: Registry;
   started(app: string): void;
   ended(app: string, operation: string, status: number, durationMs: number): void;
+  /** A number per kind, read when somebody asks. */
+  gauge(name: `freehold_${string}`, help: string, read: () => Readonly<Record<string, number>>): void;
   text(): Promise<string>;
+  /** For `mergeMetrics` in another process. */
+  json(): Promise<readonly object[]>;
 }
 
 export function createHttpMetrics(registry: Registry = new Registry()): HttpMetrics {
@@ -37,6 +41,23 @@ export function createHttpMetrics(registry: Registry = new Registry()): HttpMetr
       requests.inc(labels);
       durations.observe(labels, durationMs / 1000);
     },
+    gauge: (name, help, read) => {
+      new Gauge({
+        name,
+        help,
+        labelNames: ['kind'],
+        registers: [registry],
+        collect() {
+          for (const [kind, value] of Object.entries(read())) this.set({ kind }, value);
+        },
+      });
+    },
     text: () => registry.metrics(),
+    json: () => registry.getMetricsAsJSON(),
   };
+}
+
+/** One Prometheus text of several processes' numbers: counters and histograms are added up. */
+export function mergeMetrics(parts: readonly (readonly object[])[]): Promise<string> {
+  return AggregatorRegistry.aggregate(parts as object[]).metrics();
 }

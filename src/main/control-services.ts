@@ -12,6 +12,7 @@ import { createPool } from '#src/postgres/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
 import { createStaff } from '#src/staff/index.ts';
 import { createControlDirectory, createTenantLifecycle, createTenantUsage } from '#src/tenants/index.ts';
+import { createCertificateDesk } from './certificate-desk.ts';
 import type { Child } from './child.ts';
 import type { Config } from './config.ts';
 import { seedDemoTenant } from './demo-users.ts';
@@ -108,8 +109,11 @@ export async function startControlServices({
   const port: ControlPort = {
     findRoute: (host) => directory.findRoute(host),
     getAccess: (tenantId) => directory.getAccess(tenantId),
-    findCertificate: async (host, publicKeyPem) =>
-      host === config.domain || (await directory.findRoute(host)) ? authority.issue(host, publicKeyPem) : undefined,
+    findCertificate: createCertificateDesk({
+      authority,
+      domain: config.domain,
+      findRoute: (host) => directory.findRoute(host),
+    }),
     recordUse: (tenantIds) => usage.recordUse(tenantIds),
   };
   // The folder is entered only by control and the gateways; within it the mode need not tell them apart.
@@ -180,6 +184,7 @@ export async function startControlServices({
 
   return {
     staff,
+    vault,
     keys,
     authority,
     pool,

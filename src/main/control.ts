@@ -2,7 +2,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 import { consoleApi, healthRoutes } from '#src/console-api/index.ts';
-import { createHttpApp, createHttpMetrics } from '#src/http/index.ts';
+import { createHttpApp, createHttpMetrics, mergeMetrics } from '#src/http/index.ts';
 import { armFailpoints, systemClock } from '#src/kernel/index.ts';
 import { createChild } from './child.ts';
 import { type Config, type Env, parseConfig } from './config.ts';
@@ -12,6 +12,7 @@ import { failpointRoutes } from './failpoint-routes.ts';
 import { reportFleet } from './fleet.ts';
 import { foldersOf } from './folders.ts';
 import { measureHealth } from './health.ts';
+import { startMaintenance } from './maintenance.ts';
 import { isRoot } from './os-users.ts';
 import { loadBuiltPage, loadProgram } from './program.ts';
 import { controlTarget } from './secrets.ts';
@@ -36,6 +37,10 @@ export async function runControl(env: Env): Promise<void> {
   const services = await startControlServices({ config, folders, child, target, program });
   const { lifecycle, pool, usage, link, portability, auditLog, tenantUrl, clock } = services;
   const metrics = createHttpMetrics();
+  metrics.gauge('freehold_gateways', 'Gateway workers that are connected, and that should be.', () => ({
+    connected: link.gateways,
+    expected: config.workers,
+  }));
   const stopping = new AbortController();
   const apiDeps = {
     lifecycle,
@@ -59,7 +64,7 @@ export async function runControl(env: Env): Promise<void> {
         connectedGateways: () => link.gateways,
         isFenced,
       }),
-    metrics: () => metrics.text(),
+    metrics: async () => mergeMetrics([await metrics.json(), ...(await link.collectMetrics())]),
   };
 
   // The command socket: whoever may open it (our own user and root) is the operator.
@@ -91,6 +96,7 @@ export async function runControl(env: Env): Promise<void> {
   shutdown.add('link to gateways', 5_000, () => link.stop());
   const resumed = await lifecycle.resumeAll();
   if (resumed > 0) log.warn('lifecycle operations go on where they were interrupted', { operations: resumed });
+  startMaintenance({ services, log, shutdown });
   lifecycle.startPool();
   usage.start();
   child.ready({ caCertificate: services.authority.certificatePem, ...(setupUrl ? { setupUrl } : {}) });

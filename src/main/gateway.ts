@@ -75,7 +75,13 @@ export async function runGateway(env: Env): Promise<void> {
     gatewayKey ??= createGatewayKey(folders.tls);
     return gatewayKey;
   };
-  control = connectToControl({ socketPath: folders.linkSocket, publicKeyPem: (await key()).publicKeyPem, clock, log });
+  control = connectToControl({
+    socketPath: folders.linkSocket,
+    publicKeyPem: (await key()).publicKeyPem,
+    metrics: () => gateway.metrics.json(),
+    clock,
+    log,
+  });
   const { directory, liveEvents } = control;
   shutdown.add('link to control', 6_000, () => getControl().stop());
 
@@ -90,6 +96,13 @@ export async function runGateway(env: Env): Promise<void> {
     clock,
   });
   shutdown.add('tenant databases', 10_000, () => databases.stop());
+  gateway.metrics.gauge(
+    'freehold_tenant_backends',
+    "Connections to tenants' databases, requests waiting for one, and the budget.",
+    () => ({
+      ...databases.stats(),
+    }),
+  );
   const accessOf = (tenantId: TenantId) => directory.getAccess(tenantId);
   const identity = createIdentity({
     databases,

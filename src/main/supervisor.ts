@@ -3,8 +3,10 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Cluster, createCluster, findBinaries } from '#src/clusters/index.ts';
+import { isPortFree } from '#src/gateway/index.ts';
 import type { Log } from '#src/kernel/index.ts';
 import { type Config, type Env, settings } from './config.ts';
+import { mainErrors } from './errors.ts';
 import { ensureFolders, type Folders, foldersOf } from './folders.ts';
 import { ManagedProcess } from './managed-process.ts';
 import { ensureOsUsers } from './os-users.ts';
@@ -39,6 +41,12 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
   const users = ensureOsUsers();
   const folders = foldersOf(config.dataDir);
   ensureFolders(folders, users);
+  for (const [host, port] of [
+    [config.host, config.port],
+    [config.consoleHost, config.consolePort],
+  ] as const) {
+    if (!(await isPortFree(host, port))) throw mainErrors.FH_PORT_TAKEN({ detail: `${host}:${port}` });
+  }
   if (!config.externalDatabase) await startCluster();
 
   const childEnv = environmentOf(config, env);
