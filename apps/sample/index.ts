@@ -12,16 +12,23 @@ interface NoteRow {
 const maxFileBytes = 5 * 1024 * 1024;
 const noteId = { type: 'string', pattern: '^itm_[0-9a-z]{26}$' };
 const params = { type: 'object', properties: { note: noteId }, required: ['note'], additionalProperties: false };
+const ownFields = {
+  id: noteId,
+  text: { type: 'string' },
+  hasFile: { type: 'boolean' },
+  createdAt: { type: 'string', format: 'date-time' },
+};
+/** In a list, whose reader wants names. */
 const note = {
   type: 'object',
-  properties: {
-    id: noteId,
-    text: { type: 'string' },
-    author: { type: 'string' },
-    hasFile: { type: 'boolean' },
-    createdAt: { type: 'string', format: 'date-time' },
-  },
-  required: ['id', 'text', 'author', 'hasFile', 'createdAt'],
+  properties: { ...ownFields, author: { type: 'string' } },
+  required: [...Object.keys(ownFields), 'author'],
+};
+/** By itself: one row and nothing else is read. */
+const oneNote = {
+  type: 'object',
+  properties: { ...ownFields, authorId: { type: 'string' } },
+  required: [...Object.keys(ownFields), 'authorId'],
 };
 
 const toNote = (row: NoteRow, users: readonly AppUser[]) => ({
@@ -74,6 +81,24 @@ const routes: RouteDefinition[] = [
         ),
       );
       return { body: { notes: rows.map((row) => toNote(row, users)) } };
+    },
+  },
+  {
+    method: 'GET',
+    path: '/api/notes/:note',
+    operation: 'sample.note.get',
+    summary: 'One note',
+    params,
+    response: oneNote,
+    async handler(context, { params }) {
+      const [row] = await context.db.read((db) =>
+        db.query<NoteRow>('SELECT note_id, text, file_id, author_id, created_at FROM notes WHERE note_id = $1', [
+          params.note,
+        ]),
+      );
+      if (!row) throw notFound();
+      const { note_id: id, text, file_id: fileId, author_id: authorId, created_at: createdAt } = row;
+      return { body: { id, text, authorId, hasFile: fileId !== null, createdAt } };
     },
   },
   {
