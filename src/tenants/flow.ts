@@ -61,6 +61,8 @@ export interface Flow<K extends OperationKind = OperationKind> {
   ): Promise<Beginning>;
   /** The last transaction of a success: final state and audit event. */
   finish(tx: Queryable, context: StepContext): Promise<void>;
+  /** After that transaction, for those who need not be waited for: a failure is logged and changes nothing. */
+  announce?(context: StepContext): Promise<void>;
   /** The last transaction after everything was taken back. */
   abandon(tx: Queryable, context: StepContext): Promise<void>;
 }

@@ -64,7 +64,7 @@ function stepsOf(flow: Flow, { operation }: StepContext): { step: Step; position
 }
 
 async function goForward(runner: RunnerDeps, flow: Flow, context: StepContext): Promise<void> {
-  const { db } = runner.deps;
+  const { db, log } = runner.deps;
   const { operationId, kind, steps } = context.operation;
   const waiting = stepsOf(flow, context).filter(({ position }) => steps[position - 1]!.state !== 'done');
   let finished: number | undefined;
@@ -87,6 +87,7 @@ async function goForward(runner: RunnerDeps, flow: Flow, context: StepContext): 
       await unlockTenants(tx, operationId);
     }),
   );
+  await flow.announce?.(context).catch((error) => log.warn('gateways were not told', { operationId, error }));
 }
 
 /** Takes back what was done, the last step first. */

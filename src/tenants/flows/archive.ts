@@ -9,6 +9,7 @@ import {
   beginOnTenant,
   databaseStep,
   type FlowDeps,
+  goLive,
   hostStep,
   keyStep,
   migrationsStep,
@@ -71,8 +72,8 @@ export function createImportFlow(deps: FlowDeps): Flow<'import'> {
       migrationsStep(deps),
       loadStep(deps, archivePath),
       secureStep(deps),
-      hostStep(deps),
       { name: 'upload', run: () => deps.portability.removeUpload(archivePath) },
+      hostStep(deps),
     ],
     async begin(tx, { operationId, input }) {
       const name = parseTenantName(input.name);
@@ -86,7 +87,9 @@ export function createImportFlow(deps: FlowDeps): Flow<'import'> {
       await beginNewTenant(tx, deps, tenant, operationId);
       return { tenantId, tenantName: name, input: { ...input, name, title, adminEmail } };
     },
-    async finish(tx, { operation, tenantId, memo }) {
+    async finish(tx, context) {
+      const { operation, tenantId, memo } = context;
+      await goLive(tx, deps, context);
       const { createdFrom, app } = operation.input as { createdFrom: string; app: string };
       const contentHash = String(memo.contentHash);
       await mergeResult(tx, operation.operationId, { contentHash });
@@ -98,6 +101,7 @@ export function createImportFlow(deps: FlowDeps): Flow<'import'> {
         details: { name: operation.tenantName, app, createdFrom, contentHash },
       });
     },
+    announce: ({ tenantId }) => deps.notifyGateways(tenantId),
     abandon: (tx, context) => abandonNewTenant(tx, deps, context),
   };
 }

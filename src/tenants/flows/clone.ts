@@ -8,6 +8,7 @@ import {
   beginOnTenant,
   dropOwnDatabase,
   type FlowDeps,
+  goLive,
   hostStep,
   keyStep,
   nowOf,
@@ -52,7 +53,9 @@ export function createCloneFlow(deps: FlowDeps): Flow<'clone'> {
       };
     },
 
-    async finish(tx, { operation, tenantId }) {
+    async finish(tx, context) {
+      const { operation, tenantId } = context;
+      await goLive(tx, deps, context);
       await deps.recordAudit(tx, {
         name: 'tenant.cloned',
         actor: operation.requestedBy,
@@ -62,6 +65,7 @@ export function createCloneFlow(deps: FlowDeps): Flow<'clone'> {
       });
     },
 
+    announce: ({ tenantId }) => deps.notifyGateways(tenantId),
     abandon: (tx, context) => abandonNewTenant(tx, deps, context),
   };
 }

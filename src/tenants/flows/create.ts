@@ -7,6 +7,7 @@ import {
   beginNewTenant,
   databaseStep,
   type FlowDeps,
+  goLive,
   hostStep,
   keepSecretResult,
   keyStep,
@@ -48,8 +49,9 @@ export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
       return { tenantId, tenantName: name, input: { ...input, name, title, adminEmail, app } };
     },
 
-    async finish(tx, { operation, tenantId, tenant }) {
-      const { name, app } = await tenant();
+    async finish(tx, context) {
+      const { operation, tenantId } = context;
+      const { name, app } = await goLive(tx, deps, context);
       await deps.recordAudit(tx, {
         name: 'tenant.created',
         actor: operation.requestedBy,
@@ -59,6 +61,7 @@ export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
       });
     },
 
+    announce: ({ tenantId }) => deps.notifyGateways(tenantId),
     abandon: (tx, context) => abandonNewTenant(tx, deps, context),
   };
 }

@@ -126,20 +126,23 @@ export function migrationsStep(deps: FlowDeps): Step {
   };
 }
 
-/** The last step of every birth: only now do gateways answer for the name. */
+/** The last step of every birth: prepares what `goLive` does in the operation's last transaction. */
 export function hostStep(deps: FlowDeps): Step {
   return {
     name: 'host',
-    async run({ tenantId, tenant, setResult }) {
-      const { name } = await tenant();
-      await deps.db.transaction(async (tx) => {
-        await activateName(tx, tenantId, name, heldUntilOf(deps));
-        await moveTenant(tx, tenantId, 'active', nowOf(deps));
-      });
-      await setResult({ url: deps.settings.tenantUrl(name) });
-      await deps.notifyGateways(tenantId);
-    },
+    run: async ({ tenant, setResult }) => setResult({ url: deps.settings.tenantUrl((await tenant()).name) }),
   };
+}
+
+/**
+ * Only now do gateways answer for the name. In one transaction with the end of the operation: a tenant that answers is one whose
+ * creation can no longer fail and be taken back.
+ */
+export async function goLive(tx: Queryable, deps: FlowDeps, { tenantId }: StepContext): Promise<Tenant> {
+  const tenant = (await findTenant(tx, tenantId))!;
+  await activateName(tx, tenantId, tenant.name, heldUntilOf(deps));
+  await moveTenant(tx, tenantId, 'active', nowOf(deps));
+  return tenant;
 }
 
 /** After everything was taken back: the name is free again at once, because nobody ever used it. */

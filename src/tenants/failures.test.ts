@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { armFailpoints, type Clock, randomName, systemClock, waitFor } from '#src/kernel/index.ts';
+import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
+import { dropTestTenants, openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
+import type { Operation, OperationKind, Tenant } from './types.ts';
+
+let cluster: TestCluster;
+let folder: string;
+let world: TestInstallation;
+let aheadMs = 0;
+const clock: Clock = { ...systemClock, now: () => systemClock.now() + aheadMs };
+/** What the next closing of a database throws. */
+let closeErrors: Error[] = [];
+/** Creations wait here while it is set. */
+let gate: Promise<void> | undefined;
+let waiting = 0;
+before(async () => {
+  cluster = await startTestCluster();
+  folder = await mkdtemp(join(tmpdir(), 'freehold-failures-'));
+  world = await openTestInstallation({
+    control: cluster.control,
+    folder,
+    clock,
+    override: ({ databases }) => ({
+      databases: {
+        ...databases,
+        closeDatabase: async (name) => {
+          const error = closeErrors.shift();
+          if (error) throw error;
+          await databases.closeDatabase(name);
+        },
+        migrateDatabase: async (name, app) => {
+          waiting++;
+          await gate;
+          await databases.migrateDatabase(name, app);
+        },
+      },
+    }),
+  });
+});
+after(async () => {
+  await dropTestTenants(world);
+  await world.stop();
+  await cluster.stop();
+  await rm(folder, { recursive: true });
+});
+afterEach(() => {
+  armFailpoints('');
+  closeErrors = [];
+  aheadMs = 0;
+});
+
+async function run(kind: OperationKind, tenant: Tenant | undefined, input: object): Promise<Operation> {
+  const { operationId } = await world.lifecycle.startOperation(kind, tenant?.tenantId, input as never, 'os:test');
+  return world.lifecycle.waitForOperation(operationId);
+}
+async function create(name = `t-${randomName(10)}`): Promise<Tenant> {
+  assert.equal((await run('create', undefined, { name, adminEmail: 'ada@example.com' })).state, 'succeeded');
+  return world.lifecycle.getTenant(name);
+}
+const failing = () => Object.assign(new Error('no'), { code: 'XX000', severity: 'ERROR' });
+const busy = () => Object.assign(new Error('in use'), { code: '55006', severity: 'ERROR' });
+
+test('a create that fails leaves nothing, and its name is free again', async () => {
+  for (const step of ['key', 'database', 'open', 'migrations', 'administrator', 'host']) {
+    armFailpoints(`lifecycle.create.${step}.after=error`);
+    const operation = await run('create', undefined, { name: 'again', adminEmail: 'ada@example.com' });
+    assert.deepEqual([operation.state, operation.error?.code], ['undone', 'FH_INTERNAL'], step);
+    assert.match(operation.error!.text, new RegExp(`"${step}"`));
+    assert.equal(await world.keys.hasTenantKey(operation.tenantId), false);
+    await assert.rejects(world.lifecycle.takeSecretResult(operation.operationId, 'os:test'), {
+      code: 'FH_OPERATION_SHOWN',
+    });
+    await assert.rejects(world.lifecycle.cancelOperation(operation.operationId), { code: 'FH_OPERATION_STATE' });
+  }
+  assert.deepEqual(await world.admin.findOrphans(await world.lifecycle.knownDatabases()), { databases: [], roles: [] });
+  assert.equal(await world.directory.findRoute('again.localhost'), undefined);
+  await create('again');
+});
+
+test('what another try mends is tried again; what it does not mend stays visible', async () => {
+  const tenant = await create();
+  closeErrors = [busy(), busy()];
+  assert.equal((await run('suspend', tenant, {})).state, 'succeeded');
+  await run('resume', tenant, {});
+
+  closeErrors = [failing()];
+  const failed = await run('suspend', tenant, {});
+  assert.deepEqual([failed.state, failed.steps[1]!.state], ['failed', 'failed']);
+  const seen = await world.lifecycle.getTenant(tenant.name);
+  assert.deepEqual([seen.state, seen.operationId], ['suspended', failed.operationId]);
+  await world.lifecycle.retryOperation(failed.operationId);
+  const retried = await world.lifecycle.waitForOperation(failed.operationId);
+  assert.deepEqual([retried.state, retried.error], ['succeeded', undefined]);
+});
+
+test('a failed suspend can be taken back, a failed delete only be finished', async () => {
+  const tenant = await create();
+  closeErrors = [failing()];
+  const suspend = await run('suspend', tenant, {});
+  await world.lifecycle.cancelOperation(suspend.operationId);
+  assert.equal((await world.lifecycle.waitForOperation(suspend.operationId)).state, 'undone');
+  assert.equal((await world.lifecycle.getTenant(tenant.name)).state, 'active');
+  await world.databases.app.read(tenant.tenantId, (db) => db.query('SELECT note_id FROM notes'));
+
+  closeErrors = [failing()];
+  const deletion = await run('delete', tenant, {});
+  assert.equal(deletion.state, 'failed');
+  await assert.rejects(world.lifecycle.cancelOperation(deletion.operationId), { code: 'FH_OPERATION_STATE' });
+  await assert.rejects(run('resume', tenant, {}), { code: 'FH_TENANT_STATE' });
+  assert.equal((await world.directory.findRoute(`${tenant.name}.localhost`))?.state, 'deleting');
+  await world.lifecycle.retryOperation(deletion.operationId);
+  assert.equal((await world.lifecycle.waitForOperation(deletion.operationId)).state, 'succeeded');
+});
+
+test('a clone that fails opens the source first', async () => {
+  const source = await create();
+  armFailpoints('lifecycle.clone.database.after=error');
+  const operation = await run('clone', source, { newName: 'not-made' });
+  assert.equal(operation.state, 'undone');
+  assert.equal((await world.lifecycle.getTenant(source.name)).state, 'active');
+  await world.databases.app.read(source.tenantId, (db) => db.query('SELECT note_id FROM notes'));
+});
+
+test('an operation that was overtaken is not driven on', async () => {
+  const tenant = await create();
+  closeErrors = [failing()];
+  const suspend = await run('suspend', tenant, {});
+  assert.equal((await run('resume', tenant, {})).state, 'succeeded');
+  await assert.rejects(world.lifecycle.retryOperation(suspend.operationId), { code: 'FH_OPERATION_STATE' });
+  assert.equal((await world.lifecycle.getTenant(tenant.name)).operationId, undefined);
+});
+
+test('a name that was given up is held back for its time, and free afterwards', async () => {
+  const tenant = await create('given-up');
+  await run('delete', tenant, {});
+  const again = () => run('create', undefined, { name: 'given-up', adminEmail: 'b@example.com' });
+  aheadMs = 89 * 24 * 3_600_000;
+  await assert.rejects(again(), { code: 'FH_TENANT_NAME_TAKEN' });
+  aheadMs = 91 * 24 * 3_600_000;
+  assert.equal((await again()).state, 'succeeded');
+  const heir = await world.lifecycle.getTenant('given-up');
+  assert.notEqual(heir.tenantId, tenant.tenantId);
+  assert.equal((await world.directory.findRoute('given-up.localhost'))?.tenantId, heir.tenantId);
+});
+
+test('different tenants are worked on side by side, up to the limit', async () => {
+  let open = () => {};
+  gate = new Promise((resolve) => (open = resolve));
+  waiting = 0;
+  const creating = Array.from({ length: 7 }, () =>
+    run('create', undefined, { name: `t-${randomName(10)}`, adminEmail: 'ada@example.com' }),
+  );
+  await waitFor('four creations at a time', () => waiting === 4);
+  const running = await world.lifecycle.listOperations({ states: ['running'] });
+  assert.equal(running.length, 7, 'all are recorded');
+  open();
+  gate = undefined;
+  for (const operation of await Promise.all(creating)) assert.equal(operation.state, 'succeeded');
+  assert.equal(waiting, 7);
+});
+
+test('a lifecycle that stops leaves its operations to the next', async () => {
+  const other = await openTestInstallation({ control: cluster.control, folder });
+  armFailpoints('lifecycle.create.open.before=hang');
+  const input = { name: 'left-over', adminEmail: 'ada@example.com' };
+  const { operationId } = await other.lifecycle.startOperation('create', undefined, input, 'os:test');
+  await waitFor(
+    'the step to begin',
+    async () => (await other.lifecycle.getOperation(operationId)).steps[2]!.state === 'running',
+  );
+  await other.lifecycle.stop(100);
+  assert.equal((await world.lifecycle.getOperation(operationId)).state, 'running');
+  await world.lifecycle.resumeAll();
+  assert.equal((await world.lifecycle.waitForOperation(operationId)).state, 'succeeded');
+  await other.pool.stop();
+});
