@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import type { ClusterHealth, Health, HealthWarning } from '#src/console-api/index.ts';
 import type { Clock } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
+import { apps } from './apps.ts';
 import type { Config } from './config.ts';
 import type { Folders } from './folders.ts';
 import { isRoot } from './os-users.ts';
@@ -37,7 +38,7 @@ export async function measureHealth(sources: HealthSources): Promise<Health> {
     clusters: [cluster],
     gateways: { connected: sources.connectedGateways(), expected: config.workers },
     ...counts,
-    preparedDatabases: { ...counts.preparedDatabases, target: config.preparedDatabases },
+    preparedDatabases: { ...counts.preparedDatabases, target: config.preparedDatabases * apps.length },
     disk: { path: folders.data, freeBytes: disk.bavail * disk.bsize, totalBytes: disk.blocks * disk.bsize },
   };
   return { ...facts, warnings: findWarnings(facts, sources) };
