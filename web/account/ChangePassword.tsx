@@ -55,6 +55,7 @@ function PasswordForm({ user, onDone }: { user: SessionUser; onDone: () => void 
           value={current}
           onChange={(event) => setCurrent(event.currentTarget.value)}
           error={fields.current}
+          aria-invalid={fields.current !== undefined}
           visibilityToggleButtonProps={{ 'aria-label': 'Show or hide the password' }}
         />
         <NewPassword

@@ -47,7 +47,10 @@ export function NewPassword(props: NewPasswordProps) {
         value={value}
         onChange={(event) => onChange(event.currentTarget.value)}
         error={error}
-        aria-describedby={id}
+        errorProps={{ id: `${id}-error` }}
+        // Mantine marks only the box around the input.
+        aria-invalid={error !== undefined}
+        aria-describedby={error === undefined ? id : `${id}-error ${id}`}
         visibilityToggleButtonProps={{ 'aria-label': 'Show or hide the password' }}
       />
       <div id={id}>

@@ -60,6 +60,7 @@ export function SignInForm({ url, onSignedIn, help }: SignInFormProps) {
           autoComplete="current-password"
           visibilityToggleButtonProps={{ 'aria-label': 'Show or hide the password', tabIndex: 0 }}
           error={missing.password}
+          aria-invalid={missing.password !== undefined}
         />
         {waitSeconds > 0 ? (
           <Notice tone="late" title="Too many attempts" role="alert">
