@@ -244,6 +244,13 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
     await Promise.all([...new Set([...all].map((place) => place.tenant))].map(evictTenant));
   }
 
+  async function retireAll(): Promise<void> {
+    const idle = [...idleOrder];
+    for (const place of all) if (place.state === 'leased') place.doomed = true;
+    for (const place of idle) close(place);
+    await Promise.all(idle.map((place) => place.gone.promise));
+  }
+
   return {
     acquire,
     release,
@@ -251,7 +258,7 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
       const affected = [...all].filter((place) => place.tenantId === tenantId).map((place) => place.tenant);
       await Promise.all([...new Set(affected)].map(evictTenant));
     },
-    evictAll,
+    retireAll,
     stats: () => ({ open: all.size, leased, waiting: queue.length, budget }),
     async stop() {
       stopping = true;

@@ -59,7 +59,11 @@ export interface LeasePool {
   /** `reusable` false: the connection is in doubt and is closed. */
   release(place: Place, reusable: boolean): void;
   evict(tenantId: TenantId): Promise<void>;
-  evictAll(): Promise<void>;
+  /**
+   * No connection that is open now is used for another lease; leases that run may end. For the moment when control is back: requests need
+   * not fail for that, because had a tenant been closed meanwhile, PostgreSQL itself would have ended its sessions.
+   */
+  retireAll(): Promise<void>;
   stats(): { readonly open: number; readonly leased: number; readonly waiting: number; readonly budget: number };
   stop(): Promise<void>;
 }

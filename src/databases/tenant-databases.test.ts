@@ -329,6 +329,21 @@ test('a change of the tenant ends its leases and connections before control goes
   assert.equal(databases.stats().open, 0);
 });
 
+test('when control is back, a lease that runs may end, and its connection is not used again', async () => {
+  const running = databases.app.read(a!.tenantId, (db) =>
+    db.query<{ pid: number }>('SELECT pg_backend_pid() AS pid, pg_sleep(0.3)'),
+  );
+  await waitFor('the statement to run', async () =>
+    (await backends(a!)).some((backend) => /pg_sleep/.test(backend.query)),
+  );
+  await tenants.directory.flush();
+  const [before] = await running;
+  const [after] = await databases.app.read(a!.tenantId, (db) =>
+    db.query<{ pid: number }>('SELECT pg_backend_pid() AS pid'),
+  );
+  assert.notEqual(before!.pid, after!.pid);
+});
+
 test('an access that leads elsewhere is refused', async () => {
   const lying = tenants.createDatabases();
   tenants.directory.setAccess(a!.tenantId, b!.access);

@@ -40,7 +40,7 @@ export function createTenantDatabases(options: TenantDatabasesOptions): TenantDa
   });
   const deps = { pool, planStatement: createStatementTable() };
   directory.onChanged((tenantId) => pool.evict(tenantId));
-  directory.onFlush(() => pool.evictAll());
+  directory.onFlush(() => pool.retireAll());
   return {
     app: createTenantDatabase('app', deps),
     platform: createTenantDatabase('platform', deps),

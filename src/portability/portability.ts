@@ -167,8 +167,8 @@ export function createPortability(options: PortabilityOptions): Portability {
         for (const file of inner) {
           const inUse = runningOperations.some((operationId) => basename(file).includes(operationId));
           const { mtimeMs } = await stat(file);
-          // What a crash left half-written goes at once; its step begins anew.
-          if (inUse || (mtimeMs > before && !basename(file).startsWith('.'))) continue;
+          // Half-written ones wait as long as the others: an operation may have begun after the list was made.
+          if (inUse || mtimeMs > before) continue;
           await rm(file, { recursive: true, force: true });
           removed++;
         }
