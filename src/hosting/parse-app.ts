@@ -9,6 +9,9 @@ const reservedPaths = ['/api/events', '/api/openapi.json'];
 const roles: readonly Role[] = ['owner', 'admin', 'member'];
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
+/** Apps that were found sound. Asked again, their folders need not be readable: a process may have given up the right to by then. */
+const sound = new WeakSet<object>();
+
 /** An app as its module exports it → a sound app; FH_APP_INVALID names every wrong field, for example `routes[3].path`. */
 export function parseApp(value: unknown): App {
   const wrong: Record<string, string> = {};
@@ -16,6 +19,7 @@ export function parseApp(value: unknown): App {
   if (typeof app !== 'object' || app === null) {
     throw hostingErrors.FH_APP_INVALID({ detail: 'the module must export an App as its default' });
   }
+  if (sound.has(app)) return app;
   const check = (field: string, isRight: boolean, problem: string) => {
     if (!isRight) wrong[field] ??= problem;
   };
@@ -45,7 +49,10 @@ export function parseApp(value: unknown): App {
     checkRoute(`routes[${index}]`, route as Partial<RouteDefinition>, taken, check);
 
   const fields = Object.entries(wrong);
-  if (fields.length === 0) return app;
+  if (fields.length === 0) {
+    sound.add(app);
+    return app;
+  }
   throw hostingErrors.FH_APP_INVALID({
     detail: fields.map(([field, problem]) => `${field}: ${problem}`).join('; '),
     fields: wrong,

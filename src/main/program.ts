@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { App } from '#sdk';
 import { type MigrationFile, readMigrations } from '#src/databases/index.ts';
-import { migrationsFolderOf } from '#src/hosting/index.ts';
+import { migrationsFolderOf, parseApp } from '#src/hosting/index.ts';
 import { loadPage, type Page } from '#src/http/index.ts';
 import { apps } from './apps.ts';
 
@@ -29,6 +29,7 @@ export function readVersion(): string {
 }
 
 export async function loadProgram(): Promise<Program> {
+  for (const app of apps) parseApp(app);
   const appMigrations = new Map<string, readonly MigrationFile[]>();
   for (const app of apps) appMigrations.set(app.manifest.name, await readMigrations(migrationsFolderOf(app)));
   return {
