@@ -1,4 +1,7 @@
-/** The peer of bench/request.ts: Fastify and pg, nothing else, over the same TLS. `node bench/bare-app.ts CONFIG.json` */
+/**
+ * The peer of bench/request.ts: Fastify and pg with a pool, nothing else (no session, no tenants, no log), over the same TLS, with the
+ * gateway's own key and certificate. `node bench/bare-app.ts CONFIG.json`
+ */
 import { readFileSync } from 'node:fs';
 import fastify from 'fastify';
 import pg from 'pg';
@@ -11,17 +14,24 @@ const schema = {
   response: {
     200: {
       type: 'object',
-      properties: { id: { type: 'string' }, text: { type: 'string' }, createdAt: { type: 'string' } },
+      properties: {
+        id: { type: 'string' },
+        text: { type: 'string' },
+        authorId: { type: 'string' },
+        hasFile: { type: 'boolean' },
+        createdAt: { type: 'string', format: 'date-time' },
+      },
     },
   },
 };
 app.get<{ Params: { note: string } }>('/api/notes/:note', { schema }, async (request, reply) => {
   const { rows } = await pool.query(
-    'SELECT note_id AS id, text, created_at AS "createdAt" FROM notes WHERE note_id = $1',
+    `SELECT note_id AS id, text, author_id AS "authorId", file_id IS NOT NULL AS "hasFile", created_at AS "createdAt"
+     FROM notes WHERE note_id = $1`,
     [request.params.note],
   );
   return rows[0] ?? reply.code(404).send();
 });
 await app.listen({ host: '127.0.0.1', port });
 process.stdout.write('ready\n');
-process.on('SIGTERM', () => app.close().then(() => pool.end()));
+process.once('SIGTERM', () => app.close().then(() => pool.end()));
