@@ -34,7 +34,7 @@ export function addRecordCommands(program: Command, context: CliContext): void {
             { title: 'time', value: (row) => row.recordedAt },
             { title: 'event', value: (row) => row.name },
             { title: 'by', value: (row) => row.actor },
-            { title: 'tenant', value: (row) => String(row.details.name ?? row.tenantId ?? '') },
+            { title: 'tenant', value: (row) => String(row.details.name ?? row.details.to ?? row.tenantId ?? '') },
             { title: 'details', value: describe },
           ],
           page.events,

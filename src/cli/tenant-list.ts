@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { type Tenant, tenantStates } from '#src/tenants/index.ts';
+import { type Tenant, tenantStates } from '#src/tenants/types.ts';
 import { type CliContext, type CommonOptions, print, printJson } from './context.ts';
 import { formatAge, formatBytes } from './format.ts';
 import { formatFacts, formatTable } from './table.ts';

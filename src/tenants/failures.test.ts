@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { armFailpoints, type Clock, randomName, systemClock, waitFor } from '#src/kernel/index.ts';
+import { openConnection } from '#src/postgres/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
 import { dropTestTenants, openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
 import type { Operation, OperationKind, Tenant } from './types.ts';
@@ -178,4 +179,22 @@ test('a lifecycle that stops leaves its operations to the next', async () => {
   await world.lifecycle.resumeAll();
   assert.equal((await world.lifecycle.waitForOperation(operationId)).state, 'succeeded');
   await other.pool.stop();
+});
+
+test('an operation survives that the control database goes away in the middle', async () => {
+  const superuser = await openConnection(cluster.superuser, { applicationName: 'test' });
+  let open = () => {};
+  gate = new Promise((resolve) => (open = resolve));
+  waiting = 0;
+  const creating = run('create', undefined, { name: 'survivor', adminEmail: 'ada@example.com' });
+  await waitFor('the step to begin', () => waiting === 1);
+  const database = cluster.control.database;
+  await superuser.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS false`);
+  await superuser.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [database]);
+  open();
+  gate = undefined;
+  await waitFor('no connection', () => world.pool.stats().idle === 0);
+  await superuser.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS true`);
+  await superuser.close();
+  assert.equal((await creating).state, 'succeeded');
 });

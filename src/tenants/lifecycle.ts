@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { newId, type OperationId, type TenantId } from '#src/kernel/index.ts';
+import { newId, type OperationId, type RetryOptions, retry, type TenantId } from '#src/kernel/index.ts';
 import { isRetryable } from '#src/postgres/index.ts';
 import { createCredentials } from './credentials.ts';
 import { tenantErrors } from './errors.ts';
@@ -94,24 +94,22 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
 
   function launch(operationId: OperationId): void {
     if (running.has(operationId) || stopping.signal.aborted) return;
+    const runner = {
+      deps,
+      flows,
+      signal: stopping.signal,
+      onChange(changed: OperationId, reported?: OperationProgress) {
+        if (reported) progress.set(changed, reported);
+        else progress.delete(changed);
+        changes.emit(changed);
+      },
+    };
     const run = takeTurn()
-      .then(() =>
-        runOperation(
-          {
-            deps,
-            flows,
-            signal: stopping.signal,
-            onChange(changed, reported) {
-              if (reported) progress.set(changed, reported);
-              else progress.delete(changed);
-              changes.emit(changed);
-            },
-          },
-          operationId,
-        ),
-      )
+      .then(() => retry(bookkeeping(operationId), () => runOperation(runner, operationId)))
       // Only the books themselves can fail here; the operation stays `running` in them.
-      .catch((error) => log.error('an operation was interrupted', { operationId, error }))
+      .catch((error) => {
+        if (!stopping.signal.aborted) log.error('an operation was interrupted', { operationId, error });
+      })
       .finally(() => {
         active--;
         queue.shift()?.();
@@ -120,6 +118,20 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
         changes.emit(operationId);
       });
     running.set(operationId, run);
+  }
+
+  /** The control database may be away for a while (a restart, a failover): the operation waits for it instead of for our restart. */
+  function bookkeeping(operationId: OperationId): RetryOptions {
+    return {
+      attempts: 60,
+      firstDelayMs: 200,
+      maxDelayMs: settings.maxRetryDelayMs ?? 5_000,
+      signal: stopping.signal,
+      isRetryable: (error) => {
+        log.warn('an operation could not be recorded and is tried again', { operationId, error });
+        return !stopping.signal.aborted;
+      },
+    };
   }
 
   async function takeTurn(): Promise<void> {
