@@ -9,6 +9,8 @@ export interface ManagedProcessOptions {
   /** For example `gateway-1`. */
   readonly name: string;
   readonly role: string;
+  /** Folder of the program, with a slash at the end. */
+  readonly programDir: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logFile: string;
   /** Time for the child to say that it is ready. */
@@ -20,6 +22,7 @@ export interface ManagedProcessOptions {
   readonly log: Log;
 }
 
+const entry = 'src/main/cli.ts';
 const firstRestartMs = 200;
 /** A child that lived this long is well again: its next crash starts the back-off anew. */
 const settledMs = 30_000;
@@ -75,10 +78,10 @@ export class ManagedProcess {
   }
 
   #spawn(): Promise<Readonly<Record<string, string | number>>> {
-    const { name, role, env, logFile, startDeadlineMs, log } = this.#options;
+    const { name, role, env, logFile, startDeadlineMs, log, programDir } = this.#options;
     const fd = openSync(logFile, 'a', 0o600);
     const startedAt = performance.now();
-    const child = spawn(freehold.node, [...freehold.nodeArgs, freehold.entry, 'run', role], {
+    const child = spawn(freehold.node, [...freehold.nodeArgs, `${programDir}${entry}`, 'run', role], {
       cwd: '/',
       env: { ...env },
       stdio: ['ignore', fd, fd, 'ipc'],

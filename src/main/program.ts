@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { App } from '#sdk';
 import { type MigrationFile, readMigrations } from '#src/databases/index.ts';
 import { migrationsFolderOf, parseApp } from '#src/hosting/index.ts';
@@ -10,7 +9,6 @@ import { apps } from './apps.ts';
 export const freehold = {
   node: process.execPath,
   nodeArgs: process.execArgv,
-  entry: fileURLToPath(new URL('./cli.ts', import.meta.url)),
   /** Root of the checkout, with a slash at the end. */
   root: new URL('../../', import.meta.url),
 } as const;

@@ -10,6 +10,7 @@ import { mainErrors } from './errors.ts';
 import { ensureFolders, type Folders, foldersOf } from './folders.ts';
 import { ManagedProcess } from './managed-process.ts';
 import { ensureOsUsers } from './os-users.ts';
+import { placeProgram } from './program-copy.ts';
 import { ensureDatabaseSecret } from './secrets.ts';
 import type { Shutdown } from './shutdown.ts';
 
@@ -49,11 +50,13 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
   }
   if (!config.externalDatabase) await startCluster();
 
+  const programDir = placeProgram(config.dataDir, users !== undefined);
   const childEnv = environmentOf(config, env);
   const manage = (name: string, role: string): ManagedProcess =>
     new ManagedProcess({
       name,
       role,
+      programDir,
       env: childEnv,
       logFile: join(folders.log, `${name}.log`),
       startDeadlineMs,
