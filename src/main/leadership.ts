@@ -1,9 +1,12 @@
-import type { Log } from '#src/kernel/index.ts';
-import { type ConnectionTarget, openConnection } from '#src/postgres/index.ts';
+import { type Log, retry } from '#src/kernel/index.ts';
+import { type ConnectionTarget, isRetryable, openConnection } from '#src/postgres/index.ts';
 import type { Shutdown } from './shutdown.ts';
 
 /** Key of the advisory lock in the control database: its holder is the installation's leader. */
 const leaderLock = 0x46484c44;
+
+/** About half a minute: a server that was killed together with us is still recovering when we are back. */
+const patience = { attempts: 35, firstDelayMs: 50, maxDelayMs: 1_000, isRetryable };
 
 /**
  * Waits until this process is the installation's one control, and holds that for its life. The lock belongs to a connection, so it falls
@@ -18,10 +21,12 @@ export async function holdLeadership({
   shutdown: Shutdown;
   log: Log;
 }): Promise<void> {
-  const connection = await openConnection(target, {
-    applicationName: 'freehold control leader',
-    options: { statement_timeout: '0', tcp_keepalives_idle: '10' },
-  });
+  const connection = await retry(patience, () =>
+    openConnection(target, {
+      applicationName: 'freehold control leader',
+      options: { statement_timeout: '0', tcp_keepalives_idle: '10' },
+    }),
+  );
   let isOver = false;
   shutdown.add('leadership', 2_000, async () => {
     isOver = true;

@@ -59,15 +59,20 @@ export class Freehold {
     args = [],
     env = {},
     dataDir,
+    port,
+    consolePort,
     deadlineMs = 120_000,
   }: {
     args?: string[];
     env?: Record<string, string>;
     dataDir?: string;
+    port?: number;
+    consolePort?: number;
     deadlineMs?: number;
   } = {}): Promise<Freehold> {
     const folder = dataDir ?? newFolder();
-    const [port, consolePort] = [await freePort(), await freePort()];
+    port ??= await freePort();
+    consolePort ??= await freePort();
     const child = spawn(
       launcher,
       ['up', '--json', '--data', folder, '--port', String(port), '--console-port', String(consolePort), ...args],
