@@ -1,9 +1,10 @@
+import { constants } from 'node:fs';
 import { chown, mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { failpoint, type Log, randomName } from '#src/kernel/index.ts';
 import type { Binaries } from './binaries.ts';
 import { clusterErrors } from './errors.ts';
-import { canCloneFiles, replaceFile, syncFolder } from './files.ts';
+import { canCloneFiles, openOwnFile, replaceFile, syncFolder } from './files.ts';
 import type { OsUser } from './os-user.ts';
 import { runProgram } from './run.ts';
 import { hbaRules, identMap, serverSettings } from './settings.ts';
@@ -89,7 +90,8 @@ export async function configureDataDir(options: ConfigureOptions): Promise<void>
   await replaceFile(path.join(dataDir, 'pg_ident.conf'), identMap(options.ownerUserName), osUser);
   const include = "include 'freehold.conf'";
   const file = path.join(dataDir, 'postgresql.conf');
-  const text = await readFile(file, 'utf8');
+  const handle = await openOwnFile(file, constants.O_RDONLY, osUser);
+  const text = await handle.readFile('utf8').finally(() => handle.close());
   if (!text.split('\n').includes(include)) await replaceFile(file, `${text.trimEnd()}\n\n${include}\n`, osUser);
 }
 

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, open, readFile, rename, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, readFile, rename, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { type Clock, type Log, systemClock, waitFor } from '#src/kernel/index.ts';
@@ -8,6 +9,7 @@ import type { ConnectionTarget } from '#src/postgres/index.ts';
 import type { Binaries } from './binaries.ts';
 import { bootstrapCluster } from './bootstrap.ts';
 import { clusterErrors } from './errors.ts';
+import { openOwnFile } from './files.ts';
 import { configureDataDir, initialiseDataDir } from './initialise.ts';
 import { stopOrphans } from './orphans.ts';
 import type { OsUser } from './os-user.ts';
@@ -74,6 +76,7 @@ export interface Cluster {
   controlTarget(password: string): ConnectionTarget;
 }
 
+const appending = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
 const logFileLimitBytes = 64 * 1024 * 1024;
 /** sockaddr_un holds 107 bytes on Linux, 103 on macOS; the file name takes up to 15. */
 const socketDirLimitBytes = 88;
@@ -93,7 +96,7 @@ export function createCluster(options: ClusterOptions): Cluster {
   async function spawnServer(): Promise<ChildProcess> {
     const command = await withParentDeathSignal('INT', [path.join(binaries.binDir, 'postgres'), '-D', dataDir]);
     await rotateLog(options.logFile);
-    const logHandle = await open(options.logFile, 'a', 0o600);
+    const logHandle = await openOwnFile(options.logFile, appending, osUser);
     try {
       if (osUser) await logHandle.chown(osUser.uid, osUser.gid);
       const server = spawn(command[0]!, command.slice(1), {

@@ -93,6 +93,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     metrics,
     noteUse: options.noteUse ?? (() => {}),
     signalOf: lifetimes.signalOf,
+    isOver: lifetimes.isOver,
   };
   const apps = new Map<string, FastifyInstance>();
   const appsBeingMade = new Map<string, Promise<FastifyInstance>>();
@@ -123,6 +124,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     lifetimes.begin(request, response);
     if (isDraining && request.httpVersionMajor === 1) response.setHeader('connection', 'close');
     const passage = await door(request);
+    // What counts a request waits for its `close`; one that left while its tenant was looked up would be counted for ever.
+    if (lifetimes.isOver(request)) return;
     if (passage.to === 'nowhere') return refuse(request, response, passage.refusal);
     setPassage(request, passage);
     if (passage.to === 'platform') return platform.routing(request, response);
@@ -133,6 +136,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     } catch (error) {
       return refuse(request, response, toFreeholdError(error));
     }
+    if (lifetimes.isOver(request)) return;
     app.routing(request, response);
   };
 

@@ -5,6 +5,8 @@ export interface Lifetimes {
   begin(request: IncomingMessage, response: ServerResponse): void;
   /** Aborts when the client is gone before the answer is complete, and by `abortAll`. */
   signalOf(request: IncomingMessage): AbortSignal;
+  /** The answer was sent or the client is gone: `close` of the response has been, and will not come again. */
+  isOver(request: IncomingMessage): boolean;
   responses(): Iterable<ServerResponse>;
   abortAll(reason: Error): void;
   readonly count: number;
@@ -44,6 +46,7 @@ export function createLifetimes(): Lifetimes {
       if (life.reason) life.abort.abort(life.reason);
       return life.abort.signal;
     },
+    isOver: (request) => !lives.has(request),
     *responses() {
       for (const { response } of lives.values()) yield response;
     },

@@ -12,8 +12,11 @@ export interface LimitGuard {
   countRequest(address: string | undefined, tenantId: TenantId): Promise<void>;
   /** Throws FH_RATE_LIMITED. */
   countAddress(address: string | undefined): Promise<void>;
-  /** A place among the requests that a tenant may have running; throws FH_TENANT_OVERLOADED. */
-  takePlace(tenantId: TenantId): Place;
+  /**
+   * A place among the requests that a tenant may have running; throws FH_TENANT_OVERLOADED. `stranger`: nobody is signed in, so the request
+   * counts among the strangers of the tenant and of its address: whoever has no account cannot keep out those who have one.
+   */
+  takePlace(tenantId: TenantId, stranger?: { readonly address: string | undefined }): Place;
   running(tenantId: TenantId): number;
 }
 
@@ -28,6 +31,8 @@ export function createLimitGuard(limits: GatewayLimits): LimitGuard {
   const perAddress = limiter(limits.requestsPerAddress);
   const perTenant = limiter(limits.requestsPerTenant);
   const running = createCounter(limits.concurrentPerTenant);
+  const strangers = createCounter(limits.strangersPerTenant);
+  const strangersOfAddress = createCounter(limits.strangersPerAddress);
   const streams = createCounter(limits.streamsPerTenant);
   const unlimited = new Set(limits.unlimitedAddresses.map(addressKey));
   const countAddress = async (address: string | undefined) => {
@@ -42,9 +47,17 @@ export function createLimitGuard(limits: GatewayLimits): LimitGuard {
       await countAddress(address);
       if (perTenant) await count(perTenant, tenantId);
     },
-    takePlace: (tenantId) => {
-      running.enter(tenantId);
-      let among: Counter | undefined = running;
+    takePlace: (tenantId, stranger) => {
+      const address = stranger && addressKey(stranger.address);
+      const perAddressKey = address !== undefined && !unlimited.has(address) ? `${tenantId} ${address}` : undefined;
+      if (perAddressKey !== undefined) strangersOfAddress.enter(perAddressKey);
+      let among: Counter | undefined = stranger ? strangers : running;
+      try {
+        among.enter(tenantId);
+      } catch (error) {
+        if (perAddressKey !== undefined) strangersOfAddress.leave(perAddressKey);
+        throw error;
+      }
       return {
         becomeStream: () => {
           if (among !== running) return;
@@ -53,6 +66,7 @@ export function createLimitGuard(limits: GatewayLimits): LimitGuard {
           among = streams;
         },
         leave: () => {
+          if (among && perAddressKey !== undefined) strangersOfAddress.leave(perAddressKey);
           among?.leave(tenantId);
           among = undefined;
         },
@@ -63,25 +77,25 @@ export function createLimitGuard(limits: GatewayLimits): LimitGuard {
 }
 
 interface Counter {
-  enter(tenantId: TenantId): void;
-  leave(tenantId: TenantId): void;
-  count(tenantId: TenantId): number;
+  enter(key: string): void;
+  leave(key: string): void;
+  count(key: string): number;
 }
 
 function createCounter(limit: number): Counter {
-  const counts = new Map<TenantId, number>();
+  const counts = new Map<string, number>();
   return {
-    enter: (tenantId) => {
-      const now = counts.get(tenantId) ?? 0;
+    enter: (key) => {
+      const now = counts.get(key) ?? 0;
       if (now >= limit) throw gatewayErrors.FH_TENANT_OVERLOADED({ retryAfterSeconds: 1 });
-      counts.set(tenantId, now + 1);
+      counts.set(key, now + 1);
     },
-    leave: (tenantId) => {
-      const left = counts.get(tenantId)! - 1;
-      if (left === 0) counts.delete(tenantId);
-      else counts.set(tenantId, left);
+    leave: (key) => {
+      const left = counts.get(key)! - 1;
+      if (left === 0) counts.delete(key);
+      else counts.set(key, left);
     },
-    count: (tenantId) => counts.get(tenantId) ?? 0,
+    count: (key) => counts.get(key) ?? 0,
   };
 }
 

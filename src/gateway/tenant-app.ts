@@ -22,6 +22,8 @@ export interface TenantAppOptions {
   readonly noteUse: (tenantId: TenantId) => void;
   /** The signal of `request.signalAbort`. */
   readonly signalOf: (request: IncomingMessage) => AbortSignal;
+  /** Nobody waits for the answer any more. */
+  readonly isOver: (request: IncomingMessage) => boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -58,11 +60,18 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     await guard.countRequest(request.ip, passage.tenant.tenantId);
     refuseClosedTenant(passage.tenant.state);
     refuseCrossSite(request.method, request.headers, passage.origin);
-    const place = guard.takePlace(passage.tenant.tenantId);
-    reply.raw.once('close', place.leave);
-    request.onStreaming = place.becomeStream;
     limitBodyTime(request, limits.bodyMs);
-    return requireSession(request, reply);
+    const redirected = await requireSession(request, reply);
+    if (redirected) return redirected;
+    const place = guard.takePlace(passage.tenant.tenantId, request.session ? undefined : { address: request.ip });
+    reply.raw.once('close', place.leave);
+    if (options.isOver(request.raw)) {
+      // Its `close` came before we listened.
+      place.leave();
+      throw httpErrors.FH_CLIENT_GONE();
+    }
+    request.onStreaming = place.becomeStream;
+    return undefined;
   });
 
   const requireSession = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {

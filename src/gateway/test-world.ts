@@ -25,6 +25,8 @@ export interface World {
   setState(name: string, state: TenantState): void;
   /** Signs the user in; the same token may be good at one tenant and mean nothing at the other. */
   addSession(name: string, token: string, role?: Session['user']['role']): void;
+  /** From now on the directory answers only after this. */
+  holdRoutes(until: Promise<void>): void;
   /** Resolves requests to /api/slow. */
   releaseSlow(): void;
   readonly slowSignals: AbortSignal[];
@@ -70,10 +72,12 @@ export async function startWorld(t: TestContext, options: Partial<GatewayOptions
     const host = `${name}.localhost`;
     tenants.set(host, { tenantId: newId('ten'), name, title: name, state: 'active', app: 'desk', host });
   }
+  let heldUntil = Promise.resolve();
   const asked = { authenticate: 0, findRoute: [] as string[] };
   const directory: GatewayDirectory = {
     findRoute: async (host) => {
       asked.findRoute.push(host);
+      await heldUntil;
       return tenants.get(host);
     },
     findCertificate: async (host) =>
@@ -204,6 +208,9 @@ export async function startWorld(t: TestContext, options: Partial<GatewayOptions
     setState: (name, state) => {
       const host = `${name}.localhost`;
       tenants.set(host, { ...tenants.get(host)!, state });
+    },
+    holdRoutes: (until) => {
+      heldUntil = until;
     },
     releaseSlow: () => {
       for (const release of slow.splice(0)) release();

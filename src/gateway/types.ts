@@ -60,8 +60,11 @@ export interface GatewayLimits {
   readonly unlimitedAddresses: readonly string[];
   /** Requests per tenant and second, measured over ten. Default 5,000. */
   readonly requestsPerTenant: number;
-  /** Requests of one tenant being answered at once, event streams not counted. Default 128. */
+  /** Requests of one tenant's users being answered at once, event streams not counted. Default 128. */
   readonly concurrentPerTenant: number;
+  /** The same for requests of people who are not signed in, on top of those: of one tenant, and of one address at one tenant. */
+  readonly strangersPerTenant: number;
+  readonly strangersPerAddress: number;
   /** Event streams of one tenant. Default 1,000. */
   readonly streamsPerTenant: number;
   readonly connections: number;
@@ -90,6 +93,8 @@ export const defaultLimits: GatewayLimits = {
   unlimitedAddresses: ['127.0.0.1', '::1'],
   requestsPerTenant: 5_000,
   concurrentPerTenant: 128,
+  strangersPerTenant: 128,
+  strangersPerAddress: 32,
   streamsPerTenant: 1_000,
   connections: 10_000,
   connectionsPerAddress: 1_000,

@@ -81,3 +81,10 @@ test('nobody’s hash is never matched', async () => {
   // Too long to be a password: compared as the empty one, and still no match.
   assert.equal((await queue.verify('x'.repeat(5000), ofEmpty)).matches, false);
 });
+
+test('a hash from elsewhere does not choose what a sign-in costs', async () => {
+  const phc = (cost: string) => `$argon2id$v=19$${cost}$${'A'.repeat(22)}$${'A'.repeat(43)}`;
+  for (const cost of ['m=9999999,t=2,p=1', 'm=19456,t=99,p=1', 'm=19456,t=2,p=99', 'm=65537,t=1,p=1'])
+    await assert.rejects(verifyPassword('x', phc(cost)), /costs more/, cost);
+  assert.equal((await verifyPassword('x', phc('m=65536,t=1,p=1'))).matches, false);
+});

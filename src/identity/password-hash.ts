@@ -67,6 +67,12 @@ function formatPhc(cost: Argon2Cost, salt: Buffer, tag: Buffer): string {
   return `$argon2id$v=19$m=${cost.memoryKiB},t=${cost.passes},p=${cost.parallelism}$${text(salt)}$${text(tag)}`;
 }
 
+/**
+ * What checking a hash may cost at most. Ours cost less; a hash comes from elsewhere with an imported archive, and its author must not
+ * choose how much memory and time a sign-in takes from everybody.
+ */
+const maxCost: Argon2Cost = { memoryKiB: 65_536, passes: 4, parallelism: 4 };
+
 const phcShape =
   /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})$/;
 
@@ -74,8 +80,11 @@ function parsePhc(phc: string): { cost: Argon2Cost; salt: Buffer; tag: Buffer } 
   const match = phcShape.exec(phc);
   if (!match) throw new Error('malformed password hash in the database');
   const [, memory, passes, lanes, salt, tag] = match;
+  const cost = { memoryKiB: Number(memory), passes: Number(passes), parallelism: Number(lanes) };
+  if (cost.memoryKiB > maxCost.memoryKiB || cost.passes > maxCost.passes || cost.parallelism > maxCost.parallelism)
+    throw new Error('a password hash in the database costs more than is allowed');
   return {
-    cost: { memoryKiB: Number(memory), passes: Number(passes), parallelism: Number(lanes) },
+    cost,
     salt: Buffer.from(salt!, 'base64'),
     tag: Buffer.from(tag!, 'base64'),
   };

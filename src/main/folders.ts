@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import {
   accessSync,
-  chmodSync,
-  chownSync,
+  closeSync,
   constants,
   existsSync,
-  lstatSync,
+  fchmodSync,
+  fchownSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   statSync,
@@ -109,10 +110,22 @@ function claimDataFolder(dataDir: string): void {
 
 function make(path: string, mode: number, owner: OsUser | undefined, gid?: number): void {
   mkdirSync(path, { recursive: true, mode });
-  // A symbolic link here would make root change the owner of something else.
-  if (!lstatSync(path).isDirectory()) throw mainErrors.FH_DATA_UNREACHABLE({ detail: `${path} is not a folder` });
-  if (owner) chownSync(path, owner.uid, gid ?? owner.gid);
-  chmodSync(path, mode);
+  const folder = openFolder(path);
+  try {
+    if (owner) fchownSync(folder, owner.uid, gid ?? owner.gid);
+    fchmodSync(folder, mode);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** By descriptor, because a part's user may replace what lies in its own folder at any moment: a symbolic link would lead root elsewhere. */
+function openFolder(path: string): number {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  } catch (cause) {
+    throw mainErrors.FH_DATA_UNREACHABLE({ detail: `${path} is not a folder of ours`, cause });
+  }
 }
 
 /** Every folder above must let the other users pass. */

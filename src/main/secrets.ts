@@ -1,5 +1,15 @@
-import { chmodSync, chownSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { randomBytes } from '#src/kernel/index.ts';
+import {
+  closeSync,
+  existsSync,
+  fchmodSync,
+  fchownSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { randomBytes, randomName } from '#src/kernel/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
 import type { Config, Env } from './config.ts';
 import { mainErrors } from './errors.ts';
@@ -18,10 +28,17 @@ export function ensureDatabaseSecret(folders: Folders, owner: OsUser | undefined
       user: controlRole,
       password: randomBytes(32).toString('base64url'),
     };
-    const temporary = `${folders.databaseSecret}.new`;
-    writeFileSync(temporary, `${JSON.stringify(target)}\n`, { mode: 0o600, flush: true });
-    chmodSync(temporary, 0o600);
-    if (owner) chownSync(temporary, owner.uid, owner.gid);
+    const temporary = `${folders.databaseSecret}.${randomName(10)}.new`;
+    // Created exclusively and handled by its descriptor: root writes here into a folder of control, which must not lead it elsewhere.
+    const file = openSync(temporary, 'wx', 0o600);
+    try {
+      writeFileSync(file, `${JSON.stringify(target)}\n`);
+      fchmodSync(file, 0o600);
+      if (owner) fchownSync(file, owner.uid, owner.gid);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
     renameSync(temporary, folders.databaseSecret);
   }
   return readDatabaseSecret(folders);
