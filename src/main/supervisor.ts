@@ -39,25 +39,24 @@ const reservedConnections = 40;
 /** Starts the database, control and the gateways in this order; `shutdown` stops them in the reverse one. */
 export async function startAll(options: SupervisorOptions): Promise<Running> {
   const { config, env, log, shutdown, say, longestRestartMs = 10_000 } = options;
-  const users = ensureOsUsers();
-  const folders = foldersOf(config.dataDir);
-  ensureFolders(folders, users);
   for (const [host, port] of [
     [config.host, config.port],
     [config.consoleHost, config.consolePort],
   ] as const) {
     if (!(await isPortFree(host, port))) throw mainErrors.FH_PORT_TAKEN({ detail: `${host}:${port}` });
   }
+  const users = ensureOsUsers();
+  const folders = foldersOf(config.dataDir);
+  ensureFolders(folders, users);
   if (!config.externalDatabase) await startCluster();
 
   const programDir = placeProgram(config.dataDir, users !== undefined);
-  const childEnv = environmentOf(config, env);
-  const manage = (name: string, role: string): ManagedProcess =>
+  const manage = (name: string, role: 'control' | 'gateway'): ManagedProcess =>
     new ManagedProcess({
       name,
       role,
       programDir,
-      env: childEnv,
+      env: environmentOf(role, config, env),
       logFile: join(folders.log, `${name}.log`),
       startDeadlineMs,
       longestRestartMs,
@@ -122,11 +121,13 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
 }
 
 /** What a child may see of our environment: the settings, and what programs need to run; nothing else that happens to be there. */
-function environmentOf(config: Config, env: Env): Record<string, string> {
+export function environmentOf(role: 'control' | 'gateway', config: Config, env: Env): Record<string, string> {
   const childEnv: Record<string, string> = { PATH: env.PATH ?? '/usr/bin:/bin', NODE_ENV: 'production' };
   for (const name of Object.keys(settings)) {
     const value = env[name];
-    if (value !== undefined) childEnv[name] = value;
+    // Gateways face the internet and have no business with control's own way into the database.
+    if (value !== undefined && !(role === 'gateway' && name.startsWith('FREEHOLD_DATABASE_URL')))
+      childEnv[name] = value;
   }
   return {
     ...childEnv,
