@@ -117,7 +117,7 @@ function UserMenu(props: { user: User; me: SessionUser; onChoose: (change: Chang
                 user,
                 body: { role },
                 title: `Make ${user.name} ${roleWords[role].withArticle}`,
-                what: `${user.name} may then ${roleWords[role].may}. It takes effect at their next request.`,
+                what: `${user.name} may then ${roleWords[role].may}. They are signed out everywhere at once, and have the new role when they sign in again.`,
                 label: `Make ${roleWords[role].label.toLowerCase()}`,
                 grave: false,
               })

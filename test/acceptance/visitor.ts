@@ -1,0 +1,102 @@
+/** A person before a browser: one window of a profile of its own, and the ways that people take through the pages. */
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+
+export interface Person {
+  readonly name: string;
+  readonly email: string;
+  readonly password: string;
+}
+
+export class Visitor {
+  readonly name: string;
+  readonly page: Page;
+  /** Exceptions, errors on the console and violations of the content security policy; a story ends with none. */
+  readonly problems: string[] = [];
+  /** Addresses that were answered with an error. */
+  readonly refusals: string[] = [];
+
+  private constructor(name: string, page: Page) {
+    this.name = name;
+    this.page = page;
+    page.on('pageerror', (error) => this.problems.push(`exception: ${error.message}`));
+    page.on('console', (message) => {
+      // The browser's own line about an answer with an error status; the answers themselves are in `refusals`.
+      if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
+        this.problems.push(`console: ${message.text()}`);
+    });
+    page.on('response', (response) => {
+      if (response.status() >= 400) this.refusals.push(`${response.status()} ${new URL(response.url()).pathname}`);
+    });
+  }
+
+  static async open(
+    browser: Browser,
+    name: string,
+    options: {
+      width?: number;
+      height?: number;
+      dark?: boolean;
+      state?: Awaited<ReturnType<BrowserContext['storageState']>>;
+    } = {},
+  ): Promise<Visitor> {
+    const context = await browser.newContext({
+      ignoreHTTPSErrors: true,
+      viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
+      colorScheme: options.dark ? 'dark' : 'light',
+      locale: 'en-GB',
+      reducedMotion: 'reduce',
+      permissions: ['clipboard-read', 'clipboard-write'],
+      ...(options.state ? { storageState: options.state } : {}),
+    });
+    await context.addInitScript(() => {
+      document.addEventListener('securitypolicyviolation', (event) => {
+        console.error(`content security policy: ${event.violatedDirective} refused ${event.blockedURI}`);
+      });
+    });
+    context.setDefaultTimeout(15_000);
+    return new Visitor(name, await context.newPage());
+  }
+
+  close(): Promise<void> {
+    return this.page.context().close();
+  }
+
+  /** Takes the set-up link of the console. */
+  async setUpStaff(setupUrl: string, person: Person): Promise<void> {
+    const { page } = this;
+    await page.goto(setupUrl);
+    await page.getByLabel('Your name').fill(person.name);
+    await page.getByLabel('E-mail').fill(person.email);
+    await page.getByLabel('Choose a password').fill(person.password);
+    await page.getByRole('button', { name: 'Set up and sign in' }).click();
+    await page.getByRole('heading', { name: 'Tenants', level: 1 }).waitFor();
+  }
+
+  /** Takes an invitation to a tenant; ends on the app's first page. */
+  async acceptInvitation(url: string, person: Pick<Person, 'name' | 'password'>): Promise<void> {
+    const { page } = this;
+    await page.goto(url);
+    await page.getByLabel('Your name').fill(person.name);
+    await page.getByLabel('Choose a password').fill(person.password);
+    await page.getByRole('button', { name: /^Join / }).click();
+    await page.getByRole('banner').waitFor();
+  }
+
+  /** From the sign-in page that is open. */
+  async signIn(person: Pick<Person, 'email' | 'password'>): Promise<void> {
+    const { page } = this;
+    await page.getByLabel('E-mail').fill(person.email);
+    await page.getByLabel('Password', { exact: true }).fill(person.password);
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await page.getByRole('banner').waitFor();
+  }
+
+  /** The value of a line that can be copied, for example an invitation link. */
+  async readLink(pattern: RegExp): Promise<string> {
+    const line = this.page.getByText(pattern).first();
+    await line.waitFor();
+    const found = pattern.exec((await line.textContent()) ?? '');
+    if (!found) throw new Error(`no text matches ${pattern}`);
+    return found[0];
+  }
+}
