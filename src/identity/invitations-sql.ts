@@ -27,16 +27,22 @@ export interface NewInvitation {
   readonly role: Role;
   readonly invitedBy: string;
   readonly lifetimeSeconds: number;
+  /** Only owners may take back what makes an owner, also by inviting the same address anew. */
+  readonly mayReplaceOwner: boolean;
 }
 
-/** A second invitation of the same address replaces the first: its link stops working. */
-export async function upsertInvitation(db: Queryable, invitation: NewInvitation): Promise<InvitationRow> {
+/**
+ * A second invitation of the same address replaces the first: its link stops working.
+ * Undefined: there is one that would make an owner, and it may not be replaced.
+ */
+export async function upsertInvitation(db: Queryable, invitation: NewInvitation): Promise<InvitationRow | undefined> {
   const [row] = await db.query<InvitationRow>(
     `INSERT INTO freehold.invitations (invitation_id, token_hash, email, email_key, name, role, invited_by, expires_at)
      VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8))
      ON CONFLICT (email_key) DO UPDATE SET
        invitation_id = excluded.invitation_id, token_hash = excluded.token_hash, email = excluded.email, name = excluded.name,
        role = excluded.role, invited_by = excluded.invited_by, created_at = now(), expires_at = excluded.expires_at
+     WHERE $9 OR invitations.role <> 'owner' OR invitations.expires_at <= now()
      RETURNING ${columns}`,
     [
       invitation.invitationId,
@@ -47,9 +53,10 @@ export async function upsertInvitation(db: Queryable, invitation: NewInvitation)
       invitation.role,
       invitation.invitedBy,
       invitation.lifetimeSeconds,
+      invitation.mayReplaceOwner,
     ],
   );
-  return row!;
+  return row;
 }
 
 export async function findInvitationByToken(db: Queryable, tokenHash: Buffer): Promise<InvitationRow | undefined> {

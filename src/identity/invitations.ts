@@ -84,7 +84,11 @@ export function createInvitations(
     createInvitation: (tenantId, actor, invitee) =>
       databases.platform.transact(tenantId, async (db) => {
         const inviter = await requireRole(db, actor, administrators, [invitee.role]);
-        return insertInvitation(db, invitee, { invitedBy: inviter.userId, address: actor.address });
+        return insertInvitation(db, invitee, {
+          invitedBy: inviter.userId,
+          mayReplaceOwner: inviter.role === 'owner',
+          address: actor.address,
+        });
       }),
 
     getInvitation: async (tenantId, token) => toInvitation(await getByToken(tenantId, hashInvitationToken(token))),
@@ -140,7 +144,11 @@ export function createInvitations(
 export async function insertInvitation(
   db: Queryable,
   invitee: Invitee,
-  { invitedBy, address }: { invitedBy: string; address?: string | undefined },
+  {
+    invitedBy,
+    mayReplaceOwner,
+    address,
+  }: { invitedBy: string; mayReplaceOwner: boolean; address?: string | undefined },
 ): Promise<{ invitation: Invitation; token: string }> {
   const { email, emailKey } = parseEmail(invitee.email);
   const name = invitee.name === undefined ? undefined : parsePersonName(invitee.name);
@@ -155,7 +163,9 @@ export async function insertInvitation(
     role: invitee.role,
     invitedBy,
     lifetimeSeconds,
+    mayReplaceOwner,
   });
+  if (!row) throw identityErrors.FH_ROLE_REQUIRED({ detail: 'an owner has invited this address as an owner' });
   await recordTenantAudit(db, {
     name: 'user.invited',
     actor: invitedBy === 'system' ? 'system' : `user:${invitedBy}`,

@@ -18,7 +18,7 @@ export async function createFirstInvitation(
   db: Queryable,
   invitee: Invitee,
 ): Promise<{ token: string; expiresAt: Date }> {
-  const { token, invitation } = await insertInvitation(db, invitee, { invitedBy: 'system' });
+  const { token, invitation } = await insertInvitation(db, invitee, { invitedBy: 'system', mayReplaceOwner: true });
   return { token, expiresAt: invitation.expiresAt };
 }
 

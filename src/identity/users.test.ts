@@ -88,11 +88,15 @@ test('who may change whom', async () => {
     denied,
   );
   await assert.rejects(two.identity.setRole(tenantId, owner, 'usr_nobody', 'member'), { code: 'FH_USER_NOT_FOUND' });
-  const { invitation } = await two.identity.createInvitation(tenantId, owner, {
+  const { invitation, token } = await two.identity.createInvitation(tenantId, owner, {
     email: 'x@example.com',
     role: 'owner',
   });
   await assert.rejects(two.identity.revokeInvitation(tenantId, admin, invitation.invitationId), denied);
+  // Inviting the address anew would take the owner's link back just as well.
+  const again = { email: invitation.email, role: 'member' } as const;
+  await assert.rejects(two.identity.createInvitation(tenantId, admin, again), denied);
+  assert.equal((await two.identity.getInvitation(tenantId, token)).role, 'owner');
   await two.identity.setRole(tenantId, admin, id('member'), 'admin');
   await two.identity.setUserState(tenantId, admin, id('member'), 'disabled');
 });
