@@ -264,6 +264,20 @@ for (const [what, [statement, code]] of Object.entries(hostile)) {
   });
 }
 
+test('an invitation that a dump brings along is no invitation', async () => {
+  const copyUsers =
+    'COPY freehold.users (user_id, email, email_key, name, role, state, password_hash, password_changed_at, epoch, created_at, last_sign_in_at) FROM stdin;';
+  const invite =
+    "INSERT INTO freehold.invitations VALUES('inv_'||repeat('0',26),sha256('x'),'eve','eve','','owner','',now(),'infinity');";
+  const file = await patchDump(copyUsers, `${invite}COPY freehold.users FROM stdin;`);
+  const operation = await importInto(elsewhere, file);
+  assert.equal(operation.state, 'succeeded', JSON.stringify(operation.error));
+  const found = await elsewhere.databases.platform.read(operation.tenantId, (db) =>
+    db.query('SELECT email FROM freehold.invitations'),
+  );
+  assert.deepEqual(found, []);
+});
+
 test('an archive of other migrations is refused, and says which', async () => {
   const parts = takeApart(readFileSync(archive));
   (parts.manifest.migrations as unknown as { name: string }[]).push({

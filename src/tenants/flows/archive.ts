@@ -138,7 +138,10 @@ async function makeDatabaseAgain(deps: FlowDeps, { tenantId, tenant }: StepConte
   await deps.notifyGateways(tenantId);
 }
 
-/** The archive's statements ran as the tenant's own role, which may change its own password: nobody but us knows the next one. */
+/**
+ * The archive's statements ran as the tenant's own role, which may change its own password: nobody but us knows the next one. And they may
+ * have written what an export leaves out and no checksum covers, for example an invitation whose link its author kept.
+ */
 function secureStep(deps: FlowDeps): Step {
   return {
     name: 'secure',
@@ -147,6 +150,7 @@ function secureStep(deps: FlowDeps): Step {
       await deps.databases.closeDatabase(name);
       await deps.databases.openDatabase(name, await deps.credentials.rotate(tenantId));
       await deps.notifyGateways(tenantId);
+      await deps.identity.stripClone(tenantId);
     },
   };
 }
