@@ -25,7 +25,7 @@ let template: string;
 const made: string[] = [];
 
 before(async () => {
-  cluster = await startTestCluster();
+  cluster = await startTestCluster({ own: true });
   pool = createPool(cluster.control, { max: 4, applicationName: 'test' });
   admin = createDatabaseAdmin({ pool, target: cluster.control, log: silentLog });
   folder = await mkdtemp(path.join(tmpdir(), 'freehold-migrations-'));

@@ -21,7 +21,7 @@ before(async () => {
   // Content of its own, so that no other test on a shared server uses the template that is dropped here.
   folders.app = await mkdtemp(path.join(tmpdir(), 'freehold-killed-'));
   await writeFile(path.join(folders.app, '0001_item.sql'), `-- ${randomName(20)}\nCREATE TABLE item (id int);`);
-  cluster = await startTestCluster();
+  cluster = await startTestCluster({ own: true });
   pool = createPool(cluster.control, { max: 3, applicationName: 'test' });
   admin = createDatabaseAdmin({ pool, target: cluster.control, log: silentLog });
   ({ template } = await admin.ensureTemplate('desk', folders));

@@ -42,13 +42,14 @@ export async function startControlServices({
 }) {
   const { log, shutdown } = child;
   const clock = systemClock;
-  const keys = await openKeyStore(folders.keys);
   const authority = await createLocalAuthority(folders.authority, { domain: config.domain, clock });
 
   if (config.externalDatabase) await checkExternalServer(target);
   const pool = createPool(target, { max: poolSize, applicationName: 'freehold control' });
   shutdown.add('control database', 10_000, () => pool.stop());
   await holdLeadership({ target, shutdown, log });
+  // Only the leader: opening finishes what a crash interrupted.
+  const keys = await openKeyStore(folders.keys);
   await migrate(target, { schema: 'public', folder: program.controlMigrations });
 
   const admin = createDatabaseAdmin({ pool, target, log });

@@ -27,8 +27,8 @@ let archive: string;
 let exported: Operation;
 
 before(async () => {
-  cluster = await startTestCluster();
-  elsewhereCluster = await startTestCluster();
+  cluster = await startTestCluster({ own: true });
+  elsewhereCluster = await startTestCluster({ own: true });
   folder = await mkdtemp(join(tmpdir(), 'freehold-portability-'));
   world = await openTestInstallation({ control: cluster.control, folder: join(folder, 'here') });
   elsewhere = await openTestInstallation({ control: elsewhereCluster.control, folder: join(folder, 'there') });

@@ -20,7 +20,7 @@ let closeErrors: Error[] = [];
 let gate: Promise<void> | undefined;
 let waiting = 0;
 before(async () => {
-  cluster = await startTestCluster();
+  cluster = await startTestCluster({ own: true });
   folder = await mkdtemp(join(tmpdir(), 'freehold-failures-'));
   world = await openTestInstallation({
     control: cluster.control,

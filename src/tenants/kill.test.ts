@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { passedFailpoints, randomName, type TenantId } from '#src/kernel/index.ts';
+import { type ConnectionTarget, openConnection } from '#src/postgres/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
 import { dropTestTenants, openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
 import type { ChildOrder } from '../../test/support/operation-child.ts';
@@ -15,33 +16,61 @@ import type { Operation, OperationKind } from './types.ts';
 
 let cluster: TestCluster;
 let folder: string;
-let world: TestInstallation;
-let archive: string;
+/** Installations side by side on one server: only one control process at a time may work on each. */
+const lanes: Lane[] = [];
+interface Lane {
+  readonly control: ConnectionTarget;
+  readonly folder: string;
+  readonly world: TestInstallation;
+  readonly archive: string;
+}
 before(async () => {
-  cluster = await startTestCluster();
+  cluster = await startTestCluster({ own: true });
   folder = await mkdtemp(join(tmpdir(), 'freehold-kill-'));
-  world = await openTestInstallation({ control: cluster.control, folder });
-  const source = await createTenant();
-  const exported = await finish('export', source, {});
-  archive = join(folder, 'exports', source, `${exported.operationId}.tar`);
+  // One after the other: the first makes the template database that all copy.
+  for (const number of [1, 2, 3]) lanes.push(await openLane(number));
 });
 after(async () => {
-  await dropTestTenants(world);
-  await world.stop();
+  for (const { world } of lanes) {
+    await dropTestTenants(world);
+    await world.stop();
+  }
+  await asSuperuser(lanes.map(({ control }) => `DROP DATABASE ${control.database} WITH (FORCE)`));
   await cluster.stop();
   await rm(folder, { recursive: true });
 });
 
+async function openLane(number: number): Promise<Lane> {
+  const database = `control_${randomName(12)}`;
+  await asSuperuser([`CREATE DATABASE ${database} OWNER ${cluster.control.user}`]);
+  const control = { ...cluster.control, database };
+  const laneFolder = join(folder, String(number));
+  const world = await openTestInstallation({ control, folder: laneFolder });
+  const source = await createTenant(world);
+  const { operationId } = await finish(world, 'export', source, {});
+  return { control, folder: laneFolder, world, archive: join(laneFolder, 'exports', source, `${operationId}.tar`) };
+}
+async function asSuperuser(statements: readonly string[]): Promise<void> {
+  const connection = await openConnection(cluster.superuser, { applicationName: 'test' });
+  for (const statement of statements) await connection.query(statement);
+  await connection.close();
+}
+
 const newName = () => `t-${randomName(12)}`;
-async function finish(kind: OperationKind, tenantId: TenantId | undefined, input: object): Promise<Operation> {
+async function finish(
+  world: TestInstallation,
+  kind: OperationKind,
+  tenantId: TenantId | undefined,
+  input: object,
+): Promise<Operation> {
   const { operationId } = await world.lifecycle.startOperation(kind, tenantId, input as never, 'os:test');
   const operation = await world.lifecycle.waitForOperation(operationId);
   assert.equal(operation.state, 'succeeded', JSON.stringify(operation.error));
   return operation;
 }
 /** A tenant with a user, a row of the app and a file. */
-async function createTenant(): Promise<TenantId> {
-  const { tenantId } = await finish('create', undefined, { name: newName(), adminEmail: 'ada@example.com' });
+async function createTenant(world: TestInstallation): Promise<TenantId> {
+  const { tenantId } = await finish(world, 'create', undefined, { name: newName(), adminEmail: 'ada@example.com' });
   await world.databases.app.transact(tenantId, (db) =>
     db.query(`INSERT INTO notes (note_id, text, author_id, created_at) VALUES ('n1', 'kept', 'usr_x', now())`),
   );
@@ -55,28 +84,29 @@ interface Case {
   readonly input: object;
 }
 /** What each kind works on, and where its tenant ends. */
-const cases: Record<OperationKind, () => Promise<Case>> = {
+const cases: Record<OperationKind, (lane: Lane) => Promise<Case>> = {
   create: async () => ({ input: { name: newName(), adminEmail: 'ada@example.com' } }),
-  suspend: async () => ({ tenantId: await createTenant(), input: {} }),
-  resume: async () => {
-    const tenantId = await createTenant();
-    await finish('suspend', tenantId, {});
+  suspend: async ({ world }) => ({ tenantId: await createTenant(world), input: {} }),
+  resume: async ({ world }) => {
+    const tenantId = await createTenant(world);
+    await finish(world, 'suspend', tenantId, {});
     return { tenantId, input: {} };
   },
-  rename: async () => ({ tenantId: await createTenant(), input: { newName: newName() } }),
-  clone: async () => ({ tenantId: await createTenant(), input: { newName: newName() } }),
-  export: async () => ({ tenantId: await createTenant(), input: {} }),
-  import: async () => {
+  rename: async ({ world }) => ({ tenantId: await createTenant(world), input: { newName: newName() } }),
+  clone: async ({ world }) => ({ tenantId: await createTenant(world), input: { newName: newName() } }),
+  export: async ({ world }) => ({ tenantId: await createTenant(world), input: {} }),
+  import: async ({ world, archive }) => {
     const archivePath = await world.portability.receiveUpload(createReadStream(archive), 1e9);
     const { app, createdFrom } = await world.portability.inspectArchive(archivePath);
     return { input: { name: newName(), archivePath, app: app.name, createdFrom } };
   },
-  delete: async () => ({ tenantId: await createTenant(), input: {} }),
+  delete: async ({ world }) => ({ tenantId: await createTenant(world), input: {} }),
 };
 
-async function runUntilKilled(kind: OperationKind, failpoints: string, { tenantId, input }: Case): Promise<void> {
+async function runUntilKilled(lane: Lane, kind: OperationKind, failpoints: string): Promise<void> {
+  const { tenantId, input } = await cases[kind](lane);
   const order: ChildOrder = {
-    installation: { control: cluster.control, folder },
+    installation: { control: lane.control, folder: lane.folder },
     failpoints,
     kind,
     tenantId,
@@ -88,28 +118,36 @@ async function runUntilKilled(kind: OperationKind, failpoints: string, { tenantI
   assert.deepEqual([exitCode, signal], [null, 'SIGKILL'], `${failpoints} was not reached`);
 }
 
-/** Several at a time: most of each is the start of a process. */
-async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+/** One lane each, because most of a kill is the start of a process. */
+async function inLanes<T>(items: readonly T[], work: (lane: Lane, item: T) => Promise<void>): Promise<void> {
   const rest = [...items];
-  const worker = async () => {
-    for (let item = rest.shift(); item !== undefined; item = rest.shift()) await work(item);
-  };
-  await Promise.all([worker(), worker(), worker()]);
+  const results = await Promise.allSettled(
+    lanes.map(async (lane) => {
+      for (let item = rest.shift(); item !== undefined; item = rest.shift()) await work(lane, item);
+    }),
+  );
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 
 async function recover(): Promise<Operation[]> {
-  const interrupted = await world.lifecycle.listOperations({ states: ['running'], limit: 500 });
-  assert.equal(await world.lifecycle.resumeAll(), interrupted.length);
-  return Promise.all(interrupted.map(({ operationId }) => world.lifecycle.waitForOperation(operationId)));
+  const recovered = lanes.map(async ({ world: { lifecycle } }) => {
+    const interrupted = await lifecycle.listOperations({ states: ['running'], limit: 500 });
+    assert.equal(await lifecycle.resumeAll(), interrupted.length);
+    return Promise.all(interrupted.map(({ operationId }) => lifecycle.waitForOperation(operationId)));
+  });
+  return (await Promise.all(recovered)).flat();
 }
 
 /** Nothing half-made: in the registry, on the server, in the key store, on the disk. */
 async function assertTidy(): Promise<void> {
+  const known = (await Promise.all(lanes.map(({ world }) => world.lifecycle.knownDatabases()))).flat();
+  assert.deepEqual(await lanes[0]!.world.admin.findOrphans(known), { databases: [], roles: [] });
+  await Promise.all(lanes.map(assertTidyLane));
+}
+async function assertTidyLane({ world, folder: laneFolder }: Lane): Promise<void> {
   assert.deepEqual(await world.pool.query('SELECT tenant_id FROM tenant_locks'), []);
   assert.deepEqual(await world.pool.query(`SELECT name FROM tenant_names WHERE status = 'claimed'`), []);
   const known = await world.lifecycle.knownDatabases();
-  const orphans = await world.admin.findOrphans(known);
-  assert.deepEqual(orphans, { databases: [], roles: [] });
   const existing = new Map((await world.admin.listDatabases()).map(({ name, state }) => [name, state]));
   for (const name of known) assert.equal(existing.get(name), 'ready', name);
   const tenants = await world.pool.query<{ tenant_id: TenantId; state: string; database_name: string | null }>(
@@ -133,7 +171,7 @@ async function assertTidy(): Promise<void> {
     assert.deepEqual(missing, []);
     assert.ok(rows.length <= 1);
   }
-  const left = (await readdir(join(folder, 'exports'), { recursive: true })).filter((path) =>
+  const left = (await readdir(join(laneFolder, 'exports'), { recursive: true })).filter((path) =>
     /\.work|upload-/.test(path),
   );
   assert.deepEqual(left, []);
@@ -151,12 +189,13 @@ function crossed(kind: OperationKind): string[] {
 
 for (const kind of Object.keys(cases) as OperationKind[]) {
   test(`${kind}: killed anywhere, it is finished by the successor`, async (context) => {
-    const { tenantId, input } = await cases[kind]();
+    const [lane] = lanes as [Lane];
+    const { tenantId, input } = await cases[kind](lane);
     passedFailpoints.clear();
-    await finish(kind, tenantId, input);
+    await finish(lane.world, kind, tenantId, input);
     const failpoints = crossed(kind);
     assert.ok(failpoints.length >= 1);
-    await inParallel(failpoints, async (name) => runUntilKilled(kind, `${name}=kill`, await cases[kind]()));
+    await inLanes(failpoints, (each, name) => runUntilKilled(each, kind, `${name}=kill`));
     const recovered = await recover();
     assert.equal(recovered.length, failpoints.length);
     for (const operation of recovered) assert.equal(operation.state, 'succeeded', JSON.stringify(operation));
@@ -168,16 +207,17 @@ for (const kind of Object.keys(cases) as OperationKind[]) {
 const lastSteps = { create: 'host', clone: 'host', import: 'host' } as const;
 for (const kind of Object.keys(lastSteps) as (keyof typeof lastSteps)[]) {
   test(`${kind}: killed while it is taken back, it is taken back by the successor`, async (context) => {
+    const [lane] = lanes as [Lane];
     const failure = `lifecycle.${kind}.${lastSteps[kind]}.before=error`;
-    const { steps } = await finish(kind, ...(await cases[kind]().then((one) => [one.tenantId, one.input] as const)));
-    const begun = steps.slice(0, steps.findIndex((step) => step.name === lastSteps[kind]) + 1);
-    await inParallel(begun, async ({ name }) =>
-      runUntilKilled(kind, `${failure},lifecycle.${kind}.${name}.undo=kill`, await cases[kind]()),
+    const { tenantId, input } = await cases[kind](lane);
+    const { steps } = await finish(lane.world, kind, tenantId, input);
+    await inLanes(steps, (each, { name }) =>
+      runUntilKilled(each, kind, `${failure},lifecycle.${kind}.${name}.undo=kill`),
     );
     const recovered = await recover();
-    assert.equal(recovered.length, begun.length);
+    assert.equal(recovered.length, steps.length);
     for (const operation of recovered) assert.equal(operation.state, 'undone', JSON.stringify(operation));
     await assertTidy();
-    context.diagnostic(`${begun.length} failpoints`);
+    context.diagnostic(`${steps.length} failpoints`);
   });
 }

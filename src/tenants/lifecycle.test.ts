@@ -14,7 +14,7 @@ let cluster: TestCluster;
 let folder: string;
 let world: TestInstallation;
 before(async () => {
-  cluster = await startTestCluster();
+  cluster = await startTestCluster({ own: true });
   folder = await mkdtemp(join(tmpdir(), 'freehold-lifecycle-'));
   world = await openTestInstallation({ control: cluster.control, folder });
 });

@@ -12,7 +12,7 @@ let cluster: TestCluster;
 let folder: string;
 const opened: TestInstallation[] = [];
 before(async () => {
-  cluster = await startTestCluster();
+  cluster = await startTestCluster({ own: true });
   folder = await mkdtemp(join(tmpdir(), 'freehold-pool-'));
 });
 after(async () => {

@@ -42,8 +42,9 @@ export async function withTestCluster<T>(fn: (cluster: TestCluster) => Promise<T
   }
 }
 
-export async function startTestCluster(): Promise<TestCluster> {
-  const announced = process.env.FREEHOLD_TEST_CLUSTER;
+/** @param own a server of the caller's own even when the run shares one: for tests that count what is on the whole server */
+export async function startTestCluster({ own = false }: { own?: boolean } = {}): Promise<TestCluster> {
+  const announced = own ? undefined : process.env.FREEHOLD_TEST_CLUSTER;
   if (announced) {
     const { socketDir } = JSON.parse(announced) as { socketDir: string };
     return connectTo(socketDir, async () => {});
