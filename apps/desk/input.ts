@@ -5,7 +5,8 @@ export function textOf(query: Readonly<Record<string, unknown>>, name: string): 
   const value = query[name];
   if (value === undefined || value === '') return undefined;
   if (typeof value !== 'string') throw badQuery(name, 'is given more than once');
-  return value;
+  // No text of PostgreSQL holds a zero byte, so none of ours matches one.
+  return value.replaceAll('\0', '') || undefined;
 }
 
 export function limitOf(query: Readonly<Record<string, unknown>>, fallback = 50): number {

@@ -202,6 +202,7 @@ test('bad bodies are refused and change nothing', async () => {
     ['PATCH', '/users/usr_x', { cookie, body: {} }, 400],
     ['PATCH', '/users/usr_x', { cookie, body: { role: 'member', state: 'active' } }, 400],
     ['PATCH', '/users/usr_x', { cookie, body: { role: 'member' } }, 404],
+    ['DELETE', '/invitations/%00', { cookie }, 400],
     ['PATCH', '/profile', { cookie, body: { name: '' } }, 422],
     ['PUT', '/password', { cookie, body: { currentPassword: password, newPassword: 'x'.repeat(1_000_000) } }, 422],
     ['GET', '/security-log?before=x', { cookie }, 400],

@@ -44,7 +44,7 @@ const invitation = object({ ...openInvitation.properties, invitationId: text(40)
 
 export const params = {
   token: object({ token: text(200) }, ['token']),
-  id: object({ id: text(60) }, ['id']),
+  id: object({ id: { ...text(60), pattern: '^[A-Za-z0-9_-]+$' } }, ['id']),
 };
 
 export const bodies = {

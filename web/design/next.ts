@@ -3,7 +3,8 @@ export function safeNext(next: string | undefined, origin = window.location.orig
   if (!next?.startsWith('/')) return '/';
   try {
     const url = new URL(next, origin);
-    if (url.origin !== origin || /^\/(?:-\/)?sign-in/.test(url.pathname)) return '/';
+    // `/.//elsewhere` is a path of ours whose normal form would be another host.
+    if (url.origin !== origin || url.pathname.startsWith('//') || /^\/(?:-\/)?sign-in/.test(url.pathname)) return '/';
     return url.pathname + url.search + url.hash;
   } catch {
     return '/';

@@ -121,6 +121,8 @@ test('search finds words, their forms and beginnings, phrases, people and keys, 
     '%F0%9F%92%A9',
   ])
     assert.equal((await list(`q=${odd}`)).items.length >= 0, true, odd);
+  for (const name of ['project', 'assignee', 'tag'])
+    assert.deepEqual((await list(`${name}=none%00`)).items, (await list(`${name}=none`)).items, name);
   const [item] = (await list('q=printer%20driver')).items;
   assert.deepEqual(item!.match!.title[0], { text: 'Printers', hit: true });
   const passage = item!.match!.description;
