@@ -3,12 +3,10 @@ import { runCli } from '#src/cli/index.ts';
 import { toFreeholdError } from '#src/kernel/index.ts';
 import type { ChildMessage } from './child.ts';
 import type { Env } from './config.ts';
-import { runControl } from './control.ts';
-import { runGateway } from './gateway.ts';
-import { readVersion } from './program.ts';
 import { addStaffCommands } from './staff-links.ts';
 import { addStatusCommands } from './status.ts';
-import { type UpOptions, up } from './up.ts';
+import type { UpOptions } from './up.ts';
+import { readVersion } from './version.ts';
 
 /** All commands: those that run Freehold are ours, the others speak with a running installation. @returns the exit code */
 export async function runCommandLine(argv: readonly string[], env: Env): Promise<number> {
@@ -46,12 +44,16 @@ function addUp(program: Command, env: Env): void {
     .option('--port <port>', 'port of the gateway; default: 8443')
     .option('--console-port <port>', 'port of the console; default: 9443')
     .option('--json', 'one line of JSON on standard output when everything is ready', false)
-    .action((options: UpOptions) => up(options, env));
+    .action(async (options: UpOptions) => {
+      const { up } = await import('./up.ts');
+      return up(options, env);
+    });
 }
 
+/** Whole servers are loaded only by who becomes one: a command that asks a question answers in a quarter of the time. */
 async function runRole(role: string, env: Env): Promise<void> {
-  if (role === 'control') return runControl(env);
-  if (role === 'gateway') return runGateway(env);
+  if (role === 'control') return (await import('./control.ts')).runControl(env);
+  if (role === 'gateway') return (await import('./gateway.ts')).runGateway(env);
   throw new TypeError(`there is no role ${role}; use control or gateway`);
 }
 

@@ -11,6 +11,7 @@ import type { Config } from './config.ts';
 import type { ControlServices } from './control-services.ts';
 import { mainErrors } from './errors.ts';
 import type { Folders } from './folders.ts';
+import { setupUrlOf } from './setup-url.ts';
 
 const renewEveryMs = 24 * 60 * 60_000;
 
@@ -83,11 +84,6 @@ export async function startConsole(deps: ConsoleDeps): Promise<{ setupUrl: strin
   });
   if (!(await staff.needsSetup())) return { setupUrl: undefined };
   return { setupUrl: setupUrlOf(config, (await staff.createSetupLink()).token) };
-}
-
-/** The token is in the fragment: it reaches no log and no referrer. */
-export function setupUrlOf(config: Config, token: string): string {
-  return `https://localhost:${config.consolePort}/setup#setup=${token}`;
 }
 
 /** Only the console's own names and origins: a page elsewhere that points its name at this address (DNS rebinding) gets nothing. */

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import type { App } from '#sdk';
 import { type MigrationFile, readMigrations } from '#src/databases/index.ts';
 import { migrationsFolderOf, parseApp } from '#src/hosting/index.ts';
 import { loadPage, type Page } from '#src/http/index.ts';
 import { apps } from './apps.ts';
+import { readVersion } from './version.ts';
 
 /** How to start ourselves again, and where our own files lie. */
 export const freehold = {
@@ -20,10 +20,6 @@ export interface Program {
   readonly controlMigrations: readonly MigrationFile[];
   readonly platformMigrations: readonly MigrationFile[];
   readonly appMigrations: ReadonlyMap<string, readonly MigrationFile[]>;
-}
-
-export function readVersion(): string {
-  return (JSON.parse(readFileSync(new URL('package.json', freehold.root), 'utf8')) as { version: string }).version;
 }
 
 export async function loadProgram(): Promise<Program> {

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { type CliContext, type CommonOptions, print, printJson } from '#src/cli/index.ts';
 import type { Staff } from '#src/staff/index.ts';
 import type { Config } from './config.ts';
-import { setupUrlOf } from './console.ts';
+import { setupUrlOf } from './setup-url.ts';
 
 interface StaffLink {
   readonly url: string;
