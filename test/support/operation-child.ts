@@ -2,7 +2,7 @@
  * Runs one lifecycle operation in a process of its own, which a failpoint kills. Argument: JSON of `ChildOrder`.
  * Ends with 0 when the operation came to its end, whatever that was.
  */
-import { armFailpoints, createLog } from '#src/kernel/index.ts';
+import { armFailpoints } from '#src/kernel/index.ts';
 import { openTestInstallation, type TestInstallationOptions } from './installation.ts';
 
 export interface ChildOrder {
@@ -14,7 +14,7 @@ export interface ChildOrder {
 }
 
 const order = JSON.parse(process.argv[2]!) as ChildOrder;
-const world = await openTestInstallation({ ...order.installation, log: createLog({ level: 'error' }) });
+const world = await openTestInstallation(order.installation);
 armFailpoints(order.failpoints);
 const operation = await world.lifecycle.startOperation(
   order.kind as never,
