@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -180,9 +180,13 @@ test('a user may see the installations of this machine, and must choose between 
   const list = (...argv: string[]) => runIn(env, ['tenant', 'list', ...argv]);
   // Root looks in /run, where other installations may be announced: only an ordinary user's folder can be planted here.
   const instances = join(env.XDG_RUNTIME_DIR, 'freehold/instances');
-  mkdirSync(instances, { recursive: true });
+  mkdirSync(instances, { recursive: true, mode: 0o700 });
   const getuid = process.getuid;
-  process.getuid = () => 4_711;
+  const isRoot = getuid?.() === 0;
+  if (isRoot) {
+    chownSync(instances, 4_711, 4_711);
+    process.getuid = () => 4_711;
+  }
   try {
     assert.match((await list()).err, /not running.*\n.*\.\/freehold up/);
     const announce = (name: string, pid: number) => {
@@ -195,6 +199,15 @@ test('a user may see the installations of this machine, and must choose between 
     announce('dead', 0x7ffffff);
     writeFileSync(join(instances, 'half.json'), '{"dataDir":');
     assert.equal((await list()).code, 0);
+    // What everybody may write to, or somebody else has made, is not believed.
+    chmodSync(instances, 0o777);
+    assert.match((await list()).err, /not running/);
+    chmodSync(instances, 0o700);
+    if (isRoot) {
+      chownSync(instances, 4_712, 4_712);
+      assert.match((await list()).err, /not running/);
+      chownSync(instances, 4_711, 4_711);
+    }
     announce('other', process.pid);
     const several = await list();
     assert.equal(several.code, 1);

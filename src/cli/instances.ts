@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Env } from './context.ts';
 import { cliErrors } from './errors.ts';
@@ -48,7 +48,7 @@ export function instancesFolder(env: Env): string {
 
 /** Installations whose supervisor lives. */
 export function listInstallations(folder: string): RunningInstallation[] {
-  if (!existsSync(folder)) return [];
+  if (!isOwn(folder)) return [];
   return readdirSync(folder)
     .filter((name) => name.endsWith('.json'))
     .sort()
@@ -56,6 +56,12 @@ export function listInstallations(folder: string): RunningInstallation[] {
       const instance = readInstance(join(folder, name));
       return instance && isAlive(instance.pid) ? [instance] : [];
     });
+}
+
+/** Below /tmp somebody else may have made it first, to have our commands talk to a socket of theirs. */
+function isOwn(folder: string): boolean {
+  const found = lstatSync(folder, { throwIfNoEntry: false });
+  return found?.isDirectory() === true && found.uid === (process.getuid?.() ?? found.uid) && (found.mode & 0o022) === 0;
 }
 
 /** undefined: not a record, perhaps half-written by a crash. */

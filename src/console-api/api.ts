@@ -54,8 +54,14 @@ export function objectSchema(properties: Record<string, object>, required: reado
 
 export const operationParams = objectSchema({ operationId: idSchema('opr') }, ['operationId']);
 
+/** No text of PostgreSQL holds a zero byte. */
+export const withoutZero = '^[^\\u0000]*$';
+
 /** Path parameter of a tenant: its id or the name it has now. */
-export const tenantParams = objectSchema({ tenantId: { type: 'string', minLength: 1, maxLength: 64 } }, ['tenantId']);
+export const tenantParams = objectSchema(
+  { tenantId: { type: 'string', minLength: 1, maxLength: 64, pattern: withoutZero } },
+  ['tenantId'],
+);
 
 export interface OperationParams {
   readonly operationId: OperationId;

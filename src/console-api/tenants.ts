@@ -1,9 +1,17 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type OperationInputs, type TenantQuery, type TenantState, tenantStates } from '#src/tenants/index.ts';
-import { type ConsoleApiDeps, objectSchema, type Started, stateList, tenantParams, toView } from './api.ts';
+import {
+  type ConsoleApiDeps,
+  objectSchema,
+  type Started,
+  stateList,
+  tenantParams,
+  toView,
+  withoutZero,
+} from './api.ts';
 import { consoleErrors } from './errors.ts';
 
-const text = (maxLength: number) => ({ type: 'string', maxLength }) as const;
+const text = (maxLength: number) => ({ type: 'string', maxLength, pattern: withoutZero }) as const;
 /** Optional where it can be taken back, checked wherever it is sent. */
 const confirm = text(64);
 
