@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { listInstallations } from '#src/cli/index.ts';
 import { mainErrors } from './errors.ts';
 
@@ -26,7 +26,7 @@ export interface InstanceLock {
  * process however it dies, so there is no stale lock and no race. Elsewhere it is a socket file that is tried before it is replaced.
  */
 export async function lockInstance(dataDir: string, dir: string): Promise<InstanceLock> {
-  const digest = createHash('sha256').update(dataDir).digest('hex').slice(0, 24);
+  const digest = createHash('sha256').update(realPathOf(dataDir)).digest('hex').slice(0, 24);
   const address = process.platform === 'linux' ? `\0freehold-${digest}` : join('/tmp', `freehold-${digest}.lock`);
   const server = await listen(address).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'EADDRINUSE') throw mainErrors.FH_ALREADY_RUNNING({ detail: describeRunning(dataDir, dir) });
@@ -45,8 +45,15 @@ export async function lockInstance(dataDir: string, dir: string): Promise<Instan
   };
 }
 
+/** One folder, one lock, whatever link leads to it. The folder itself may be yet to be made. */
+function realPathOf(path: string): string {
+  if (existsSync(path)) return realpathSync(path);
+  const parent = dirname(path);
+  return parent === path ? path : join(realPathOf(parent), basename(path));
+}
+
 function describeRunning(dataDir: string, dir: string): string {
-  const running = listInstallations(dir).find((record) => record.dataDir === dataDir);
+  const running = listInstallations(dir).find((record) => realPathOf(record.dataDir) === realPathOf(dataDir));
   return running
     ? `${dataDir} is in use by process ${running.pid} (${running.gateway})`
     : `${dataDir} is in use by another process that is starting or stopping`;

@@ -3,7 +3,7 @@
  * `up`, when its supervisor was killed): every acknowledged write is there exactly once, sessions stay valid, nothing runs on alone.
  */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Freehold, until } from '../acceptance/harness.ts';
 import { findLeftovers } from './support/leftovers.ts';
@@ -64,9 +64,10 @@ function isPostmaster(pid: number): boolean {
   return !all.some((one) => one.pid === parentPid && one.role === 'postmaster');
 }
 
-async function killRound(victim: Victim): Promise<{ checked: number; refused: string }> {
+async function killRound(context: TestContext, victim: Victim): Promise<{ checked: number; refused: string }> {
   const writers = startWriters(tenants, { perTenant: 3, pauseMs: 20 });
-  await until('people to write', async () => writers.acknowledged.size > 20);
+  context.after(() => writers.stop());
+  await until('people to write', async () => writers.acknowledged.size > 20, 60_000);
   await delay(chance.below(300));
   const before = { control: pidsOf(at.dataDir, 'control'), gateways: pidsOf(at.dataDir, 'gateway') };
   const pids = victims[victim]();
@@ -128,7 +129,7 @@ function assertOneOfEach(): void {
 for (const victim of Object.keys(victims) as Victim[]) {
   test(`${victim} killed under load: nothing acknowledged is lost`, async (context) => {
     context.diagnostic(`seed ${chance.seed}`);
-    const { checked, refused } = await killRound(victim);
+    const { checked, refused } = await killRound(context, victim);
     context.diagnostic(`${checked} acknowledged writes checked, 0 lost; not acknowledged: ${refused || 'none'}`);
   });
 }
@@ -140,7 +141,7 @@ test('killed in random order, again and again', async (context) => {
   for (let round = 0; round < rounds; round++) {
     const victim = chance.pick(Object.keys(victims) as Victim[]);
     killed.push(victim);
-    await killRound(victim);
+    await killRound(context, victim);
   }
   context.diagnostic(
     `${rounds} rounds (${killed.join(', ')}), ${acknowledged.size} acknowledged writes checked, 0 lost`,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 export interface InstalledProcess {
   readonly pid: number;
   readonly parentPid: number;
-  readonly role: 'supervisor' | 'control' | 'gateway' | 'postmaster' | 'backend' | 'other';
+  readonly role: 'supervisor' | 'control' | 'gateway' | 'postmaster' | 'backend' | 'initdb' | 'other';
   readonly command: string;
 }
 
@@ -48,6 +48,7 @@ function roleOf(command: string): InstalledProcess['role'] {
   if (/cli\.ts up\b/.test(command)) return 'supervisor';
   if (/^postgres:/.test(command)) return 'backend';
   if (/bin\/postgres -D /.test(command)) return 'postmaster';
+  if (/bin\/initdb /.test(command)) return 'initdb';
   return 'other';
 }
 
