@@ -78,7 +78,15 @@ async function checkMigrations(connection: Connection, tenant: Tenant, archive: 
   });
 }
 
+/** Generous: a machine that loads half a MiB of a compressed dump in a second is slow. */
+function defaultLoadDeadlineMs(dumpBytes: number): number {
+  return 600_000 + Math.ceil((2_000 * dumpBytes) / 1_048_576);
+}
+
+/** A statement of the archive's author may as well wait for ever, and with it an operation that nobody can cancel: so there is an end. */
 async function restore(deps: PortabilityDeps, archive: OpenArchive, target: ConnectionTarget): Promise<void> {
+  const dump = archive.manifest.members[0]!;
+  const signal = AbortSignal.timeout((deps.loadDeadlineMs ?? defaultLoadDeadlineMs)(dump.sizeBytes));
   const tool = await deps.startTool(
     'pg_restore',
     [
@@ -90,15 +98,17 @@ async function restore(deps: PortabilityDeps, archive: OpenArchive, target: Conn
       `--dbname=${target.database}`,
     ],
     target,
-    { settings: { ...longJob, default_transaction_read_only: 'off' } },
+    { settings: { ...longJob, default_transaction_read_only: 'off' }, signal },
   );
   tool.stdout.resume();
   let refused: unknown;
-  await pipeline(Readable.from(archive.read(archive.manifest.members[0]!)), tool.stdin).catch((error) => {
+  await pipeline(Readable.from(archive.read(dump)), tool.stdin).catch((error) => {
     // EPIPE only says that the tool ended first; why, it says itself.
     if (error.code !== 'EPIPE') refused = error;
   });
   await tool.done.catch((cause) => {
+    if (signal.aborted)
+      throw portabilityErrors.FH_ARCHIVE_INVALID({ detail: 'loading its rows takes too long', cause });
     throw refused ?? portabilityErrors.FH_ARCHIVE_INVALID({ detail: 'PostgreSQL refused its rows', cause });
   });
   if (refused) throw refused;

@@ -278,6 +278,26 @@ test('an invitation that a dump brings along is no invitation', async () => {
   assert.deepEqual(found, []);
 });
 
+test('a dump whose statement waits for ever ends, and nothing of it stays', async () => {
+  const hastyCluster = await startTestCluster();
+  const hasty = await openTestInstallation({
+    control: hastyCluster.control,
+    folder: join(folder, 'hasty'),
+    loadDeadlineMs: 1_000,
+  });
+  try {
+    const file = await patchDump(copyNotes, 'SELECT pg_sleep(86400);COPY app.notes FROM stdin;');
+    const operation = await importInto(hasty, file);
+    assert.deepEqual([operation.state, operation.error?.code], ['undone', 'FH_ARCHIVE_INVALID']);
+    assert.match(operation.error!.text, /takes too long/);
+    assert.deepEqual(await hasty.lifecycle.knownDatabases(), []);
+  } finally {
+    await dropTestTenants(hasty);
+    await hasty.stop();
+    await hastyCluster.stop();
+  }
+});
+
 test('an archive of other migrations is refused, and says which', async () => {
   const parts = takeApart(readFileSync(archive));
   (parts.manifest.migrations as unknown as { name: string }[]).push({

@@ -21,7 +21,7 @@ export type StartPostgresTool = (
   args: readonly string[],
   /** undefined: the tool connects to nothing. */
   target: ConnectionTarget | undefined,
-  options?: { settings?: Readonly<Record<string, string>> },
+  options?: { settings?: Readonly<Record<string, string>>; signal?: AbortSignal },
 ) => Promise<{ stdin: NodeJS.WritableStream; stdout: Readable; done: Promise<void> }>;
 
 /** The contents of a tenant's files, apart from their rows. */
@@ -46,6 +46,8 @@ export interface PortabilityOptions {
   /** For example `freehold 0.1.0`. */
   readonly createdBy: string;
   readonly clock: Clock;
+  /** Longest time for loading a dump of so many bytes. Default: ten minutes and two seconds per MiB. */
+  readonly loadDeadlineMs?: (dumpBytes: number) => number;
 }
 
 export interface PortabilityDeps extends PortabilityOptions {

@@ -49,6 +49,8 @@ export interface TestInstallationOptions {
   /** Parts to replace, for example to fail on purpose. */
   readonly override?: (deps: TenantLifecycleOptions) => Partial<TenantLifecycleOptions>;
   readonly preparedDatabases?: number;
+  /** Longest time for loading the database of an archive. */
+  readonly loadDeadlineMs?: number;
   /** Host label of the domain; default `localhost`. */
   readonly domain?: string;
 }
@@ -88,6 +90,7 @@ export async function openTestInstallation(options: TestInstallationOptions): Pr
     appVersion: () => '1.0.0',
     createdBy: 'freehold test',
     clock,
+    ...(options.loadDeadlineMs === undefined ? {} : { loadDeadlineMs: () => options.loadDeadlineMs! }),
   });
   const folders = {
     platform: join(top, 'migrations/tenant'),
