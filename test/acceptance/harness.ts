@@ -2,7 +2,7 @@
  * Black-box harness: talks to Freehold as its users do, over the command line, HTTPS and a real browser. Imports nothing of ours.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -136,6 +136,15 @@ export class Freehold {
     const signedIn = await client.send('POST', '/-/api/session', { email: tenant.adminEmail, password });
     if (signedIn.status !== 201) throw new Error(`sign-in refused: ${signedIn.status} ${signedIn.text}`);
     return client;
+  }
+
+  /** What the processes logged as warnings and errors: for the message of a failing test. */
+  readTroubles(): string {
+    const folder = join(this.dataDir, 'log');
+    return readdirSync(folder)
+      .flatMap((file) => readFileSync(join(folder, file), 'utf8').split('\n'))
+      .filter((line) => !line.startsWith('{"level":30') && line !== '')
+      .join('\n');
   }
 
   /** SIGTERM, and waits for the end. */
