@@ -7,7 +7,7 @@ import fastify from 'fastify';
 import pg from 'pg';
 
 const { target, key, cert, port } = JSON.parse(readFileSync(process.argv[2]!, 'utf8'));
-const pool = new pg.Pool({ ...target, max: 20 });
+const pool = new pg.Pool({ ...target, max: 10 });
 const app = fastify({ https: { key, cert, minVersion: 'TLSv1.2' } });
 const schema = {
   params: { type: 'object', properties: { note: { type: 'string' } }, required: ['note'] },
@@ -34,4 +34,4 @@ app.get<{ Params: { note: string } }>('/api/notes/:note', { schema }, async (req
 });
 await app.listen({ host: '127.0.0.1', port });
 process.stdout.write('ready\n');
-process.once('SIGTERM', () => app.close().then(() => pool.end()));
+process.once('SIGTERM', () => app.close().then(() => pool.end()).then(() => process.exit(0)));

@@ -54,7 +54,8 @@ export async function startBareApp(installation: Installation, target: object, h
   const key = readFileSync(join(dataDir, 'tls/gateway.key'), 'utf8');
   const cert = await certificateOf(installation, host);
   writeFileSync(config, JSON.stringify({ target, port, key, cert }), { mode: 0o600 });
-  const child = spawn(process.execPath, [join(root, 'bench/bare-app.ts'), config], {
+  const nodeArgs = process.env.BENCH_NODE_ARGS?.split(' ') ?? [];
+  const child = spawn(process.execPath, [...nodeArgs, join(root, 'bench/bare-app.ts'), config], {
     cwd: root,
     env: { PATH: process.env.PATH!, NODE_ENV: 'production' },
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FreeholdError, TenantId } from '#src/kernel/index.ts';
+import type { CancelSignal, FreeholdError, TenantId } from '#src/kernel/index.ts';
 import { type Connection, sqlState } from '#src/postgres/index.ts';
 import { databaseErrors } from './errors.ts';
 import type { LeasePool, LeasePoolOptions, OwnPlace, Place, Tenant, TenantRole, Waiter } from './places.ts';
@@ -50,7 +50,7 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
     return place;
   }
 
-  function acquire(tenantId: TenantId, role: TenantRole, signal: AbortSignal | undefined): Promise<Place> {
+  function acquire(tenantId: TenantId, role: TenantRole, signal: CancelSignal | undefined): Promise<Place> {
     if (stopping) return Promise.reject(databaseErrors.FH_DB_UNAVAILABLE({ detail: 'the process is stopping' }));
     // Idle connections are left only when nobody waits who could use them, so taking one overtakes nobody.
     const idle = takeIdle(tenants.get(tenantId), role);

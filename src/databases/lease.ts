@@ -44,91 +44,136 @@ async function runLease<T>(
 ): Promise<T> {
   if (signal?.aborted) throw databaseErrors.FH_DB_CANCELLED({ cause: signal.reason });
   const place = await pool.acquire(tenantId, role, signal);
-  const { connection } = place;
-  const interrupted = Promise.withResolvers<never>();
-  interrupted.promise.catch(() => {});
-  const running = new Set<Promise<unknown>>();
-  let phase: 'open' | 'committing' | 'ended' = 'open';
-  let interruption: FreeholdError | undefined;
-  let doubtful = false;
-  let begun: Promise<unknown> | undefined;
+  const lease = new Lease(tenantId, place, writes, planStatement);
+  const onAbort = () => lease.interrupt(databaseErrors.FH_DB_CANCELLED({ cause: signal?.reason }));
+  const timer = setTimeout(() => lease.interrupt(databaseErrors.FH_DB_TIMEOUT()), timeoutMs);
+  signal?.addEventListener('abort', onAbort);
+  place.interrupt = (error) => lease.interrupt(error);
+  try {
+    // It may have been aborted while it waited for its turn.
+    if (signal?.aborted) onAbort();
+    return await lease.run(fn);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+    pool.release(place, await lease.end());
+  }
+}
 
-  function interrupt(error: FreeholdError): void {
-    // A COMMIT that is under way is not disturbed: its outcome must be known.
-    if (phase !== 'open') return;
-    phase = 'ended';
-    interruption = error;
-    interrupted.reject(error);
+/** What a callback holds of a place. */
+class Lease implements TenantDb {
+  readonly tenantId: TenantId;
+  readonly #place: Place;
+  readonly #writes: boolean;
+  readonly #planStatement: LeaseDeps['planStatement'];
+  #phase: 'open' | 'committing' | 'ended' = 'open';
+  #interruption: FreeholdError | undefined;
+  /** Rejects what `run` waits for. */
+  #onInterrupt: ((error: FreeholdError) => void) | undefined;
+  /** Driver and server may disagree about the session: nobody else gets it. */
+  #doubtful = false;
+  #begun: Promise<unknown> | undefined;
+  #committed = false;
+  #running = 0;
+  #onIdle: (() => void) | undefined;
+
+  constructor(tenantId: TenantId, place: Place, writes: boolean, planStatement: LeaseDeps['planStatement']) {
+    this.tenantId = tenantId;
+    this.#place = place;
+    this.#writes = writes;
+    this.#planStatement = planStatement;
   }
 
-  async function query<R = Row>(text: string, values?: readonly unknown[]): Promise<R[]> {
-    if (interruption) throw interruption;
-    if (phase !== 'open') throw databaseErrors.FH_DB_LEASE_ENDED();
-    const plan = planStatement(text);
-    if (plan.leavesTraces) doubtful = true;
-    if (writes && !begun) {
-      begun = connection.run('BEGIN READ WRITE');
-      begun.catch(() => {
-        doubtful = true;
+  async query<R = Row>(text: string, values?: readonly unknown[]): Promise<R[]> {
+    if (this.#interruption) throw this.#interruption;
+    if (this.#phase !== 'open') throw databaseErrors.FH_DB_LEASE_ENDED();
+    const { connection } = this.#place;
+    const plan = this.#planStatement(text);
+    if (plan.leavesTraces) this.#doubtful = true;
+    if (this.#writes && !this.#begun) {
+      this.#begun = connection.run('BEGIN READ WRITE');
+      this.#begun.catch(() => {
+        this.#doubtful = true;
       });
     }
-    const name = usableName(place, plan);
+    const name = usableName(this.#place, plan);
     const statement = connection.run<R>(text, values, name);
-    statement.catch(() => {});
-    running.add(statement);
+    this.#running++;
     try {
-      await begun;
+      if (this.#begun) {
+        statement.catch(() => {});
+        await this.#begun;
+      }
       return (await statement).rows;
     } catch (error) {
       const state = sqlState(error);
       // Not from the server: the value could not be sent, or the connection broke. 26000 and 0A000: a prepared statement is not what
-      // it was, after DDL. 57P, 08: the server is ending the session. In each case driver and server may disagree about it.
-      if (state === undefined || /^(26000|0A000|57P|08)/.test(state)) doubtful = true;
-      if (state === '0A000' && name && !writes && !interruption) return (await connection.run<R>(text, values)).rows;
-      throw interruption ?? describeError(error);
+      // it was, after DDL. 57P, 08: the server is ending the session.
+      if (state === undefined || /^(26000|0A000|57P|08)/.test(state)) this.#doubtful = true;
+      if (state === '0A000' && name && !this.#writes && !this.#interruption)
+        return (await connection.run<R>(text, values)).rows;
+      // Made in the socket's callback, its trace says nothing; from here it names who asked.
+      if (state !== undefined) Error.captureStackTrace(error as Error);
+      throw this.#interruption ?? describeError(error);
     } finally {
-      running.delete(statement);
+      // A statement behind a BEGIN that failed may still be under way; the connection is given up in that case.
+      if (--this.#running === 0) this.#onIdle?.();
     }
   }
 
-  const onAbort = () => interrupt(databaseErrors.FH_DB_CANCELLED({ cause: signal?.reason }));
-  const timer = setTimeout(() => interrupt(databaseErrors.FH_DB_TIMEOUT()), timeoutMs);
-  signal?.addEventListener('abort', onAbort, { once: true });
-  place.interrupt = interrupt;
-  let committed = false;
-  try {
-    // It may have been aborted while it waited for its turn.
-    if (signal?.aborted) onAbort();
-    const work = async () => {
-      const result = await fn({ tenantId, query });
-      while (running.size > 0) await Promise.allSettled(running);
+  /** Runs the callback and, if it wrote, commits. Statements that nobody waited for belong to it all the same. */
+  async run<T>(fn: (db: TenantDb) => Promise<T>): Promise<T> {
+    try {
+      const result = await new Promise<T>((resolve, reject) => {
+        this.#onInterrupt = reject;
+        if (this.#interruption) reject(this.#interruption);
+        else this.#work(fn).then(resolve, reject);
+      });
+      if (this.#interruption) throw this.#interruption;
+      this.#phase = 'committing';
+      if (this.#begun) {
+        await commitLease(this.#place);
+        this.#committed = true;
+      }
       return result;
-    };
-    const working = work();
-    working.catch(() => {});
-    const result = await Promise.race([working, interrupted.promise]);
-    if (interruption) throw interruption;
-    phase = 'committing';
-    if (begun) {
-      await commitLease(place);
-      committed = true;
+    } catch (error) {
+      if (error instanceof CommitUncertainError) this.#doubtful = true;
+      throw describeError(error);
     }
+  }
+
+  async #work<T>(fn: (db: TenantDb) => Promise<T>): Promise<T> {
+    const result = await fn(this);
+    while (this.#running > 0) await this.#idle();
     return result;
-  } catch (error) {
-    if (error instanceof CommitUncertainError) doubtful = true;
-    throw describeError(error);
-  } finally {
-    phase = 'ended';
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
-    if (interruption && !(await cancelRunning(place, running))) doubtful = true;
+  }
+
+  #idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  interrupt(error: FreeholdError): void {
+    // A COMMIT that is under way is not disturbed: its outcome must be known.
+    if (this.#phase !== 'open') return;
+    this.#phase = 'ended';
+    this.#interruption = error;
+    this.#onInterrupt?.(error);
+  }
+
+  /** Nothing of the lease runs in the server afterwards. @returns whether somebody else may have the connection */
+  async end(): Promise<boolean> {
+    this.#phase = 'ended';
+    const { connection } = this.#place;
+    if (this.#interruption && !(await cancelRunning(this.#place, () => this.#running))) this.#doubtful = true;
     // Also after an interrupted read: it takes in a cancel request that the server received late.
-    if ((begun && !committed) || interruption) {
+    if ((this.#begun && !this.#committed) || this.#interruption) {
       await connection.run('ROLLBACK').catch(() => {
-        doubtful = true;
+        this.#doubtful = true;
       });
     }
-    pool.release(place, !doubtful && isClean(place));
+    return !this.#doubtful && isClean(this.#place);
   }
 }
 
@@ -143,16 +188,16 @@ async function commitLease(place: Place): Promise<void> {
 }
 
 /** Cancels until nothing runs any more; false when the server does not react. */
-async function cancelRunning({ connection }: Place, running: ReadonlySet<unknown>): Promise<boolean> {
+async function cancelRunning({ connection }: Place, running: () => number): Promise<boolean> {
   // Each request ends one statement, and several may have been sent; one that overtakes its statement ends none.
-  for (let attempt = 0; running.size > 0 && attempt < 50; attempt++) {
-    const before = running.size;
+  for (let attempt = 0; running() > 0 && attempt < 50; attempt++) {
+    const before = running();
     await connection.cancel().catch(() => {});
-    await waitFor('the cancelled statement to end', () => running.size < before, { deadlineMs: 100, everyMs: 2 }).catch(
+    await waitFor('the cancelled statement to end', () => running() < before, { deadlineMs: 100, everyMs: 2 }).catch(
       () => {},
     );
   }
-  return running.size === 0;
+  return running() === 0;
 }
 
 function usableName(place: Place, { name }: StatementPlan): string | undefined {

@@ -1,4 +1,4 @@
-import type { Clock, FreeholdError, Log, TenantId } from '#src/kernel/index.ts';
+import type { CancelSignal, Clock, FreeholdError, Log, TenantId } from '#src/kernel/index.ts';
 import type { Connection } from '#src/postgres/index.ts';
 
 export type TenantRole = 'app' | 'platform';
@@ -55,7 +55,7 @@ export interface LeasePoolOptions {
 }
 
 export interface LeasePool {
-  acquire(tenantId: TenantId, role: TenantRole, signal: AbortSignal | undefined): Promise<Place>;
+  acquire(tenantId: TenantId, role: TenantRole, signal: CancelSignal | undefined): Promise<Place>;
   /** `reusable` false: the connection is in doubt and is closed. */
   release(place: Place, reusable: boolean): void;
   evict(tenantId: TenantId): Promise<void>;

@@ -1,4 +1,4 @@
-import type { TenantId } from '#src/kernel/index.ts';
+import type { CancelSignal, TenantId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import type { MigrateResult } from './migrate.ts';
 import type { MigrationFolders } from './migration-files.ts';
@@ -10,7 +10,7 @@ export interface TenantDb extends Queryable {
 
 export interface LeaseOptions {
   /** Client gone: the running statement is cancelled in the server, then the lease returned, in that order. */
-  readonly signal?: AbortSignal;
+  readonly signal?: CancelSignal;
   /** Time for the whole callback. Default 30,000. */
   readonly timeoutMs?: number;
 }

@@ -1,4 +1,4 @@
-import { randomBytes } from './random.ts';
+import { randomBytesForNames } from './random.ts';
 
 /** Crockford base32 in lower case: no i, l, o, u, so an id can be read aloud and is safe in host names and SQL identifiers. */
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
@@ -37,7 +37,8 @@ export function newId<P extends IdPrefix>(prefix: P): Id<P> {
 /** `length` random characters of the id alphabet, five bits each. */
 export function randomName(length: number): string {
   let text = '';
-  for (const byte of randomBytes(length)) text += alphabet[byte & 31];
+  const bytes = randomBytesForNames(length);
+  for (let index = 0; index < length; index++) text += alphabet[bytes[index]! & 31];
   return text;
 }
 

@@ -2,6 +2,7 @@
  * kernel: ids, time, random numbers, errors, retry, redaction, log and failpoints.
  * No I/O but the log sink. Everything may import it; it imports nothing of ours.
  */
+export * from './cancellation.ts';
 export * from './clock.ts';
 export * from './errors.ts';
 export * from './failpoints.ts';

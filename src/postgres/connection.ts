@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { sendCancelRequest } from './cancel.ts';
 import { ConnectionLostError, sqlState } from './sqlstate.ts';
+import { Statement } from './statement.ts';
 import type { Connection, ConnectionTarget, QueryResult, Row } from './types.ts';
 
 export interface OpenConnectionOptions {
@@ -71,15 +72,12 @@ export async function openConnection(target: ConnectionTarget, options: OpenConn
   // The driver gives what it rejects after a loss no code of its own.
   const describeLoss = (error: unknown): unknown =>
     sqlState(error) === undefined && (broken || ended || closing) ? new ConnectionLostError(error) : error;
-  const run = async <R>(text: string, values?: readonly unknown[], name?: string): Promise<QueryResult<R>> => {
-    const config = { text, values: values as unknown[], name, queryMode: 'extended' };
-    try {
-      const result = await client.query(config);
-      return { rows: result.rows as R[], rowCount: result.rowCount ?? 0, command: result.command };
-    } catch (error) {
-      throw describeLoss(error);
-    }
-  };
+  const own = { types: typeParsers, shapes: new Map() };
+  const run = <R>(text: string, values?: readonly unknown[], name?: string): Promise<QueryResult<R>> =>
+    new Promise((resolve, reject) => {
+      const fail = (error: unknown) => reject(describeLoss(error));
+      client.query(new Statement({ text, values, name }, own, resolve, fail) as unknown as pg.Submittable);
+    });
   let closing: Promise<'clean' | 'cut'> | undefined;
   const ids = client as unknown as { processID: number; secretKey: number };
   return {

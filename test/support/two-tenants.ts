@@ -102,7 +102,7 @@ export function connectTestTenants(targets: TestTargets): TwoTenants['databases'
       fn: (db: TenantDb) => Promise<T>,
       { signal }: LeaseOptions = {},
     ): Promise<T> => {
-      signal?.throwIfAborted();
+      if (signal?.aborted) throw signal.reason;
       const connection = await connect(byTenant, tenantId, suffix);
       const cancel = () => void connection.cancel();
       if (signal?.aborted) await connection.close();
@@ -110,7 +110,7 @@ export function connectTestTenants(targets: TestTargets): TwoTenants['databases'
       try {
         await connection.run(begin);
         const result = await fn({ tenantId, query: connection.query });
-        signal?.throwIfAborted();
+        if (signal?.aborted) throw signal.reason;
         await connection.run('COMMIT');
         return result;
       } finally {
