@@ -21,7 +21,7 @@ declare module 'fastify' {
   }
 }
 
-export interface PluginDeps extends ContextDeps, Pick<HostingDeps, 'identify'> {
+export interface PluginDeps extends ContextDeps, Pick<HostingDeps, 'identify' | 'pages'> {
   readonly events: EventHub;
 }
 

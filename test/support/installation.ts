@@ -57,6 +57,10 @@ export interface TestInstallationOptions {
 
 const top = join(import.meta.dirname, '../..');
 let binaries: Promise<Binaries> | undefined;
+function findBinariesOnce(): Promise<Binaries> {
+  binaries ??= findBinaries();
+  return binaries;
+}
 
 export async function openTestInstallation(options: TestInstallationOptions): Promise<TestInstallation> {
   const { control, folder, clock = systemClock, domain = 'localhost' } = options;
@@ -83,7 +87,7 @@ export async function openTestInstallation(options: TestInstallationOptions): Pr
   const filesDeps = { root: filesFolder, databases, filesKeyOf, clock };
   const vault = await createFileVault(filesDeps);
   const portability = createPortability({
-    binaries: await (binaries ??= findBinaries()),
+    binaries: await findBinariesOnce(),
     exportsFolder,
     vault,
     openTarget: (tenantId) => targetOf(tenantId, 'platform'),
