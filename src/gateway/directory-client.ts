@@ -68,7 +68,8 @@ export function createDirectoryClient(
     onChanged: (listener) => void changeListeners.push(listener),
     onFlush: (listener) => void flushListeners.push(listener),
     changed: async (tenantId) => {
-      routes.forget((route) => route.tenantId === tenantId);
+      // The last name of a deleted tenant may be another tenant's by now.
+      routes.forget((route) => route.tenantId === tenantId || route.state === 'deleted');
       accesses.forget((access) => access.tenantId === tenantId);
       // A new host has none yet; what is known of others stays true.
       certificates.forget(() => false);

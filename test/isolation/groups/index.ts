@@ -1,0 +1,41 @@
+import type { TestCluster } from '../../support/cluster.ts';
+import type { Report } from '../report.ts';
+import type { World } from '../world.ts';
+import { probeBarriers } from './barriers.ts';
+import { probeCaches } from './caches.ts';
+import { probeDatabase } from './database.ts';
+import { probeDoors } from './doors.ts';
+import { probeErrors } from './errors.ts';
+import { probeEvents } from './events.ts';
+import { probeFiles } from './files.ts';
+import { probeHosts } from './hosts.ts';
+import { probeExport, probeLifecycle } from './lifecycle.ts';
+import { probePlatformSchema } from './platform-schema.ts';
+import { probePool } from './pool.ts';
+import { probeRoles } from './roles.ts';
+import { probeRoutes } from './routes.ts';
+import { probeTokens } from './tokens.ts';
+
+/** Groups that need a running product with two tenants, in an order in which none disturbs a later one. */
+export const worldGroups: Readonly<Record<string, (world: World) => Promise<void>>> = {
+  tokens: probeTokens,
+  routes: probeRoutes,
+  hosts: probeHosts,
+  caches: probeCaches,
+  files: probeFiles,
+  events: probeEvents,
+  roles: probeRoles,
+  database: probeDatabase,
+  'platform-schema': probePlatformSchema,
+  export: probeExport,
+  lifecycle: probeLifecycle,
+  // Last: it reads what all the others have made the processes write.
+  errors: probeErrors,
+};
+
+/** Groups that take parts of the product by themselves, with a database server at most. */
+export const partGroups: Readonly<Record<string, (report: Report, cluster: TestCluster) => Promise<void>>> = {
+  barriers: probeBarriers,
+  pool: probePool,
+  doors: probeDoors,
+};

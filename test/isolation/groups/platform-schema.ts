@@ -1,0 +1,146 @@
+/**
+ * Inside one tenant's database: what the app's own code, with the app's role, could make of schema `freehold`, where users, password hashes and
+ * sessions are. An app is part of the product, and yet a flaw in it must not become somebody's session.
+ */
+import type { Connection } from '#src/postgres/types.ts';
+import type { World } from '../world.ts';
+import { stateOf } from './database.ts';
+
+export async function probePlatformSchema(world: World): Promise<void> {
+  const { internals, b } = world;
+  const app = await internals.connect(b.tenantId, 'app');
+  const platform = await internals.connect(b.tenantId, 'platform');
+  try {
+    await probeTables(world, app, platform);
+    await probeCheckSession(world, app, platform);
+    await probeSearchPath(world, app, platform);
+  } finally {
+    await app.close();
+    await platform.close();
+  }
+}
+
+async function probeTables({ report, internals, b }: World, app: Connection, platform: Connection): Promise<void> {
+  const { platform: login } = await internals.accessOf(b.tenantId);
+  const tables = await platform.query<{ name: string }>(
+    `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'freehold'`,
+  );
+  report.check('there are tables of the platform', tables.length >= 7, String(tables.length));
+  for (const { name } of tables) {
+    for (const text of [
+      `SELECT count(*) FROM freehold.${name}`,
+      `DELETE FROM freehold.${name}`,
+      `CREATE VIEW app.peek AS SELECT * FROM freehold.${name}; SELECT * FROM app.peek`,
+      `ALTER TABLE freehold.${name} OWNER TO CURRENT_USER`,
+      `CREATE TRIGGER t AFTER INSERT ON freehold.${name} EXECUTE FUNCTION app.refuse_history_change()`,
+    ]) {
+      const state = await stateOf(app, text.split(';')[0]!);
+      // A view may be made of what may not be read; reading it is refused.
+      const isRefused =
+        state === '42501' || (text.startsWith('CREATE VIEW') && (await peekState(app, text)) === '42501');
+      report.check(`the app cannot: ${text.slice(0, 30)}…`, isRefused, `${text}: ${state}`);
+    }
+  }
+  for (const text of [
+    `SET ROLE "${login.user}"`,
+    `GRANT "${login.user}" TO CURRENT_USER`,
+    `ALTER ROLE "${login.user}" PASSWORD 'x'`,
+    'CREATE TABLE freehold.x (y int)',
+    'ALTER FUNCTION freehold.check_session(bytea) RESET ALL',
+    'SELECT freehold.refuse_change()',
+    'DROP SCHEMA freehold CASCADE',
+    'ALTER DEFAULT PRIVILEGES FOR ROLE freehold_control GRANT SELECT ON TABLES TO PUBLIC',
+  ]) {
+    const state = await stateOf(app, text);
+    report.check(`the app cannot: ${text.slice(0, 40)}`, state === '42501' || state === '0A000', `${text}: ${state}`);
+  }
+  const functions = await platform.query<{ name: string; may: boolean }>(
+    `SELECT p.oid::regprocedure::text AS name, has_function_privilege($1, p.oid, 'EXECUTE') AS may
+     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'freehold'`,
+    [login.user.replace(/_p$/, '')],
+  );
+  for (const { name, may } of functions) {
+    const isMeant = name.startsWith('freehold.check_session(') || name.startsWith('check_session(');
+    report.check('the app may call one function', may === isMeant, name);
+  }
+}
+
+async function peekState(app: Connection, text: string): Promise<string | undefined> {
+  const [make, read] = text.split(';');
+  await app.run('BEGIN READ WRITE');
+  try {
+    await app.run(make!);
+    await app.run(read!);
+    return undefined;
+  } catch (error) {
+    return (error as { code?: string }).code;
+  } finally {
+    await app.run('ROLLBACK');
+  }
+}
+
+/** Each rule of the function by itself: sessions are made that break exactly one. */
+async function probeCheckSession({ report, b }: World, app: Connection, platform: Connection): Promise<void> {
+  const user = b.people.member.userId;
+  const rules: Readonly<Record<string, { columns: string; disabled?: boolean; good?: boolean }>> = {
+    'good in every way': { columns: `epoch, now() + '1 h', now() + '1 h'`, good: true },
+    'begun before the user changed': { columns: `epoch - 1, now() + '1 h', now() + '1 h'` },
+    'over its time': { columns: `epoch, now() - '1 s'::interval, now() + '1 h'` },
+    'idle too long': { columns: `epoch, now() + '1 h', now() - '1 s'::interval` },
+    'of a disabled user': { columns: `epoch, now() + '1 h', now() + '1 h'`, disabled: true },
+  };
+  let at = 0;
+  for (const [what, { columns, disabled = false, good = false }] of Object.entries(rules)) {
+    const hash = Buffer.alloc(32, ++at);
+    const setState = (state: string) => `UPDATE freehold.users SET state = '${state}' WHERE user_id = '${user}'`;
+    await platform.run('BEGIN READ WRITE');
+    await platform.run(
+      `INSERT INTO freehold.sessions (session_id, token_hash, user_id, user_epoch, expires_at, idle_expires_at)
+       SELECT 'ses_' || repeat($2, 26), $1, user_id, ${columns} FROM freehold.users WHERE user_id = $3`,
+      [hash, String(at), user],
+    );
+    if (disabled) await platform.run(setState('disabled'));
+    await platform.run('COMMIT');
+    const rows = await app.query('SELECT user_id FROM freehold.check_session($1)', [hash]);
+    report.check(`a session ${what}`, rows.length === (good ? 1 : 0), `${rows.length} rows`);
+    await platform.run('BEGIN READ WRITE');
+    await platform.run('DELETE FROM freehold.sessions WHERE token_hash = $1', [hash]);
+    await platform.run(setState('active'));
+    await platform.run('COMMIT');
+  }
+  for (const guess of [Buffer.alloc(0), Buffer.alloc(31), Buffer.alloc(32), Buffer.from('%'), null]) {
+    const rows = await app.query('SELECT user_id FROM freehold.check_session($1)', [guess]);
+    report.check('a guess finds no session', rows.length === 0);
+  }
+  const all = await app.query(
+    `SELECT user_id FROM generate_series(0, 255) n, freehold.check_session(set_byte(decode(repeat('00', 32), 'hex'), 0, n))`,
+  );
+  report.check('many guesses find none', all.length === 0);
+}
+
+/** The function runs as the platform role: operators and functions that the app puts in its way must not be called by it. */
+async function probeSearchPath({ report }: World, app: Connection, platform: Connection): Promise<void> {
+  const [row] = await platform.query<{ hash: Buffer }>('SELECT token_hash AS hash FROM freehold.sessions LIMIT 1');
+  await app.run('BEGIN READ WRITE');
+  try {
+    await app.run('CREATE TABLE app.caught (who text)');
+    await app.run('GRANT INSERT ON app.caught TO PUBLIC');
+    await app.run(
+      `CREATE FUNCTION app.now() RETURNS timestamptz LANGUAGE plpgsql AS
+       $$ BEGIN RAISE EXCEPTION 'called as %', current_user USING ERRCODE = 'ZZ001'; END $$`,
+    );
+    await app.run(
+      `CREATE FUNCTION app.same(bytea, bytea) RETURNS boolean LANGUAGE plpgsql AS
+       $$ BEGIN RAISE EXCEPTION 'called as %', current_user USING ERRCODE = 'ZZ001'; END $$`,
+    );
+    await app.run('CREATE OPERATOR app.= (LEFTARG = bytea, RIGHTARG = bytea, FUNCTION = app.same)');
+    await app.run('SET LOCAL search_path = app, pg_catalog');
+    const state = await app.run('SELECT user_id FROM freehold.check_session($1)', [row!.hash]).then(
+      () => undefined,
+      (error: { code?: string }) => error.code,
+    );
+    report.check("the app's operators are not called with the platform's rights", state === undefined, state);
+  } finally {
+    await app.run('ROLLBACK');
+  }
+}

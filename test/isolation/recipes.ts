@@ -1,0 +1,301 @@
+/**
+ * How each route of the product is called. The routes themselves are read from the product's own OpenAPI documents: one that is not here
+ * fails the suite, and so does a recipe whose route is gone.
+ */
+import type { Objects, Person, Role, SendOptions, Side } from './side.ts';
+import { uploadImport } from './world.ts';
+
+export interface Call {
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: string;
+  readonly body?: unknown;
+  readonly upload?: SendOptions['upload'];
+}
+
+export interface Recipe {
+  /** The least role that may call it; `anyone`: no session is asked for. */
+  readonly for: Role | 'anyone';
+  /** The call, naming these objects. */
+  readonly call: (objects: Objects, side: Side) => Call;
+  /** Ids in the path that a stranger could try. */
+  readonly names?: readonly (keyof Objects)[];
+  /** What the call uses up is made anew for its own people's call. */
+  readonly fresh?: (side: Side) => Promise<{ objects?: Partial<Objects>; as?: Person }>;
+  /** Status of its own people's call. Default 200. */
+  readonly status?: number;
+  /** Answers with a stream that does not end; see the group `events`. */
+  readonly isStream?: boolean;
+}
+
+const none = () => ({});
+const freshSession = async (side: Side) => ({ as: await side.signIn(side.people.owner) });
+const makeItem = async (side: Side, project = side.shared.project): Promise<string> =>
+  (await side.must('POST', '/api/items', { body: { project, title: side.newMarker('Fresh') } })).json.id;
+const versionOf = async (side: Side, path: string) => ({
+  objects: { version: (await side.must('GET', path)).json.version as number },
+});
+
+const identity: Record<string, Recipe> = {
+  'identity.session.create': {
+    for: 'anyone',
+    call: (_, side) => ({ body: { email: side.people.member.email, password: side.people.member.password } }),
+    status: 201,
+  },
+  'identity.session.get': { for: 'member', call: none },
+  'identity.session.delete': { for: 'member', call: none, fresh: freshSession, status: 204 },
+  'identity.session.list': { for: 'member', call: none },
+  'identity.session.delete_all': {
+    for: 'member',
+    call: none,
+    // Ends the sessions of everything that comes later, so a person of its own.
+    fresh: async (side) => ({ as: await makePerson(side) }),
+    status: 204,
+  },
+  'identity.session.revoke': {
+    for: 'member',
+    call: ({ session }) => ({ params: { id: session } }),
+    names: ['session'],
+    fresh: async (side) => {
+      const as = await side.signIn(side.people.owner);
+      const session = (await side.must('GET', '/-/api/session', { as })).json.session.sessionId;
+      return { objects: { session } };
+    },
+    status: 204,
+  },
+  'identity.invitation.get': {
+    for: 'anyone',
+    call: ({ invitationToken }) => ({ params: { token: invitationToken } }),
+    names: ['invitationToken'],
+    fresh: async (side) => ({ objects: { invitationToken: side.own.invitationToken } }),
+  },
+  'identity.invitation.accept': {
+    for: 'anyone',
+    call: ({ invitationToken }) => ({
+      params: { token: invitationToken },
+      body: { password: 'eleven copper kettles whistle' },
+    }),
+    names: ['invitationToken'],
+    fresh: async (side) => ({ objects: { invitationToken: (await makeInvitation(side)).token } }),
+    status: 201,
+  },
+  'identity.invitation.list': { for: 'admin', call: none },
+  'identity.invitation.create': {
+    for: 'admin',
+    call: (_, side) => ({ body: { email: `${side.newMarker('new').toLowerCase()}@example.com`, role: 'member' } }),
+    status: 201,
+  },
+  'identity.invitation.revoke': {
+    for: 'admin',
+    call: ({ invitation }) => ({ params: { id: invitation } }),
+    names: ['invitation'],
+    fresh: async (side) => ({ objects: { invitation: (await makeInvitation(side)).id } }),
+    status: 204,
+  },
+  'identity.user.list': { for: 'member', call: none },
+  'identity.user.change': {
+    for: 'admin',
+    call: ({ user }) => ({ params: { id: user }, body: { state: 'active' } }),
+    names: ['user'],
+  },
+  'identity.password.change': {
+    for: 'member',
+    call: (_, side) => ({
+      body: { currentPassword: side.people.owner.password, newPassword: `violet harbour ${side.label} nine boats` },
+    }),
+    fresh: async (side) => ({ as: await makePerson(side) }),
+    // The recipe's password is not that person's: refused after the session was found good.
+    status: 403,
+  },
+  'identity.profile.get': { for: 'member', call: none },
+  'identity.profile.change': { for: 'member', call: (_, side) => ({ body: { name: side.newMarker('Again') } }) },
+  'identity.security_log.list': { for: 'admin', call: none },
+  'identity.password.check': { for: 'anyone', call: () => ({ body: { password: 'orange' } }) },
+  'platform.openapi': { for: 'anyone', call: none },
+  'tenant.get': { for: 'anyone', call: none },
+};
+
+const items: Record<string, Recipe> = {
+  'desk.item.create': {
+    for: 'member',
+    call: ({ project }, side) => ({ body: { project, title: side.newMarker('Made') } }),
+    status: 201,
+  },
+  'desk.item.get': { for: 'member', call: ({ item }) => ({ params: { item } }), names: ['item'] },
+  'desk.item.update': {
+    for: 'member',
+    call: ({ item, version = 1 }, side) => ({
+      params: { item },
+      body: { version, title: side.newMarker('Changed') },
+    }),
+    names: ['item'],
+    fresh: (side) => versionOf(side, `/api/items/${side.shared.item}`),
+  },
+  'desk.item.move': {
+    for: 'member',
+    call: ({ item2 }) => ({ params: { item: item2 }, body: { state: 'doing' } }),
+    names: ['item2'],
+  },
+  'desk.item.delete': {
+    for: 'admin',
+    call: ({ item }) => ({ params: { item } }),
+    names: ['item'],
+    fresh: async (side) => ({ objects: { item: await makeItem(side) } }),
+    status: 204,
+  },
+  'desk.item.list': { for: 'member', call: () => ({ query: '?limit=100' }) },
+  'desk.item.update_many': {
+    for: 'member',
+    call: ({ item2 }) => ({ body: { itemIds: [item2], set: { priority: 'high' } } }),
+  },
+  'desk.history.list': { for: 'member', call: ({ item }) => ({ params: { item } }), names: ['item'] },
+  'desk.item.export': { for: 'member', call: none },
+  'desk.comment.list': { for: 'member', call: ({ item }) => ({ params: { item } }), names: ['item'] },
+  'desk.comment.create': {
+    for: 'member',
+    call: ({ item }, side) => ({ params: { item }, body: { body: side.newMarker('Answer') } }),
+    names: ['item'],
+    status: 201,
+  },
+  'desk.comment.update': {
+    for: 'member',
+    call: ({ comment, version = 1 }, side) => ({
+      params: { comment },
+      body: { version, body: side.newMarker('Edited') },
+    }),
+    names: ['comment'],
+    fresh: async (side) => {
+      const { comments } = (await side.must('GET', `/api/items/${side.shared.item}/comments`)).json;
+      const found = comments.find(({ id }: { id: string }) => id === side.shared.comment);
+      return { objects: { version: found.version } };
+    },
+  },
+  'desk.comment.delete': {
+    for: 'member',
+    call: ({ comment }) => ({ params: { comment } }),
+    names: ['comment'],
+    fresh: async (side) => {
+      const made = await side.must('POST', `/api/items/${side.shared.item}/comments`, {
+        body: { body: side.newMarker('Short') },
+      });
+      return { objects: { comment: made.json.id } };
+    },
+    status: 204,
+  },
+  'desk.attachment.list': { for: 'member', call: ({ item }) => ({ params: { item } }), names: ['item'] },
+  'desk.attachment.create': {
+    for: 'member',
+    call: ({ item }, side) => ({
+      params: { item },
+      upload: { name: `${side.newMarker('Up')}.txt`, content: side.newMarker('Load') },
+    }),
+    names: ['item'],
+    status: 201,
+  },
+  'desk.attachment.open': {
+    for: 'member',
+    call: ({ attachment }) => ({ params: { attachment } }),
+    names: ['attachment'],
+  },
+  'desk.attachment.delete': {
+    for: 'member',
+    call: ({ attachment }) => ({ params: { attachment } }),
+    names: ['attachment'],
+    fresh: async (side) => {
+      const upload = { name: 'gone.txt', content: side.newMarker('Gone') };
+      const made = await side.must('POST', `/api/items/${side.shared.item}/attachments`, { upload });
+      return { objects: { attachment: made.json.id } };
+    },
+    status: 204,
+  },
+};
+
+const lists: Record<string, Recipe> = {
+  'desk.me.get': { for: 'member', call: none },
+  'desk.user.list': { for: 'member', call: none },
+  'desk.summary.get': { for: 'member', call: none },
+  'desk.tag.list': { for: 'member', call: none },
+  'desk.events': { for: 'member', call: none, isStream: true },
+  'desk.project.list': { for: 'member', call: () => ({ query: '?archived=all' }) },
+  'desk.project.create': {
+    for: 'admin',
+    call: (_, side) => ({ body: { key: `NEW${side.label.slice(0, 1)}`, name: side.newMarker('New') } }),
+    status: 201,
+  },
+  'desk.project.get': { for: 'member', call: ({ project }) => ({ params: { project } }), names: ['project'] },
+  'desk.project.update': {
+    for: 'admin',
+    call: ({ project, version = 1 }, side) => ({
+      params: { project },
+      body: { version, name: side.newMarker('Renamed') },
+    }),
+    names: ['project'],
+    fresh: (side) => versionOf(side, `/api/projects/${side.shared.project}`),
+  },
+  'desk.board.get': { for: 'member', call: ({ project }) => ({ params: { project } }), names: ['project'] },
+};
+
+const imports: Record<string, Recipe> = {
+  'desk.import.list': { for: 'admin', call: none },
+  'desk.import.upload': {
+    for: 'admin',
+    call: (_, side) => ({
+      upload: { name: `${side.newMarker('Sheet')}.csv`, content: 'Title\nx\n', mediaType: 'text/csv' },
+    }),
+    status: 201,
+  },
+  'desk.import.get': ofImport({ names: ['doneImport'] }),
+  'desk.import.map': {
+    for: 'admin',
+    call: ({ openImport, project }) => ({
+      params: { import: openImport },
+      body: {
+        fields: ['title', 'description'],
+        values: { type: [], state: [], priority: [] },
+        defaults: { type: 'task', state: 'todo', priority: 'normal' },
+        project: { kind: 'existing', project },
+        dateFormat: 'iso',
+      },
+    }),
+    names: ['openImport'],
+  },
+  'desk.import.start': {
+    for: 'admin',
+    call: ({ openImport }) => ({ params: { import: openImport } }),
+    names: ['openImport'],
+    fresh: freshImport,
+    status: 202,
+  },
+  'desk.import.cancel': {
+    for: 'admin',
+    call: ({ openImport }) => ({ params: { import: openImport } }),
+    names: ['openImport'],
+    fresh: freshImport,
+  },
+  'desk.import.undo': ofImport({ names: ['doneImport'] }),
+  'desk.import.list_refused': ofImport({ names: ['doneImport'] }),
+  'desk.import.export_refused': ofImport({ names: ['doneImport'] }),
+};
+
+function ofImport(more: Partial<Recipe>): Recipe {
+  return { for: 'admin', call: ({ doneImport }) => ({ params: { import: doneImport } }), ...more };
+}
+
+async function freshImport(side: Side) {
+  return { objects: { openImport: await uploadImport(side, `Title\n${side.newMarker('Line')}\n`) } };
+}
+
+async function makeInvitation(side: Side): Promise<{ id: string; email: string; token: string }> {
+  const email = side.mark(`${side.newMarker('one').toLowerCase()}@example.com`);
+  const { json } = await side.must('POST', '/-/api/invitations', { body: { email, role: 'member' } });
+  const token = new URL(json.url).pathname.split('/').at(-1)!;
+  side.secrets.add(token);
+  return { id: json.invitationId, email, token };
+}
+
+/** A member who is there for one call. */
+async function makePerson(side: Side): Promise<Person> {
+  const { email, token } = await makeInvitation(side);
+  return side.accept({ role: 'member', email, token });
+}
+
+export const recipes: Readonly<Record<string, Recipe>> = { ...identity, ...items, ...lists, ...imports };
