@@ -1,4 +1,5 @@
 import { FreeholdError, type TenantId, waitFor } from '#src/kernel/index.ts';
+import { objectErrors } from '#src/objects/index.ts';
 import { CommitUncertainError, ConnectionLostError, commit, type Row, sqlState } from '#src/postgres/index.ts';
 import { databaseErrors } from './errors.ts';
 import type { LeasePool, Place, TenantRole } from './places.ts';
@@ -9,6 +10,9 @@ export interface LeaseDeps {
   readonly pool: LeasePool;
   readonly planStatement: (text: string) => StatementPlan;
 }
+
+/** SQLSTATE disk_full. */
+const diskFull = '53100';
 
 const defaultTimeoutMs = 30_000;
 /** Prepared statements per connection; further texts run without one. */
@@ -218,6 +222,7 @@ function describeError(error: unknown): unknown {
   if (error instanceof CommitUncertainError) return databaseErrors.FH_DB_OUTCOME_UNKNOWN({ cause: error });
   const state = sqlState(error);
   if (state === '57014') return databaseErrors.FH_DB_TIMEOUT({ cause: error });
+  if (state === diskFull) return objectErrors.FH_STORAGE_FULL({ cause: error });
   if (state === '55P03') return databaseErrors.FH_DB_LOCK_TIMEOUT({ cause: error });
   if (state !== undefined) return /^(57P|08)/.test(state) ? databaseErrors.FH_DB_UNAVAILABLE({ cause: error }) : error;
   return error instanceof ConnectionLostError ? databaseErrors.FH_DB_UNAVAILABLE({ cause: error }) : error;

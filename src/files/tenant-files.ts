@@ -2,8 +2,7 @@ import { Readable } from 'node:stream';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import { type Clock, type FileId, failpoint, isId, newId, type TenantId } from '#src/kernel/index.ts';
 import { openSealedStream, sealStream } from '#src/keys/index.ts';
-import { createDiskStore, objectErrors, type StagedObject, toStorageError } from '#src/objects/index.ts';
-import { sqlState } from '#src/postgres/index.ts';
+import { createDiskStore, type StagedObject, toStorageError } from '#src/objects/index.ts';
 import { measure, verify } from './content.ts';
 import { filesErrors } from './errors.ts';
 import { cleanFileName, cleanMediaType, objectNameOf } from './names.ts';
@@ -18,8 +17,6 @@ export interface FilesDeps {
   readonly filesKeyOf: (tenantId: TenantId) => Promise<Uint8Array>;
   readonly clock: Clock;
 }
-
-const diskFull = '53100';
 
 /** What a request needs of files. Control, which moves whole tenants, uses `createFileVault`. */
 export async function createTenantFiles({ root, databases, filesKeyOf, clock }: FilesDeps): Promise<TenantFiles> {
@@ -91,8 +88,7 @@ export async function createTenantFiles({ root, databases, filesKeyOf, clock }: 
         await failpoint('files.inserted');
       });
     } catch (error) {
-      // The database's disk may be the full one.
-      throw sqlState(error) === diskFull ? objectErrors.FH_STORAGE_FULL({ cause: error }) : toStorageError(error);
+      throw toStorageError(error);
     }
     await failpoint('files.committed');
   }

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import {
   armFailpoints,
+  createLog,
   defineErrors,
   FreeholdError,
   failpoint,
@@ -49,6 +53,26 @@ describe('errors', () => {
     assert.ok(shown instanceof FreeholdError);
     assert.equal(shown.code, 'FH_INTERNAL');
     assert.doesNotMatch(`${shown.message} ${shown.detail} ${shown.hint}`, /hunter2/);
+  });
+});
+
+describe('log', () => {
+  it('does not throw when its disk is full, and goes on when there is room again', () => {
+    // full(4): every write fails with ENOSPC.
+    const full = openSync('/dev/full', 'w');
+    const log = createLog({ level: 'info', fd: full });
+    for (let line = 0; line < 3; line++) log.error('nobody can write this', { line });
+    const folder = mkdtempSync(join(tmpdir(), 'freehold-log-'));
+    const file = join(folder, 'log');
+    const room = openSync(file, 'a');
+    // The same descriptor leads to a disk with room from here on.
+    closeSync(full);
+    const same = openSync(file, 'a');
+    assert.equal(same, full);
+    log.info('here I am');
+    assert.match(readFileSync(file, 'utf8'), /nobody can write this.*here I am/s);
+    for (const fd of [room, same]) closeSync(fd);
+    rmSync(folder, { recursive: true });
   });
 });
 

@@ -20,10 +20,16 @@ export interface LogOptions {
   readonly base?: object;
 }
 
+/** Lines that cannot be written wait in memory up to this many characters; what comes then is dropped. */
+const longestBacklog = 1024 * 1024;
+
 export function createLog({ level, fd = 2, base = {} }: LogOptions): Log {
+  const destination = pino.destination({ fd, sync: true, maxLength: longestBacklog });
+  // The disk of the log is full: a line that cannot be written must not end the process that would have written it.
+  destination.on('error', () => {});
   const sink = pino(
     { level, base: base as Record<string, unknown>, timestamp: pino.stdTimeFunctions.isoTime },
-    pino.destination({ fd, sync: true }),
+    destination,
   );
   return wrap(sink);
 }

@@ -7,6 +7,7 @@ import { createHosting } from '#src/hosting/index.ts';
 import { createFirstInvitation, createIdentity, stripClone } from '#src/identity/index.ts';
 import { systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createLocalAuthority, openKeyStore } from '#src/keys/index.ts';
+import { requireRoom } from '#src/objects/index.ts';
 import { createPortability } from '#src/portability/index.ts';
 import { createPool } from '#src/postgres/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
@@ -23,6 +24,9 @@ import type { Program } from './program.ts';
 const poolSize = 12;
 /** Control's own reach into tenants' databases: exports, invitations, demo data. */
 const lifecycleBackends = 10;
+
+/** A new database and its trace in the server's log. */
+const newDatabaseBytes = 48 * 1024 * 1024;
 
 export type ControlServices = Awaited<ReturnType<typeof startControlServices>>;
 
@@ -93,15 +97,25 @@ export async function startControlServices({
   const tenantUrl = (name: string): string =>
     `https://${name}.${config.domain}${config.publicPort === 443 ? '' : `:${config.publicPort}`}`;
 
+  // A server of our own that finds no room for its log ends, for all tenants; so nothing is begun that would come near to it.
+  const requireDatabaseRoom = async (sizeBytes = 0): Promise<void> => {
+    if (!config.externalDatabase) await requireRoom(folders.data, newDatabaseBytes + sizeBytes);
+  };
   const databasesPort = {
     newDatabaseName: () => admin.newDatabaseName(),
     ensureTemplate: (app: string) => admin.ensureTemplate(app, foldersOfApp(app)),
-    createDatabase: (name: string, options: { template: string }) => admin.createDatabase(name, options),
+    createDatabase: async (name: string, options: { template: string }) => {
+      await requireDatabaseRoom();
+      await admin.createDatabase(name, options);
+    },
     migrateDatabase: async (name: string, app: string) => void (await admin.migrateDatabase(name, foldersOfApp(app))),
     openDatabase: (name: string, passwords: { appPassword: string; platformPassword: string }) =>
       admin.openDatabase(name, passwords),
     closeDatabase: (name: string) => admin.closeDatabase(name),
-    cloneDatabase: (from: string, to: string) => admin.cloneDatabase(from, to),
+    cloneDatabase: async (from: string, to: string) => {
+      await requireDatabaseRoom(await admin.databaseSize(from));
+      await admin.cloneDatabase(from, to);
+    },
     dropDatabase: (name: string) => admin.dropDatabase(name),
     databaseSize: (name: string) => admin.databaseSize(name),
     server: admin.server,

@@ -3,10 +3,13 @@ import { chmod, link, mkdir, open, readdir, rm, stat, unlink } from 'node:fs/pro
 import { dirname, join } from 'node:path';
 import { failpoint, randomName } from '#src/kernel/index.ts';
 import { toStorageError } from './errors.ts';
+import { requireRoom } from './room.ts';
 import type { ObjectInfo, ObjectStore, StagedObject } from './types.ts';
 
 /** Holds what is staged; no object's name can begin with it, because `.` is not a character of names. */
 const stagingFolder = '.staging';
+/** Between two looks at how much room there is. */
+const lookEveryBytes = 8 * 1024 * 1024;
 const namePattern = /^[a-z0-9_]{1,128}(?:\/[a-z0-9_]{1,128})*$/;
 
 /**
@@ -53,12 +56,13 @@ export async function createDiskStore(root: string): Promise<ObjectStore> {
 
   return {
     async stage(content) {
-      await ensureFolder(staging);
+      await requireRoom(root);
+      await ensureFolder(staging).catch(throwStorageError);
       const path = join(staging, randomName(26));
       const handle = await open(path, 'wx', fileMode).catch(throwStorageError);
       try {
         await handle.chmod(fileMode);
-        const sizeBytes = await writeAll(handle, content);
+        const sizeBytes = await writeAll(handle, content, () => requireRoom(root));
         await handle.sync();
         await handle.close();
         await failpoint('objects.staged');
@@ -121,8 +125,13 @@ export async function createDiskStore(root: string): Promise<ObjectStore> {
   }
 }
 
-async function writeAll(handle: FileHandle, content: AsyncIterable<Uint8Array>): Promise<number> {
+async function writeAll(
+  handle: FileHandle,
+  content: AsyncIterable<Uint8Array>,
+  lookForRoom: () => Promise<void>,
+): Promise<number> {
   let sizeBytes = 0;
+  let nextLookBytes = lookEveryBytes;
   for await (const chunk of content) {
     await failpoint('objects.write');
     // write(2) may take less than it was given, notably just before the disk is full.
@@ -130,6 +139,9 @@ async function writeAll(handle: FileHandle, content: AsyncIterable<Uint8Array>):
       offset += (await handle.write(chunk, offset, chunk.byteLength - offset)).bytesWritten;
     }
     sizeBytes += chunk.byteLength;
+    if (sizeBytes < nextLookBytes) continue;
+    nextLookBytes += lookEveryBytes;
+    await lookForRoom();
   }
   return sizeBytes;
 }

@@ -5,4 +5,5 @@
  */
 export { createDiskStore } from './disk.ts';
 export { objectErrors, toStorageError } from './errors.ts';
+export { requireRoom } from './room.ts';
 export type { ObjectInfo, ObjectName, ObjectStore, StagedObject } from './types.ts';

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Binaries, startTool as startClusterTool } from '#src/clusters/index.ts';
 import { type Clock, isId, type OperationId, randomName, type TenantId } from '#src/kernel/index.ts';
+import { requireRoom, toStorageError } from '#src/objects/index.ts';
 import { type ConnectionTarget, openConnection } from '#src/postgres/index.ts';
 import type { PortabilityPort, TenantInventory } from '#src/tenants/index.ts';
 import { contentHash } from './content-hash.ts';
@@ -66,6 +67,9 @@ export interface Portability extends PortabilityPort {
   sweep(maxAgeMs: number, runningOperations: readonly OperationId[]): Promise<number>;
 }
 
+/** Of an upload, between two looks at how much room there is. */
+const lookEveryBytes = 8 * 1024 * 1024;
+
 /** Archives lie as `<tenantId>/<operationId>.tar` below the exports folder, uploads as `upload-….tar`. */
 export function createPortability(options: PortabilityOptions): Portability {
   const { exportsFolder } = options;
@@ -84,6 +88,7 @@ export function createPortability(options: PortabilityOptions): Portability {
 
   return {
     async exportArchive(tenant, fileName, onProgress) {
+      await requireRoom(exportsFolder);
       const folder = folderOf(tenant.tenantId);
       await mkdir(folder, { recursive: true, mode: 0o700 });
       return exportArchive({ ...options, startTool, exportsFolder: folder }, tenant, fileName, onProgress);
@@ -130,12 +135,17 @@ export function createPortability(options: PortabilityOptions): Portability {
     async receiveUpload(content, maxBytes) {
       const path = join(exportsFolder, `upload-${randomName(26)}.tar`);
       let received = 0;
+      let nextLookBytes = lookEveryBytes;
+      await requireRoom(exportsFolder);
       const limited = async function* () {
         for await (const chunk of content) {
           received += chunk.byteLength;
           if (received > maxBytes)
             throw portabilityErrors.FH_ARCHIVE_INVALID({ detail: `it is larger than ${maxBytes} bytes` });
           yield chunk;
+          if (received < nextLookBytes) continue;
+          nextLookBytes += lookEveryBytes;
+          await requireRoom(exportsFolder);
         }
       };
       try {
@@ -146,7 +156,7 @@ export function createPortability(options: PortabilityOptions): Portability {
         return path;
       } catch (error) {
         await rm(path, { force: true });
-        throw error;
+        throw toStorageError(error);
       }
     },
 

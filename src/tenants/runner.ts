@@ -1,5 +1,6 @@
 import { FreeholdError, failpoint, type OperationId, retry, toFreeholdError } from '#src/kernel/index.ts';
-import { CommitUncertainError, isRetryable } from '#src/postgres/index.ts';
+import { objectErrors, toStorageError } from '#src/objects/index.ts';
+import { CommitUncertainError, isRetryable, sqlState } from '#src/postgres/index.ts';
 import type { Flow, Step, StepContext } from './flow.ts';
 import type { FlowDeps } from './flows/index.ts';
 import {
@@ -126,14 +127,14 @@ async function recordFailure(runner: RunnerDeps, flow: Flow, context: StepContex
   const { db, log, recordAudit } = runner.deps;
   const { operationId, kind, requestedBy } = context.operation;
   const undoing = flow.onFailure === 'undo';
-  const shown = toFreeholdError(error);
+  const shown = toFreeholdError(describeFull(error));
   const current = await findOperation(db, operationId);
   const failedAt = current?.steps.findIndex((step) => step.state === 'running') ?? -1;
   const stepName = current?.steps[failedAt]?.name ?? 'end';
   log.error('an operation failed', { operationId, kind, step: stepName, error });
   await retryCommit(runner, () =>
     db.transaction(async (tx) => {
-      const text = error instanceof FreeholdError ? shown.message : `The step "${stepName}" failed. The log says why.`;
+      const text = shown.code !== 'FH_INTERNAL' ? shown.message : `The step "${stepName}" failed. The log says why.`;
       const end = { state: undoing ? 'running' : 'failed', undoing, error: { code: shown.code, text } } as const;
       if (!(await updateOperation(tx, operationId, end, nowOf(runner)))) return;
       if (failedAt >= 0) await markSteps(tx, operationId, [{ position: failedAt + 1, state: 'failed' }], nowOf(runner));
@@ -148,6 +149,11 @@ async function recordFailure(runner: RunnerDeps, flow: Flow, context: StepContex
     }),
   );
   runner.onChange(operationId);
+}
+
+/** A full disk has a code of its own, whoever met it: a file or the database. */
+function describeFull(error: unknown): unknown {
+  return sqlState(error) === '53100' ? objectErrors.FH_STORAGE_FULL({ cause: error }) : toStorageError(error);
 }
 
 function createContext(runner: RunnerDeps, operation: OperationRecord): StepContext {
