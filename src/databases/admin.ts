@@ -14,7 +14,7 @@ import {
 import { databaseErrors } from './errors.ts';
 import { migrate } from './migrate.ts';
 import { digestMigrations, type MigrationFile, readMigrations } from './migration-files.ts';
-import { type DatabaseRoles, isTemplateName, newDatabaseName, rolesOf } from './names.ts';
+import { type DatabaseRoles, isTemplateName, newDatabaseName, rolesOf, templateNameOf } from './names.ts';
 import { reownScript } from './reown.ts';
 import {
   createRolesSql,
@@ -106,8 +106,8 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     platform: readonly MigrationFile[],
     app: readonly MigrationFile[],
   ): Promise<void> {
-    const roles = rolesOf(`tpl_${version}`);
-    // One builder at a time on the whole server, also when two control processes overlap.
+    const roles = rolesOf(templateNameOf(version, target.database));
+    // One builder at a time, also when two control processes of the installation overlap.
     await pool.withConnection(async (lock) => {
       await lock.query('SELECT pg_advisory_lock(hashtext($1))', [`freehold template ${version}`]);
       if ((await findDatabase(lock, roles.app))?.note?.state === 'ready') return;
@@ -218,7 +218,7 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
         const [platform, app] = await Promise.all([readMigrations(folders.platform), readMigrations(folders.app)]);
         const version = digestMigrations({ freehold: platform, app });
         await buildTemplate(version, platform, app);
-        return { template: `tpl_${version}`, version };
+        return { template: templateNameOf(version, target.database), version };
       })();
       templates.set(key, making);
       // A failure is not remembered: the next call tries again.

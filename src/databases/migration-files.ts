@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { databaseErrors } from './errors.ts';
+import { nameOfDigest } from './names.ts';
 
 export interface MigrationFile {
   /** From the file name, counted from 1. */
@@ -49,13 +50,11 @@ export async function readMigrations(folder: MigrationSource): Promise<readonly 
   return files;
 }
 
-const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
-
 /** Names a set of migrations by its content: 20 characters, 100 bits. */
 export function digestMigrations(schemas: Readonly<Record<string, readonly MigrationFile[]>>): string {
   const hash = createHash('sha256');
   for (const [schema, files] of Object.entries(schemas)) {
     for (const { name, checksum } of files) hash.update(`${schema} ${name} ${checksum}\n`);
   }
-  return [...hash.digest().subarray(0, 20)].map((byte) => alphabet[byte & 31]).join('');
+  return nameOfDigest(hash.digest());
 }

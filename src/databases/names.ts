@@ -1,9 +1,10 @@
+import { createHash } from 'node:crypto';
 import { randomName } from '#src/kernel/index.ts';
 import { databaseErrors } from './errors.ts';
 
 /** A tenant's database; nothing in the name tells whose it is, because every role can read pg_database. */
 const tenantName = /^t_[0-9a-hjkmnp-tv-z]{20}$/;
-/** A template: named after the digest of its migrations. */
+/** A template: named after the digest of its migrations and the installation that made it. */
 const templateName = /^tpl_[0-9a-hjkmnp-tv-z]{20}$/;
 
 export interface DatabaseRoles {
@@ -15,9 +16,24 @@ export interface DatabaseRoles {
   readonly migrator: string;
 }
 
+const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
+
+/** The first 100 bits of a digest as 20 characters of a name. */
+export function nameOfDigest(digest: Uint8Array): string {
+  return [...digest.subarray(0, 20)].map((byte) => alphabet[byte & 31]).join('');
+}
+
 /** 100 random bits. */
 export function newDatabaseName(): string {
   return `t_${randomName(20)}`;
+}
+
+/**
+ * The template of these migrations that belongs to one control database. Installations that share a server do not share templates:
+ * their advisory locks do not see each other, and one would drop what the other copies from.
+ */
+export function templateNameOf(version: string, controlDatabase: string): string {
+  return `tpl_${nameOfDigest(createHash('sha256').update(`${controlDatabase}\0${version}`).digest())}`;
 }
 
 export function isTemplateName(name: string): boolean {

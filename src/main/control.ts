@@ -74,7 +74,8 @@ export async function runControl(env: Env): Promise<void> {
     clock,
     metrics,
     hsts: false,
-    serverFactory: (handler) => createHttpServer(handler),
+    // An archive that is uploaded takes as long as it takes.
+    serverFactory: (handler) => createHttpServer({ requestTimeout: 0 }, handler),
   });
   await commands.register(consoleApi({ ...apiDeps, actorOf: (_request: FastifyRequest) => 'os:operator' }));
   await commands.register(healthRoutes(healthDeps));
@@ -87,13 +88,14 @@ export async function runControl(env: Env): Promise<void> {
 
   const { setupUrl } = await startConsole({ config, folders, services, page, apiDeps, healthDeps, metrics, child });
 
+  await link.start();
+  shutdown.add('link to gateways', 5_000, () => link.stop());
+  // Stops before the link: a running step may still have to tell the gateways.
   shutdown.add('lifecycle', 25_000, async () => {
     stopping.abort();
     await lifecycle.stop();
     await usage.stop();
   });
-  await link.start();
-  shutdown.add('link to gateways', 5_000, () => link.stop());
   const resumed = await lifecycle.resumeAll();
   if (resumed > 0) log.warn('lifecycle operations go on where they were interrupted', { operations: resumed });
   startMaintenance({ services, log, shutdown });
