@@ -5,10 +5,18 @@ export interface Finding {
   readonly detail: string;
 }
 
+/** Thrown at the first finding when one is enough. */
+export class FoundEnough extends Error {}
+
 export class Report {
+  readonly #stopAtFirst: boolean;
   readonly findings: Finding[] = [];
   readonly byGroup = new Map<string, number>();
   #group = 'start';
+
+  constructor(stopAtFirst = false) {
+    this.#stopAtFirst = stopAtFirst;
+  }
 
   /** Probes from here on belong to this group. */
   begin(group: string): void {
@@ -33,5 +41,6 @@ export class Report {
 
   find(probe: string, detail: string): void {
     this.findings.push({ group: this.#group, probe, detail: detail.slice(0, 600) });
+    if (this.#stopAtFirst) throw new FoundEnough(probe);
   }
 }

@@ -2,7 +2,7 @@
  * Runs groups of probes and writes what came of it as one line of JSON. A process of its own, because a product in this process cannot be
  * stopped, and because a planted leak is tried by running the suite of the changed copy.
  *
- *   node test/isolation/run-probes.ts --product one-process|up --groups a,b [--cluster JSON --log FILE]
+ *   node test/isolation/run-probes.ts --product one-process|up --groups a,b [--cluster JSON --log FILE] [--stop-at-first]
  */
 import { parseArgs } from 'node:util';
 import type { TestCluster } from '../support/cluster.ts';
@@ -28,10 +28,11 @@ const { values } = parseArgs({
     groups: { type: 'string', default: '' },
     cluster: { type: 'string', default: '' },
     log: { type: 'string', default: '' },
+    'stop-at-first': { type: 'boolean', default: false },
   },
 });
 
-const report = new Report();
+const report = new Report(values['stop-at-first']);
 const milliseconds: Record<string, number> = {};
 let product: Product | undefined;
 let error: string | undefined;

@@ -64,8 +64,8 @@ function probeCookieScopes(report: Report): void {
   const sealer = createSealer(Buffer.alloc(32, 7));
   const cookie = createTokenCookie({ name: '__Host-freehold', maxAgeSeconds: 60, sameSite: 'Lax' });
   const other = createTokenCookie({ name: '__Host-freehold-device', maxAgeSeconds: 60, sameSite: 'Lax' });
-  const valueOf = (line: string) => line.slice(line.indexOf('=') + 1, line.indexOf(';'));
-  const value = valueOf(cookie.set(sealer, a, Buffer.alloc(32, 1)));
+  const sealedValueOf = (line: string) => line.slice(line.indexOf('=') + 1, line.indexOf(';'));
+  const value = sealedValueOf(cookie.set(sealer, a, Buffer.alloc(32, 1)));
   report.check('a cookie opens for its tenant', cookie.open(sealer, a, value) !== undefined);
   report.check('not for another, under the same key', cookie.open(sealer, b, value) === undefined);
   report.check('not as another cookie, under the same key', other.open(sealer, a, value) === undefined);

@@ -198,8 +198,8 @@ export async function probeExport({ report, product, internals, a, b }: World): 
     const text = dump + readFileSync(join(folder, 'manifest.json'), 'utf8') + bytes.toString('latin1');
     for (const marker of a.markers)
       report.check('nothing of the other tenant is exported', !text.includes(marker), marker);
-    for (const what of ['Title', 'Project', 'Name', 'Comment'])
-      report.check('its own words are', text.includes(`${b.label}${what}`), what);
+    const own = [...b.markers].filter((marker) => text.includes(marker));
+    report.check('its own words are', own.length > 20, String(own.length));
     for (const table of ['sessions', 'invitations', 'known_devices']) {
       const connection = await internals.connect(b.tenantId, 'platform');
       const rows = await connection.query<{ hash: string }>(

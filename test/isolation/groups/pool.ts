@@ -185,6 +185,8 @@ async function probeTraces(world: PoolWorld): Promise<void> {
     'a cursor with hold': (db) => db.query('DECLARE left_open CURSOR WITH HOLD FOR SELECT 1'),
     'a setting for the session': (db) =>
       db.query(`/* x */ SELECT set_config('default_transaction_read_only', 'off', false)`),
+    'a setting inside a block': (db) =>
+      db.query(`DO $$ BEGIN EXECUTE 'SE' || 'T default_transaction_read_only = off'; END $$`),
     'a temporary table': (db) => db.query('CREATE TEMP TABLE left_behind (x int)'),
   };
   for (const [what, leave] of Object.entries(traces)) {

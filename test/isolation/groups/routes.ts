@@ -29,7 +29,7 @@ export async function probeRoutes(world: World): Promise<void> {
     const changed = changedTables((await before.get(side))!, await digestOf(internals, side.tenantId));
     report.check(`nothing of ${side.label} was changed by strangers`, changed.length === 0, changed.join(', '));
   }
-  for (const side of [b, a]) await useAll(world, operations, side);
+  for (const side of [b, a]) await callAll(world, operations, side);
 }
 
 /** Routes as the product itself tells them, and how to call each. */
@@ -149,7 +149,7 @@ async function probeOtherMethods(world: World, operations: readonly Operation[])
 }
 
 /** Their own people call every route, with the ids that the other tenant has as well. */
-async function useAll(world: World, operations: readonly Operation[], side: Side): Promise<void> {
+async function callAll(world: World, operations: readonly Operation[], side: Side): Promise<void> {
   const { report, internals } = world;
   const other = otherOf(world, side);
   const before = await digestOf(internals, other.tenantId);

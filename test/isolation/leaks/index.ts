@@ -1,0 +1,20 @@
+/**
+ * Leaks to be planted, one at a time, into a copy of the product: each must be noticed by the suite. Where the product has two barriers for one
+ * threat, either each is taken away alone and a probe looks at that barrier itself, or both are taken away and the data is seen to leak.
+ */
+import { databaseLeaks } from './databases.ts';
+import { gatewayLeaks } from './gateway.ts';
+import { hostingLeaks } from './hosting.ts';
+import { identityLeaks } from './identity.ts';
+import { tenantLeaks } from './tenants.ts';
+import type { PlantedLeak } from './types.ts';
+
+export type { Edit, PlantedLeak } from './types.ts';
+
+export const plantedLeaks: readonly PlantedLeak[] = [
+  ...gatewayLeaks,
+  ...identityLeaks,
+  ...databaseLeaks,
+  ...tenantLeaks,
+  ...hostingLeaks,
+];

@@ -1,0 +1,142 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: texts of the product, as they stand there
+import type { PlantedLeak } from './types.ts';
+
+const sql = 'src/tenants/sql.ts';
+const directory = 'src/tenants/directory.ts';
+const deletion = 'src/tenants/flows/delete.ts';
+
+export const tenantLeaks: readonly PlantedLeak[] = [
+  {
+    name: 'a name that was given up is free at once',
+    threat: "a stranger takes a customer's old address, with its links and bookmarks",
+    edits: [
+      {
+        file: sql,
+        find: "WHERE tenant_names.status = 'former' AND (tenant_names.held_until <= $3 OR tenant_names.tenant_id = excluded.tenant_id)",
+        replace: "WHERE tenant_names.status = 'former' AND ($3::timestamptz IS NOT NULL)",
+      },
+    ],
+    groups: ['lifecycle'],
+  },
+  {
+    name: 'a former name still answers',
+    threat: 'the old address of a renamed tenant leads to it',
+    edits: [
+      {
+        file: sql,
+        find: "WHERE n.name = $1 AND (n.status = 'current' OR (t.state IN ('deleting', 'deleted') AND t.name = n.name))",
+        replace: "WHERE n.name = $1 AND n.status <> 'claimed'",
+      },
+    ],
+    groups: ['lifecycle'],
+  },
+  {
+    name: 'gateways get access to suspended tenants',
+    threat: 'passwords of a closed tenant are handed out',
+    edits: [
+      {
+        file: directory,
+        find: "const openStates: readonly TenantState[] = ['active'];",
+        replace: "const openStates: readonly TenantState[] = ['active', 'suspended'];",
+      },
+    ],
+    groups: ['lifecycle'],
+  },
+  {
+    name: 'all tenants have one files key',
+    threat: "one tenant's key opens every tenant's files",
+    edits: [
+      {
+        file: directory,
+        find: "keys.deriveTenantKey(tenantId, 'files'),",
+        replace: "keys.deriveInstallationKey('files'),",
+      },
+    ],
+    groups: ['files'],
+  },
+  {
+    name: 'all tenants have one cookie key',
+    threat: "one of the two barriers between two tenants' cookies is gone",
+    edits: [
+      {
+        file: directory,
+        find: "keys.deriveTenantKey(tenantId, 'session-cookie'),",
+        replace: "keys.deriveInstallationKey('session-cookie'),",
+      },
+    ],
+    groups: ['tokens'],
+  },
+  {
+    name: 'keys of all purposes are one',
+    threat: 'what is sealed for one purpose opens for another',
+    edits: [
+      {
+        file: 'src/keys/store.ts',
+        find: "return deriveKey(await openTenantKey(tenantId), ['tenant', tenantId, purpose]);",
+        replace: "return deriveKey(await openTenantKey(tenantId), ['tenant', tenantId, purpose && 'any']);",
+      },
+    ],
+    groups: ['barriers'],
+  },
+  {
+    name: 'a seal does not hold its context',
+    threat: 'a sealed value moved elsewhere opens',
+    edits: [
+      {
+        file: 'src/keys/sealer.ts',
+        find: "return Buffer.concat([Buffer.of(formatVersion), Buffer.from(context, 'utf8')]);",
+        replace: "return Buffer.concat([Buffer.of(formatVersion), Buffer.from(context && '', 'utf8')]);",
+      },
+    ],
+    groups: ['barriers'],
+  },
+  {
+    name: 'deletion keeps the key',
+    threat: 'what a deleted tenant left somewhere can still be read',
+    edits: [
+      {
+        file: deletion,
+        find: "{ name: 'key', run: ({ tenantId }) => deps.keys.destroyTenantKey(tenantId) },",
+        replace: "{ name: 'key', run: async () => {} },",
+      },
+    ],
+    groups: ['lifecycle'],
+  },
+  {
+    name: 'deletion keeps the files',
+    threat: 'files of a deleted tenant stay',
+    edits: [
+      {
+        file: deletion,
+        find: "{ name: 'files', run: ({ tenantId }) => deps.files.removeTenantFiles(tenantId) },",
+        replace: "{ name: 'files', run: async () => {} },",
+      },
+    ],
+    groups: ['lifecycle'],
+  },
+  {
+    name: 'an export takes sessions along',
+    threat: 'whoever has the archive has tokens of sessions and invitations, as hashes',
+    edits: [
+      {
+        file: 'src/portability/export.ts',
+        find: '        ...unexportedTables.map((table) => `--exclude-table-data=${table}`),\n',
+        replace: '        ...unexportedTables.slice(4).map((table) => `--exclude-table-data=${table}`),\n',
+      },
+    ],
+    groups: ['export'],
+  },
+  {
+    name: 'an export reads the database of the tenant that was exported or made first',
+    threat: "a customer receives another customer's archive",
+    edits: [
+      {
+        file: 'src/main/control-services.ts',
+        find: '      const access = await directory.forLifecycle.getAccess(tenantId);\n      return {\n        ...access.platform,',
+        replace:
+          '      const [first] = await pool.query<{ id: TenantId }>("SELECT tenant_id AS id FROM tenants ORDER BY created_at LIMIT 1");\n      const access = await directory.forLifecycle.getAccess(first?.id ?? tenantId);\n      return {\n        ...access.platform,',
+      },
+    ],
+    groups: ['export'],
+  },
+];
