@@ -115,7 +115,7 @@ export class Freehold {
     adminEmail: string,
   ): Promise<{ tenantId: string; name: string; url: string; adminEmail: string; invitationUrl: string }> {
     const result = await this.run('tenant', 'create', name, '--admin-email', adminEmail, '--json');
-    if (result.code !== 0) throw new Error(`tenant create failed: ${result.stderr}`);
+    if (result.code !== 0) throw new Error(`tenant create failed: ${result.stderr}${this.readTroubles()}`);
     return JSON.parse(result.stdout);
   }
 
