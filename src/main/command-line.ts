@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { runCli } from '#src/cli/index.ts';
 import { toFreeholdError } from '#src/kernel/index.ts';
+import { toStorageError } from '#src/objects/index.ts';
 import type { ChildMessage } from './child.ts';
 import type { Env } from './config.ts';
 import { addStaffCommands } from './staff-links.ts';
@@ -63,7 +64,7 @@ async function runChild(role: string | undefined, env: Env): Promise<number> {
     await runRole(role ?? '', env);
     return 0;
   } catch (error) {
-    const { code, message, hint } = toFreeholdError(error);
+    const { code, message, hint } = toFreeholdError(toStorageError(error));
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
     process.send?.({ type: 'failed', code, text: message, hint } satisfies ChildMessage);
     process.exit(1);

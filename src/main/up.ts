@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { instancesFolder } from '#src/cli/index.ts';
 import { createLog } from '#src/kernel/index.ts';
+import { toStorageError } from '#src/objects/index.ts';
 import { type Env, parseConfig } from './config.ts';
 import { ensureDemo } from './demo.ts';
 import { lockInstance } from './instance.ts';
@@ -73,6 +74,7 @@ export async function up(options: UpOptions, env: Env): Promise<void> {
     });
   } catch (error) {
     await shutdown.run();
-    throw error;
+    // A start that found no room says so.
+    throw toStorageError(error);
   }
 }
