@@ -13,15 +13,16 @@ export type Passage =
   | { readonly to: 'platform' }
   | { readonly to: 'nowhere'; readonly refusal: FreeholdError };
 
-const passages = new WeakMap<IncomingMessage, Passage>();
+const passageKey = Symbol('passage');
+type PassedRequest = IncomingMessage & { [passageKey]?: Passage };
 
 export function setPassage(request: IncomingMessage, passage: Passage): void {
-  passages.set(request, passage);
+  (request as PassedRequest)[passageKey] = passage;
 }
 
 /** A request that did not come through the door goes nowhere. */
 export function passageOf(request: IncomingMessage): Passage {
-  return passages.get(request) ?? { to: 'nowhere', refusal: gatewayErrors.FH_HOST_UNKNOWN() };
+  return (request as PassedRequest)[passageKey] ?? { to: 'nowhere', refusal: gatewayErrors.FH_HOST_UNKNOWN() };
 }
 
 export interface DoorOptions {

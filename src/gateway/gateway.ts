@@ -71,7 +71,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const { directory, domain, log, clock, metrics = createHttpMetrics() } = options;
   const limits: GatewayLimits = { ...defaultLimits, ...options.limits };
   const lifetimes = createLifetimes();
-  const guard = createLimitGuard(limits);
+  const guard = createLimitGuard(limits, clock);
   let boundPort = 0;
   let isDraining = false;
   let tls: GatewayTls | undefined;
@@ -201,7 +201,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 /** Answers what belongs to no tenant: refusals at the door, the base domain, and health. */
 function createPlatformApp(
   { log, clock, metrics, domain }: Pick<GatewayOptions, 'log' | 'clock' | 'metrics' | 'domain'>,
-  countAddress: (address: string | undefined) => Promise<void>,
+  countAddress: (address: string | undefined) => void,
   isDraining: () => boolean,
 ): FastifyInstance {
   const app = createHttpApp({ name: 'gateway', log, clock, metrics });
@@ -209,7 +209,7 @@ function createPlatformApp(
     const passage = passageOf(request.raw);
     // Health is asked by supervisors and load balancers, often, from one address.
     if (passage.to === 'platform' && request.url === healthPath) return;
-    await countAddress(request.ip);
+    countAddress(request.ip);
     if (passage.to === 'nowhere') throw passage.refusal;
   });
   app.get(healthPath, { config: { operation: 'gateway.health', isQuiet: true } }, (_request, reply) =>

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Cancellation, type CancelSignal } from '#src/kernel/index.ts';
 
 /** The requests that are being answered now, each with a signal that ends with it. */
 export interface Lifetimes {
   begin(request: IncomingMessage, response: ServerResponse): void;
   /** Aborts when the client is gone before the answer is complete, and by `abortAll`. */
-  signalOf(request: IncomingMessage): AbortSignal;
+  signalOf(request: IncomingMessage): CancelSignal;
   /** The answer was sent or the client is gone: `close` of the response has been, and will not come again. */
   isOver(request: IncomingMessage): boolean;
   responses(): Iterable<ServerResponse>;
@@ -12,46 +13,47 @@ export interface Lifetimes {
   readonly count: number;
 }
 
-interface Life {
+class Life extends Cancellation {
   readonly response: ServerResponse;
-  /** Made when somebody asks for it. */
-  abort: AbortController | undefined;
-  /** Why it is aborted; also for a signal that is asked for too late. */
-  reason: Error | undefined;
+  isOver = false;
+
+  constructor(response: ServerResponse) {
+    super();
+    this.response = response;
+  }
 }
 
-export function createLifetimes(): Lifetimes {
-  const lives = new Map<IncomingMessage, Life>();
-  const ended = new WeakMap<IncomingMessage, Life>();
+/** On the request itself: a WeakMap of all requests would cost the garbage collector more than anything else that we do with them. */
+const lifeKey = Symbol('life');
+type LivingRequest = IncomingMessage & { [lifeKey]?: Life };
 
-  const end = (life: Life, reason: Error) => {
-    life.reason ??= reason;
-    life.abort?.abort(reason);
-  };
+export function createLifetimes(): Lifetimes {
+  const lives = new Set<Life>();
 
   return {
     begin: (request, response) => {
-      const life: Life = { response, abort: undefined, reason: undefined };
-      lives.set(request, life);
-      response.once('close', () => {
-        lives.delete(request);
-        ended.set(request, life);
-        if (!isComplete(request, response)) end(life, new Error('the client went away'));
+      const life = new Life(response);
+      (request as LivingRequest)[lifeKey] = life;
+      lives.add(life);
+      response.on('close', () => {
+        lives.delete(life);
+        life.isOver = true;
+        if (!isComplete(request, response)) life.abort(() => new Error('the client went away'));
       });
     },
     signalOf: (request) => {
-      const life = lives.get(request) ?? ended.get(request);
-      if (!life) return AbortSignal.abort(new Error('the request is not known'));
-      life.abort ??= new AbortController();
-      if (life.reason) life.abort.abort(life.reason);
-      return life.abort.signal;
+      const life = (request as LivingRequest)[lifeKey];
+      if (life) return life;
+      const unknown = new Cancellation();
+      unknown.abort(new Error('the request is not known'));
+      return unknown;
     },
-    isOver: (request) => !lives.has(request),
+    isOver: (request) => (request as LivingRequest)[lifeKey]?.isOver ?? true,
     *responses() {
-      for (const { response } of lives.values()) yield response;
+      for (const { response } of lives) yield response;
     },
     abortAll: (reason) => {
-      for (const life of lives.values()) end(life, reason);
+      for (const life of lives) life.abort(reason);
     },
     get count() {
       return lives.size;

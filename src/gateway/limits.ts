@@ -1,17 +1,16 @@
 import { isIPv6 } from 'node:net';
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
-import type { TenantId } from '#src/kernel/index.ts';
+import { type Clock, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { gatewayErrors } from './errors.ts';
 import type { GatewayLimits } from './types.ts';
 
-const windowSeconds = 10;
+const windowMs = 10_000;
 
 /** The means that keep one address or one tenant from taking everything. */
 export interface LimitGuard {
   /** Throws FH_RATE_LIMITED. */
-  countRequest(address: string | undefined, tenantId: TenantId): Promise<void>;
+  countRequest(address: string | undefined, tenantId: TenantId): void;
   /** Throws FH_RATE_LIMITED. */
-  countAddress(address: string | undefined): Promise<void>;
+  countAddress(address: string | undefined): void;
   /**
    * A place among the requests that a tenant may have running; throws FH_TENANT_OVERLOADED. `stranger`: nobody is signed in, so the request
    * counts among the strangers of the tenant and of its address: whoever has no account cannot keep out those who have one.
@@ -27,25 +26,24 @@ export interface Place {
   leave(): void;
 }
 
-export function createLimitGuard(limits: GatewayLimits): LimitGuard {
-  const perAddress = limiter(limits.requestsPerAddress);
-  const perTenant = limiter(limits.requestsPerTenant);
+export function createLimitGuard(limits: GatewayLimits, clock: Clock = systemClock): LimitGuard {
+  const perAddress = createRateLimit(limits.requestsPerAddress, clock);
+  const perTenant = createRateLimit(limits.requestsPerTenant, clock);
   const running = createCounter(limits.concurrentPerTenant);
   const strangers = createCounter(limits.strangersPerTenant);
   const strangersOfAddress = createCounter(limits.strangersPerAddress);
   const streams = createCounter(limits.streamsPerTenant);
   const unlimited = new Set(limits.unlimitedAddresses.map(addressKey));
-  const countAddress = async (address: string | undefined) => {
-    if (!perAddress) return;
+  const countAddress = (address: string | undefined) => {
     const key = addressKey(address);
-    if (!unlimited.has(key)) await count(perAddress, key);
+    if (!unlimited.has(key)) perAddress(key);
   };
 
   return {
     countAddress,
-    countRequest: async (address, tenantId) => {
-      await countAddress(address);
-      if (perTenant) await count(perTenant, tenantId);
+    countRequest: (address, tenantId) => {
+      countAddress(address);
+      perTenant(tenantId);
     },
     takePlace: (tenantId, stranger) => {
       const address = stranger && addressKey(stranger.address);
@@ -99,18 +97,23 @@ function createCounter(limit: number): Counter {
   };
 }
 
-function limiter(perSecond: number): RateLimiterMemory | undefined {
-  if (perSecond === 0) return undefined;
-  return new RateLimiterMemory({ points: perSecond * windowSeconds, duration: windowSeconds });
-}
-
-async function count(of: RateLimiterMemory, key: string): Promise<void> {
-  try {
-    await of.consume(key);
-  } catch (error) {
-    if (!(error instanceof RateLimiterRes)) throw error;
-    throw gatewayErrors.FH_RATE_LIMITED({ retryAfterSeconds: Math.ceil(error.msBeforeNext / 1_000) });
-  }
+/** Counts per key within windows that are the same for all keys: nothing to be cleaned up one by one, no timer, no wait. 0: no limit. */
+function createRateLimit(perSecond: number, clock: Clock): (key: string) => void {
+  if (perSecond === 0) return () => {};
+  const limit = (perSecond * windowMs) / 1_000;
+  const counts = new Map<string, number>();
+  let endsAtMs = 0;
+  return (key) => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs >= endsAtMs) {
+      counts.clear();
+      endsAtMs = nowMs + windowMs;
+    }
+    const count = (counts.get(key) ?? 0) + 1;
+    if (count > limit)
+      throw gatewayErrors.FH_RATE_LIMITED({ retryAfterSeconds: Math.max(1, Math.ceil((endsAtMs - nowMs) / 1_000)) });
+    counts.set(key, count);
+  };
 }
 
 /** IPv4 as it is, also when mapped into IPv6; IPv6 by its /64, because one subscriber has that many addresses. */

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createHttpApp, type HttpMetrics, httpErrors, isNavigation, type Page, servePage } from '#src/http/index.ts';
 import { identityErrors } from '#src/identity/index.ts';
-import type { Clock, Log, TenantId } from '#src/kernel/index.ts';
+import type { CancelSignal, Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import { refuseCrossSite } from './cross-site.ts';
 import { passageOf } from './door.ts';
@@ -21,7 +21,7 @@ export interface TenantAppOptions {
   readonly metrics: HttpMetrics;
   readonly noteUse: (tenantId: TenantId) => void;
   /** The signal of `request.signalAbort`. */
-  readonly signalOf: (request: IncomingMessage) => AbortSignal;
+  readonly signalOf: (request: IncomingMessage) => CancelSignal;
   /** Nobody waits for the answer any more. */
   readonly isOver: (request: IncomingMessage) => boolean;
   readonly clock: Clock;
@@ -57,14 +57,14 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     if (passage.to === 'nowhere') throw passage.refusal;
     if (passage.to !== 'tenant') throw gatewayErrors.FH_HOST_UNKNOWN();
     request.tenant = passage.tenant;
-    await guard.countRequest(request.ip, passage.tenant.tenantId);
+    guard.countRequest(request.ip, passage.tenant.tenantId);
     refuseClosedTenant(passage.tenant.state);
     refuseCrossSite(request.method, request.headers, passage.origin);
     limitBodyTime(request, limits.bodyMs);
     const redirected = await requireSession(request, reply);
     if (redirected) return redirected;
     const place = guard.takePlace(passage.tenant.tenantId, request.session ? undefined : { address: request.ip });
-    reply.raw.once('close', place.leave);
+    reply.raw.on('close', place.leave);
     if (options.isOver(request.raw)) {
       // Its `close` came before we listened.
       place.leave();

@@ -8,7 +8,7 @@ import multipart from '@fastify/multipart';
 import type { FastifyPluginAsync } from 'fastify';
 import { loadPage, openEventStream, servePage } from '#src/http/index.ts';
 import type { Session } from '#src/identity/types.ts';
-import { newId, silentLog, systemClock, type TenantId, type UserId } from '#src/kernel/index.ts';
+import { type CancelSignal, newId, silentLog, systemClock, type TenantId, type UserId } from '#src/kernel/index.ts';
 import { createGatewayKey, createLocalAuthority } from '#src/keys/index.ts';
 import type { TenantRoute, TenantState } from '#src/tenants/types.ts';
 import { createGateway, type Gateway, type GatewayOptions } from './gateway.ts';
@@ -29,7 +29,7 @@ export interface World {
   holdRoutes(until: Promise<void>): void;
   /** Resolves requests to /api/slow. */
   releaseSlow(): void;
-  readonly slowSignals: AbortSignal[];
+  readonly slowSignals: CancelSignal[];
   readonly uploads: { bytes: number; ended: boolean }[];
   readonly asked: { authenticate: number; findRoute: string[] };
   request(options: RequestOptions): Promise<Answer>;
@@ -111,7 +111,7 @@ export async function startWorld(t: TestContext, options: Partial<GatewayOptions
 
   const liveEvents = createLiveEvents(() => {});
   const slow: (() => void)[] = [];
-  const slowSignals: AbortSignal[] = [];
+  const slowSignals: CancelSignal[] = [];
   const uploads: World['uploads'] = [];
   const desk: FastifyPluginAsync = async (app) => {
     await app.register(multipart, { limits: { fileSize: 1_000_000, files: 1 } });

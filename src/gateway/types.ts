@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { Role, Session } from '#src/identity/types.ts';
-import type { TenantId } from '#src/kernel/index.ts';
+import type { CancelSignal, TenantId } from '#src/kernel/index.ts';
 import type { TenantDirectory, TenantRoute } from '#src/tenants/types.ts';
 
 declare module 'fastify' {
@@ -16,7 +16,7 @@ declare module 'fastify' {
     /** Undefined only on routes that say `withoutSession: 'allow'`. */
     session: Session | undefined;
     /** Aborts when the client is gone or the server's patience at drain ends. */
-    readonly signalAbort: AbortSignal;
+    readonly signalAbort: CancelSignal;
   }
 }
 

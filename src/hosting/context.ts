@@ -1,6 +1,6 @@
 import type { AppContext, AppDb, AppEvent, AppUser } from '#sdk';
 import type { TenantDb } from '#src/databases/types.ts';
-import { type FileId, newId, randomName, type TenantId } from '#src/kernel/index.ts';
+import { Cancellation, type CancelSignal, type FileId, newId, randomName, type TenantId } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import type { BackgroundWork } from './background.ts';
 import { hostingErrors } from './errors.ts';
@@ -15,7 +15,7 @@ export interface ContextOf {
   readonly tenant: TenantRoute;
   readonly user: AppUser;
   readonly requestId: string;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** Largest file that `files.put` takes unless told. */
   readonly maxFileBytes: number;
 }
@@ -31,12 +31,13 @@ export const defaultMaxFileBytes = 100 * 1024 * 1024;
 export function createContext(deps: ContextDeps, of: ContextOf): { context: AppContext; end(): void } {
   const { tenant, user } = of;
   const { tenantId } = tenant;
-  const life = new AbortController();
-  const signal = AbortSignal.any([of.signal, life.signal]);
+  // Aborted with the request, and at the end: so whoever has work running hears of both.
+  const life = new Cancellation(of.signal);
+  let isOver = false;
   const whileOpen =
     <A extends unknown[], R>(member: (...args: A) => R) =>
     (...args: A): R => {
-      if (life.signal.aborted) throw hostingErrors.FH_APP_CONTEXT_ENDED();
+      if (isOver) throw hostingErrors.FH_APP_CONTEXT_ENDED();
       return member(...args);
     };
 
@@ -44,13 +45,15 @@ export function createContext(deps: ContextDeps, of: ContextOf): { context: AppC
     user: Object.freeze({ ...user }),
     tenant: Object.freeze({ id: tenantId, name: tenant.name, title: tenant.title, url: deps.urlOf(tenant) }),
     requestId: of.requestId,
-    signal,
+    get signal() {
+      return life.signal;
+    },
     db: Object.freeze({
       read: whileOpen(<T>(fn: (db: AppDb) => Promise<T>) =>
-        deps.databases.app.read(tenantId, (db) => fn(narrow(db)), { signal }),
+        deps.databases.app.read(tenantId, (db) => fn(narrow(db)), { signal: life }),
       ),
       transact: whileOpen(<T>(fn: (db: AppDb) => Promise<T>) =>
-        deps.databases.app.transact(tenantId, (db) => fn(narrow(db)), { signal }),
+        deps.databases.app.transact(tenantId, (db) => fn(narrow(db)), { signal: life }),
       ),
     }) as AppContext['db'],
     files: Object.freeze({
@@ -87,7 +90,10 @@ export function createContext(deps: ContextDeps, of: ContextOf): { context: AppC
   };
   return {
     context: Object.freeze(context),
-    end: () => life.abort(hostingErrors.FH_APP_CONTEXT_ENDED()),
+    end: () => {
+      isOver = true;
+      life.abort(() => hostingErrors.FH_APP_CONTEXT_ENDED());
+    },
   };
 }
 

@@ -9,7 +9,7 @@ import type { EventHub } from './events.ts';
 import { describeApp } from './openapi.ts';
 import { sendResult } from './result.ts';
 import { compileForFastify } from './schemas.ts';
-import type { HostingDeps } from './types.ts';
+import type { HostedRequest, HostingDeps } from './types.ts';
 import { receiveUpload } from './upload.ts';
 
 declare module 'fastify' {
@@ -18,6 +18,10 @@ declare module 'fastify' {
     withoutSession?: 'refuse' | 'sign-in' | 'allow';
     /** Who may call it. Default: every signed-in user. */
     roles?: readonly Role[];
+  }
+  interface FastifyRequest {
+    /** What `identify` says of the request, asked once and before anything else. */
+    hosted: HostedRequest | undefined;
   }
 }
 
@@ -30,13 +34,18 @@ export function createAppPlugin(app: App, deps: PluginDeps): FastifyPluginAsync 
   return async (fastify) => {
     fastify.setValidatorCompiler(compileForFastify);
     await fastify.register(multipart, { throwFileSizeLimit: false });
+    fastify.decorateRequest('hosted', undefined);
     // Before the body is read: who is not signed in sends us no megabytes.
-    fastify.addHook('onRequest', async (request) => requireSession(deps.identify(request).session, request));
+    fastify.addHook('onRequest', (request, _reply, done) => {
+      request.hosted = deps.identify(request);
+      requireSession(request.hosted.session, request);
+      done();
+    });
     for (const route of app.routes) registerRoute(fastify, route, deps);
 
     const events = { operation: `${app.manifest.name}.events` };
     fastify.get('/api/events', { config: events, exposeHeadRoute: false }, async (request, reply) => {
-      await deps.events.listen(request, reply, deps.identify(request));
+      await deps.events.listen(request, reply, request.hosted!);
       return reply;
     });
     const document = describeApp(app);
@@ -73,13 +82,15 @@ function registerRoute(fastify: FastifyInstance, route: RouteDefinition, deps: P
       ...(response && { response: { '2xx': response } }),
     },
     // Like the session: the gateway refuses first, this door does not depend on it.
-    onRequest: async (request) => {
-      const role = deps.identify(request).session?.user.role;
+    onRequest: (request, _reply, done) => {
+      const role = request.hosted?.session?.user.role;
       if (roles && !(role && roles.includes(role)))
         throw hostingErrors.FH_APP_ROLE_REQUIRED({ detail: `it is for ${roles.join(', ')}` });
+      done();
     },
-    preValidation: async (request) => {
+    preValidation: (request, _reply, done) => {
       if (!upload && request.isMultipart()) throw httpErrors.FH_MEDIA_TYPE();
+      done();
     },
     handler: async (request, reply) => {
       await runHandler(request, reply, route, deps);
@@ -94,7 +105,7 @@ async function runHandler(
   route: RouteDefinition,
   deps: PluginDeps,
 ): Promise<void> {
-  const { tenant, session, requestId, signal } = deps.identify(request);
+  const { tenant, session, requestId, signal } = request.hosted!;
   requireSession(session, request);
   const received = route.upload && (await receiveUpload(request, route.upload.maxBytes));
   const { context, end } = createContext(deps, {

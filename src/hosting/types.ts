@@ -4,7 +4,7 @@ import type { TenantDatabases } from '#src/databases/types.ts';
 import type { TenantFiles } from '#src/files/types.ts';
 import type { Page } from '#src/http/index.ts';
 import type { Session, User } from '#src/identity/types.ts';
-import type { Clock, Log, TenantId } from '#src/kernel/index.ts';
+import type { CancelSignal, Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 
 /** What the gateway found out about a request before it reaches an app. */
@@ -14,7 +14,7 @@ export interface HostedRequest {
   readonly session: Session | undefined;
   readonly requestId: string;
   /** Aborts when the client is gone, the request takes too long, or the server drains. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /**
    * Whether the session is still good, asked of the tenant's database anew. An event stream outlives the check at its
    * start, so it asks again before it sends.

@@ -123,8 +123,8 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
         ...options.describe?.(request),
       });
     };
-    reply.raw.once('finish', end);
-    reply.raw.once('close', end);
+    reply.raw.on('finish', end);
+    reply.raw.on('close', end);
   };
 
   const answerError = (thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined => {

@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { jitter } from '#src/kernel/index.ts';
+import { type CancelSignal, jitter } from '#src/kernel/index.ts';
 
 export interface StreamedEvent {
   /** For example `item.changed`; one word without line breaks. Absent: an event of type `message`. */
@@ -15,7 +15,7 @@ export interface EventStreamOptions {
   /** A client that lets more than this wait is dropped: it will come back and ask for the whole state. Default 262,144. */
   readonly maxUnsentBytes?: number;
   /** Ends the stream in an orderly way, for example at drain. */
-  readonly signal?: AbortSignal;
+  readonly signal?: CancelSignal;
 }
 
 export interface EventStream {

@@ -2,7 +2,6 @@ import type { TenantDatabases } from '#src/databases/types.ts';
 import type { Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import { type BrowserCookies, sessionIdleSeconds } from './browser.ts';
-import { hashToken } from './cookie.ts';
 import { checkSession, touchSession } from './sql.ts';
 import type { Session } from './types.ts';
 
@@ -49,9 +48,8 @@ export function createAuthenticator(deps: {
 
   return {
     async authenticate(tenantId, cookieHeader, db) {
-      const token = await cookies.findSessionToken(tenantId, cookieHeader);
-      if (!token) return undefined;
-      const tokenHash = hashToken(token);
+      const tokenHash = await cookies.findSessionTokenHash(tenantId, cookieHeader);
+      if (!tokenHash) return undefined;
       const found = db
         ? await checkSession(db, tokenHash)
         : await databases.app.read(tenantId, (lease) => checkSession(lease, tokenHash));

@@ -1,7 +1,7 @@
 import type { TenantId } from '#src/kernel/index.ts';
 import { createSealer } from '#src/keys/index.ts';
 import type { Sealer } from '#src/keys/types.ts';
-import { createTokenCookie, deviceCookieName, parseCookies, sessionCookieName } from './cookie.ts';
+import { createTokenCookie, deviceCookieName, hashToken, parseCookies, sessionCookieName } from './cookie.ts';
 
 /** Signed in for at most two weeks, and not after a day without use. NIST SP 800-63B-4 allows 30 days at AAL1. */
 export const sessionLifetimeSeconds = 14 * 86_400;
@@ -35,30 +35,64 @@ const ownCookies = [sessionCookieName, deviceCookieName];
 export interface BrowserCookies {
   /** The session token that the browser presents for this tenant; undefined: none that was made here. Throws FH_COOKIE_REFUSED. */
   findSessionToken(tenantId: TenantId, cookieHeader: string | undefined): Promise<Buffer | undefined>;
+  /** The SHA-256 of that token, for the check of every request: a header that was opened before is not opened again. */
+  findSessionTokenHash(tenantId: TenantId, cookieHeader: string | undefined): Promise<Buffer | undefined>;
   findDeviceToken(tenantId: TenantId, cookieHeader: string | undefined): Promise<Buffer | undefined>;
   setSession(tenantId: TenantId, token: Uint8Array): Promise<string>;
   setDevice(tenantId: TenantId, token: Uint8Array): Promise<string>;
 }
 
+/** What is remembered as long as whoever owns the key keeps it, and no longer. */
+interface KeyedMemory {
+  readonly sealer: Sealer;
+  /**
+   * Cookie headers that were opened under this key, whole and in exactly these bytes, so finding one proves what opening it again would. Only
+   * that the token was made here: whether its session is good is asked of the database each time.
+   */
+  readonly opened: Map<string, { readonly tenantId: TenantId; readonly tokenHash: Buffer }>;
+}
+
+const maxOpened = 64;
+const maxOpenedLength = 1_024;
+
 /** The two cookies of a tenant's host, sealed under the tenant's session-cookie key. */
 export function createBrowserCookies(cookieKeyOf: CookieKeyOf): BrowserCookies {
-  // Kept as long as whoever owns the key keeps it, and no longer.
-  const sealers = new WeakMap<Uint8Array, Sealer>();
-  async function sealerOf(tenantId: TenantId): Promise<Sealer> {
+  const memories = new WeakMap<Uint8Array, KeyedMemory>();
+  async function memoryOf(tenantId: TenantId): Promise<KeyedMemory> {
     const key = await cookieKeyOf(tenantId);
-    let sealer = sealers.get(key);
-    if (!sealer) {
-      sealer = createSealer(key);
-      sealers.set(key, sealer);
+    let memory = memories.get(key);
+    if (!memory) {
+      memory = { sealer: createSealer(key), opened: new Map() };
+      memories.set(key, memory);
     }
-    return sealer;
+    return memory;
   }
+  const sealerOf = async (tenantId: TenantId) => (await memoryOf(tenantId)).sealer;
   async function find(cookie: typeof sessionCookie, tenantId: TenantId, header: string | undefined) {
     const value = parseCookies(header, ownCookies).get(cookie.name);
     return value === undefined ? undefined : cookie.open(await sealerOf(tenantId), tenantId, value);
   }
+  async function findTokenHash(tenantId: TenantId, header: string | undefined): Promise<Buffer | undefined> {
+    // A stranger costs no look at the key; parsed all the same, because some headers are refused.
+    if (!header?.includes(sessionCookieName)) {
+      parseCookies(header, ownCookies);
+      return undefined;
+    }
+    const { sealer, opened } = await memoryOf(tenantId);
+    const known = opened.get(header);
+    if (known?.tenantId === tenantId) return known.tokenHash;
+    const token = sessionCookie.open(sealer, tenantId, parseCookies(header, ownCookies).get(sessionCookie.name));
+    if (!token) return undefined;
+    const tokenHash = hashToken(token);
+    if (header.length <= maxOpenedLength) {
+      if (opened.size >= maxOpened) opened.delete(opened.keys().next().value!);
+      opened.set(header, { tenantId, tokenHash });
+    }
+    return tokenHash;
+  }
   return {
     findSessionToken: (tenantId, header) => find(sessionCookie, tenantId, header),
+    findSessionTokenHash: findTokenHash,
     findDeviceToken: (tenantId, header) => find(deviceCookie, tenantId, header),
     setSession: async (tenantId, token) => sessionCookie.set(await sealerOf(tenantId), tenantId, token),
     setDevice: async (tenantId, token) => deviceCookie.set(await sealerOf(tenantId), tenantId, token),

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { sendCancelRequest } from './cancel.ts';
 import { ConnectionLostError, sqlState } from './sqlstate.ts';
 import { Statement } from './statement.ts';
+import { parseTimestamp } from './timestamp.ts';
 import type { Connection, ConnectionTarget, QueryResult, Row } from './types.ts';
 
 export interface OpenConnectionOptions {
@@ -25,6 +26,7 @@ const typeParsers = new pg.TypeOverrides();
 typeParsers.setTypeParser(pg.types.builtins.INT8, (text) => text);
 typeParsers.setTypeParser(pg.types.builtins.NUMERIC, (text) => text);
 typeParsers.setTypeParser(pg.types.builtins.DATE, (text) => text);
+typeParsers.setTypeParser(pg.types.builtins.TIMESTAMPTZ, parseTimestamp);
 
 /** Opens one session; rejects with the server's or the operating system's error. */
 export async function openConnection(target: ConnectionTarget, options: OpenConnectionOptions): Promise<Connection> {

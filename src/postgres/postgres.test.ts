@@ -216,3 +216,55 @@ test('quoting survives quotes and backslashes', () =>
       assert.deepEqual(await db.query(`SELECT ${quoteLiteral(text)} AS ${quoteIdentifier(text)}`), [{ [text]: text }]);
     }
   }));
+
+test('a prepared statement carries values of every kind and length, and gets NULL back', () =>
+  withConnection(async (db) => {
+    const text =
+      'SELECT $1::text AS text, $2::bytea AS bytes, $3::int AS number, $4::text[] AS list, $5::jsonb AS json';
+    const long = 'ä€😀'.repeat(20_000);
+    const cases: unknown[][] = [
+      ['', Buffer.alloc(0), 0, [], {}],
+      ['Zoë "quoted" \\ back', Buffer.from([0, 1, 255]), -1, ['a', 'b,c', '"', null], { a: [1, null] }],
+      [long, Buffer.alloc(100_000, 7), 2_147_483_647, [long], { long }],
+      [null, null, null, null, null],
+      [undefined, undefined, undefined, undefined, undefined],
+    ];
+    for (let round = 0; round < 3; round++) {
+      for (const values of cases) {
+        const { rows, rowCount, command } = await db.run(text, values, 's_values');
+        const [sent, bytes, number, list, json] = values.map((value) => value ?? null);
+        assert.deepEqual(rows, [{ text: sent, bytes, number, list, json }]);
+        assert.deepEqual([rowCount, command], [1, 'SELECT']);
+      }
+    }
+    await assert.rejects(db.run('SELECT 1', [], 's_values'), /another one/);
+    await assert.rejects(db.run(text, cases[0]!.slice(1), 's_values'), (error) => sqlState(error) === '08P01');
+    assert.equal((await db.run(text, cases[0], 's_values')).rows.length, 1);
+  }));
+
+test('after DDL a prepared statement is refused, never read wrongly', () =>
+  withConnection(async (db) => {
+    await db.script('CREATE TEMP TABLE shapes (a int, b text); INSERT INTO shapes VALUES (1, $$x$$)');
+    for (let round = 0; round < 2; round++)
+      assert.deepEqual((await db.run('SELECT * FROM shapes', [], 's_shapes')).rows, [{ a: 1, b: 'x' }]);
+    await db.script('ALTER TABLE shapes ALTER a TYPE text USING $$one$$, ADD c int');
+    await assert.rejects(db.run('SELECT * FROM shapes', [], 's_shapes'), (error) => sqlState(error) === '0A000');
+    assert.deepEqual(await db.query('SELECT * FROM shapes'), [{ a: 'one', b: 'x', c: null }]);
+  }));
+
+test('commands say how many rows they changed', () =>
+  withConnection(async (db) => {
+    await db.script('CREATE TEMP TABLE counted (a int)');
+    const counts: [string, string, number][] = [
+      ['INSERT INTO counted SELECT generate_series(1, 12)', 'INSERT', 12],
+      ['UPDATE counted SET a = 0 WHERE a > 9', 'UPDATE', 3],
+      ['DELETE FROM counted WHERE a = 0', 'DELETE', 3],
+      ['SELECT a FROM counted', 'SELECT', 9],
+      ['CREATE TEMP TABLE more (a int)', 'CREATE', 0],
+    ];
+    for (const [text, command, rowCount] of counts) {
+      const result = await db.run(text);
+      assert.deepEqual([result.command, result.rowCount], [command, rowCount]);
+    }
+    assert.deepEqual((await db.run('')).rows, []);
+  }));

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { encodeExecution, type SentValue } from './bind-message.ts';
 import type { QueryResult, Row } from './types.ts';
 
 /** What the driver calls on a query that it runs; not in the package's types. */
@@ -9,7 +10,7 @@ interface DriverQuery {
   callback: ((error: Error | null) => void) | undefined;
 }
 interface DriverConnection {
-  readonly stream: { cork(): void; uncork(): void };
+  readonly stream: { readonly writable: boolean; cork(): void; uncork(): void; write(bytes: Uint8Array): void };
   readonly parsedStatements: Record<string, string | undefined>;
   readonly submittedNamedStatements: Record<string, string | undefined>;
   parse(message: object): void;
@@ -25,7 +26,7 @@ interface Field {
 }
 const { Query, utils } = pg as unknown as {
   Query: new (text: string) => DriverQuery;
-  utils: { prepareValue(value: unknown): unknown };
+  utils: { prepareValue(value: unknown): SentValue };
 };
 
 type ParseValue = (text: string) => unknown;
@@ -87,11 +88,16 @@ export class Statement<R = Row> extends Query {
     if (known !== undefined && known !== text) return new Error(`the prepared statement ${name} is another one`);
     this.#shape = known === undefined ? undefined : this.#shapes.get(name!);
     // Values are converted first: what cannot be sent must leave nothing half said.
-    let prepared: unknown[];
+    let prepared: SentValue[];
     try {
       prepared = values.map(utils.prepareValue);
     } catch (error) {
       return error as Error;
+    }
+    if (this.#shape) {
+      // As the driver does: a socket that is closing tells the client by itself.
+      if (connection.stream.writable) connection.stream.write(encodeExecution(name!, prepared));
+      return null;
     }
     connection.stream.cork();
     try {
@@ -100,7 +106,7 @@ export class Statement<R = Row> extends Query {
         if (name !== undefined) connection.submittedNamedStatements[name] = text;
       }
       connection.bind({ statement: name, values: prepared });
-      if (!this.#shape) connection.describe({ type: 'P', name: '' });
+      connection.describe({ type: 'P', name: '' });
       connection.execute({});
       connection.sync();
     } finally {
