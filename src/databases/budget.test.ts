@@ -54,7 +54,8 @@ type Action =
   | { kind: 'acquire'; tenant: number; role: TenantRole; fails: boolean }
   | { kind: 'release'; at: number; reusable: boolean }
   | { kind: 'step'; at: number }
-  | { kind: 'evict'; tenant: number };
+  | { kind: 'evict'; tenant: number }
+  | { kind: 'retire' };
 
 const action: fc.Arbitrary<Action> = fc.oneof(
   {
@@ -72,6 +73,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('step' as const), at: fc.nat(20) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('evict' as const), tenant: fc.nat(4) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('retire' as const) }) },
 );
 
 test('in every order of events: the budget holds, everybody is answered, nothing is left', async (context) => {
@@ -119,7 +121,7 @@ test('in every order of events: the budget holds, everybody is answered, nothing
           } else if (next.kind === 'evict') {
             for (const place of held) if (place.tenantId === ids[next.tenant]) evicted.add(place);
             void pool.evict(ids[next.tenant]!);
-          }
+          } else if (next.kind === 'retire') void pool.retireAll();
         };
         for (const next of actions) {
           perform(next);

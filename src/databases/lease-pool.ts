@@ -10,7 +10,8 @@ const waitersPerPlace = 50;
 const cutGraceMs = 6_000;
 
 /**
- * First come, first served over all tenants, except that a tenant at its own maximum lets the others pass. When the budget is used
+ * The tenants that wait are served in turn, each in the order of arrival, so a hundred requests of one do not hold up the first of another
+ * (start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996); a tenant at its own maximum lets the others pass. When the budget is used
  * up, the connection that was idle for longest is closed, and the waiter gets its place when the server has let it go.
  */
 export function createLeasePool(options: LeasePoolOptions): LeasePool {
@@ -21,7 +22,8 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
   const idleOrder = new Set<OwnPlace>();
   const all = new Set<OwnPlace>();
   let queue: Waiter[] = [];
-  const waitingByTenant = new Map<TenantId, number>();
+  const waitingByTenant = new Map<TenantId, { count: number; lastTurn: number }>();
+  let servedTurn = 0;
   let leased = 0;
   let closing = 0;
   let stopping = false;
@@ -55,15 +57,16 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
     // Idle connections are left only when nobody waits who could use them, so taking one overtakes nobody.
     const idle = takeIdle(tenants.get(tenantId), role);
     if (idle) return Promise.resolve(idle);
-    const waitingHere = waitingByTenant.get(tenantId) ?? 0;
-    if (waitingHere >= perTenantMax * waitersPerPlace) return Promise.reject(busy());
-    waitingByTenant.set(tenantId, waitingHere + 1);
+    const waitingHere = waitingByTenant.get(tenantId) ?? { count: 0, lastTurn: 0 };
+    if (waitingHere.count >= perTenantMax * waitersPerPlace) return Promise.reject(busy());
+    const turn = Math.max(servedTurn, waitingHere.lastTurn) + 1;
+    waitingByTenant.set(tenantId, { count: waitingHere.count + 1, lastTurn: turn });
     return new Promise((resolve, reject) => {
       const settle = () => {
         if (!waiter.waiting) return;
         waiter.waiting = false;
-        const others = waitingByTenant.get(tenantId)! - 1;
-        if (others > 0) waitingByTenant.set(tenantId, others);
+        const { count, lastTurn } = waitingByTenant.get(tenantId)!;
+        if (count > 1) waitingByTenant.set(tenantId, { count: count - 1, lastTurn });
         else waitingByTenant.delete(tenantId);
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
@@ -71,6 +74,7 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
       const waiter: Waiter = {
         tenantId,
         role,
+        turn,
         waiting: true,
         resolve: (place) => {
           settle();
@@ -88,7 +92,9 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
       const timer = setTimeout(() => giveUp(busy()), waitTimeoutMs);
       const onAbort = () => giveUp(databaseErrors.FH_DB_CANCELLED({ cause: signal?.reason }));
       signal?.addEventListener('abort', onAbort, { once: true });
-      queue.push(waiter);
+      let position = queue.length;
+      while (position > 0 && queue[position - 1]!.turn > turn) position--;
+      queue.splice(position, 0, waiter);
       dispatch();
     });
   }
@@ -106,10 +112,12 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
       const tenant = tenantOf(waiter.tenantId);
       const idle = takeIdle(tenant, waiter.role);
       if (idle) {
+        servedTurn = Math.max(servedTurn, waiter.turn);
         waiter.resolve(idle);
         continue;
       }
       if (tenant.places.size < perTenantMax && all.size < budget) {
+        servedTurn = Math.max(servedTurn, waiter.turn);
         open(tenant, waiter);
         continue;
       }

@@ -34,6 +34,8 @@ export interface Tenant {
 export interface Waiter {
   readonly tenantId: TenantId;
   readonly role: TenantRole;
+  /** The waiters are served in this order: the first of every tenant, then the second of every tenant, and so on. */
+  readonly turn: number;
   /** False once it was answered, whatever the answer. */
   waiting: boolean;
   resolve(place: OwnPlace): void;

@@ -61,6 +61,7 @@ export async function startControlServices({
   const databases = createTenantDatabases({
     directory: directory.forLifecycle,
     budget: lifecycleBackends,
+    applicationName: 'freehold control',
     perTenantMax: 4,
     statementTimeoutMs: 600_000,
     lockTimeoutMs: 10_000,
