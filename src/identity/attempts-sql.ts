@@ -18,7 +18,11 @@ export interface CountedRow {
   readonly blocked_seconds: number | null;
 }
 
-/** Counts one failure in each counter and keeps the rows locked, always in the same order, until the transaction ends. */
+/**
+ * Counts one failure in each counter and keeps the rows locked, always in the same order, until the transaction ends.
+ * Times further ahead than a whole window were written while the server's clock was ahead: now that it was set back, they must keep nobody
+ * out for that long. (Every delay is shorter than its window.)
+ */
 export function countFailures(
   db: Queryable,
   table: AttemptTable,
@@ -30,9 +34,10 @@ export function countFailures(
      FROM unnest($1::text[], $2::text[], $3::integer[]) AS counter (scope, subject, window_seconds)
      ORDER BY scope, subject
      ON CONFLICT (scope, subject) DO UPDATE SET
-       failures = CASE WHEN f.expires_at <= clock_timestamp() THEN 1 ELSE f.failures + 1 END,
+       failures = CASE WHEN f.expires_at <= clock_timestamp() OR f.expires_at > excluded.expires_at THEN 1 ELSE f.failures + 1 END,
        consecutive = f.consecutive + 1,
-       expires_at = CASE WHEN f.expires_at <= clock_timestamp() THEN excluded.expires_at ELSE f.expires_at END
+       blocked_until = CASE WHEN f.blocked_until > excluded.expires_at THEN NULL ELSE f.blocked_until END,
+       expires_at = CASE WHEN f.expires_at <= clock_timestamp() THEN excluded.expires_at ELSE least(f.expires_at, excluded.expires_at) END
      RETURNING scope, encode(subject, 'hex') AS subject, failures, consecutive,
        extract(epoch FROM blocked_until - clock_timestamp())::float8 AS blocked_seconds`,
     [

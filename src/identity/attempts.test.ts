@@ -196,3 +196,14 @@ test('an unknown address takes as long as a known one', async () => {
   // Without the hash an unknown address would take a tenth of the time.
   assert.ok(Math.abs(median(differences)) < median(totals) * 0.6, `${median(differences)} of ${median(totals)} ms`);
 });
+
+test('a clock that was a year ahead and was set back keeps nobody out for a year', async () => {
+  await useUpTries();
+  await query(
+    `UPDATE freehold.sign_in_failures SET blocked_until = blocked_until + interval '1 year', expires_at = expires_at + interval '1 year'`,
+  );
+  assert.equal((await tryTo(goodPassword)).code, 'ok');
+  // The limits count from here as they always do.
+  await useUpTries();
+  assert.equal((await tryTo(goodPassword)).code, 'FH_SIGN_IN_THROTTLED');
+});

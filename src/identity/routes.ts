@@ -24,6 +24,8 @@ export interface IdentityRoutesOptions {
   readonly originOf: (tenant: TenantRoute) => string;
 }
 
+const checkWindowSeconds = 10;
+
 /** Path of the page that accepts an invitation. */
 export function invitationPath(token: string): string {
   return `/-/invitations/${token}`;
@@ -37,7 +39,7 @@ const passwordBodyBytes = 2_200_000;
  * so does this plugin, because a forgotten check there must not open a door here.
  */
 export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesOptions): FastifyPluginAsync {
-  const checks = new RateLimiterMemory({ points: 60, duration: 10 });
+  const checks = new RateLimiterMemory({ points: 60, duration: checkWindowSeconds });
 
   return async (app) => {
     app.addHook('preHandler', async (request, reply) => {
@@ -234,7 +236,8 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
       async (request) => {
         await checks.consume(addressRange(request.ip)).catch((refusal) => {
           if (!(refusal instanceof RateLimiterRes)) throw refusal;
-          const retryAfterSeconds = Math.ceil(refusal.msBeforeNext / 1000);
+          // The limiter reckons with the wall clock, which may have been set back; its window is timed by another.
+          const retryAfterSeconds = Math.min(checkWindowSeconds, Math.ceil(refusal.msBeforeNext / 1000));
           throw identityErrors.FH_PASSWORD_CHECK_LIMITED({ retryAfterSeconds });
         });
         const { tenant } = scope(request);
