@@ -142,7 +142,11 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
   async function getOperation(operationId: OperationId): Promise<Operation> {
     const record = await findOperation(db, operationId);
     if (!record) throw tenantErrors.FH_OPERATION_NOT_FOUND({ detail: operationId });
-    return { ...toOperation(record), progress: progress.get(operationId) };
+    const operation = toOperation(record);
+    // Whoever hears of a success goes to the new address at once, so it is none before gateways were told.
+    if (operation.state === 'succeeded' && running.has(operationId))
+      return { ...operation, state: 'running', finishedAt: undefined };
+    return { ...operation, progress: progress.get(operationId) };
   }
 
   async function goOn(operationId: OperationId, undoing: boolean): Promise<Operation> {

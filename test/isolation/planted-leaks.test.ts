@@ -3,19 +3,18 @@
  * product in one process; a sample, and with FREEHOLD_SLOW_TESTS every one, on `up` with all its processes and its own PostgreSQL.
  */
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { chmod } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { startSharedTestCluster } from '../support/cluster.ts';
-import { type PlantedLeak, plantedLeaks } from './leaks/index.ts';
-import type { Outcome } from './run-probes.ts';
+import { plantedLeaks } from './leaks/index.ts';
+import { plantAll } from './plant.ts';
 import { repository, runSuite } from './run-suite.ts';
 
 const isSlow = process.env.FREEHOLD_SLOW_TESTS === '1';
 const seed = Number(process.env.FREEHOLD_SEED ?? Math.floor(performance.timeOrigin) % 1_000_000);
-const lanes = Math.min(2, availableParallelism());
 /** Leaks that are tried on `up` as well by default. */
 const sampleSize = 5;
 
@@ -52,14 +51,19 @@ test('every planted leak can be planted', () => {
 
 test('without a planted leak the suite finds nothing', { timeout: 300_000 }, async () => {
   const groups = [...new Set(plantedLeaks.flatMap((leak) => leak.groups))];
-  const outcome = await runSuite({ product: 'one-process', groups, deadlineMs: 240_000, compileCache: cacheFolder() });
+  const outcome = await runSuite({
+    product: 'one-process',
+    groups,
+    deadlineMs: 240_000,
+    compileCache: join(folder, 'compiled'),
+  });
   assert.equal(outcome.error, undefined);
   assert.deepEqual(outcome.findings, []);
 });
 
 test('every planted leak is caught', { timeout: 1_800_000 }, async (t) => {
   const leaks = plantedLeaks.filter((leak) => !leak.needsOwnServer);
-  const missed = await tryAll(leaks, 'one-process');
+  const missed = await plantAll({ leaks, product: 'one-process', folder });
   t.diagnostic(`${leaks.length - missed.length} of ${leaks.length} planted leaks caught`);
   assert.deepEqual(missed, []);
 });
@@ -69,7 +73,7 @@ test('planted leaks are caught on `up` as well', { timeout: 3_600_000 }, async (
   const others = shuffle(plantedLeaks.filter((leak) => !leak.needsOwnServer && !leak.groups.every(isPart)));
   const leaks = [...needed, ...(isSlow ? others : others.slice(0, sampleSize))];
   t.diagnostic(`seed ${seed}: ${leaks.length} of ${needed.length + others.length} (all with FREEHOLD_SLOW_TESTS=1)`);
-  const missed = await tryAll(leaks, 'up');
+  const missed = await plantAll({ leaks, product: 'up', folder });
   t.diagnostic(`${leaks.length - missed.length} of ${leaks.length} planted leaks caught on up`);
   assert.deepEqual(missed, []);
 });
@@ -77,75 +81,6 @@ test('planted leaks are caught on `up` as well', { timeout: 3_600_000 }, async (
 /** Groups that need no running product. */
 function isPart(group: string): boolean {
   return ['barriers', 'pool', 'doors'].includes(group);
-}
-
-function cacheFolder(): string {
-  return join(folder, 'compiled');
-}
-
-/** Keeps what caught each in test-results. @returns what was not caught, and why */
-async function tryAll(leaks: readonly PlantedLeak[], product: 'one-process' | 'up'): Promise<string[]> {
-  const queue = [...leaks];
-  const missed: string[] = [];
-  const record: object[] = [];
-  const lane = async (number: number) => {
-    const tree = copyTree(`${product}-${number}`);
-    for (let leak = queue.shift(); leak; leak = queue.shift()) {
-      const startedAt = performance.now();
-      const outcome = await tryLeak(leak, tree, product);
-      const verdict = judge(outcome);
-      const [finding] = outcome.findings;
-      const milliseconds = Math.round(performance.now() - startedAt);
-      record.push({ leak: leak.name, threat: leak.threat, verdict, ...finding, probes: outcome.probes, milliseconds });
-      if (verdict !== 'caught') missed.push(`${leak.name}: ${verdict}`);
-    }
-  };
-  await Promise.all(Array.from({ length: lanes }, (_, number) => lane(number)));
-  const results = join(repository, 'test-results');
-  mkdirSync(results, { recursive: true });
-  writeFileSync(join(results, `planted-leaks-${product}.json`), `${JSON.stringify(record, undefined, 1)}\n`);
-  return missed;
-}
-
-/** A leak that only breaks the product proves nothing: a probe must have seen it. */
-function judge({ findings, error }: Outcome): string {
-  if (findings.length > 0) return 'caught';
-  return error ? `broken: ${error.slice(0, 600)}` : 'survived';
-}
-
-async function tryLeak(leak: PlantedLeak, tree: string, product: 'one-process' | 'up'): Promise<Outcome> {
-  const originals = new Map<string, string>();
-  try {
-    for (const { file, find, replace } of leak.edits) {
-      const path = join(tree, file);
-      const text = readFileSync(path, 'utf8');
-      if (!originals.has(path)) originals.set(path, text);
-      assert.equal(text.split(find).length, 2, `"${leak.name}": its text is not there once in ${file}`);
-      writeFileSync(
-        path,
-        text.replace(find, () => replace),
-      );
-    }
-    return await runSuite({
-      tree,
-      product,
-      groups: leak.groups,
-      stopAtFirst: true,
-      deadlineMs: 150_000,
-      compileCache: cacheFolder(),
-    });
-  } finally {
-    for (const [path, text] of originals) writeFileSync(path, text);
-  }
-}
-
-/** What is needed to run the product and the suite; what is installed and built is the checkout's own. */
-function copyTree(name: string): string {
-  const tree = join(folder, name);
-  for (const part of ['src', 'apps', 'migrations', 'test', 'package.json', 'tsconfig.json'])
-    cpSync(join(repository, part), join(tree, part), { recursive: true });
-  for (const part of ['node_modules', 'dist']) symlinkSync(join(repository, part), join(tree, part));
-  return tree;
 }
 
 /** Fisher-Yates on a small generator (mulberry32), so that a seed names the sample. */

@@ -6,7 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import type { TestCluster } from '../support/cluster.ts';
-import { partGroups, worldGroups } from './groups/index.ts';
+import { partGroups, worldGroups, worldSizeFor } from './groups/index.ts';
 import type { Product } from './product/types.ts';
 import { Report } from './report.ts';
 import { createWorld } from './world.ts';
@@ -75,7 +75,7 @@ async function run(): Promise<void> {
   const started = await timed('product', startProduct);
   product = started;
   report.begin('world');
-  const world = await timed('world', () => createWorld(started, report));
+  const world = await timed('world', () => createWorld(started, report, worldSizeFor(wanted)));
   for (const group of wanted) {
     report.begin(group);
     await timed(group, () => worldGroups[group]!(world));

@@ -23,7 +23,10 @@ export interface World {
 
 export const otherOf = ({ a, b }: Pick<World, 'a' | 'b'>, side: Side): Side => (side === a ? b : a);
 
-export async function createWorld(product: Product, report: Report): Promise<World> {
+/** `twins`: the second a clone of the first. `owners`: two tenants with nothing but an owner each. `nobody`: no tenants yet. */
+export type WorldSize = 'nobody' | 'owners' | 'twins';
+
+export async function createWorld(product: Product, report: Report, size: WorldSize): Promise<World> {
   const wire = new Wire(product.ca);
   const internals = await openInternals(product);
   const inspector = new Inspector(report, wire, product.doors, product.publicPort, () => randomName(10));
@@ -42,7 +45,15 @@ export async function createWorld(product: Product, report: Report): Promise<Wor
       await internals.stop();
     },
   };
-  await createTenant(product, a, `olga.${randomName(6)}@example.com`);
+  if (size !== 'nobody') await populate(world, size);
+  return world;
+}
+
+async function populate(world: World, size: 'owners' | 'twins'): Promise<void> {
+  const { product, a, b } = world;
+  const email = `olga.${randomName(6)}@example.com`;
+  await createTenant(product, a, email);
+  if (size === 'owners') return createTenant(product, b, email);
   for (const role of ['admin', 'member'] as const) await invite(a, role);
   await fill(a);
   await runOperation(product, `/api/tenants/${a.tenantId}/clone`, { newName: b.name, title: b.title });
@@ -51,7 +62,6 @@ export async function createWorld(product: Product, report: Report): Promise<Wor
     await markShared(world, side);
     await makeOwn(side);
   }
-  return world;
 }
 
 /** Makes the tenant and its owner. */
@@ -167,8 +177,9 @@ async function markShared({ internals }: World, side: Side): Promise<void> {
   const { project, item, item2, comment, attachment } = side.shared;
   for (const role of roles)
     await side.must('PATCH', '/-/api/profile', { as: side.people[role], body: { name: side.newMarker('Name') } });
+  const found = (await side.must('GET', `/api/projects/${project}`)).json;
   await side.must('PATCH', `/api/projects/${project}`, {
-    body: { version: 1, name: side.newMarker('Project'), description: side.newMarker('About') },
+    body: { version: found.version, name: side.newMarker('Project'), description: side.newMarker('About') },
   });
   for (const id of [item, item2]) {
     const { version } = (await side.must('GET', `/api/items/${id}`)).json;

@@ -1,6 +1,6 @@
 import type { TestCluster } from '../../support/cluster.ts';
 import type { Report } from '../report.ts';
-import type { World } from '../world.ts';
+import type { World, WorldSize } from '../world.ts';
 import { probeBarriers } from './barriers.ts';
 import { probeCaches } from './caches.ts';
 import { probeDatabase } from './database.ts';
@@ -39,3 +39,12 @@ export const partGroups: Readonly<Record<string, (report: Report, cluster: TestC
   pool: probePool,
   doors: probeDoors,
 };
+
+/** Groups that can do with less than two tenants full of things. */
+const smallWorlds: Readonly<Record<string, WorldSize>> = { hosts: 'owners', lifecycle: 'nobody' };
+
+export function worldSizeFor(groups: readonly string[]): WorldSize {
+  const sizes = new Set(groups.map((group) => smallWorlds[group] ?? 'twins'));
+  if (sizes.has('twins')) return 'twins';
+  return sizes.has('owners') ? 'owners' : 'nobody';
+}

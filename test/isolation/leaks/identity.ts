@@ -188,9 +188,8 @@ export const identityLeaks: readonly PlantedLeak[] = [
       },
       {
         file: 'src/identity/routes.ts',
-        find: '  const checks = new RateLimiterMemory({ points: 60, duration: 10 });',
-        replace:
-          '  const checks = new RateLimiterMemory({ points: 60, duration: 10 });\n  let firstOrigin: string | undefined;',
+        find: 'const checks = new RateLimiterMemory(',
+        replace: 'let firstOrigin: string | undefined;\n  const checks = new RateLimiterMemory(',
       },
     ],
     groups: ['tokens'],

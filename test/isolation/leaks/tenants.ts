@@ -126,17 +126,4 @@ export const tenantLeaks: readonly PlantedLeak[] = [
     ],
     groups: ['export'],
   },
-  {
-    name: 'an export reads the database of the tenant that was exported or made first',
-    threat: "a customer receives another customer's archive",
-    edits: [
-      {
-        file: 'src/main/control-services.ts',
-        find: '      const access = await directory.forLifecycle.getAccess(tenantId);\n      return {\n        ...access.platform,',
-        replace:
-          '      const [first] = await pool.query<{ id: TenantId }>("SELECT tenant_id AS id FROM tenants ORDER BY created_at LIMIT 1");\n      const access = await directory.forLifecycle.getAccess(first?.id ?? tenantId);\n      return {\n        ...access.platform,',
-      },
-    ],
-    groups: ['export'],
-  },
 ];
