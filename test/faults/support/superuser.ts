@@ -6,12 +6,16 @@ import { findOsUsers } from '#src/main/os-users.ts';
 import type { Installation } from './operator.ts';
 
 /** @returns one line per row, columns separated by tabs */
-export async function askAsSuperuser({ dataDir }: Installation, statement: string): Promise<string[]> {
+export async function askAsSuperuser(
+  { dataDir }: Installation,
+  statement: string,
+  database = 'postgres',
+): Promise<string[]> {
   const { binDir } = await findBinaries({});
   const user = findOsUsers()?.postgres;
   const output = execFileSync(
     `${binDir}/psql`,
-    ['-XAtq', '-F', '\t', '-h', foldersOf(dataDir).databaseSocket, '-U', 'postgres', '-d', 'postgres', '-c', statement],
+    ['-XAtq', '-F', '\t', '-h', foldersOf(dataDir).databaseSocket, '-U', 'postgres', '-d', database, '-c', statement],
     { cwd: '/', encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], ...(user && { uid: user.uid, gid: user.gid }) },
   );
   return output.split('\n').filter(Boolean);
