@@ -62,6 +62,7 @@ export class Freehold {
     port,
     consolePort,
     deadlineMs = 120_000,
+    from = launcher,
   }: {
     args?: string[];
     env?: Record<string, string>;
@@ -69,12 +70,14 @@ export class Freehold {
     port?: number;
     consolePort?: number;
     deadlineMs?: number;
+    /** The launcher of another checkout. */
+    from?: string;
   } = {}): Promise<Freehold> {
     const folder = dataDir ?? newFolder();
     port ??= await freePort();
     consolePort ??= await freePort();
     const child = spawn(
-      launcher,
+      from,
       ['up', '--json', '--data', folder, '--port', String(port), '--console-port', String(consolePort), ...args],
       {
         cwd: repository,

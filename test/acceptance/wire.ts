@@ -58,6 +58,28 @@ export function exchange(socket: Socket, bytes: string | Buffer, deadlineMs = 10
   });
 }
 
+/** Sends chunk after chunk of a body until an answer comes, as a client does that does not stop by itself. */
+export async function streamUntilAnswer(
+  socket: Socket,
+  head: string,
+  start: string,
+  mostMegabytes: number,
+): Promise<{ answer: RawAnswer; sentMegabytes: number }> {
+  const asChunk = (bytes: Buffer) =>
+    Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]);
+  const megabyte = asChunk(Buffer.alloc(1_048_576, 'x'));
+  let answered = false;
+  const answer = exchange(socket, Buffer.concat([Buffer.from(head), asChunk(Buffer.from(start))]), 60_000).finally(
+    () => {
+      answered = true;
+    },
+  );
+  let sentMegabytes = 0;
+  for (; sentMegabytes < mostMegabytes && !answered && !socket.destroyed; sentMegabytes++)
+    await new Promise((resolve) => socket.write(megabyte, resolve));
+  return { answer: await answer, sentMegabytes };
+}
+
 function parse(text: string): RawAnswer {
   const end = text.indexOf('\r\n\r\n');
   const [first = '', ...lines] = text.slice(0, end < 0 ? undefined : end).split('\r\n');
