@@ -34,4 +34,9 @@ app.get<{ Params: { note: string } }>('/api/notes/:note', { schema }, async (req
 });
 await app.listen({ host: '127.0.0.1', port });
 process.stdout.write('ready\n');
-process.once('SIGTERM', () => app.close().then(() => pool.end()).then(() => process.exit(0)));
+process.once('SIGTERM', () =>
+  app
+    .close()
+    .then(() => pool.end())
+    .then(() => process.exit(0)),
+);
