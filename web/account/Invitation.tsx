@@ -43,6 +43,7 @@ export function Invitation() {
       {invitation.isError && (
         <ErrorState
           plain
+          level={1}
           error={invitation.error}
           onRetry={() => void invitation.refetch()}
           action={

@@ -36,7 +36,14 @@ export function LoadingState({ rows = 6, label = 'Loading' }: { rows?: number; l
 }
 
 /** What happened, why, what to do; the request id for the operator. A 403 is told as a matter of rights, not as a failure. */
-export function ErrorState(props: { error: unknown; onRetry?: () => void; action?: ReactNode; plain?: boolean }) {
+export function ErrorState(props: {
+  error: unknown;
+  onRetry?: () => void;
+  action?: ReactNode;
+  plain?: boolean;
+  /** 1 where no other heading names the page. Default: 2. */
+  level?: 1 | 2;
+}) {
   const { onRetry, action } = props;
   const problem = toProblem(props.error);
   // Asking again helps when the server was not reached or not ready, not when it has answered.
@@ -44,7 +51,7 @@ export function ErrorState(props: { error: unknown; onRetry?: () => void; action
   return (
     <div className={`${classes.state} ${classes.problem}`} data-plain={props.plain || undefined} role="alert">
       <div>
-        <Title order={2}>{problem.title}</Title>
+        <Title order={props.level ?? 2}>{problem.title}</Title>
         {problem.detail && <Text mt={4}>{problem.detail}</Text>}
         <Text c="dimmed" mt={4} maw="40rem">
           {hintOf(problem)}
