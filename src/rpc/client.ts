@@ -5,7 +5,7 @@ import { rpcErrors } from './errors.ts';
 import type { RpcClient, RpcHandlers, RpcProtocol } from './types.ts';
 
 const firstDelayMs = 25;
-const maxDelayMs = 2_000;
+const maxDelayMs = 500;
 
 export interface RpcClientOptions<P extends RpcProtocol> {
   readonly socketPath: string;

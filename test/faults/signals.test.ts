@@ -71,17 +71,18 @@ test('the next start is warm, and everything is there', async (context) => {
   context.diagnostic(`${checked} acknowledged writes checked, 0 lost`);
 });
 
-test('a second `up` on the same folder refuses and says who runs, also through a link', async () => {
-  const link = join(newFolder(), 'link');
+test('a second `up` on the same folder refuses and says who runs, also through a link', async (context) => {
+  const folder = newFolder();
+  context.after(() => rmSync(folder, { recursive: true }));
+  const link = join(folder, 'link');
   symlinkSync(at.dataDir, link);
   const others = findProcesses(at.dataDir).map(({ pid }) => pid);
-  for (const folder of [at.dataDir, link]) {
-    const { code, stderr } = await tryUp(['--data', folder]);
+  for (const dataDir of [at.dataDir, link]) {
+    const { code, stderr } = await tryUp(['--data', dataDir]);
     assert.equal(code, 1);
     assert.match(stderr, /already runs on this data folder/);
     assert.match(stderr, new RegExp(String(freehold.ready.pid)));
   }
-  rmSync(join(link, '..'), { recursive: true });
   assert.deepEqual(
     findProcesses(at.dataDir)
       .map(({ pid }) => pid)
@@ -109,6 +110,7 @@ test('SIGTERM in the middle of the start: nothing stays, and the next start is a
   context.diagnostic(`seed ${chance.seed}`);
   assert.equal(await freehold.stop({ keepData: true }), 0);
   const fresh = newFolder();
+  context.after(() => rmSync(fresh, { recursive: true, force: true }));
   // A new folder is being initialised; its database starts; control starts; an old folder's gateways start.
   for (const [dataDir, role] of [
     [fresh, 'initdb'],
@@ -134,8 +136,9 @@ test('SIGTERM in the middle of the start: nothing stays, and the next start is a
   assert.deepEqual({ lost, doubled }, { lost: [], doubled: [] });
 });
 
-test('a folder of somebody else is refused and left as it was', async () => {
+test('a folder of somebody else is refused and left as it was', async (context) => {
   const folder = newFolder();
+  context.after(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, 'thesis.txt'), 'mine');
   const { code, stderr } = await tryUp(['--data', folder]);
   assert.equal(code, 1);
@@ -143,11 +146,11 @@ test('a folder of somebody else is refused and left as it was', async () => {
   assert.match(stderr, /--data DIR/);
   assert.deepEqual(readdirSync(folder), ['thesis.txt']);
   assert.deepEqual(findProcesses(folder), []);
-  rmSync(folder, { recursive: true });
 });
 
-test('a folder that cannot be written is refused', async () => {
+test('a folder that cannot be written is refused', async (context) => {
   const folder = newFolder();
+  context.after(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, 'file'), '');
   // Root may write everywhere; but not below a file.
   const impossible = join(folder, 'file', 'data');
@@ -156,12 +159,12 @@ test('a folder that cannot be written is refused', async () => {
   assert.match(stderr, /cannot create or write/);
   assert.deepEqual(readdirSync(folder), ['file']);
   assert.deepEqual(findProcesses(impossible), []);
-  rmSync(folder, { recursive: true });
 });
 
 for (const flag of ['--port', '--console-port']) {
-  test(`${flag} of another program is refused, and nothing is left running`, async () => {
+  test(`${flag} of another program is refused, and nothing is left running`, async (context) => {
     const folder = newFolder();
+    context.after(() => rmSync(folder, { recursive: true }));
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as { port: number };
@@ -171,12 +174,12 @@ for (const flag of ['--port', '--console-port']) {
     assert.match(stderr, new RegExp(`taken by another program.*${port}`));
     assert.deepEqual(readdirSync(folder), []);
     assert.deepEqual(findProcesses(folder), []);
-    rmSync(folder, { recursive: true });
   });
 }
 
-test('a folder that other users cannot enter is refused with the way out', async () => {
+test('a folder that other users cannot enter is refused with the way out', async (context) => {
   const folder = newFolder();
+  context.after(() => rmSync(folder, { recursive: true }));
   const closed = join(folder, 'closed');
   mkdirSync(closed, { mode: 0o700 });
   const { code, stderr } = await tryUp(['--data', join(closed, 'data')]);
@@ -186,7 +189,6 @@ test('a folder that other users cannot enter is refused with the way out', async
     assert.match(stderr, /chmod o\+x/);
   }
   assert.deepEqual(findProcesses(closed), []);
-  rmSync(folder, { recursive: true });
 });
 
 function launch(args: string[]): ChildProcess {
