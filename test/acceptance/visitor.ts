@@ -1,5 +1,6 @@
 /** A person before a browser: one window of a profile of its own, and the ways that people take through the pages. */
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
+import { until } from './harness.ts';
 
 export interface Person {
   readonly name: string;
@@ -15,6 +16,8 @@ export class Visitor {
   /** Addresses that were answered with an error. */
   readonly refusals: string[] = [];
 
+  readonly #underWay = new Set<Request>();
+
   private constructor(name: string, page: Page) {
     this.name = name;
     this.page = page;
@@ -24,6 +27,11 @@ export class Visitor {
       if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
         this.problems.push(`console: ${message.text()}`);
     });
+    page.on('request', (request) => {
+      if (!new URL(request.url()).pathname.endsWith('/events')) this.#underWay.add(request);
+    });
+    for (const event of ['requestfinished', 'requestfailed'] as const)
+      page.on(event as 'requestfinished', (request) => void this.#underWay.delete(request));
     page.on('response', (response) => {
       if (response.status() >= 400) this.refusals.push(`${response.status()} ${new URL(response.url()).pathname}`);
     });
@@ -55,6 +63,16 @@ export class Visitor {
     });
     context.setDefaultTimeout(15_000);
     return new Visitor(name, await context.newPage());
+  }
+
+  /** Waits until the page has what it asked for: nothing under way but the stream of events, nothing drawn in place of what is to come. */
+  async settle(): Promise<void> {
+    const { page } = this;
+    await page.getByRole('main').waitFor();
+    await until('the page to be at rest', async () => {
+      if (this.#underWay.size > 0 || (await page.getByRole('main').textContent()) === '') return false;
+      return (await page.locator('.mantine-Skeleton-root, [data-loading=true]').count()) === 0;
+    });
   }
 
   close(): Promise<void> {

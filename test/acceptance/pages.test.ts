@@ -1,0 +1,200 @@
+/**
+ * Every page, wide and narrow, light and dark: a title, one heading, no scrolling sideways, names and contrast that everybody can use,
+ * nothing on the console, no violation of the content security policy. And the way in by keyboard alone.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import type { Browser, BrowserContext } from 'playwright-core';
+import { Client, Freehold, openBrowser, screenshot, until } from './harness.ts';
+import { audit } from './page-audit.ts';
+import { type Person, Visitor } from './visitor.ts';
+
+const olive: Person = {
+  name: 'Olive Staff',
+  email: 'olive@operator.example',
+  password: 'copper lantern under the ninth bridge',
+};
+
+type State = Awaited<ReturnType<BrowserContext['storageState']>>;
+
+interface PageCase {
+  readonly name: string;
+  readonly url: string;
+  readonly as: 'nobody' | 'user' | 'staff';
+  /** Answers with errors that the page expects. */
+  readonly expects?: RegExp;
+}
+
+describe('pages', { timeout: 240_000 }, () => {
+  let freehold: Freehold;
+  let browser: Browser;
+  const states: Record<PageCase['as'], State | undefined> = { nobody: undefined, user: undefined, staff: undefined };
+  let cases: PageCase[];
+  let demo: { url: string; email: string; password: string };
+
+  before(async () => {
+    freehold = await Freehold.start({ args: ['--demo'] });
+    browser = await openBrowser();
+    demo = freehold.ready.demo!.find(({ tenant }) => tenant === 'acme')!;
+    const visitor = await Visitor.open(browser, 'pages');
+    await visitor.setUpStaff(freehold.ready.setupUrl!, olive);
+    states.staff = await visitor.page.context().storageState();
+    await visitor.page.goto(`${demo.url}/`);
+    await visitor.signIn(demo);
+    states.user = await visitor.page.context().storageState();
+    await visitor.close();
+    cases = await listPages();
+  });
+  after(async () => {
+    await browser?.close();
+    await freehold?.stop();
+  });
+
+  const listPages = async (): Promise<PageCase[]> => {
+    const client = new Client(demo.url, readFileSync(freehold.ready.ca, 'utf8'));
+    await client.send('POST', '/-/api/session', { email: demo.email, password: demo.password });
+    const { projects } = (await client.get('/api/projects')).json;
+    const { items } = (await client.get('/api/items?limit=1')).json;
+    const invited = await client.send('POST', '/-/api/invitations', { email: 'new@acme.example', role: 'member' });
+    await client.close();
+    const { key } = projects[0];
+    const item = items[0].key;
+    const tenants = JSON.parse((await freehold.run('tenant', 'list', '--json')).stdout).tenants;
+    const suspended = tenants.find(({ name }: { name: string }) => name === 'globex');
+    const acme = tenants.find(({ name }: { name: string }) => name === 'acme');
+    await freehold.run('tenant', 'suspend', 'globex');
+    const copy = JSON.parse((await freehold.run('tenant', 'clone', 'acme', 'acme-copy', '--json')).stdout);
+    const deleted = await freehold.run('tenant', 'delete', copy.name, '--confirm', copy.name, '--json');
+    const { certificateId } = JSON.parse(deleted.stdout);
+    const { operations } = JSON.parse((await freehold.run('operation', 'list', '--json')).stdout);
+    const at = (path: string) => `${demo.url}${path}`;
+    const console = (path: string) => `${freehold.ready.console}${path}`;
+    return [
+      { name: 'sign-in', url: at('/-/sign-in'), as: 'nobody', expects: /^401/ },
+      { name: 'signed-out', url: at('/-/signed-out'), as: 'nobody' },
+      { name: 'invitation', url: invited.json.url, as: 'nobody' },
+      { name: 'invitation-used', url: at('/-/invitations/gone'), as: 'nobody', expects: /^404/ },
+      { name: 'suspended', url: suspended.url, as: 'nobody', expects: /^503/ },
+      { name: 'unknown-path', url: at('/nothing/here'), as: 'user' },
+      { name: 'account', url: at('/-/account'), as: 'user' },
+      { name: 'people', url: at('/-/people'), as: 'user' },
+      { name: 'security-log', url: at('/-/security-log'), as: 'user' },
+      { name: 'desk-home', url: at('/'), as: 'user' },
+      { name: 'desk-items', url: at('/items'), as: 'user' },
+      { name: 'desk-projects', url: at('/projects'), as: 'user' },
+      { name: 'desk-board', url: at(`/p/${key}/board`), as: 'user' },
+      { name: 'desk-board-item', url: at(`/p/${key}/board?item=${item}`), as: 'user' },
+      { name: 'desk-list', url: at(`/p/${key}/list`), as: 'user' },
+      { name: 'desk-settings', url: at(`/p/${key}/settings`), as: 'user' },
+      { name: 'desk-item', url: at(`/i/${item}`), as: 'user' },
+      { name: 'desk-import', url: at('/import'), as: 'user' },
+      { name: 'console-sign-in', url: console('/sign-in'), as: 'nobody', expects: /^401/ },
+      { name: 'console-setup-incomplete', url: console('/setup'), as: 'nobody' },
+      { name: 'console-tenants', url: console('/tenants'), as: 'staff' },
+      { name: 'console-create', url: console('/tenants?create=true'), as: 'staff' },
+      { name: 'console-tenant', url: console(`/tenants/${acme.tenantId}`), as: 'staff' },
+      { name: 'console-operations', url: console('/operations'), as: 'staff' },
+      { name: 'console-operation', url: console(`/operations/${operations[0].operationId}`), as: 'staff' },
+      { name: 'console-health', url: console('/health'), as: 'staff' },
+      { name: 'console-audit', url: console('/audit'), as: 'staff' },
+      { name: 'console-certificate', url: console(`/certificates/${certificateId}`), as: 'staff' },
+    ];
+  };
+
+  for (const [width, height] of [
+    [1280, 800],
+    [360, 740],
+  ] as const)
+    for (const scheme of ['light', 'dark'] as const)
+      it(`every page at ${width} pixels, ${scheme}`, async (t) => {
+        const faults: string[] = [];
+        const visitors = new Map<PageCase['as'], Visitor>();
+        const titles = new Map<string, string>();
+        for (const { name, url, as, expects } of cases) {
+          const visitor =
+            visitors.get(as) ??
+            (await Visitor.open(browser, as, {
+              width,
+              height,
+              dark: scheme === 'dark',
+              ...(states[as] ? { state: states[as] } : {}),
+            }));
+          visitors.set(as, visitor);
+          visitor.problems.length = 0;
+          visitor.refusals.length = 0;
+          await visitor.page.goto(url, { waitUntil: 'domcontentloaded' });
+          await visitor.settle();
+          await screenshot(visitor.page, join('pages', `${name}-${width}-${scheme}`));
+          const found = await audit(visitor.page);
+          const wrong = [
+            ...visitor.problems,
+            ...visitor.refusals.filter((line) => !expects?.test(line)),
+            ...found.faults,
+            ...(found.title.trim() === '' ? ['no title'] : []),
+            ...(found.headings === 1 ? [] : [`${found.headings} headings of the first level`]),
+            ...(found.overflow > 0 ? [`${found.overflow} pixels wider than the window`] : []),
+            ...(scheme === 'dark' && found.brightness > 0.2 ? ['not dark'] : []),
+            ...(scheme === 'light' && found.brightness < 0.7 ? ['not light'] : []),
+          ];
+          faults.push(...wrong.map((line) => `${name}: ${line}`));
+          titles.set(name, found.title);
+        }
+        for (const visitor of visitors.values()) await visitor.close();
+        t.diagnostic([...titles].map(([name, title]) => `${name}: ${title}`).join(' | '));
+        assert.deepEqual(faults, []);
+      });
+
+  it('the way in by keyboard alone, with the focus in sight at every stop', async () => {
+    const visitor = await Visitor.open(browser, 'keyboard');
+    const { page } = visitor;
+    const focused = () =>
+      page.evaluate(() => {
+        const element = document.activeElement as HTMLInputElement;
+        const style = getComputedStyle(element);
+        // A field shows the focus on the box around it.
+        const box = getComputedStyle(element.closest('[class*=Input-input]') ?? element);
+        const inSight =
+          (style.outlineStyle !== 'none' && Number.parseFloat(style.outlineWidth) >= 1) ||
+          box.boxShadow !== 'none' ||
+          box.outlineStyle !== 'none';
+        return { name: element.name || element.getAttribute('aria-label') || element.textContent, inSight };
+      });
+    await page.goto(`${demo.url}/-/sign-in`);
+    await page.getByLabel('E-mail').waitFor();
+    assert.equal((await focused()).name, 'email', 'typing can begin at once');
+    const stopAt = (name: string) =>
+      until(`the focus to be in sight on ${name}`, async () => {
+        const found = await focused();
+        return found.name === name && found.inSight;
+      });
+    await stopAt('email');
+    await page.keyboard.type(demo.email);
+    await page.keyboard.press('Tab');
+    await stopAt('password');
+    await page.keyboard.type(demo.password);
+    for (const name of ['Show or hide the password', 'Sign in']) {
+      await page.keyboard.press('Tab');
+      await stopAt(name);
+    }
+    await page.keyboard.press('Enter');
+    await page.getByRole('banner').waitFor();
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    await page.keyboard.press('Tab');
+    await stopAt('Skip to content');
+    await page.keyboard.press('Enter');
+    assert.equal(await page.evaluate(() => document.activeElement?.id), 'content');
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('c');
+    const dialog = page.getByRole('dialog', { name: 'New item' });
+    await dialog.waitFor();
+    assert.equal(await dialog.getByLabel('Title').evaluate((input) => input === document.activeElement), true);
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    assert.deepEqual(visitor.problems, []);
+    await visitor.close();
+  });
+});
