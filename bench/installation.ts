@@ -60,7 +60,7 @@ export async function startInstallation(env: Record<string, string> = {}, keep?:
   const startedMs = performance.now();
   const up = ['up', '--json', '--data', dataDir, '--port', String(port), '--console-port', String(consolePort)];
   // Arguments for node itself are handed on to every part, for example --cpu-prof --cpu-prof-dir=DIR (a folder that others may write).
-  const nodeArgs = process.env.BENCH_NODE_ARGS?.split(' ');
+  const nodeArgs = (process.env.BENCH_FREEHOLD_ARGS ?? process.env.BENCH_NODE_ARGS)?.split(' ');
   const [program, args] = nodeArgs
     ? [process.execPath, [...nodeArgs, '--disable-proto=delete', join(root, 'src/main/cli.ts'), ...up]]
     : [join(root, 'freehold'), up];

@@ -68,6 +68,18 @@ export function cpuMs(pids: readonly number[]): number {
   }, 0);
 }
 
+/** The same, in user mode only. */
+export function userCpuMs(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    try {
+      const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      return sum + Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[11]) * tickMs;
+    } catch {
+      return sum;
+    }
+  }, 0);
+}
+
 /** Memory with shared pages counted in part (PSS), so that sums are right. */
 export function pssBytes(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => {

@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util';
 import { type BarePeer, makeBareTable, type Note, startBareApp } from './bare-peer.ts';
 import { type Installation, inParallel, newDataFolder, root, startInstallation } from './installation.ts';
 import type { LoadPlan, LoadResult } from './load.ts';
-import { cpuMs, findProcesses } from './processes.ts';
+import { cpuMs, findProcesses, userCpuMs } from './processes.ts';
 import { median, type Row, report, round } from './report.ts';
 import { controlTarget, withServer } from './server.ts';
 
@@ -24,7 +24,10 @@ export interface RequestBenchOptions {
   readonly notesPerTenant: number;
   readonly rounds: number;
   readonly seconds: number;
+  /** At the beginning of each round. */
   readonly warmUpSeconds: number;
+  /** Before the rounds, per side: time for the compiler to see what is hot, on both sides. */
+  readonly settleSeconds: number;
   readonly connections: number;
   readonly zipf: number;
   readonly requestsPerConnection: number;
@@ -36,6 +39,7 @@ export interface RequestBenchOptions {
 interface Round extends LoadResult {
   /** Processor time per request, in microseconds. */
   readonly serverCpuUs: number;
+  readonly serverUserCpuUs: number;
   readonly databaseCpuUs: number;
 }
 
@@ -147,17 +151,21 @@ async function runRounds(
       },
     },
   };
+  for (const { side } of Object.values(sides))
+    await runLoadProcess({ ...plan(side, options.seed), warmUpMs: 0, durationMs: options.settleSeconds * 1_000 });
   const rounds: { logLevel: string; bare: Round; freehold: Round }[] = [];
   for (let index = 0; index < options.rounds; index++) {
     const results: Partial<Record<keyof typeof sides, Round>> = {};
     // ABBA: neither always goes first.
     for (const name of index % 2 ? (['freehold', 'bare'] as const) : (['bare', 'freehold'] as const)) {
       const { pids, side } = sides[name];
+      const userMs = userCpuMs(pids);
       const [serverMs, databaseMs] = [cpuMs(pids), cpuMs(currentPostgres(installation))];
       const result = await runLoadProcess(plan(side, options.seed + index));
       const perRequestUs = (ms: number) => (ms * 1_000) / result.allRequests;
       results[name] = {
         ...result,
+        serverUserCpuUs: perRequestUs(userCpuMs(pids) - userMs),
         serverCpuUs: perRequestUs(cpuMs(pids) - serverMs),
         databaseCpuUs: perRequestUs(cpuMs(currentPostgres(installation)) - databaseMs),
       };
@@ -202,6 +210,7 @@ function summarise(rounds: RequestBenchResult['rounds'], { logLevels }: RequestB
       'p50 ms': round(value('p50Ms')),
       'p99 ms': round(value('p99Ms')),
       'server CPU µs/req': round(value('serverCpuUs'), name === 'ratio' ? 2 : 0),
+      'of it user mode': round(value('serverUserCpuUs'), name === 'ratio' ? 2 : 0),
       'database CPU µs/req': round(value('databaseCpuUs'), name === 'ratio' ? 2 : 0),
     });
     return [
@@ -219,7 +228,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       notes: { type: 'string', default: '10' },
       rounds: { type: 'string', default: '6' },
       seconds: { type: 'string', default: '5' },
-      'warm-up': { type: 'string', default: '2' },
+      'warm-up': { type: 'string', default: '1' },
+      settle: { type: 'string', default: '20' },
       connections: { type: 'string', default: '32' },
       zipf: { type: 'string', default: '1' },
       'per-connection': { type: 'string', default: '100' },
@@ -233,6 +243,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     rounds: Number(values.rounds),
     seconds: Number(values.seconds),
     warmUpSeconds: Number(values['warm-up']),
+    settleSeconds: Number(values.settle),
     connections: Number(values.connections),
     zipf: Number(values.zipf),
     requestsPerConnection: Number(values['per-connection']),
