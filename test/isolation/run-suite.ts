@@ -44,9 +44,12 @@ async function runProcess(run: SuiteRun, cluster: TestCluster, folder: string): 
   const logFile = join(folder, 'log');
   const log = openSync(logFile, 'w');
   const { control, superuser } = cluster;
+  // Ends with this process, even when that is killed.
   const child = spawn(
-    process.execPath,
+    'setpriv',
     [
+      '--pdeathsig=TERM',
+      process.execPath,
       '--disable-proto=delete',
       join(tree, 'test/isolation/run-probes.ts'),
       `--product=${product}`,
@@ -71,7 +74,6 @@ async function runProcess(run: SuiteRun, cluster: TestCluster, folder: string): 
   child.stdout!.on('data', (chunk) => {
     text += chunk;
   });
-  // The product of `up` is a process of its own, which ends in order when it is told to: so TERM first.
   const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
   const code = await new Promise<number | NodeJS.Signals | null>((resolve, reject) => {
     child.on('error', reject);

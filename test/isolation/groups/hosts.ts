@@ -3,7 +3,7 @@
  * that the connection was not made for. The list of Host tricks follows RFC 9110 (7.2, 7.4), RFC 9112 (3.2) and RFC 9113 (8.3.1).
  */
 import { cookiesOf, type Side } from '../side.ts';
-import { parseRaw, type WireAnswer } from '../wire.ts';
+import { parseRaw, type WireAnswer, type WireRequest } from '../wire.ts';
 import { otherOf, type World } from '../world.ts';
 import { describe } from './routes.ts';
 
@@ -15,6 +15,7 @@ export async function probeHosts(world: World): Promise<void> {
     await probePlainHttp(world, side);
   }
   await probeReusedConnection(world);
+  await probeConsole(world);
   await probeOtherSites(world);
 }
 
@@ -196,6 +197,36 @@ async function probeReusedConnection({ report, wire, inspector, a, b }: World): 
   report.check('the second, for another tenant, is not', second.startsWith('421'), second.slice(0, 100));
   const answer = { ...parseRaw(`HTTP/1.1 ${second}`), text };
   inspector.inspect(b, { method: 'GET', path: '/api/me', host: '', serverName: b.host, headers: {} }, answer);
+}
+
+/** The operator's console knows no user of any tenant, and a tenant's door no console. */
+async function probeConsole({ report, wire, inspector, product, a, b }: World): Promise<void> {
+  const console = `localhost:${product.consolePort}`;
+  const paths = ['/api/tenants', `/api/tenants/${a.name}`, '/api/operations', '/api/audit', '/metrics', '/api/health'];
+  for (const path of paths) {
+    for (const cookie of [cookiesOf(b.people.owner), `__Host-freehold-console=${b.people.owner.session}`, '']) {
+      const request: WireRequest = {
+        port: product.consolePort,
+        serverName: 'localhost',
+        host: console,
+        method: 'GET',
+        path,
+        headers: cookie ? { cookie } : {},
+      };
+      const answer = await wire.send(request);
+      inspector.inspect(undefined, request, answer);
+      report.check(`console ${path} with a user's cookies`, [401, 404].includes(answer.status), describe(answer));
+    }
+    const atTenant = await b.send('GET', path, { as: b.people.owner });
+    const isConsole = atTenant.status === 200 && atTenant.headers['content-type'] !== undefined && path !== '/metrics';
+    report.check(`${path} at a tenant's door is no console`, !isConsole, describe(atTenant));
+    const elsewhere = await wire.send({
+      ...b.requestOf('GET', path),
+      port: product.consolePort,
+      serverName: 'localhost',
+    });
+    report.check("a tenant's host at the console's port", elsewhere.status >= 400, describe(elsewhere));
+  }
 }
 
 /** A page of one tenant in the browser of somebody who is signed in at the other. SameSite lets it through: they are one site. */

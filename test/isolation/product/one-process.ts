@@ -59,6 +59,7 @@ export async function startOneProcess({ cluster, logFile }: OneProcessOptions): 
     dataDir,
     publicPort: first,
     doors: [first, second],
+    consolePort,
     ca: String(messages.find(({ facts }) => facts?.caCertificate)?.facts?.caCertificate),
     control: cluster.control,
     superuser: cluster.superuser,

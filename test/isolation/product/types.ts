@@ -7,6 +7,8 @@ export interface Product {
   readonly publicPort: number;
   /** Ports to connect to, one after the other, so that every worker has been asked. */
   readonly doors: readonly number[];
+  /** Port of the operator's console. */
+  readonly consolePort: number;
   /** PEM of the local authority. */
   readonly ca: string;
   /** Control's role in the control database. */

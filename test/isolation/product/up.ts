@@ -22,7 +22,8 @@ export async function startUp(): Promise<Product> {
   chmodSync(dataDir, 0o711);
   const [port, consolePort] = [await findFreePort(), await findFreePort()];
   const args = ['up', '--json', '--data', dataDir, '--port', String(port), '--console-port', String(consolePort)];
-  const child = spawn(process.execPath, ['--disable-proto=delete', entry, ...args], {
+  // Ends with this process, even when that is killed.
+  const child = spawn('setpriv', ['--pdeathsig=TERM', process.execPath, '--disable-proto=delete', entry, ...args], {
     env: { PATH: process.env.PATH, TMPDIR: process.env.TMPDIR, FREEHOLD_WORKERS: '2', FREEHOLD_BACKENDS: '24' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -56,6 +57,7 @@ export async function startUp(): Promise<Product> {
     dataDir,
     publicPort: port,
     doors: Array.from({ length: connectionsToMeetBoth }, () => port),
+    consolePort,
     ca: readFileSync(folders.caCertificate, 'utf8'),
     control: readDatabaseSecret(folders),
     superuser: undefined,
