@@ -102,8 +102,9 @@ export async function consumeInvitation(
        DELETE FROM freehold.invitations WHERE token_hash = $1 AND expires_at > now()
        RETURNING invitation_id, email, email_key, role, invited_by
      ), made AS (
-       INSERT INTO freehold.users (user_id, email, email_key, name, role, password_hash)
-       SELECT $2, email, email_key, $3, role, $4 FROM consumed
+       -- Whoever accepts is signed in by it.
+       INSERT INTO freehold.users (user_id, email, email_key, name, role, password_hash, last_sign_in_at)
+       SELECT $2, email, email_key, $3, role, $4, now() FROM consumed
        ON CONFLICT (email_key) DO NOTHING
        RETURNING user_id
      )

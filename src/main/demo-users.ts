@@ -64,6 +64,8 @@ export async function seedDemoTenant(deps: DemoDeps, tenantId: TenantId, variant
       });
       first ??= userId;
     }
+    // The invitation of the first administrator: its address has a user now.
+    await db.query('DELETE FROM freehold.invitations');
     return first;
   });
   // The users were there already: the data came right after them, or the tenant is undone as a whole.

@@ -132,7 +132,7 @@ const columns: Column<AuditEvent>[] = [
     cell: (event) => (
       <div>
         <Text fw={500}>{event.meaning || event.name}</Text>
-        <Text size="sm" c="dimmed" ff="monospace">
+        <Text size="sm" c="dimmed" ff="monospace" style={{ overflowWrap: 'anywhere' }}>
           {event.name}
           {describeDetails(event.details)}
         </Text>
