@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { connect as connectHttp2, constants } from 'node:http2';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,9 +9,12 @@ import { connect as connectTls } from 'node:tls';
 import { silentLog, systemClock, waitFor } from '#src/kernel/index.ts';
 import { createGatewayKey, createLocalAuthority } from '#src/keys/index.ts';
 import { createGateway, type GatewayOptions } from './gateway.ts';
+import { createListener } from './listener.ts';
 import { isPortFree } from './port.ts';
 import { parseAnswer, startWorld } from './test-world.ts';
+import { defaultLimits } from './types.ts';
 
+const megabyte = 1024 * 1024;
 const nothing: Pick<GatewayOptions, 'directory' | 'identity' | 'hosting' | 'accountPage' | 'log' | 'clock'> = {
   directory: { findRoute: async () => undefined, findCertificate: async () => undefined },
   identity: { authenticate: async () => undefined, routes: async () => {} },
@@ -118,6 +121,55 @@ test('a port of its own for plain HTTP redirects to the public one', async (t) =
   await waitFor('the redirect', () => socket.closed);
   assert.equal(parseAnswer(text).headers.location, 'https://acme.localhost/a');
   assert.equal(world.gateway.urlOf('acme.localhost'), 'https://acme.localhost');
+});
+
+test('a body that nobody takes yet is not read into memory', async (t) => {
+  const { certificateFile, keyFile, ca } = await makeCertificate(t, 'example.com', 'example.com');
+  let most = 0;
+  let taken = 0;
+  const listener = createListener({
+    host: '127.0.0.1',
+    port: 0,
+    httpPort: undefined,
+    reusePort: false,
+    domain: 'example.com',
+    publicPort: () => 0,
+    limits: defaultLimits,
+    findContext: async () => undefined,
+    log: silentLog,
+    handle: async (request, response) => {
+      const { socket } = request;
+      const look = () => {
+        most = Math.max(most, socket.bytesRead - taken);
+      };
+      // As while a session is looked up: what comes meanwhile waits with the client.
+      for (let turn = 0; turn < 1_000; turn++) await new Promise((resolve) => setImmediate(resolve));
+      look();
+      for await (const chunk of request) {
+        taken += chunk.length;
+        look();
+        for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+        if (taken > 4 * megabyte) break;
+      }
+      response.end();
+      socket.destroy();
+    },
+  });
+  t.after(() => listener.destroy());
+  const { port } = await listener.listen();
+  listener.setBaseCertificate({ cert: await readFile(certificateFile), key: await readFile(keyFile) });
+  listener.open(undefined);
+  const socket = connectTls({ port, host: '127.0.0.1', servername: 'example.com', ca });
+  socket.on('error', () => {});
+  socket.write(`POST / HTTP/1.1\r\nhost: example.com\r\ncontent-length: ${64 * megabyte}\r\n\r\n`);
+  const piece = Buffer.alloc(megabyte);
+  const send = (left: number): void => {
+    if (left > 0 && !socket.destroyed) socket.write(piece, () => send(left - 1));
+  };
+  send(64);
+  await waitFor('the server to have had enough', () => socket.destroyed);
+  assert.ok(taken > 4 * megabyte, `taken: ${taken}`);
+  assert.ok(most < megabyte, `${most} bytes more were read than taken`);
 });
 
 test('a drain under load over HTTP/2 fails no request', async (t) => {

@@ -29,7 +29,7 @@ export interface ListenerOptions {
 }
 
 export interface Listener {
-  /** Binds. Connections that come before `open` wait; not a byte of them is read. */
+  /** Binds. Connections that come before `open` wait; nothing of them is looked at. */
   listen(): Promise<AddressInfo>;
   /** Shown to who asks for no name, or for one that is not ours. May be called again. */
   setBaseCertificate(base: SecureContextOptions): void;
@@ -63,7 +63,6 @@ export function createListener(options: ListenerOptions): Listener {
     {
       ...tlsFloor,
       allowHTTP1: true,
-      pauseOnConnect: true,
       handshakeTimeout: limits.handshakeMs,
       SNICallback: (serverName: string, done: (error: Error | null, context?: SecureContext) => void) => {
         options.findContext(serverName).then(
@@ -83,6 +82,7 @@ export function createListener(options: ListenerOptions): Listener {
         // Answered by us, with a problem document.
         requireHostHeader: false,
       },
+      // No `pauseOnConnect`: with it Node reads on although nobody takes the body (seen with 26.10), and an upload fills the memory.
     } as Parameters<typeof createSecureServer>[0] & TlsOptions,
     options.handle as never,
   );
@@ -131,7 +131,7 @@ export function createListener(options: ListenerOptions): Listener {
     else waiting.add(socket);
   });
   // The extra port, if any, shares everything but the handshake.
-  const plainFront = new NetServer({ pauseOnConnect: true }, (socket) => {
+  const plainFront = new NetServer((socket) => {
     if (!admit(socket)) return;
     if (isOpen) sniff(socket);
     else waiting.add(socket);

@@ -140,9 +140,13 @@ async function attach(side: Side, item: string, name: string, content: string): 
   return (await side.must('POST', `/api/items/${item}/attachments`, { upload: { name, content } })).json.id;
 }
 
+let importsUploaded = 0;
+
 export async function uploadImport(side: Side, content: string, name = 'rows.csv'): Promise<string> {
   const uploaded = await side.must('POST', '/api/imports', { upload: { name, content, mediaType: 'text/csv' } });
   const { id, mapping } = uploaded.json;
+  // Imports of one file name would otherwise all make the project of that name, and only the first can.
+  mapping.project.key = `R${(++importsUploaded).toString().replace(/\d/g, (digit) => 'ABCDEFGHIJ'[Number(digit)]!)}`;
   await side.must('PUT', `/api/imports/${id}/mapping`, { body: mapping });
   return id;
 }

@@ -2,8 +2,12 @@
 import type { ImportColumn, ImportField, ImportMapping, ItemState, ItemType, Priority } from '../api.ts';
 import { guessDateFormat } from './dates.ts';
 
+/** Added to rows that are handed out for mending; left out when these are imported again. */
+export const refusalHeaders = ['Refused because', 'Refused row', 'Refused line'] as const;
+
 /** First match wins; each field that may be used once is given to the first column that fits. */
 const headerRules: readonly [RegExp, ImportField][] = [
+  [new RegExp(`^(${refusalHeaders.join('|').toLowerCase()})$`), 'ignore'],
   [/^((ticket|issue|item|case|task|request|incident) ?)?(id|key|number|no\.?|nr\.?|#|ref(erence)?)$/, 'reference'],
   [/\b(subject|title|summary|headline|betreff|titel)\b/, 'title'],
   [/\b(description|details?|body|message|beschreibung|content|text)\b/, 'description'],

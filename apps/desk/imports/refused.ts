@@ -5,9 +5,12 @@ import { byteOrderMark, csvMediaType, formatCsvRow } from '../csv.ts';
 import type { Query } from '../filter.ts';
 import { cursorPatterns, formatCursor, limitOf, parseCursor, textOf } from '../input.ts';
 import { sendSpooled } from '../spool.ts';
+import { refusalHeaders } from './guess.ts';
 import { getImport } from './imports.sql.ts';
+import type { Refusal } from './staging.sql.ts';
 
-const pageRows = 1_000;
+/** Of rows with their cells, which may be long. */
+const pageRowsWithCells = 50;
 
 async function readRows(context: AppContext, importId: string, afterRow: number, limit: number): Promise<RefusedRow[]> {
   return context.db.read((db) =>
@@ -16,6 +19,19 @@ async function readRows(context: AppContext, importId: string, afterRow: number,
       [importId, afterRow, limit],
     ),
   );
+}
+
+async function readRowsWithCells(context: AppContext, importId: string, afterRow: number): Promise<Refusal[]> {
+  return context.db.read((db) =>
+    db.query<Refusal>(
+      `SELECT row_number AS row, line, reason, cells FROM import_refusals WHERE import_id = $1 AND row_number > $2 ORDER BY row_number LIMIT $3`,
+      [importId, afterRow, pageRowsWithCells],
+    ),
+  );
+}
+
+function padded(cells: readonly string[], length: number): readonly (string | null)[] {
+  return [...cells, ...Array.from({ length: Math.max(0, length - cells.length) }, () => null)];
 }
 
 export async function listRefused(context: AppContext, importId: string, query: Query): Promise<RefusedList> {
@@ -32,15 +48,20 @@ export async function listRefused(context: AppContext, importId: string, query: 
   };
 }
 
+/** The file's own columns first, so that the mended rows can be imported again; ours are left out then. */
 export async function writeRefused(context: AppContext, importId: string): Promise<RouteResult> {
   const stored = await context.db.read((db) => getImport(db, importId));
+  const headers = stored.columns.map(({ header }) => header);
   async function* write() {
-    yield byteOrderMark + formatCsvRow(['Row', 'Line', 'Reason']);
+    yield byteOrderMark + formatCsvRow([...headers, ...refusalHeaders]);
     let last = 0;
     for (;;) {
-      const rows = await readRows(context, importId, last, pageRows);
-      yield rows.map(({ row, line, reason }) => formatCsvRow([row, line, reason])).join('');
-      if (rows.length < pageRows) return;
+      const rows = await readRowsWithCells(context, importId, last);
+      // A row with too few cells keeps the reason in its own column; one with too many shows them all.
+      yield rows
+        .map(({ row, line, reason, cells }) => formatCsvRow([...padded(cells, headers.length), reason, row, line]))
+        .join('');
+      if (rows.length < pageRowsWithCells) return;
       last = rows.at(-1)!.row;
     }
   }

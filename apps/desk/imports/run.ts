@@ -125,7 +125,8 @@ async function readFile(
       accepted++;
     } catch (error) {
       if (!(error instanceof RowRefused)) throw error;
-      refusals.push({ row, line, reason: error.message });
+      refusals.push({ row, line, reason: error.message, cells });
+      for (const cell of cells) characters += cell.length;
       refused++;
     }
     if (rows.length + refusals.length >= batchRows || characters >= batchCharacters) await flush();

@@ -12,6 +12,7 @@ export interface Refusal {
   readonly row: number;
   readonly line: number;
   readonly reason: string;
+  readonly cells: readonly string[];
 }
 
 export async function insertRows(db: AppDb, importId: string, run: number, rows: readonly StagedRow[]): Promise<void> {
@@ -42,11 +43,13 @@ export async function insertRows(db: AppDb, importId: string, run: number, rows:
 }
 
 export async function insertRefusals(db: AppDb, importId: string, refusals: readonly Refusal[]): Promise<void> {
+  const records = refusals.map(({ row, line, reason, cells }) => ({ row_number: row, line, reason, cells }));
   await db.query(
-    `INSERT INTO import_refusals (import_id, row_number, line, reason)
-     SELECT $1, r.row_number, r.line, r.reason FROM unnest($2::integer[], $3::integer[], $4::text[]) AS r (row_number, line, reason)
+    `INSERT INTO import_refusals (import_id, row_number, line, reason, cells)
+     SELECT $1, r.row_number, r.line, r.reason, r.cells
+     FROM jsonb_to_recordset($2::jsonb) AS r (row_number integer, line integer, reason text, cells jsonb)
      ON CONFLICT DO NOTHING`,
-    [importId, refusals.map(({ row }) => row), refusals.map(({ line }) => line), refusals.map(({ reason }) => reason)],
+    [importId, JSON.stringify(records)],
   );
 }
 

@@ -53,5 +53,7 @@ CREATE TABLE import_refusals (
   row_number integer NOT NULL,
   line integer NOT NULL,
   reason text NOT NULL,
+  -- As they stand in the file, to be handed out for mending: a json array of texts, of any length.
+  cells jsonb NOT NULL,
   PRIMARY KEY (import_id, row_number)
 );

@@ -200,7 +200,14 @@ test('rows that cannot become items are reported with row, line and reason; the 
   const rest = await admin.get<RefusedList>(`/api/imports/${made.id}/refused?cursor=${refused.nextCursor}`);
   assert.deepEqual([...refused.rows, ...rest.rows], expected);
   const report = await admin.download(`/api/imports/${made.id}/refused.csv`);
-  assert.equal(report.text.split('\r\n')[2], `3,6,"""wontfix?"" is given no state"`);
+  const lines = report.text.split('\r\n');
+  assert.equal(
+    lines[0],
+    `\ufeff${made.columns.map(({ header }) => header).join(',')},Refused because,Refused row,Refused line`,
+  );
+  assert.equal(lines[2], `Bad status,,wontfix?,,,,"""wontfix?"" is given no state",3,6`);
+  const again = await admin.import(report.text.replaceAll('wontfix?', 'open'), 'mended.csv');
+  assert.deepEqual(again.mapping.fields.slice(-3), ['ignore', 'ignore', 'ignore']);
   const { items } = await admin.get<ItemList>('/api/items?project=ROWS&sort=key');
   assert.deepEqual(
     items.map(({ title, assignee, dueOn, tags }) => [title, assignee?.name, dueOn, tags.map(({ name }) => name)]),

@@ -36,7 +36,7 @@ export async function operate(hour: Hour): Promise<void> {
     const rename = page.getByRole('dialog', { name: 'Rename northwind' });
     await rename.getByLabel('New name').fill('northwind-trading');
     await rename.getByRole('button', { name: 'Rename tenant' }).click();
-    await page.getByRole('link', { name: `northwind-trading.localhost:${hour.freehold.port}` }).waitFor();
+    await page.getByRole('link', { name: `northwind-trading.localhost:${hour.freehold.port}`, exact: true }).waitFor();
     await hour.owner.page.goto(hour.at('/'));
     await hour.owner.page.getByText('There is nothing at this address').waitFor();
     await screenshot(hour.owner.page, '16-unknown-address');

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { waitFor } from '#src/kernel/index.ts';
 import { screenshot } from '../harness.ts';
 import { ada, cardOf, choose, column, drag, type Hour } from './hour.ts';
 
@@ -55,7 +56,7 @@ export async function work(hour: Hour): Promise<void> {
     await page.getByText('SUP-2 moved to Doing, place 2 of 2').waitFor({ state: 'attached' });
     await page.keyboard.press('Shift+ArrowRight');
     await cardOf(column(page, 'review'), 'Printer').waitFor();
-    assert.equal(await printer().evaluate((card) => card === document.activeElement), true, 'the focus goes along');
+    await waitFor('the focus to go along', () => printer().evaluate((card) => card === document.activeElement));
 
     await page.reload();
     await cardOf(column(page, 'review'), 'Printer').waitFor();

@@ -222,10 +222,15 @@ export const databaseLeaks: readonly PlantedLeak[] = [
     needsOwnServer: true,
   },
   {
-    name: 'the server logs statements',
+    name: 'the server logs statements with their values',
     threat: "tenants' data stands in a log that all tenants share",
     edits: [
       { file: 'src/clusters/settings.ts', find: "['log_statement', 'none',", replace: "['log_statement', 'all'," },
+      {
+        file: 'src/clusters/settings.ts',
+        find: "['log_parameter_max_length', 0,",
+        replace: "['log_parameter_max_length', -1,",
+      },
     ],
     groups: ['errors'],
     needsOwnServer: true,

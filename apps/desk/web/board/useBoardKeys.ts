@@ -11,13 +11,16 @@ export function cardElement(itemId: string): HTMLElement | null {
   return document.querySelector<HTMLElement>(`[data-card="${CSS.escape(itemId)}"]`);
 }
 
+/** A move that has not been drawn by then was refused; the focus is somebody else's by now. */
+const longestMoveMs = 2_000;
+
 export interface BoardKeys {
   /** Last focused card per column: where Tab comes back to. */
   readonly tabStops: Readonly<Partial<Record<ItemState, string>>>;
   readonly onKeyDown: (event: KeyboardEvent) => void;
   readonly onFocus: (itemId: string) => void;
-  /** Focuses the card after the next drawing, also when it changed its column. */
-  readonly focusSoon: (itemId: string) => void;
+  /** Focuses the card when it is drawn next, or in the column `state` once it has arrived there. */
+  readonly focusSoon: (itemId: string, state?: ItemState) => void;
 }
 
 export function useBoardKeys(
@@ -26,23 +29,30 @@ export function useBoardKeys(
   options: { readOnly: boolean; onAdd: (state: ItemState) => void },
 ): BoardKeys {
   const [tabStops, setTabStops] = useState<Partial<Record<ItemState, string>>>({});
-  const wanted = useRef<string | undefined>(undefined);
+  const wanted = useRef<{ itemId: string; state?: ItemState; at: number } | undefined>(undefined);
 
   useLayoutEffect(() => {
     if (!wanted.current) return;
-    const element = cardElement(wanted.current);
+    const { itemId, state, at } = wanted.current;
+    // A moved card is drawn once more where it was before it is drawn where it goes, as another element.
+    if (state && board && findCard(board, itemId)?.column.state !== state) {
+      if (performance.now() - at > longestMoveMs) wanted.current = undefined;
+      return;
+    }
+    const element = cardElement(itemId);
     if (!element) return;
     wanted.current = undefined;
     element.focus();
     element.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   });
 
-  const focusSoon = useCallback((itemId: string) => {
-    wanted.current = itemId;
+  const focusSoon = useCallback((itemId: string, state?: ItemState) => {
+    wanted.current = { itemId, at: performance.now(), ...(state && { state }) };
     setTabStops((stops) => ({ ...stops }));
   }, []);
 
   const onFocus = (itemId: string) => {
+    if (wanted.current && wanted.current.itemId !== itemId) wanted.current = undefined;
     const place = board && findCard(board, itemId);
     if (!place) return;
     const { state } = place.column;
@@ -75,7 +85,7 @@ export function useBoardKeys(
     const card = place.column.items[place.index];
     if (!target || !card) return;
     move({ card, ...target });
-    focusSoon(card.id);
+    focusSoon(card.id, target.state);
     announce(moveWords(card, board, target.state, target.index));
   };
 
