@@ -16,6 +16,9 @@ export type IdPrefix =
   | 'aud'
   | 'crt'
   | 'clu'
+  | 'bak'
+  | 'dmp'
+  | 'kit'
   | 'prj'
   | 'itm'
   | 'cmt'
@@ -28,6 +31,8 @@ export type StaffId = Id<'stf'>;
 export type OperationId = Id<'opr'>;
 export type FileId = Id<'fil'>;
 export type RequestId = Id<'req'>;
+export type ClusterId = Id<'clu'>;
+export type BackupId = Id<'bak'>;
 
 /** A new random id: prefix, underscore, 26 characters (130 bits). */
 export function newId<P extends IdPrefix>(prefix: P): Id<P> {

@@ -8,6 +8,7 @@ export * from './errors.ts';
 export * from './failpoints.ts';
 export * from './ids.ts';
 export * from './log.ts';
+export * from './lsn.ts';
 export * from './random.ts';
 export * from './redaction.ts';
 export * from './retry.ts';

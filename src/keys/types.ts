@@ -1,4 +1,4 @@
-import type { TenantId } from '#src/kernel/index.ts';
+import type { ClusterId, TenantId } from '#src/kernel/index.ts';
 
 /**
  * What a key may be used for. Each purpose gets its own key, derived from the tenant's key by HKDF-SHA-256,
@@ -25,4 +25,37 @@ export interface KeyStore {
   /** Destroys every version of the tenant's key, for ever; does nothing when it is gone (idempotent). */
   destroyTenantKey(tenantId: TenantId): Promise<void>;
   hasTenantKey(tenantId: TenantId): Promise<boolean>;
+}
+
+export type KeyOwner = TenantId | ClusterId | 'installation';
+/** `<owner>.<version>`, version from 1. */
+export type KeyId = `${KeyOwner}.${number}`;
+
+/** What an object is. Flat, not secret, authenticated. `kind` and `keyId` are always there; the rest belongs to the kind. */
+export interface ObjectHeader {
+  readonly kind: 'wal' | 'segment' | 'history' | 'manifest' | 'shared' | 'database' | 'dump' | 'file' | 'ledger';
+  readonly keyId: KeyId;
+  readonly [field: string]: string | number | boolean;
+}
+
+export interface BackupKey {
+  readonly keyId: KeyId;
+  /** 32 bytes, derived for backups. */
+  readonly key: Buffer;
+}
+
+/** Part of the key store that backups use. Only control holds it; jobs get single keys. */
+export interface BackupKeys {
+  /** Makes version 1 when there is none (idempotent). */
+  createKey(owner: KeyOwner): Promise<KeyId>;
+  /** A new version; older ones stay readable. */
+  rotateKey(owner: KeyOwner): Promise<KeyId>;
+  /** The newest version, to seal under. FH_KEY_DESTROYED when the owner's key is gone. */
+  currentKey(owner: KeyOwner): Promise<BackupKey>;
+  /** The very version, to open with. FH_KEY_DESTROYED likewise. */
+  openKey(keyId: KeyId): Promise<BackupKey>;
+  /** Destroys every version, for ever (idempotent). */
+  destroyKey(owner: KeyOwner): Promise<void>;
+  /** Every wrapped key, for the regions: sealed under the root key, worthless without it. */
+  wrappedKeys(): AsyncIterable<{ readonly keyId: KeyId; readonly bytes: Buffer }>;
 }

@@ -5,5 +5,6 @@
  */
 export { createDiskStore } from './disk.ts';
 export { objectErrors, toStorageError } from './errors.ts';
+export type { GetOptions, PutResult, RegionStore } from './region.ts';
 export { requireRoom } from './room.ts';
 export type { ObjectInfo, ObjectName, ObjectStore, StagedObject } from './types.ts';

@@ -1,0 +1,6 @@
+/**
+ * backups: WAL to two regions, base backups per database, dumps, restores, retention, verification.
+ * Invariants: nothing is removed that a restore within retention needs; what a region holds never changes under its name;
+ * a restore reaches its target or fails. Callers: the processes `shipper` and `backup`, control, the console.
+ */
+export type * from './types.ts';
