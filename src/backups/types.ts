@@ -44,6 +44,8 @@ export interface BackedUpDatabase {
   readonly contentSha256: string;
   readonly sizeBytes: number;
   readonly storedBytes: number;
+  /** Of the object as it lies in the regions, hexadecimal: a copy can be checked without a key. */
+  readonly storedSha256: string;
   /** Files in which a page failed its checksum. */
   readonly damagedFiles?: readonly string[];
 }
@@ -69,6 +71,9 @@ export interface BackupManifest {
     readonly keyId: KeyId;
     readonly sizeBytes: number;
     readonly storedBytes: number;
+    readonly storedSha256: string;
+    /** Files outside databases in which a page failed its checksum. */
+    readonly damagedFiles?: readonly string[];
   };
   readonly databases: readonly BackedUpDatabase[];
   /** A page failed its checksum; kept all the same. */

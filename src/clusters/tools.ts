@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { ConnectionTarget } from '#src/postgres/index.ts';
 import type { Binaries } from './binaries.ts';
@@ -18,6 +19,8 @@ export interface ToolOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Aborting kills the tool. */
   readonly signal?: AbortSignal;
+  /** Every line that the tool writes to standard error, as it comes: pg_basebackup passes the server's warnings on there. */
+  readonly onMessage?: (line: string) => void;
 }
 
 /**
@@ -26,10 +29,10 @@ export interface ToolOptions {
  */
 export async function startTool(
   binaries: Binaries,
-  tool: 'pg_dump' | 'pg_restore' | 'psql' | 'pg_amcheck',
+  tool: 'pg_dump' | 'pg_restore' | 'psql' | 'pg_amcheck' | 'pg_basebackup',
   args: readonly string[],
   target: ConnectionTarget,
-  { settings = {}, signal }: ToolOptions = {},
+  { settings = {}, signal, onMessage }: ToolOptions = {},
 ): Promise<RunningTool> {
   const env: Record<string, string> = {
     PGHOST: target.host,
@@ -50,6 +53,7 @@ export async function startTool(
   child.stderr.setEncoding('utf8').on('data', (text) => {
     stderr = (stderr + text).slice(-4096);
   });
+  if (onMessage) createInterface({ input: child.stderr }).on('line', onMessage);
   child.stdin.on('error', () => {});
   const done = new Promise<void>((resolve, reject) => {
     child.once('error', reject);
