@@ -3,6 +3,7 @@ import path from 'node:path';
 import {
   type ConnectionTarget,
   openConnection,
+  openReplication,
   quoteIdentifier,
   quoteLiteral,
   scramVerifier,
@@ -18,18 +19,28 @@ export interface BootstrapOptions {
   readonly osUser?: OsUser;
   /** Control's role, database and password as they shall be. */
   readonly target: ConnectionTarget;
+  /** Password of `freehold_replication`; undefined: the role is left as it is. */
+  readonly replicationPassword?: string;
 }
+
+/** Standby, shipper and base backups connect as this role. */
+export const replicationRole = 'freehold_replication';
 
 /**
  * Makes control's role and database. Idempotent. As the superuser, which only the server's own operating system user can be: so
  * this runs `psql` as that user, with the statements on standard input (arguments are public on a machine).
  */
-export async function bootstrapCluster({ binaries, osUser, target }: BootstrapOptions): Promise<void> {
-  if (await isBootstrapped(target)) return;
+export async function bootstrapCluster(options: BootstrapOptions): Promise<void> {
+  const { binaries, osUser, target, replicationPassword } = options;
+  if ((await isBootstrapped(target)) && (await canReplicate(target, replicationPassword))) return;
   const program = await findPsql(binaries);
   const args = ['--no-psqlrc', '--quiet', '--no-password', '--set=ON_ERROR_STOP=1', '--host', target.host];
   args.push('--port', String(target.port), '--username=postgres', '--dbname=postgres');
-  const result = await runProgram(program, args, { osUser, cwd: '/', input: bootstrapSql(target) });
+  const result = await runProgram(program, args, {
+    osUser,
+    cwd: '/',
+    input: bootstrapSql(target, replicationPassword),
+  });
   if (result.exitCode !== 0) {
     // psql quotes the failing line, which may hold the verifier: only the server's own message goes on.
     const message = /ERROR: {2}(.*)/.exec(result.stderr)?.[1];
@@ -65,10 +76,31 @@ async function isBootstrapped(target: ConnectionTarget): Promise<boolean> {
   }
 }
 
-/** Raise it whenever bootstrapSql changes. */
-const bootstrapVersion = 'freehold control 1';
+async function canReplicate(target: ConnectionTarget, password: string | undefined): Promise<boolean> {
+  if (password === undefined) return true;
+  try {
+    const connection = await openReplication(
+      { ...target, user: replicationRole, password },
+      { applicationName: 'freehold bootstrap' },
+    );
+    await connection.close();
+    return true;
+  } catch {
+    return false;
+  }
+}
 
-function bootstrapSql(target: ConnectionTarget): string {
+function replicationSql(password: string): string {
+  return `
+SELECT 'CREATE ROLE ${replicationRole}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${replicationRole}') \\gexec
+ALTER ROLE ${replicationRole} LOGIN REPLICATION NOCREATEDB NOCREATEROLE NOSUPERUSER NOBYPASSRLS PASSWORD ${quoteLiteral(scramVerifier(password))};
+`;
+}
+
+/** Raise it whenever bootstrapSql changes. */
+const bootstrapVersion = 'freehold control 2';
+
+function bootstrapSql(target: ConnectionTarget, replicationPassword: string | undefined): string {
   const role = quoteIdentifier(target.user);
   const database = quoteIdentifier(target.database);
   return `
@@ -81,6 +113,7 @@ SELECT 'CREATE DATABASE ${database} OWNER ${role} TEMPLATE template0'
   WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = ${quoteLiteral(target.database)}) \\gexec
 -- PostgreSQL lets everybody connect to every database and make temporary tables there, unless told otherwise.
 REVOKE ALL ON DATABASE postgres, template1, ${database} FROM PUBLIC;
+${replicationPassword === undefined ? '' : replicationSql(replicationPassword)}
 COMMENT ON DATABASE ${database} IS ${quoteLiteral(bootstrapVersion)};
 `;
 }

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { type Clock, type Log, systemClock, waitFor } from '#src/kernel/index.ts';
 import type { ConnectionTarget } from '#src/postgres/index.ts';
 import type { Binaries } from './binaries.ts';
-import { bootstrapCluster } from './bootstrap.ts';
+import { bootstrapCluster, replicationRole } from './bootstrap.ts';
 import { clusterErrors } from './errors.ts';
 import { openOwnFile } from './files.ts';
 import { configureDataDir, initialiseDataDir } from './initialise.ts';
@@ -67,13 +67,15 @@ export interface Cluster {
   /** Initialises if need be, ends leftovers of an earlier run, writes the settings, starts the server and resolves when it accepts connections. */
   start(options?: { readonly timeoutMs?: number }): Promise<void>;
   /** Makes the role and database of control and closes the server's own databases to everybody else. Safe to be called at each start. */
-  bootstrap(options: { readonly controlPassword: string }): Promise<void>;
+  bootstrap(options: { readonly controlPassword: string; readonly replicationPassword?: string }): Promise<void>;
   /** Smart, then fast, then immediate shutdown. Resolves when the server is gone; does nothing when it is not running. */
   stop(deadlines?: StopDeadlines): Promise<void>;
   status(): ClusterStatus;
   onExit(listener: (exit: ClusterExit) => void): void;
   /** Where control finds its own database. */
   controlTarget(password: string): ConnectionTarget;
+  /** Where `openReplication` connects. */
+  replicationTarget(password: string): ConnectionTarget;
 }
 
 const appending = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
@@ -190,11 +192,13 @@ export function createCluster(options: ClusterOptions): Cluster {
     options,
     initialise: () => initialiseDataDir({ dataDir, binaries, osUser, log }),
     start,
-    bootstrap: ({ controlPassword }) => bootstrapCluster({ binaries, osUser, target: controlTarget(controlPassword) }),
+    bootstrap: ({ controlPassword, replicationPassword }) =>
+      bootstrapCluster({ binaries, osUser, target: controlTarget(controlPassword), replicationPassword }),
     stop,
     status: () => ({ state, processId: child?.pid, version: binaries.version, startedAt: child && startedAt }),
     onExit: (listener) => exitListeners.push(listener),
     controlTarget,
+    replicationTarget: (password) => ({ ...controlTarget(password), user: replicationRole }),
   };
 }
 
