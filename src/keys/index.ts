@@ -5,13 +5,17 @@
  */
 export { createGatewayKey, createLocalAuthority, type LocalAuthority } from './authority.ts';
 export { keyErrors } from './errors.ts';
+export { formatKeyId, isKeyId, isKeyOwner, parseKeyId } from './owners.ts';
 export {
-  openSealedStream,
-  type StreamTransform,
-  sealedStreamBytes,
-  sealStream,
-  streamChunkBytes,
-} from './sealed-stream.ts';
+  type OpenedObject,
+  type OpenOptions,
+  openObject,
+  openObjectBytes,
+  sealedObjectBytes,
+  sealObject,
+  sealObjectBytes,
+} from './sealed-object.ts';
+export { openSealedStream, sealedStreamBytes, sealStream } from './sealed-stream.ts';
 export { createSealer } from './sealer.ts';
 export {
   canonicalJson,
@@ -22,4 +26,14 @@ export {
   verifyDocument,
 } from './signing.ts';
 export { openKeyStore } from './store.ts';
-export type { KeyPurpose, KeyStore, Sealer } from './types.ts';
+export { type StreamTransform, streamChunkBytes } from './stream.ts';
+export type {
+  BackupKey,
+  BackupKeys,
+  KeyId,
+  KeyOwner,
+  KeyPurpose,
+  KeyStore,
+  ObjectHeader,
+  Sealer,
+} from './types.ts';

@@ -2,14 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { randomBytes } from '#src/kernel/index.ts';
-import {
-  openSealedStream,
-  type StreamTransform,
-  sealedStreamBytes,
-  sealStream,
-  streamChunkBytes,
-  streamHeaderBytes,
-} from './sealed-stream.ts';
+import { openSealedStream, sealedStreamBytes, sealStream, streamHeaderBytes } from './sealed-stream.ts';
+import { type StreamTransform, streamChunkBytes } from './stream.ts';
 
 const key = randomBytes(32);
 const context = 'ten_a file_1';
