@@ -9,6 +9,16 @@ export { clusterErrors } from './errors.ts';
 export { checkExternalServer, type ServerFacts } from './external.ts';
 export { findOsUser, type OsUser } from './os-user.ts';
 export {
+  createScratchFolder,
+  type RecoveredServer,
+  type RecoveryOptions,
+  type RecoveryTarget,
+  removeScratchFolders,
+  type ScratchFolder,
+  startRecovery,
+  type WalSource,
+} from './recovery/index.ts';
+export {
   type Cluster,
   type ClusterExit,
   type ClusterOptions,
