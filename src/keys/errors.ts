@@ -8,7 +8,7 @@ export const keyErrors = defineErrors({
   },
   FH_KEY_DESTROYED: {
     status: 410,
-    title: "The tenant's key is gone",
+    title: 'The key is gone',
     hint: 'What was sealed under it can never be read again.',
   },
   FH_KEY_STORE_UNSAFE: {

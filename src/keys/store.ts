@@ -1,71 +1,44 @@
-import { readdir, rename, rmdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { failpoint, isId, randomBytes, type TenantId } from '#src/kernel/index.ts';
+import { isId, randomBytes, type TenantId } from '#src/kernel/index.ts';
 import { deriveKey } from './derive.ts';
-import {
-  findPrivateFile,
-  hasCode,
-  makePrivateFolder,
-  overwrite,
-  removeIfThere,
-  syncFolder,
-  temporaryEnding,
-  writeDurably,
-} from './durable-file.ts';
+import { findPrivateFile, makePrivateFolder, writeDurably } from './durable-file.ts';
 import { keyErrors } from './errors.ts';
+import { openOwnerKeys } from './owner-keys.ts';
+import { formatKeyId, parseKeyId } from './owners.ts';
 import { createSealer, keyBytes } from './sealer.ts';
-import type { KeyStore } from './types.ts';
+import type { BackupKey, BackupKeys, KeyOwner, KeyStore, Sealer } from './types.ts';
 
-/** A key whose destruction has begun: nobody reads it any more; opening the store finishes the work. */
-const destroyedEnding = '.destroyed';
-const keyFile = /^(\d{1,4})\.key$/;
+/**
+ * Cookies, credentials and files say nothing of a version, so they stay with the first, whatever is rotated (decision 0004). Versions go all at once,
+ * so the first is there as long as any.
+ */
+const versionOfPurposes = 1;
 
 /**
  * Opens the key store in a folder that only its owner may enter, and makes the root key on the first start.
  *
  *   root.key                       32 random bytes
- *   tenants/<tenantId>/<n>.key     version n of a tenant's key, sealed under the root key for exactly this tenant and version
+ *   tenants/, clusters/, …         versions of wrapped keys (`owner-keys.ts`)
  *
  * Keys are read from the disk each time: a destroyed key is gone at once, not when a cache forgets it.
  */
-export async function openKeyStore(folder: string): Promise<KeyStore> {
-  const tenantsFolder = join(folder, 'tenants');
+export async function openKeyStore(folder: string): Promise<KeyStore & BackupKeys> {
   await makePrivateFolder(folder);
-  await makePrivateFolder(tenantsFolder);
-  const rootKey = await openRootKey(folder, tenantsFolder);
-  const wrapper = createSealer(deriveKey(rootKey, ['wrap-tenant-keys']));
-  await finishInterrupted(tenantsFolder);
-
-  function folderOf(tenantId: TenantId): string {
-    // The id becomes a path, so its shape is checked where the path is made.
-    if (!isId('ten', tenantId)) throw new TypeError('not a tenant id');
-    return join(tenantsFolder, tenantId);
-  }
-
-  async function versionsOf(tenantId: TenantId): Promise<number[]> {
-    const names = await namesIn(folderOf(tenantId));
-    return names.flatMap((name) => keyFile.exec(name)?.[1] ?? []).map(Number);
-  }
+  const rootKey = await openRootKey(folder);
+  const keys = await openOwnerKeys(folder, createWrapper(rootKey));
 
   async function openTenantKey(tenantId: TenantId): Promise<Buffer> {
-    const version = Math.max(0, ...(await versionsOf(tenantId)));
-    const sealed = version > 0 ? await findPrivateFile(join(folderOf(tenantId), `${version}.key`)) : undefined;
-    if (!sealed) throw keyErrors.FH_KEY_DESTROYED();
-    try {
-      return wrapper.open(sealed, wrapContext(tenantId, version));
-    } catch (cause) {
-      throw keyErrors.FH_KEY_STORE_DAMAGED({ detail: `key of ${tenantId}`, cause });
-    }
+    return keys.open(checkedTenant(tenantId), versionOfPurposes);
+  }
+
+  async function openBackupKey(owner: KeyOwner, version: number): Promise<BackupKey> {
+    const key = deriveKey(await keys.open(owner, version), ['backups', owner]);
+    return { keyId: formatKeyId(owner, version), key };
   }
 
   return {
-    async createTenantKey(tenantId) {
-      if ((await versionsOf(tenantId)).length > 0) return;
-      await makePrivateFolder(folderOf(tenantId));
-      await syncFolder(tenantsFolder);
-      const sealed = wrapper.seal(randomBytes(keyBytes), wrapContext(tenantId, 1));
-      await writeDurably(join(folderOf(tenantId), '1.key'), sealed, { onlyOnce: true });
-    },
+    createTenantKey: async (tenantId) => keys.create(checkedTenant(tenantId)),
 
     async deriveTenantKey(tenantId, purpose) {
       return deriveKey(await openTenantKey(tenantId), ['tenant', tenantId, purpose]);
@@ -76,33 +49,73 @@ export async function openKeyStore(folder: string): Promise<KeyStore> {
       return deriveKey(rootKey, ['installation', purpose]);
     },
 
-    async destroyTenantKey(tenantId) {
-      const tenantFolder = folderOf(tenantId);
-      // First every name goes, so that a crash in the middle leaves a key that nobody can use, never one half overwritten.
-      for (const version of await versionsOf(tenantId)) {
-        const path = join(tenantFolder, `${version}.key`);
-        await rename(path, path + destroyedEnding);
-      }
-      await failpoint('keys.destroy.named');
-      await finishDestroying(tenantsFolder, tenantId);
+    destroyTenantKey: async (tenantId) => keys.destroy(checkedTenant(tenantId)),
+    hasTenantKey: async (tenantId) => (await keys.versionsOf(checkedTenant(tenantId))).length > 0,
+
+    async createKey(owner) {
+      await keys.create(owner);
+      return formatKeyId(owner, 1);
     },
 
-    async hasTenantKey(tenantId) {
-      return (await versionsOf(tenantId)).length > 0;
+    async rotateKey(owner) {
+      return formatKeyId(owner, await keys.rotate(owner));
     },
+
+    async currentKey(owner) {
+      const newest = (await keys.versionsOf(owner)).at(-1);
+      if (!newest) throw keyErrors.FH_KEY_DESTROYED();
+      return openBackupKey(owner, newest);
+    },
+
+    async openKey(keyId) {
+      const { owner, version } = parseKeyId(keyId);
+      return openBackupKey(owner, version);
+    },
+
+    destroyKey: (owner) => keys.destroy(owner),
+
+    async wrappedKey(keyId) {
+      const { owner, version } = parseKeyId(keyId);
+      return keys.readWrapped(owner, version);
+    },
+
+    async *keyIds() {
+      for (const owner of await keys.owners())
+        for (const version of await keys.versionsOf(owner)) yield formatKeyId(owner, version);
+    },
+
+    async *wrappedKeys() {
+      for (const owner of await keys.owners())
+        for (const version of await keys.versionsOf(owner)) {
+          const bytes = await keys.readWrapped(owner, version).catch(ignoreDestroyed);
+          if (bytes) yield { keyId: formatKeyId(owner, version), bytes };
+        }
+    },
+
+    destroyedOwners: () => keys.destroyedOwners(),
   };
 }
 
-function wrapContext(tenantId: TenantId, version: number): string {
-  return `tenant-key ${tenantId} ${version}`;
+/** Seals and opens the keys of owners; the same bytes lie in the key store and in the regions. */
+export function createWrapper(rootKey: Uint8Array): Sealer {
+  return createSealer(deriveKey(rootKey, ['wrap-tenant-keys']));
 }
 
-async function openRootKey(folder: string, tenantsFolder: string): Promise<Buffer> {
+function checkedTenant(tenantId: TenantId): TenantId {
+  if (!isId('ten', tenantId)) throw new TypeError('not a tenant id');
+  return tenantId;
+}
+
+/** A key that was destroyed while others were read. */
+function ignoreDestroyed(error: unknown): undefined {
+  if ((error as { code?: unknown }).code !== 'FH_KEY_DESTROYED') throw error;
+}
+
+async function openRootKey(folder: string): Promise<Buffer> {
   const path = join(folder, 'root.key');
   if (!(await findPrivateFile(path))) {
-    // A new root key beside old tenant keys would lose them silently: the folder was copied in part.
-    if ((await readdir(tenantsFolder)).length > 0)
-      throw keyErrors.FH_KEY_STORE_DAMAGED({ detail: `${path} is missing` });
+    // A new root key beside old wrapped keys would lose them silently: the folder was copied in part.
+    if (await holdsFiles(folder)) throw keyErrors.FH_KEY_STORE_DAMAGED({ detail: `${path} is missing` });
     await writeDurably(path, randomBytes(keyBytes), { onlyOnce: true });
   }
   const rootKey = await findPrivateFile(path);
@@ -110,38 +123,7 @@ async function openRootKey(folder: string, tenantsFolder: string): Promise<Buffe
   return rootKey;
 }
 
-async function finishInterrupted(tenantsFolder: string): Promise<void> {
-  for (const tenantId of await readdir(tenantsFolder)) {
-    const names = await namesIn(join(tenantsFolder, tenantId));
-    for (const name of names.filter((name) => name.endsWith(temporaryEnding)))
-      await removeIfThere(join(tenantsFolder, tenantId, name));
-    if (names.some((name) => name.endsWith(destroyedEnding))) await finishDestroying(tenantsFolder, tenantId);
-  }
-}
-
-/**
- * Overwrites, removes, forgets. Overwriting in place is no proof on flash or copy-on-write disks; what makes the key useless there
- * is that it was only ever stored sealed under the root key.
- */
-async function finishDestroying(tenantsFolder: string, tenantId: string): Promise<void> {
-  const tenantFolder = join(tenantsFolder, tenantId);
-  const names = await namesIn(tenantFolder);
-  for (const name of names.filter((name) => name.endsWith(destroyedEnding))) {
-    const path = join(tenantFolder, name);
-    await overwrite(path, randomBytes(1 + 12 + keyBytes + 16));
-    await failpoint('keys.destroy.overwritten');
-    await removeIfThere(path);
-  }
-  if (names.length > 0) await syncFolder(tenantFolder);
-  await rmdir(tenantFolder).catch((error) => {
-    if (!hasCode(error, 'ENOENT') && !hasCode(error, 'ENOTEMPTY')) throw error;
-  });
-  await syncFolder(tenantsFolder);
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  return readdir(folder).catch((error) => {
-    if (hasCode(error, 'ENOENT')) return [];
-    throw error;
-  });
+async function holdsFiles(folder: string): Promise<boolean> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries.some((entry) => entry.isFile() && !entry.name.startsWith('root.key.'));
 }

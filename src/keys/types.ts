@@ -18,7 +18,7 @@ export interface Sealer {
 export interface KeyStore {
   /** Creates the tenant's key; does nothing when it is there (idempotent). */
   createTenantKey(tenantId: TenantId): Promise<void>;
-  /** 32 bytes for one purpose. Throws FH_KEY_DESTROYED when the tenant's key is gone. */
+  /** 32 bytes for one purpose, of version 1 of the key whatever was rotated since. Throws FH_KEY_DESTROYED when the tenant's key is gone. */
   deriveTenantKey(tenantId: TenantId, purpose: KeyPurpose): Promise<Buffer>;
   /** 32 bytes for one purpose of the installation itself, for example 'staff-session'. */
   deriveInstallationKey(purpose: string): Promise<Buffer>;
@@ -44,18 +44,30 @@ export interface BackupKey {
   readonly key: Buffer;
 }
 
+/** A key as it lies in the key store and in the regions. */
+export interface WrappedKey {
+  readonly keyId: KeyId;
+  readonly bytes: Buffer;
+}
+
 /** Part of the key store that backups use. Only control holds it; jobs get single keys. */
 export interface BackupKeys {
-  /** Makes version 1 when there is none (idempotent). */
+  /** Makes version 1 when there is none (idempotent). FH_KEY_DESTROYED when there was one: an id never means two keys. */
   createKey(owner: KeyOwner): Promise<KeyId>;
   /** A new version; older ones stay readable. */
   rotateKey(owner: KeyOwner): Promise<KeyId>;
   /** The newest version, to seal under. FH_KEY_DESTROYED when the owner's key is gone. */
   currentKey(owner: KeyOwner): Promise<BackupKey>;
-  /** The very version, to open with. FH_KEY_DESTROYED likewise. */
+  /** The very version, to open with. FH_KEY_DESTROYED likewise; FH_KEY_UNSEAL when there never was such a version. */
   openKey(keyId: KeyId): Promise<BackupKey>;
-  /** Destroys every version, for ever (idempotent). */
+  /** Destroys every version, for ever (idempotent). Copies in regions go with the escrow's `forget`, or at its next `reconcile`. */
   destroyKey(owner: KeyOwner): Promise<void>;
+  /** Every version of every owner. */
+  keyIds(): AsyncIterable<KeyId>;
+  /** One wrapped key. FH_KEY_DESTROYED likewise. */
+  wrappedKey(keyId: KeyId): Promise<Buffer>;
   /** Every wrapped key, for the regions: sealed under the root key, worthless without it. */
-  wrappedKeys(): AsyncIterable<{ readonly keyId: KeyId; readonly bytes: Buffer }>;
+  wrappedKeys(): AsyncIterable<WrappedKey>;
+  /** Everyone whose key was ever destroyed here: no copy of theirs may stay anywhere. */
+  destroyedOwners(): Promise<KeyOwner[]>;
 }
