@@ -3,4 +3,5 @@
  * Invariants: nothing is removed that a restore within retention needs; what a region holds never changes under its name;
  * a restore reaches its target or fails. Callers: the processes `shipper` and `backup`, control, the console.
  */
+export * from './base/index.ts';
 export type * from './types.ts';
