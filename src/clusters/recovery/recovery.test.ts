@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Lsn, silentLog, waitFor, walSegmentBytes } from '#src/kernel/index.ts';
+import { type Lsn, waitFor, walSegmentBytes } from '#src/kernel/index.ts';
 import { openConnection } from '#src/postgres/index.ts';
-import { type RecoveredServer, type RecoveryOptions, startRecovery } from './recovery.ts';
-import { folderSource, type SourceServer, startSourceServer } from './source.fixture.ts';
+import type { RecoveredServer, RecoveryOptions } from './recovery.ts';
+import { recoverFrom, type SourceServer, startSourceServer } from './source.fixture.ts';
 
 let source: SourceServer;
-let systemIdentifier: string;
 /** Databases that recoveries leave out, as of the base backup. */
 let skipped: number[];
 let base: Lsn;
@@ -30,7 +27,6 @@ async function nextMillisecond(): Promise<Date> {
 
 before(async () => {
   source = await startSourceServer();
-  systemIdentifier = await source.systemIdentifier();
   const databases = ['wanted', 'other', 'vacuumed', 'dropped', 'template_file'];
   for (const name of databases) {
     await source.sql('postgres', `CREATE DATABASE ${name}`);
@@ -102,35 +98,11 @@ before(async () => {
 });
 after(() => source?.stop());
 
-async function recover<T>(
+const recover = <T>(
   change: Partial<RecoveryOptions>,
   work: (server: RecoveredServer) => Promise<T>,
   without = skipped,
-): Promise<T> {
-  const folder = await source.newScratch();
-  try {
-    await source.restoreBase(folder, { without });
-    const server = await startRecovery({
-      folder,
-      binaries: source.binaries,
-      walSource: folderSource(source.archive),
-      target: { kind: 'name', name: 'end' },
-      timeline: 1,
-      systemIdentifier,
-      log: silentLog,
-      deadlineMs: 60_000,
-      ...change,
-    });
-    try {
-      return await work(server);
-    } finally {
-      await server.stop();
-    }
-  } finally {
-    await folder.remove();
-    assert.deepEqual(await readdir(path.dirname(folder.home)), []);
-  }
-}
+): Promise<T> => recoverFrom(source, { target: { kind: 'name', name: 'end' }, ...change }, work, without);
 
 /** The numbers in the database's ledger, without those of the base backup. */
 async function numbers(server: RecoveredServer, database = 'wanted'): Promise<number[]> {

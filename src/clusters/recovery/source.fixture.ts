@@ -5,12 +5,14 @@ import { createReadStream } from 'node:fs';
 import { chown, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Lsn, parseLsn, segmentFileName, waitFor } from '#src/kernel/index.ts';
+import { type Lsn, parseLsn, segmentFileName, silentLog, waitFor } from '#src/kernel/index.ts';
 import { type Connection, openConnection } from '#src/postgres/index.ts';
 import { type Binaries, findBinaries } from '../binaries.ts';
 import { findOsUser, type OsUser } from '../os-user.ts';
 import { runProgram } from '../run.ts';
+import { type RecoveredServer, type RecoveryOptions, startRecovery } from './recovery.ts';
 import { createScratchFolder, type ScratchFolder } from './scratch-folder.ts';
+import type { RecoveryTarget } from './target.ts';
 import type { WalSource } from './wal-source.ts';
 
 export interface SourceServer {
@@ -30,6 +32,8 @@ export interface SourceServer {
   takeBase(): Promise<void>;
   systemIdentifier(): Promise<string>;
   newScratch(): Promise<ScratchFolder>;
+  /** Parent of the scratch folders. */
+  readonly scratchParent: string;
   stop(): Promise<void>;
 }
 
@@ -122,6 +126,7 @@ export async function startSourceServer({ checksums = true } = {}): Promise<Sour
       }
     },
     systemIdentifier: () => text('SELECT system_identifier FROM pg_control_system()'),
+    scratchParent: scratch!,
     newScratch: () => createScratchFolder(scratch!, osUser),
     async stop() {
       if (server.exitCode === null && server.signalCode === null) server.kill('SIGINT');
@@ -133,16 +138,46 @@ export async function startSourceServer({ checksums = true } = {}): Promise<Sour
 
 /** A folder of segments and history files, as PostgreSQL's archiver writes it. */
 export function folderSource(archive: string): WalSource {
-  const path_ = (name: string) => path.join(archive, name);
+  const pathOf = (name: string) => path.join(archive, name);
   const exists = async (name: string) => (await readdir(archive)).includes(name);
   return {
     async openSegment(timeline, start) {
       const name = segmentFileName(timeline, start);
-      return (await exists(name)) ? createReadStream(path_(name)) : undefined;
+      return (await exists(name)) ? createReadStream(pathOf(name)) : undefined;
     },
     async readHistory(timeline) {
       const name = `${timeline.toString(16).toUpperCase().padStart(8, '0')}.history`;
-      return (await exists(name)) ? readFile(path_(name)) : undefined;
+      return (await exists(name)) ? readFile(pathOf(name)) : undefined;
     },
   };
+}
+
+/** Restores the base backup without these databases, recovers it, and removes everything whatever happens. */
+export async function recoverFrom<T>(
+  source: SourceServer,
+  change: Partial<RecoveryOptions> & { readonly target: RecoveryTarget },
+  work: (server: RecoveredServer, folder: ScratchFolder) => Promise<T>,
+  without: readonly number[] = [],
+): Promise<T> {
+  const folder = await source.newScratch();
+  try {
+    await source.restoreBase(folder, { without });
+    const server = await startRecovery({
+      folder,
+      binaries: source.binaries,
+      walSource: folderSource(source.archive),
+      timeline: 1,
+      systemIdentifier: await source.systemIdentifier(),
+      log: silentLog,
+      deadlineMs: 60_000,
+      ...change,
+    });
+    try {
+      return await work(server, folder);
+    } finally {
+      await server.stop();
+    }
+  } finally {
+    await folder.remove();
+  }
 }
