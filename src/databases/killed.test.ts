@@ -58,7 +58,9 @@ async function works(name: string): Promise<void> {
   await admin.openDatabase(name, passwords);
   const login = { ...cluster.control, database: name, user: name, password: passwords.appPassword };
   const connection = await openConnection(login, { applicationName: 'test' });
-  assert.deepEqual(await connection.query("SELECT session_id FROM freehold.check_session('\\x00')"), []);
+  assert.deepEqual(await connection.query("SELECT session_id FROM freehold.check_session('\\x00')"), [
+    { session_id: null },
+  ]);
   await connection.close();
 }
 

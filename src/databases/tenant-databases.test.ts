@@ -54,7 +54,7 @@ test('each tenant sees its own rows, in each role its own schema', async () => {
   ]);
   assert.deepEqual(
     await databases.app.read(a!.tenantId, (db) => db.query("SELECT session_id FROM freehold.check_session('\\x00')")),
-    [],
+    [{ session_id: null }],
   );
   await assert.rejects(
     databases.app.read(a!.tenantId, (db) => db.query('SELECT user_id FROM freehold.users')),

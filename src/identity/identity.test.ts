@@ -190,29 +190,36 @@ test('the app role can ask about a session and nothing else', async () => {
       statement,
     );
   const rows = await two.databases.app.read(two.a.tenantId, (db) =>
-    db.query('SELECT user_id FROM freehold.check_session($1)', [randomBytes(32)]),
+    db.query('SELECT * FROM freehold.check_session($1)', [randomBytes(32)]),
   );
-  assert.deepEqual(rows, []);
+  assert.deepEqual(new Set(rows.flatMap((row) => Object.values(row))), new Set([null]));
 });
 
-test('a table of the app in front of ours does not change what check_session reads', async () => {
+test('nothing of the app in front of ours changes what check_session reads or is called by it', async () => {
   const started = await signIn(two.a);
   const header = cookieHeaderOf(started.setCookies);
-  const lease = await two.databases.app.transact(two.a.tenantId, async (db) => {
-    await db.query('CREATE TABLE app.users AS SELECT 1 AS user_id');
-    await db.query(
-      'CREATE FUNCTION app.now() RETURNS timestamptz LANGUAGE sql AS $$ SELECT timestamptz $1 $$'.replace(
-        '$1',
-        "'2000-01-01'",
-      ),
-    );
-    await db.query('SET LOCAL search_path = app, freehold, pg_catalog');
-    const session = await two.identity.authenticate(two.a.tenantId, header, db);
-    await db.query('DROP FUNCTION app.now()');
-    await db.query('DROP TABLE app.users');
-    return session;
-  });
-  assert.deepEqual(lease, started.session);
+  const inTheWay = (schema: string) => [
+    `CREATE TABLE ${schema}.users AS SELECT 1 AS user_id`,
+    `CREATE TABLE ${schema}.sessions AS SELECT 1 AS token_hash`,
+    `CREATE FUNCTION ${schema}.now() RETURNS pg_catalog.timestamptz LANGUAGE sql AS $$ SELECT pg_catalog.timestamptz '2000-01-01' $$`,
+    ...Object.entries({ bytea: '=', text: '=', int4: '=', timestamptz: '>' }).flatMap(([type, operator]) => [
+      `CREATE FUNCTION ${schema}.never(pg_catalog.${type}, pg_catalog.${type}) RETURNS pg_catalog.bool LANGUAGE sql AS 'SELECT false'`,
+      `CREATE OPERATOR ${schema}.${operator} (LEFTARG = pg_catalog.${type}, RIGHTARG = pg_catalog.${type}, FUNCTION = ${schema}.never)`,
+    ]),
+    ...['text', 'bytea', 'timestamptz'].map((type) => `CREATE DOMAIN ${schema}.${type} AS pg_catalog.int4`),
+  ];
+  // Without this right, which no product gives, there is no pg_temp at all.
+  await two.control.query(`GRANT TEMP ON DATABASE ${two.a.databaseName} TO ${two.a.databaseName}`);
+  class Undone extends Error {}
+  for (const schema of ['app', 'pg_temp']) {
+    const path = `SET LOCAL search_path = ${schema}, freehold, pg_catalog`;
+    const attempt = two.databases.app.transact(two.a.tenantId, async (db) => {
+      for (const statement of [...inTheWay(schema), path]) await db.query(statement);
+      assert.deepEqual(await two.identity.authenticate(two.a.tenantId, header, db), started.session);
+      throw new Undone();
+    });
+    await assert.rejects(attempt, Undone, schema);
+  }
 });
 
 test('nobody changes the tenant’s security log', async () => {

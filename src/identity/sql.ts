@@ -119,7 +119,7 @@ export interface CheckedSession {
 /** The one read of every request. Runs as the app role; the rules are in freehold.check_session. */
 export async function checkSession(db: Queryable, tokenHash: Buffer): Promise<CheckedSession | undefined> {
   const [row] = await db.query<{
-    session_id: Id<'ses'>;
+    session_id: Id<'ses'> | null;
     user_id: UserId;
     email: string;
     name: string;
@@ -131,7 +131,8 @@ export async function checkSession(db: Queryable, tokenHash: Buffer): Promise<Ch
     `SELECT session_id, user_id, email, name, role, created_at, expires_at, last_used_at FROM freehold.check_session($1)`,
     [tokenHash],
   );
-  if (!row) return undefined;
+  // Nobody: a row of nulls.
+  if (!row?.session_id) return undefined;
   const user = { userId: row.user_id, email: row.email, name: row.name, role: row.role };
   const session = { sessionId: row.session_id, user, createdAt: row.created_at, expiresAt: row.expires_at };
   return { session, lastUsedAt: row.last_used_at };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createDatabaseAdmin, createTenantDatabases } from '#src/databases/index.ts';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import { newId, randomBytes, silentLog, type TenantId } from '#src/kernel/index.ts';
-import { createPool, newPassword } from '#src/postgres/index.ts';
+import { createPool, newPassword, type Pool } from '#src/postgres/index.ts';
 import type { TenantAccess, TenantRoute } from '#src/tenants/types.ts';
 import { startTestCluster } from '../../test/support/cluster.ts';
 import { createIdentity, type Identity } from './identity.ts';
@@ -24,6 +24,8 @@ export interface TwoTenants {
   readonly b: TestTenant;
   readonly databases: TenantDatabases;
   readonly identity: Identity;
+  /** The server as control. */
+  readonly control: Pool;
   stop(): Promise<void>;
 }
 
@@ -79,6 +81,7 @@ export async function startTwoTenants(): Promise<TwoTenants> {
     b,
     databases,
     identity,
+    control: pool,
     async stop() {
       await identity.settle();
       await databases.stop();

@@ -13,7 +13,7 @@ export async function probePlatformSchema(world: World): Promise<void> {
   try {
     await probeTables(world, app, platform);
     await probeCheckSession(world, app, platform);
-    await probeSearchPath(world, app, platform);
+    await probeSearchPath(world, platform);
   } finally {
     await app.close();
     await platform.close();
@@ -79,6 +79,9 @@ async function peekState(app: Connection, text: string): Promise<string | undefi
   }
 }
 
+/** Nobody is a row of nulls. */
+const checked = 'SELECT user_id FROM freehold.check_session($1) WHERE user_id IS NOT NULL';
+
 /** Each rule of the function by itself: sessions are made that break exactly one. */
 async function probeCheckSession({ report, b }: World, app: Connection, platform: Connection): Promise<void> {
   const user = b.people.member.userId;
@@ -101,7 +104,7 @@ async function probeCheckSession({ report, b }: World, app: Connection, platform
     );
     if (disabled) await platform.run(setState('disabled'));
     await platform.run('COMMIT');
-    const rows = await app.query('SELECT user_id FROM freehold.check_session($1)', [hash]);
+    const rows = await app.query(checked, [hash]);
     report.check(`a session ${what}`, rows.length === (good ? 1 : 0), `${rows.length} rows`);
     await platform.run('BEGIN READ WRITE');
     await platform.run('DELETE FROM freehold.sessions WHERE token_hash = $1', [hash]);
@@ -109,38 +112,53 @@ async function probeCheckSession({ report, b }: World, app: Connection, platform
     await platform.run('COMMIT');
   }
   for (const guess of [Buffer.alloc(0), Buffer.alloc(31), Buffer.alloc(32), Buffer.from('%'), null]) {
-    const rows = await app.query('SELECT user_id FROM freehold.check_session($1)', [guess]);
+    const rows = await app.query(checked, [guess]);
     report.check('a guess finds no session', rows.length === 0);
   }
   const all = await app.query(
-    `SELECT user_id FROM generate_series(0, 255) n, freehold.check_session(set_byte(decode(repeat('00', 32), 'hex'), 0, n))`,
+    `SELECT user_id FROM generate_series(0, 255) n, freehold.check_session(set_byte(decode(repeat('00', 32), 'hex'), 0, n))
+     WHERE user_id IS NOT NULL`,
   );
   report.check('many guesses find none', all.length === 0);
 }
 
-/** The function runs as the platform role: operators and functions that the app puts in its way must not be called by it. */
-async function probeSearchPath({ report }: World, app: Connection, platform: Connection): Promise<void> {
-  const [row] = await platform.query<{ hash: Buffer }>('SELECT token_hash AS hash FROM freehold.sessions LIMIT 1');
-  await app.run('BEGIN READ WRITE');
+/**
+ * The function runs as the platform role: operators, functions, types and tables that the app puts in its way must not be used by it. The
+ * session is new, so that nothing of the function was looked up before.
+ */
+async function probeSearchPath(world: World, platform: Connection): Promise<void> {
+  const { report, internals, b } = world;
+  const [row] = await platform.query<{ hash: Buffer; user: string }>(
+    `SELECT s.token_hash AS hash, s.user_id AS "user" FROM freehold.sessions s, freehold.check_session(s.token_hash) good
+     WHERE good.user_id IS NOT NULL LIMIT 1`,
+  );
+  const obstacle = (name: string, parameters: string, result: string) =>
+    `CREATE FUNCTION app.${name}(${parameters}) RETURNS pg_catalog.${result} LANGUAGE plpgsql AS
+     $$ BEGIN RAISE EXCEPTION 'called as %', current_user USING ERRCODE = 'ZZ001'; END $$`;
+  const fresh = await internals.connect(b.tenantId, 'app');
+  await fresh.run('BEGIN READ WRITE');
   try {
-    await app.run('CREATE TABLE app.caught (who text)');
-    await app.run('GRANT INSERT ON app.caught TO PUBLIC');
-    await app.run(
-      `CREATE FUNCTION app.now() RETURNS timestamptz LANGUAGE plpgsql AS
-       $$ BEGIN RAISE EXCEPTION 'called as %', current_user USING ERRCODE = 'ZZ001'; END $$`,
-    );
-    await app.run(
-      `CREATE FUNCTION app.same(bytea, bytea) RETURNS boolean LANGUAGE plpgsql AS
-       $$ BEGIN RAISE EXCEPTION 'called as %', current_user USING ERRCODE = 'ZZ001'; END $$`,
-    );
-    await app.run('CREATE OPERATOR app.= (LEFTARG = bytea, RIGHTARG = bytea, FUNCTION = app.same)');
-    await app.run('SET LOCAL search_path = app, pg_catalog');
-    const state = await app.run('SELECT user_id FROM freehold.check_session($1)', [row!.hash]).then(
-      () => undefined,
-      (error: { code?: string }) => error.code,
-    );
-    report.check("the app's operators are not called with the platform's rights", state === undefined, state);
+    await fresh.run(obstacle('now', '', 'timestamptz'));
+    for (const [type, operators] of Object.entries({ bytea: ['='], text: ['='], int4: ['='], timestamptz: ['>'] })) {
+      const both = `pg_catalog.${type}, pg_catalog.${type}`;
+      await fresh.run(obstacle(`same_${type}`, both, 'bool'));
+      for (const operator of operators)
+        await fresh.run(
+          `CREATE OPERATOR app.${operator} (LEFTARG = pg_catalog.${type}, RIGHTARG = pg_catalog.${type}, FUNCTION = app.same_${type})`,
+        );
+    }
+    for (const name of ['text', 'bytea', 'timestamptz']) await fresh.run(`CREATE DOMAIN app.${name} AS int`);
+    for (const name of ['users', 'sessions']) await fresh.run(`CREATE TABLE app.${name} (token_hash int, user_id int)`);
+    await fresh.run('SET LOCAL search_path = app, pg_catalog');
+    const found = await fresh
+      .run<{ user_id: string }>('SELECT user_id FROM freehold.check_session($1)', [row!.hash])
+      .then(
+        ({ rows }) => rows[0]?.user_id,
+        (error: { code?: string }) => error.code,
+      );
+    report.check("what the app puts in its way is not called with the platform's rights", found === row!.user, found);
   } finally {
-    await app.run('ROLLBACK');
+    await fresh.run('ROLLBACK');
+    await fresh.close();
   }
 }

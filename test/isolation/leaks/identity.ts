@@ -19,6 +19,13 @@ const looseSession = (name: string, condition: string): PlantedLeak => ({
   groups: ['platform-schema'],
 });
 
+const unqualified = (what: string, find: string, replace: string): PlantedLeak => ({
+  name: `check_session takes ${what} from wherever the caller says`,
+  threat: "an app's own runs with the rights of the platform",
+  edits: [{ file: migration, find, replace }],
+  groups: ['platform-schema'],
+});
+
 export const identityLeaks: readonly PlantedLeak[] = [
   {
     name: 'a cookie is sealed for no tenant in particular',
@@ -194,22 +201,16 @@ export const identityLeaks: readonly PlantedLeak[] = [
     ],
     groups: ['tokens'],
   },
-  looseSession('the epoch is not compared', 'u.epoch = s.user_epoch'),
-  looseSession('the state of the user is not looked at', "u.state = 'active'"),
-  looseSession('its end is not looked at', 's.expires_at > now()'),
-  looseSession('idle time does not count', 's.idle_expires_at > now()'),
-  {
-    name: 'check_session has no search path of its own',
-    threat: "an app's operator runs with the rights of the platform",
-    edits: [
-      {
-        file: migration,
-        find: '  SECURITY DEFINER SET search_path = pg_catalog, pg_temp\n',
-        replace: '  SECURITY DEFINER\n',
-      },
-    ],
-    groups: ['platform-schema'],
-  },
+  looseSession('the epoch is not compared', 'u.epoch OPERATOR(pg_catalog.=) s.user_epoch'),
+  looseSession('the state of the user is not looked at', "u.state OPERATOR(pg_catalog.=) 'active'"),
+  looseSession('its end is not looked at', 's.expires_at OPERATOR(pg_catalog.>) pg_catalog.now()'),
+  looseSession('idle time does not count', 's.idle_expires_at OPERATOR(pg_catalog.>) pg_catalog.now()'),
+  unqualified('an operator', 's.token_hash OPERATOR(pg_catalog.=)', 's.token_hash ='),
+  unqualified(
+    'a function',
+    's.expires_at OPERATOR(pg_catalog.>) pg_catalog.now()',
+    's.expires_at OPERATOR(pg_catalog.>) now()',
+  ),
   {
     name: 'the app may read the users',
     threat: 'a flaw in an app gives away password hashes',
