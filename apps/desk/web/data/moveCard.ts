@@ -1,5 +1,5 @@
 /** Moves a card: seen at once, taken back with a message when the server refuses. Moves run one after the other. */
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { type QueryClient, useMutation, useQueryClient } from '@tanstack/react-query';
 import { apiFetch, ProblemError, toProblem } from '../../../../web/design/index.ts';
 import type { Board, Item, ItemState, ItemSummary, MoveItem } from '../../api.ts';
 import { boardKey } from './board.ts';
@@ -38,7 +38,9 @@ export function useMoveCard(projectKey: string, search: ItemSearch, onRefused: (
     onSuccess: (item) => {
       // Only versions and the like: the place was shown already, and a later move may be under way.
       queryClient.setQueryData<Board>(queryKey, (board) => board && updateInPlace(board, item));
-      if (queryClient.getQueryData(keys.item(item.key))) storeItem(queryClient, item);
+      // While a later move of the card waits, its place on the boards is that one's: this answer would take the card back, and the focus with it.
+      if (queryClient.getQueryData(keys.item(item.key)) && !isMovedAgain(queryClient, item.id))
+        storeItem(queryClient, item);
       void queryClient.invalidateQueries({ queryKey: [...keys.item(item.key), 'history'] });
       void queryClient.invalidateQueries({ queryKey: keys.lists, refetchType: 'none' });
       void queryClient.invalidateQueries({ queryKey: keys.summary, refetchType: 'none' });
@@ -68,6 +70,12 @@ export function useMoveCard(projectKey: string, search: ItemSearch, onRefused: (
       { onError: () => queryClient.setQueryData<Board>(queryKey, (now) => (now === moved ? board : now)) },
     );
   };
+}
+
+/** Besides the move that was just answered, which still counts as pending, another of the same card is. */
+function isMovedAgain(queryClient: QueryClient, itemId: string): boolean {
+  const pending = queryClient.getMutationCache().findAll({ mutationKey: moveMutationKey, status: 'pending' });
+  return pending.filter(({ state }) => (state.variables as CardMove | undefined)?.card.id === itemId).length > 1;
 }
 
 function updateInPlace(board: Board, item: Item): Board {
