@@ -3,14 +3,14 @@ import { chmod, link, mkdir, open, readdir, rm, stat, unlink } from 'node:fs/pro
 import { dirname, join } from 'node:path';
 import { failpoint, randomName } from '#src/kernel/index.ts';
 import { toStorageError } from './errors.ts';
+import { requireObjectName } from './names.ts';
 import { requireRoom } from './room.ts';
 import type { ObjectInfo, ObjectStore, StagedObject } from './types.ts';
 
 /** Holds what is staged; no object's name can begin with it, because `.` is not a character of names. */
-const stagingFolder = '.staging';
+export const stagingFolder = '.staging';
 /** Between two looks at how much room there is. */
 const lookEveryBytes = 8 * 1024 * 1024;
-const namePattern = /^[a-z0-9_]{1,128}(?:\/[a-z0-9_]{1,128})*$/;
 
 /**
  * An object store in the folder `root`, which must exist. New folders and files get the permissions of `root`
@@ -39,8 +39,7 @@ export async function createDiskStore(root: string): Promise<ObjectStore> {
   }
 
   function pathOf(name: string): string {
-    if (!namePattern.test(name)) throw new TypeError(`not a name of an object: ${name}`);
-    return join(root, name);
+    return join(root, requireObjectName(name));
   }
 
   async function* walk(folder: string): AsyncIterable<ObjectInfo> {
@@ -103,6 +102,7 @@ export async function createDiskStore(root: string): Promise<ObjectStore> {
   function staged(path: string, sizeBytes: number): StagedObject {
     return {
       sizeBytes,
+      open: async () => (await open(path, 'r')).createReadStream(),
       async publish(name) {
         const target = pathOf(name);
         try {

@@ -19,19 +19,21 @@ export interface GetOptions {
 /**
  * One region: complete, immutable objects in one place. Every implementation passes `region-store.contract.ts`.
  * Errors: FH_REGION_UNAVAILABLE (worth another try: network, throttling, 5xx, disk away), FH_REGION_REFUSED (credentials, no such bucket: a person
- * must act), FH_REGION_DAMAGED (what was read back is not what was written). Nothing of credentials is in them.
+ * must act), FH_REGION_DAMAGED (what was read back is not what was written; it is not there any more), FH_STORAGE_FULL (its disk or quota; worth another
+ * try when somebody made room). An error of the content that is given is passed on as it is, and so is the reason of the signal. Nothing of credentials is in them.
  */
 export interface RegionStore {
   /** As configured, for example `eu_west`; in metrics, messages and the catalogue. */
   readonly region: string;
   /**
    * Writes an object under a name that nobody has yet, and resolves when its bytes were read back and have the same SHA-256. Streams of any length; nothing
-   * is visible under the name before all of it is. `expectedBytes`, when known, saves a multipart upload.
+   * is visible under the name before all of it is. `expectedBytes`: about how long it will be; only needed beyond 100 GB, for the size of the parts.
+   * After an error the name may be taken all the same (an answer was lost on the way): whoever tries again compares on `exists`.
    */
   put(
     name: ObjectName,
     content: Uint8Array | AsyncIterable<Uint8Array>,
-    options?: { expectedBytes?: number; signal?: AbortSignal },
+    options?: { readonly expectedBytes?: number; readonly signal?: AbortSignal },
   ): Promise<PutResult>;
   /** undefined: no such object. */
   get(name: ObjectName, options?: GetOptions): Promise<Readable | undefined>;

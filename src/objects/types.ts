@@ -8,6 +8,8 @@ export type ObjectName = string;
 
 export interface StagedObject {
   readonly sizeBytes: number;
+  /** What was staged, read back. */
+  open(): Promise<Readable>;
   /**
    * Gives the object its name, durably. Create-only: an object that has the name already stays as it is (`exists`).
    * May be called again with other names; the staged bytes stay until `discard`.
