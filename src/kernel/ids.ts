@@ -19,6 +19,7 @@ export type IdPrefix =
   | 'bak'
   | 'dmp'
   | 'kit'
+  | 'ins'
   | 'prj'
   | 'itm'
   | 'cmt'
@@ -33,6 +34,8 @@ export type FileId = Id<'fil'>;
 export type RequestId = Id<'req'>;
 export type ClusterId = Id<'clu'>;
 export type BackupId = Id<'bak'>;
+export type KitId = Id<'kit'>;
+export type InstallationId = Id<'ins'>;
 
 /** A new random id: prefix, underscore, 26 characters (130 bits). */
 export function newId<P extends IdPrefix>(prefix: P): Id<P> {
@@ -41,9 +44,18 @@ export function newId<P extends IdPrefix>(prefix: P): Id<P> {
 
 /** `length` random characters of the id alphabet, five bits each. */
 export function randomName(length: number): string {
+  return nameOf(randomBytesForNames(length));
+}
+
+/** The id that these bytes (26 or more, of a hash or a derived key) always make. */
+export function idFrom<P extends IdPrefix>(prefix: P, bytes: Uint8Array): Id<P> {
+  if (bytes.length < 26) throw new TypeError('an id takes 26 bytes');
+  return `${prefix}_${nameOf(bytes.subarray(0, 26))}` as Id<P>;
+}
+
+function nameOf(bytes: Uint8Array): string {
   let text = '';
-  const bytes = randomBytesForNames(length);
-  for (let index = 0; index < length; index++) text += alphabet[bytes[index]! & 31];
+  for (const byte of bytes) text += alphabet[byte & 31];
   return text;
 }
 

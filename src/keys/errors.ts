@@ -21,6 +21,27 @@ export const keyErrors = defineErrors({
     title: 'The key store is damaged',
     hint: 'Put back the copy of the key folder that belongs to this data folder. Nothing was changed.',
   },
+  FH_KEY_STORE_EXISTS: {
+    status: 409,
+    title: 'There is a key store already',
+    hint: 'Nothing was changed. Rebuild into an empty folder, or move this one away first, if you are sure that nothing needs it.',
+  },
+  FH_RECOVERY_KIT_MISTYPED: {
+    status: 422,
+    title: 'The recovery kit was not typed as it is printed',
+    hint: 'Compare what is named with the page and type it again.',
+  },
+  FH_KEY_NOT_ESCROWED: {
+    status: 503,
+    title: 'No region holds the key yet',
+    hint: 'Nothing is sealed under a key that only this machine has. Look at the regions; it goes on by itself when one is back.',
+    retry: 'soon',
+  },
+  FH_KEY_ESCROW_CONFLICT: {
+    status: 409,
+    title: 'A region holds another key under the same name',
+    hint: 'Either the region belongs to another installation (correct its address), or the object was damaged there: then remove it, and it is written again.',
+  },
   FH_CERTIFICATE_REFUSED: {
     status: 422,
     title: 'The local authority does not sign this certificate',

@@ -6,6 +6,8 @@
 export { createGatewayKey, createLocalAuthority, type LocalAuthority } from './authority.ts';
 export { keyErrors } from './errors.ts';
 export { formatKeyId, isKeyId, isKeyOwner, parseKeyId } from './owners.ts';
+export { type RebuildOptions, type RebuildResult, type RebuiltKit, rebuildKeyStore } from './rebuild.ts';
+export { openRecoveryKit, parseRecoveryKit } from './recovery-kit.ts';
 export {
   type OpenedObject,
   type OpenOptions,
@@ -35,5 +37,8 @@ export type {
   KeyPurpose,
   KeyStore,
   ObjectHeader,
+  RecoveryKit,
+  RecoveryKits,
   Sealer,
+  WrappedKey,
 } from './types.ts';

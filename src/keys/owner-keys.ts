@@ -1,6 +1,7 @@
 import { readdir, rename, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { failpoint, isId, randomBytes } from '#src/kernel/index.ts';
+import { deriveKey } from './derive.ts';
 import {
   findPrivateFile,
   hasCode,
@@ -13,13 +14,25 @@ import {
 } from './durable-file.ts';
 import { keyErrors } from './errors.ts';
 import { formatKeyId, isKeyOwner, lastVersion, wrapContext } from './owners.ts';
-import { keyBytes } from './sealer.ts';
+import { createSealer, keyBytes } from './sealer.ts';
 import { createTurns } from './turns.ts';
 import type { KeyOwner, Sealer } from './types.ts';
 
 /** A key whose destruction has begun: nobody reads it any more; opening the store finishes the work. */
 const destroyedEnding = '.destroyed';
 const keyFile = /^([1-9]\d{0,3})\.key$/;
+
+/** Seals and opens the keys of owners; the same bytes lie in the key store and in the regions. */
+export function createKeyWrapper(rootKey: Uint8Array): Sealer {
+  return createSealer(deriveKey(rootKey, ['wrap-tenant-keys']));
+}
+
+/** Where the versions of one owner's key lie. Throws TypeError: the id becomes a path, so its shape is checked where the path is made. */
+export function ownerFolder(storeFolder: string, owner: KeyOwner): string {
+  if (!isKeyOwner(owner)) throw new TypeError('not an owner of keys');
+  if (owner === 'installation') return join(storeFolder, 'installation');
+  return join(storeFolder, isId('ten', owner) ? 'tenants' : 'clusters', owner);
+}
 
 /** The versions of every owner's key, each a file sealed under the root key for exactly this owner and version. */
 export interface OwnerKeys {
@@ -46,16 +59,11 @@ export interface OwnerKeys {
 export async function openOwnerKeys(folder: string, wrapper: Sealer): Promise<OwnerKeys> {
   const inTurn = createTurns();
   const [tenantsFolder, clustersFolder] = [join(folder, 'tenants'), join(folder, 'clusters')];
-  const [installationFolder, tombstones] = [join(folder, 'installation'), join(folder, 'destroyed')];
+  const tombstones = join(folder, 'destroyed');
   for (const path of [tenantsFolder, clustersFolder, tombstones]) await makePrivateFolder(path);
   await syncFolder(folder);
 
-  function folderOf(owner: KeyOwner): string {
-    // The id becomes a path, so its shape is checked where the path is made.
-    if (!isKeyOwner(owner)) throw new TypeError('not an owner of keys');
-    if (owner === 'installation') return installationFolder;
-    return join(isId('ten', owner) ? tenantsFolder : clustersFolder, owner);
-  }
+  const folderOf = (owner: KeyOwner) => ownerFolder(folder, owner);
 
   async function versionsOf(owner: KeyOwner): Promise<number[]> {
     const names = await namesIn(folderOf(owner));
@@ -97,16 +105,16 @@ export async function openOwnerKeys(folder: string, wrapper: Sealer): Promise<Ow
   }
 
   async function destroy(owner: KeyOwner): Promise<void> {
-    const ownerFolder = folderOf(owner);
+    const keysFolder = folderOf(owner);
     // The record comes first: from here on the destruction is finished whatever happens, here and in every region.
     await writeDurably(join(tombstones, owner), Buffer.alloc(0), { onlyOnce: true });
     // Then every name goes, so that a crash in the middle leaves a key that nobody can use, never one half overwritten.
     for (const version of await versionsOf(owner)) {
-      const path = join(ownerFolder, `${version}.key`);
+      const path = join(keysFolder, `${version}.key`);
       await rename(path, path + destroyedEnding);
     }
     await failpoint('keys.destroy.named');
-    await finishDestroying(ownerFolder);
+    await finishDestroying(keysFolder);
   }
 
   async function finishInterrupted(): Promise<void> {
@@ -157,19 +165,19 @@ export async function openOwnerKeys(folder: string, wrapper: Sealer): Promise<Ow
  * Overwrites, removes, forgets. Overwriting in place is no proof on flash or copy-on-write disks; what makes the key useless there
  * is that it was only ever stored sealed under the root key.
  */
-async function finishDestroying(ownerFolder: string): Promise<void> {
-  const names = await namesIn(ownerFolder);
+async function finishDestroying(keysFolder: string): Promise<void> {
+  const names = await namesIn(keysFolder);
   for (const name of names.filter((name) => name.endsWith(destroyedEnding))) {
-    const path = join(ownerFolder, name);
+    const path = join(keysFolder, name);
     await overwrite(path, randomBytes(1 + 12 + keyBytes + 16));
     await failpoint('keys.destroy.overwritten');
     await removeIfThere(path);
   }
-  if (names.length > 0) await syncFolder(ownerFolder);
-  await rmdir(ownerFolder).catch((error) => {
+  if (names.length > 0) await syncFolder(keysFolder);
+  await rmdir(keysFolder).catch((error) => {
     if (!hasCode(error, 'ENOENT') && !hasCode(error, 'ENOTEMPTY')) throw error;
   });
-  await syncFolder(dirname(ownerFolder));
+  await syncFolder(dirname(keysFolder));
 }
 
 async function removeTemporary(folder: string): Promise<void> {

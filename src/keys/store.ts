@@ -1,13 +1,16 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isId, randomBytes, type TenantId } from '#src/kernel/index.ts';
+import { idFrom, isId, randomBytes, type TenantId } from '#src/kernel/index.ts';
 import { deriveKey } from './derive.ts';
 import { findPrivateFile, makePrivateFolder, writeDurably } from './durable-file.ts';
 import { keyErrors } from './errors.ts';
-import { openOwnerKeys } from './owner-keys.ts';
+import { openKits } from './kits.ts';
+import { createKeyWrapper, openOwnerKeys } from './owner-keys.ts';
 import { formatKeyId, parseKeyId } from './owners.ts';
-import { createSealer, keyBytes } from './sealer.ts';
-import type { BackupKey, BackupKeys, KeyOwner, KeyStore, Sealer } from './types.ts';
+import { assertNoRebuild } from './rebuild.ts';
+import { makeRecoveryKit } from './recovery-kit.ts';
+import { keyBytes } from './sealer.ts';
+import type { BackupKey, BackupKeys, KeyOwner, KeyStore, RecoveryKits } from './types.ts';
 
 /**
  * Cookies, credentials and files say nothing of a version, so they stay with the first, whatever is rotated (decision 0004). Versions go all at once,
@@ -20,13 +23,16 @@ const versionOfPurposes = 1;
  *
  *   root.key                       32 random bytes
  *   tenants/, clusters/, …         versions of wrapped keys (`owner-keys.ts`)
+ *   kits/                          recovery kits (`kits.ts`)
  *
  * Keys are read from the disk each time: a destroyed key is gone at once, not when a cache forgets it.
  */
-export async function openKeyStore(folder: string): Promise<KeyStore & BackupKeys> {
+export async function openKeyStore(folder: string): Promise<KeyStore & BackupKeys & RecoveryKits> {
   await makePrivateFolder(folder);
+  await assertNoRebuild(folder);
   const rootKey = await openRootKey(folder);
-  const keys = await openOwnerKeys(folder, createWrapper(rootKey));
+  const keys = await openOwnerKeys(folder, createKeyWrapper(rootKey));
+  const kits = await openKits(folder);
 
   async function openTenantKey(tenantId: TenantId): Promise<Buffer> {
     return keys.open(checkedTenant(tenantId), versionOfPurposes);
@@ -93,12 +99,28 @@ export async function openKeyStore(folder: string): Promise<KeyStore & BackupKey
     },
 
     destroyedOwners: () => keys.destroyedOwners(),
-  };
-}
 
-/** Seals and opens the keys of owners; the same bytes lie in the key store and in the regions. */
-export function createWrapper(rootKey: Uint8Array): Sealer {
-  return createSealer(deriveKey(rootKey, ['wrap-tenant-keys']));
+    installationId: () => idFrom('ins', deriveKey(rootKey, ['installation-id'])),
+
+    async createRecoveryKit(date) {
+      const installationId = idFrom('ins', deriveKey(rootKey, ['installation-id']));
+      const kit = makeRecoveryKit(rootKey, { installationId, date });
+      await kits.add(kit.kitId, kit.sealedRoot);
+      return kit;
+    },
+
+    async recoveryKits() {
+      const found = (await kits.list()).map(async (kitId) => ({ kitId, sealedRoot: await kits.find(kitId) }));
+      return (await Promise.all(found)).flatMap(({ kitId, sealedRoot }) => (sealedRoot ? [{ kitId, sealedRoot }] : []));
+    },
+
+    async retireKits(except) {
+      if (!(await kits.find(except))) throw new TypeError('there is no such recovery kit');
+      for (const kitId of await kits.list()) if (kitId !== except) await kits.retire(kitId);
+    },
+
+    retiredKits: () => kits.listRetired(),
+  };
 }
 
 function checkedTenant(tenantId: TenantId): TenantId {

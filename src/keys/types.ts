@@ -1,4 +1,4 @@
-import type { ClusterId, TenantId } from '#src/kernel/index.ts';
+import type { ClusterId, InstallationId, KitId, TenantId } from '#src/kernel/index.ts';
 
 /**
  * What a key may be used for. Each purpose gets its own key, derived from the tenant's key by HKDF-SHA-256,
@@ -70,4 +70,30 @@ export interface BackupKeys {
   wrappedKeys(): AsyncIterable<WrappedKey>;
   /** Everyone whose key was ever destroyed here: no copy of theirs may stay anywhere. */
   destroyedOwners(): Promise<KeyOwner[]>;
+}
+
+/** Made once, shown once. */
+export interface RecoveryKit {
+  readonly kitId: KitId;
+  /** A page to print: installation, kit, date, and the secret in groups. Never logged, never stored. */
+  readonly text: string;
+  /** The root key under the kit's secret: object `kits/<kitId>` of every region. */
+  readonly sealedRoot: Buffer;
+}
+
+/** Part of the key store that makes recovery kits. The secret of a kit is nowhere but in its text. */
+export interface RecoveryKits {
+  /** Follows from the root key, so a rebuilt installation has the id of the old one. */
+  installationId(): InstallationId;
+  /**
+   * A new kit beside the older ones: those open until `retireKits`, so that a crash before anybody has read the page leaves nobody without one.
+   * @param date printed on the page
+   */
+  createRecoveryKit(date: Date): Promise<RecoveryKit>;
+  /** Kits that open, to be in every region. */
+  recoveryKits(): Promise<readonly { readonly kitId: KitId; readonly sealedRoot: Buffer }[]>;
+  /** All but this one open nothing any more, once the regions are without them. TypeError when there is no such kit. */
+  retireKits(except: KitId): Promise<void>;
+  /** Kits that were replaced: no copy may stay anywhere. */
+  retiredKits(): Promise<KitId[]>;
 }
