@@ -49,7 +49,7 @@ export async function bootstrapCluster(options: BootstrapOptions): Promise<void>
 }
 
 /** Server packages of some vendors hold no client; any newer or older psql can run these statements. */
-async function findPsql({ binDir }: Binaries): Promise<string> {
+export async function findPsql({ binDir }: Binaries): Promise<string> {
   const own = path.join(binDir, 'psql');
   return access(own, constants.X_OK).then(
     () => own,

@@ -25,5 +25,27 @@ export const clusterErrors = defineErrors({
   },
   FH_CLUSTER_TOOL_FAILED: { status: 500, title: 'A PostgreSQL tool failed' },
   FH_CLUSTER_SERVER_UNFIT: { status: 500, title: 'The PostgreSQL server cannot be used as it is' },
+  FH_CLUSTER_FENCED: {
+    status: 500,
+    title: 'This data folder was closed by a failover and must not run as a primary',
+    hint: 'Start with ./freehold up, which knows the primary and makes this one follow it.',
+  },
+  FH_CLUSTER_DATA_MISSING: {
+    status: 500,
+    title: "The primary's data folder is not there",
+    hint: 'Put the file system back. If it is lost, make the standby the primary: ./freehold failover',
+  },
+  FH_FAILOVER_NO_STANDBY: {
+    status: 409,
+    title: 'No standby can take over now',
+    hint: './freehold status says how the standby is.',
+    retry: 'later',
+  },
+  FH_FAILOVER_RUNNING: { status: 409, title: 'A failover is under way' },
+  FH_FAILOVER_UNDONE: {
+    status: 500,
+    title: 'The failover was taken back; the old primary goes on',
+    hint: 'Nothing is lost. The log of the standby in the data folder says more.',
+  },
   FH_CLUSTER_UNREACHABLE: { status: 503, title: 'The PostgreSQL server does not answer', retry: 'later' },
 });

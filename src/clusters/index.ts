@@ -27,4 +27,13 @@ export {
   createCluster,
   type StopDeadlines,
 } from './server.ts';
+export {
+  type ClusterPair,
+  type ClusterPairOptions,
+  createClusterPair,
+  type MemberOptions,
+  type PairStatus,
+} from './standby/pair.ts';
+export { measureStandbyLag, type StandbyLag } from './standby/position.ts';
+export type { FailoverReport, MemberName } from './standby/roles.ts';
 export { type RunningTool, startTool, type ToolOptions } from './tools.ts';

@@ -8,6 +8,7 @@ import { canCloneFiles, openOwnFile, replaceFile, syncFolder } from './files.ts'
 import type { OsUser } from './os-user.ts';
 import { runProgram } from './run.ts';
 import { hbaRules, identMap, serverSettings } from './settings.ts';
+import type { Upstream } from './standby/upstream.ts';
 
 export interface InitialiseOptions {
   readonly dataDir: string;
@@ -72,6 +73,7 @@ export interface ConfigureOptions {
   readonly maxConnections: number;
   readonly ownerUserName: string;
   readonly major: number;
+  readonly upstream?: Upstream;
   readonly osUser?: OsUser;
 }
 
@@ -83,6 +85,7 @@ export async function configureDataDir(options: ConfigureOptions): Promise<void>
     port: options.port,
     maxConnections: options.maxConnections,
     major: options.major,
+    upstream: options.upstream,
     canCloneFiles: options.major >= 18 && (await canCloneFiles(dataDir)),
   });
   await replaceFile(path.join(dataDir, 'freehold.conf'), settings, osUser);

@@ -14,6 +14,8 @@ import { configureDataDir, initialiseDataDir } from './initialise.ts';
 import { stopOrphans } from './orphans.ts';
 import type { OsUser } from './os-user.ts';
 import { minimalEnvironment, withParentDeathSignal } from './run.ts';
+import { fence, isFenced } from './standby/fence.ts';
+import type { Upstream } from './standby/upstream.ts';
 
 export interface ClusterOptions {
   /** The data folder; its parent must exist and be ours. */
@@ -29,9 +31,17 @@ export interface ClusterOptions {
   /** Name of the user that the server runs as; maps to the superuser `postgres` on the socket. Default: `osUser`, or who we are. */
   readonly ownerUserName?: string;
   readonly maxConnections: number;
+  /** Where the primary is found when this server is the standby; undefined: it never is. */
+  readonly upstream?: Upstream;
   readonly binaries: Binaries;
   readonly log: Log;
   readonly clock?: Clock;
+}
+
+export interface StartOptions {
+  /** `standby`: follows `upstream`; its data folder must be there. Default: `primary`. */
+  readonly role?: 'primary' | 'standby';
+  readonly timeoutMs?: number;
 }
 
 export type ClusterState = 'stopped' | 'starting' | 'running' | 'stopping';
@@ -64,8 +74,11 @@ export interface Cluster {
   readonly options: ClusterOptions;
   /** Makes the data folder when it is not there. Safe to be killed in and to be called again. */
   initialise(): Promise<void>;
-  /** Initialises if need be, ends leftovers of an earlier run, writes the settings, starts the server and resolves when it accepts connections. */
-  start(options?: { readonly timeoutMs?: number }): Promise<void>;
+  /**
+   * Initialises if need be, ends leftovers of an earlier run, writes the settings, starts the server and resolves when it accepts
+   * connections. Throws FH_CLUSTER_FENCED when a primary is wanted of a folder that a failover closed.
+   */
+  start(options?: StartOptions): Promise<void>;
   /** Makes the role and database of control and closes the server's own databases to everybody else. Safe to be called at each start. */
   bootstrap(options: { readonly controlPassword: string; readonly replicationPassword?: string }): Promise<void>;
   /** Smart, then fast, then immediate shutdown. Resolves when the server is gone; does nothing when it is not running. */
@@ -116,14 +129,18 @@ export function createCluster(options: ClusterOptions): Cluster {
     }
   }
 
-  async function start({ timeoutMs = 600_000 }: { timeoutMs?: number } = {}): Promise<void> {
+  async function start({ role = 'primary', timeoutMs = 600_000 }: StartOptions = {}): Promise<void> {
     if (state !== 'stopped') throw new Error(`the server is ${state}`);
     state = 'starting';
     let server: ChildProcess;
     try {
-      await initialiseDataDir({ dataDir, binaries, osUser, log });
+      if (role === 'primary') {
+        await initialiseDataDir({ dataDir, binaries, osUser, log });
+        if (await isFenced(dataDir)) throw clusterErrors.FH_CLUSTER_FENCED({ detail: dataDir });
+      }
       await stopOrphans({ dataDir, socketDir, port, log });
       await configureDataDir({ ...options, ownerUserName, major: binaries.major });
+      if (role === 'standby') await fence(dataDir, osUser);
       server = await spawnServer();
     } catch (error) {
       state = 'stopped';
@@ -144,7 +161,8 @@ export function createCluster(options: ClusterOptions): Cluster {
         'the PostgreSQL server to accept connections',
         async () => {
           if (hasEnded(server)) throw clusterErrors.FH_CLUSTER_START_FAILED({ detail: `see ${options.logFile}` });
-          return (await postmasterStatus(dataDir, server.pid!)) === 'ready';
+          const status = await postmasterStatus(dataDir, server.pid!);
+          return status === 'ready' || (role === 'standby' && status === 'standby');
         },
         { deadlineMs: timeoutMs, everyMs: 10 },
       );
@@ -156,7 +174,7 @@ export function createCluster(options: ClusterOptions): Cluster {
     // The server may have been asked to stop while it was starting.
     if (state === 'starting') state = 'running';
     startedAt = new Date(clock.now());
-    log.info('PostgreSQL accepts connections', { processId: server.pid, version: binaries.version });
+    log.info('PostgreSQL accepts connections', { role, processId: server.pid, version: binaries.version });
   }
 
   async function stop({ smartMs = 2_000, fastMs = 60_000, immediateMs = 10_000 }: StopDeadlines = {}): Promise<void> {
@@ -206,7 +224,7 @@ function hasEnded(server: ChildProcess): boolean {
   return server.exitCode !== null || server.signalCode !== null;
 }
 
-/** Line 8 of postmaster.pid, as pg_ctl reads it: `starting`, `ready`, `stopping`; undefined while the file is another server's. */
+/** Line 8 of postmaster.pid, as pg_ctl reads it: `starting`, `ready`, `standby`, `stopping`; undefined while the file is another server's. */
 async function postmasterStatus(dataDir: string, processId: number): Promise<string | undefined> {
   const lines = (await readFile(path.join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
   return Number(lines[0]) === processId ? lines[7]?.trim() : undefined;

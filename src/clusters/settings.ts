@@ -1,4 +1,5 @@
 import os from 'node:os';
+import { type Upstream, upstreamSettings } from './standby/upstream.ts';
 
 export interface SettingsOptions {
   readonly socketDir: string;
@@ -7,6 +8,8 @@ export interface SettingsOptions {
   readonly major: number;
   /** The file system of the data folder can share blocks between files (reflink). */
   readonly canCloneFiles: boolean;
+  /** Where the primary is found while this server follows it. */
+  readonly upstream?: Upstream;
   /** Memory of the machine in bytes. Default: what the operating system says. */
   readonly memoryBytes?: number;
 }
@@ -90,6 +93,7 @@ export function serverSettings(options: SettingsOptions): string {
     ['log_autovacuum_min_duration', '10s', ''],
     ['log_temp_files', -1, ''],
   ];
+  if (options.upstream) lines.push(...upstreamSettings(options.upstream));
   if (linux) {
     lines.push(
       [

@@ -17,7 +17,7 @@ export interface Child {
 }
 
 /** The frame around one process of ours: log, signals, the end when the supervisor is gone. */
-export function createChild(part: Exclude<Part, 'postgres'>, config: Config): Child {
+export function createChild(part: Exclude<Part, 'postgres' | 'standby'>, config: Config): Child {
   const log = createLog({ level: config.logLevel, base: { process: part, pid: process.pid } });
   const shutdown = new Shutdown(log);
   const users = findOsUsers();

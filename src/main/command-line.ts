@@ -4,6 +4,7 @@ import { toFreeholdError } from '#src/kernel/index.ts';
 import { toStorageError } from '#src/objects/index.ts';
 import type { ChildMessage } from './child.ts';
 import type { Env } from './config.ts';
+import { addFailoverCommand } from './failover.ts';
 import { addStaffCommands } from './staff-links.ts';
 import { addStatusCommands } from './status.ts';
 import type { UpOptions } from './up.ts';
@@ -18,6 +19,7 @@ export async function runCommandLine(argv: readonly string[], env: Env): Promise
     extend: (program, context) => {
       addUp(program, env);
       addStatusCommands(program, context);
+      addFailoverCommand(program, context);
       addStaffCommands(program, context);
       program
         .command('test')

@@ -26,6 +26,10 @@ export interface Config {
   readonly pgBinDir: string | undefined;
   /** True when FREEHOLD_DATABASE_URL(_FILE) names an external server. */
   readonly externalDatabase: boolean;
+  /** Whether the embedded cluster keeps a standby. */
+  readonly standby: 'on' | 'off';
+  /** Who decides that the standby takes over. */
+  readonly failover: 'manual' | 'automatic';
   /** Backends that gateways may open together. */
   readonly backendBudget: number;
   /** Connections one tenant may hold in one worker. */
@@ -56,6 +60,9 @@ export const settings = {
   FREEHOLD_DATABASE_URL:
     'An external PostgreSQL server instead of our own: postgres://ROLE:PASSWORD@HOST:PORT/DATABASE.',
   FREEHOLD_DATABASE_URL_FILE: 'A file that holds FREEHOLD_DATABASE_URL.',
+  FREEHOLD_STANDBY: 'on or off: whether our own PostgreSQL keeps a standby. Default: on.',
+  FREEHOLD_FAILOVER:
+    'manual, or automatic: a primary that has not answered for 30 seconds is replaced without asking. Default: manual.',
   FREEHOLD_BACKENDS: 'Database connections that all gateways may open together. Default: 80.',
   FREEHOLD_BACKENDS_PER_TENANT: 'Database connections one tenant may hold in one gateway. Default: 8.',
   FREEHOLD_STATEMENT_TIMEOUT_MS: 'Longest statement of an app. Default: 30000.',
@@ -80,6 +87,13 @@ export function parseConfig(env: Env): Config {
     if (!Number.isInteger(value) || value < min || value > max)
       throw invalid(name, `"${raw}" is not a whole number from ${min} to ${max}`);
     return value;
+  };
+  /** One of a few words; the first is the default. */
+  const choice = <T extends string>(name: SettingName, words: readonly [T, ...T[]]): T => {
+    const raw = text(name) ?? words[0];
+    const word = words.find((each) => each === raw);
+    if (word === undefined) throw invalid(name, `"${raw}" is not ${words.join(' or ')}`);
+    return word;
   };
   const domain = (text('FREEHOLD_DOMAIN') ?? 'localhost').toLowerCase();
   if (
@@ -112,6 +126,8 @@ export function parseConfig(env: Env): Config {
       certificateFile && keyFile ? [{ certificateFile: resolve(certificateFile), keyFile: resolve(keyFile) }] : [],
     pgBinDir: text('FREEHOLD_PG_BIN'),
     externalDatabase: Boolean(text('FREEHOLD_DATABASE_URL') ?? text('FREEHOLD_DATABASE_URL_FILE')),
+    standby: choice('FREEHOLD_STANDBY', ['on', 'off']),
+    failover: choice('FREEHOLD_FAILOVER', ['manual', 'automatic']),
     backendBudget: whole('FREEHOLD_BACKENDS', 80, 2, 10_000),
     backendsPerTenant: whole('FREEHOLD_BACKENDS_PER_TENANT', 8, 1, 1_000),
     statementTimeoutMs: whole('FREEHOLD_STATEMENT_TIMEOUT_MS', 30_000, 100, 3_600_000),

@@ -51,7 +51,7 @@ export async function startControlServices({
   if (config.externalDatabase) await checkExternalServer(target);
   const pool = createPool(target, { max: poolSize, applicationName: 'freehold control' });
   shutdown.add('control database', 10_000, () => pool.stop());
-  await holdLeadership({ target, shutdown, log });
+  await holdLeadership({ target, shutdown, isOnlyControl: !config.externalDatabase, log });
   // Only the leader: opening finishes what a crash interrupted.
   const keys = await openKeyStore(folders.keys);
   await migrate(target, { schema: 'public', folder: program.controlMigrations });

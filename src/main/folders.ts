@@ -22,10 +22,24 @@ export interface Folders {
   readonly data: string;
   readonly cluster: string;
   readonly clusterLogs: string;
+  /** The second data folder of the cluster. Which of the two is the primary's, `clusterRoles` says. */
+  readonly standby: string;
+  readonly standbyLogs: string;
+  readonly clusterRoles: string;
+  /** Where servers of the cluster find the way to their primary: one password file per user. */
+  readonly clusterAccess: string;
+  readonly handover: string;
+  /** The primary is found here, whichever folder it runs on: a link to the socket of one of the next two. */
   readonly databaseSocket: string;
+  readonly clusterSocket: string;
+  readonly standbySocket: string;
   readonly controlRun: string;
   readonly linkSocket: string;
   readonly commandSocket: string;
+  /** The supervisor's own, for what must work without control. */
+  readonly supervisorSocket: string;
+  /** How the standby is, by the supervisor for everybody. */
+  readonly standbyStatus: string;
   readonly keys: string;
   readonly control: string;
   readonly exports: string;
@@ -44,15 +58,24 @@ export function foldersOf(dataDir: string): Folders {
   const short = join('/run', `freehold-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`);
   const home =
     process.getuid?.() === 0 ? short : join('/tmp', `${short.slice('/run/'.length)}-${process.getuid?.() ?? 0}`);
-  const run = Buffer.byteLength(join(dataDir, 'run', 'control')) > longestSocketFolder ? home : join(dataDir, 'run');
+  const run = Buffer.byteLength(join(dataDir, 'run', 'pg-standby')) > longestSocketFolder ? home : join(dataDir, 'run');
   return {
     data: dataDir,
     cluster: join(dataDir, 'pg', 'main'),
     clusterLogs: join(dataDir, 'pg', 'logs'),
+    standby: join(dataDir, 'pg', 'standby'),
+    standbyLogs: join(dataDir, 'pg', 'standby-logs'),
+    clusterRoles: join(dataDir, 'pg', 'roles.json'),
+    clusterAccess: join(dataDir, 'pg', 'access'),
+    handover: join(dataDir, 'pg', 'handover'),
     databaseSocket: join(run, 'pg'),
+    clusterSocket: join(run, 'pg-main'),
+    standbySocket: join(run, 'pg-standby'),
     controlRun: join(run, 'control'),
     linkSocket: join(run, 'control', 'link.sock'),
     commandSocket: join(run, 'control', 'command.sock'),
+    supervisorSocket: join(run, 'supervisor.sock'),
+    standbyStatus: join(run, 'standby.json'),
     keys: join(dataDir, 'keys'),
     control: join(dataDir, 'control'),
     exports: join(dataDir, 'control', 'exports'),
@@ -66,17 +89,23 @@ export function foldersOf(dataDir: string): Folders {
 }
 
 const marker = 'FREEHOLD';
+const root: OsUser = { name: 'root', uid: 0, gid: 0 };
 
 /** Creates what is missing and sets owners and modes on everything; safe to repeat. */
 export function ensureFolders(folders: Folders, users: OsUsers | undefined): void {
   const me: OsUser | undefined = undefined;
-  const { postgres, control, gateway, sharedGid, filesGid } = users ?? {};
+  const { postgres, standby, control, gateway, sharedGid, filesGid } = users ?? {};
   claimDataFolder(folders.data);
   make(folders.data, 0o711, me);
   make(join(folders.data, 'pg'), 0o711, me);
-  make(folders.cluster.replace(/\/main$/, '/logs'), 0o700, postgres);
+  make(folders.clusterLogs, 0o700, postgres);
+  make(folders.standbyLogs, 0o700, standby);
+  make(folders.clusterAccess, 0o711, me);
   make(dirname(folders.databaseSocket), 0o711, me);
-  make(folders.databaseSocket, users ? 0o710 : 0o700, postgres, sharedGid);
+  // Only the supervisor says where the link in it leads.
+  make(folders.databaseSocket, users ? 0o710 : 0o700, users && root, sharedGid);
+  make(folders.clusterSocket, users ? 0o710 : 0o700, postgres, sharedGid);
+  make(folders.standbySocket, users ? 0o710 : 0o700, standby, sharedGid);
   make(folders.controlRun, users ? 0o710 : 0o700, control, gateway?.gid);
   make(folders.keys, 0o700, control);
   make(folders.control, 0o700, control);
@@ -84,7 +113,9 @@ export function ensureFolders(folders: Folders, users: OsUsers | undefined): voi
   make(folders.tls, 0o700, gateway);
   make(folders.files, users ? 0o2770 : 0o700, gateway, filesGid);
   make(folders.log, 0o700, me);
-  if (users) for (const user of [users.postgres, users.control, users.gateway]) checkReachable(folders.data, user);
+  if (users)
+    for (const user of [users.postgres, users.standby, users.control, users.gateway])
+      checkReachable(folders.data, user);
 }
 
 /** Refuses a folder that holds something else: a wrong --data must not scatter files over a home folder. */

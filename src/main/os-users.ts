@@ -8,6 +8,7 @@ import { mainErrors } from './errors.ts';
  */
 export const osUserNames = {
   postgres: 'freehold-postgres',
+  standby: 'freehold-standby',
   control: 'freehold-control',
   gateway: 'freehold-gateway',
 } as const;
@@ -20,10 +21,13 @@ export interface OsUser {
   readonly gid: number;
 }
 export interface OsUsers {
+  /** Of the data folder `pg/main`. */
   readonly postgres: OsUser;
+  /** Of the data folder `pg/standby`. */
+  readonly standby: OsUser;
   readonly control: OsUser;
   readonly gateway: OsUser;
-  /** Group `freehold` of all three: may enter the folder of the database's socket. */
+  /** Group `freehold` of all of them: may enter the folder of the database's socket. */
   readonly sharedGid: number;
   /** Group `freehold-files` of control and gateway: tenants' sealed files are written and read by both. */
   readonly filesGid: number;
@@ -65,6 +69,7 @@ export function findOsUsers(): OsUsers | undefined {
     throw mainErrors.FH_OS_USER({ detail: `there is no group ${groupNames.shared} or ${groupNames.files}` });
   return {
     postgres: getUser(osUserNames.postgres),
+    standby: getUser(osUserNames.standby),
     control: getUser(osUserNames.control),
     gateway: getUser(osUserNames.gateway),
     sharedGid,

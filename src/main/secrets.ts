@@ -9,6 +9,7 @@ import {
   renameSync,
   writeFileSync,
 } from 'node:fs';
+import { join } from 'node:path';
 import { randomBytes, randomName } from '#src/kernel/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
 import type { Config, Env } from './config.ts';
@@ -22,26 +23,48 @@ export const controlDatabase = 'freehold_control';
 /** The embedded cluster's way in for control: made at the first start, kept in a file that only control's user reads. */
 export function ensureDatabaseSecret(folders: Folders, owner: OsUser | undefined): ConnectionTarget {
   if (!existsSync(folders.databaseSecret)) {
-    const target = {
-      port: 5432,
-      database: controlDatabase,
-      user: controlRole,
-      password: randomBytes(32).toString('base64url'),
-    };
-    const temporary = `${folders.databaseSecret}.${randomName(10)}.new`;
-    // Created exclusively and handled by its descriptor: root writes here into a folder of control, which must not lead it elsewhere.
-    const file = openSync(temporary, 'wx', 0o600);
-    try {
-      writeFileSync(file, `${JSON.stringify(target)}\n`);
-      fchmodSync(file, 0o600);
-      if (owner) fchownSync(file, owner.uid, owner.gid);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, folders.databaseSecret);
+    const target = { port: 5432, database: controlDatabase, user: controlRole, password: newSecret() };
+    writeSecret(folders.databaseSecret, `${JSON.stringify(target)}\n`, owner);
   }
   return readDatabaseSecret(folders);
+}
+
+/** Password of `freehold_replication`, the role by which servers and backups follow the cluster: only the supervisor reads this file. */
+export function ensureReplicationSecret(folders: Folders): string {
+  const file = join(folders.clusterAccess, 'replication.secret');
+  if (!existsSync(file)) writeSecret(file, `${newSecret()}\n`, undefined);
+  return readFileSync(file, 'utf8').trim();
+}
+
+/** A libpq password file by which the programs of one user connect as `freehold_replication`. Replaced whole. @returns its path */
+export function writeReplicationPassFile(
+  folders: Folders,
+  name: string,
+  password: string,
+  owner: OsUser | undefined,
+): string {
+  const file = join(folders.clusterAccess, `${name}.pass`);
+  writeSecret(file, `*:*:*:freehold_replication:${password}\n`, owner);
+  return file;
+}
+
+function newSecret(): string {
+  return randomBytes(32).toString('base64url');
+}
+
+function writeSecret(path: string, content: string, owner: OsUser | undefined): void {
+  const temporary = `${path}.${randomName(10)}.new`;
+  // Created exclusively and handled by its descriptor: root may write here into a folder of a part, which must not lead it elsewhere.
+  const file = openSync(temporary, 'wx', 0o600);
+  try {
+    writeFileSync(file, content);
+    fchmodSync(file, 0o600);
+    if (owner) fchownSync(file, owner.uid, owner.gid);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
 }
 
 export function readDatabaseSecret(folders: Folders): ConnectionTarget {

@@ -1,18 +1,16 @@
-import { renameSync, writeFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { type Cluster, createCluster, findBinaries } from '#src/clusters/index.ts';
+import type { ClusterPair, FailoverReport } from '#src/clusters/index.ts';
 import { isPortFree } from '#src/gateway/index.ts';
 import type { Log } from '#src/kernel/index.ts';
+import { createEmbeddedCluster, publish } from './cluster.ts';
 import { type Config, type Env, settings } from './config.ts';
 import { mainErrors } from './errors.ts';
 import { ensureFolders, type Folders, foldersOf } from './folders.ts';
 import { ManagedProcess } from './managed-process.ts';
 import { ensureOsUsers } from './os-users.ts';
 import { placeProgram } from './program-copy.ts';
-import { ensureDatabaseSecret } from './secrets.ts';
 import type { Shutdown } from './shutdown.ts';
+import { createSupervisorLink } from './supervisor-link.ts';
 
 export interface SupervisorOptions {
   readonly config: Config;
@@ -33,8 +31,6 @@ export interface Running {
 
 const startDeadlineMs = 60_000;
 const drainDeadlineMs = 15_000;
-/** Backends for control: its own pool, lifecycle operations, dumps, and room for a person with psql. */
-const reservedConnections = 40;
 
 /** Starts the database, control and the gateways in this order; `shutdown` stops them in the reverse one. */
 export async function startAll(options: SupervisorOptions): Promise<Running> {
@@ -48,7 +44,8 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
   const users = ensureOsUsers();
   const folders = foldersOf(config.dataDir);
   ensureFolders(folders, users);
-  if (!config.externalDatabase) await startCluster();
+  let control: ManagedProcess | undefined;
+  const pair = config.externalDatabase ? undefined : await startCluster();
 
   const programDir = placeProgram(config.dataDir, users !== undefined);
   const manage = (name: string, role: 'control' | 'gateway'): ManagedProcess =>
@@ -65,10 +62,12 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
     });
 
   say('starting control');
-  const control = manage('control', 'control');
-  shutdown.add('control', drainDeadlineMs + 5_000, () => control.stop(drainDeadlineMs));
+  control = manage('control', 'control');
+  shutdown.add('control', drainDeadlineMs + 5_000, async () => control?.stop(drainDeadlineMs));
   const facts = await control.start();
-  publishCertificate(folders.caCertificate, String(facts.caCertificate));
+  // People hand it to their browsers.
+  publish(folders.caCertificate, String(facts.caCertificate));
+  if (pair) await openToOperator(pair);
 
   say(`starting ${config.workers} gateway${config.workers === 1 ? '' : 's'}`);
   const gateways = Array.from({ length: config.workers }, (_, index) => manage(`gateway-${index + 1}`, 'gateway'));
@@ -76,47 +75,35 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
     await Promise.all(gateways.map((gateway) => gateway.stop(drainDeadlineMs)));
   });
   await Promise.all(gateways.map((gateway) => gateway.start()));
+  // Last, and in the background: whoever waits for the installation does not wait for a copy of the data.
+  await pair?.startStandby();
   return { folders, setupUrl: typeof facts.setupUrl === 'string' ? facts.setupUrl : undefined };
 
-  async function startCluster(): Promise<void> {
-    const binaries = await findBinaries({ binDir: config.pgBinDir });
-    const secret = ensureDatabaseSecret(folders, users?.control);
-    const cluster = createCluster({
-      dataDir: folders.cluster,
-      socketDir: folders.databaseSocket,
-      logFile: join(folders.clusterLogs, 'postgresql.log'),
-      port: secret.port,
-      osUser: users?.postgres,
-      ownerUserName: users?.postgres.name ?? userInfo().username,
-      maxConnections: config.backendBudget + reservedConnections,
-      binaries,
+  async function startCluster(): Promise<ClusterPair> {
+    const pair = await createEmbeddedCluster({
+      config,
+      folders,
+      users,
+      isStopping: () => shutdown.isRunning,
+      onFailover,
+      longestRestartMs,
       log,
     });
-    // One at a time: a server that dies while it is being restarted is the running loop's business.
-    let restarting = false;
-    shutdown.add('PostgreSQL', 80_000, () => cluster.stop());
-    cluster.onExit(({ expected }) => {
-      if (!expected && !restarting) void restart(cluster);
-    });
-    say(`starting PostgreSQL ${binaries.version}`);
-    await cluster.initialise();
-    await cluster.start();
-    await cluster.bootstrap({ controlPassword: secret.password });
+    shutdown.add('PostgreSQL', 110_000, () => pair.stop());
+    say('starting PostgreSQL');
+    await pair.start();
+    return pair;
+  }
 
-    async function restart(server: Cluster): Promise<void> {
-      restarting = true;
-      for (let waitMs = Math.min(200, longestRestartMs); ; waitMs = Math.min(longestRestartMs, waitMs * 2)) {
-        await delay(waitMs);
-        if (shutdown.isRunning) return;
-        try {
-          await server.start();
-          break;
-        } catch (error) {
-          log.error('PostgreSQL did not come back', { error });
-        }
-      }
-      restarting = false;
-    }
+  async function openToOperator(pair: ClusterPair): Promise<void> {
+    const link = createSupervisorLink(folders.supervisorSocket, { pair, log });
+    await link.start();
+    shutdown.add("operator's socket", 1_000, () => link.stop());
+  }
+
+  /** Control remembers what it has written. When some of that is gone, it must read everything anew. */
+  function onFailover({ lostBytes }: FailoverReport): void {
+    if (lostBytes !== 0) control?.kill('SIGTERM');
   }
 }
 
@@ -135,10 +122,4 @@ export function environmentOf(role: 'control' | 'gateway', config: Config, env: 
     FREEHOLD_PORT: String(config.port),
     FREEHOLD_CONSOLE_PORT: String(config.consolePort),
   };
-}
-
-/** World-readable, because people hand it to their browsers; replaced whole. */
-function publishCertificate(path: string, pem: string): void {
-  writeFileSync(`${path}.new`, pem, { mode: 0o644 });
-  renameSync(`${path}.new`, path);
 }

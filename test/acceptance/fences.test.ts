@@ -74,6 +74,8 @@ describe('fences', { timeout: 180_000 }, () => {
       ['.', 'root', '711'],
       ['pg/main', 'freehold-postgres', '700'],
       ['pg/logs', 'freehold-postgres', '700'],
+      ['pg/standby-logs', 'freehold-standby', '700'],
+      ['pg/access', 'root', '711'],
       ['keys', 'freehold-control', '700'],
       ['control', 'freehold-control', '700'],
       ['tls', 'freehold-gateway', '700'],
@@ -85,7 +87,9 @@ describe('fences', { timeout: 180_000 }, () => {
         execFileSync('stat', ['-c', '%U:%G %a', at(path)], { encoding: 'utf8' }).trim();
       assert.equal(withGroup('files'), 'freehold-gateway:freehold-files 2770');
       assert.equal(withGroup('run/control'), 'freehold-control:freehold-gateway 710');
-      assert.equal(withGroup('run/pg'), 'freehold-postgres:freehold 710');
+      assert.equal(withGroup('run/pg'), 'root:freehold 710');
+      assert.equal(withGroup('run/pg-main'), 'freehold-postgres:freehold 710');
+      assert.equal(withGroup('run/pg-standby'), 'freehold-standby:freehold 710');
     }
     assert.equal(facts('run/control/command.sock').split(' ')[1], '600');
     const open = execFileSync(

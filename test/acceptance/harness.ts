@@ -81,7 +81,8 @@ export class Freehold {
       ['up', '--json', '--data', folder, '--port', String(port), '--console-port', String(consolePort), ...args],
       {
         cwd: repository,
-        env: { ...cleanEnv(), ...env },
+        // A second server for every suite costs more than it shows; the suites about it turn it on.
+        env: { ...cleanEnv(), FREEHOLD_STANDBY: 'off', ...env },
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     );

@@ -55,7 +55,8 @@ function roleOf(command: string): InstalledProcess['role'] {
 function standsIn(pid: number, dataDir: string): boolean {
   try {
     const folder = readlinkSync(`/proc/${pid}/cwd`);
-    return folder === join(dataDir, 'pg/main');
+    // Whatever became of the folder: what was removed below a server ends in ` (deleted)`.
+    return folder.startsWith(join(dataDir, 'pg/'));
   } catch {
     return false;
   }

@@ -29,6 +29,8 @@ export async function startProduct(env: Readonly<Record<string, string>> = {}): 
     FREEHOLD_PORT: String(port),
     FREEHOLD_CONSOLE_PORT: String(consolePort),
     FREEHOLD_LOG_LEVEL: 'info',
+    // A second server for every suite costs more than it shows; the suites about it turn it on.
+    FREEHOLD_STANDBY: 'off',
     ...env,
   };
   const stop = async (): Promise<void> => {

@@ -24,7 +24,13 @@ export async function startUp(): Promise<Product> {
   const args = ['up', '--json', '--data', dataDir, '--port', String(port), '--console-port', String(consolePort)];
   // Ends with this process, even when that is killed.
   const child = spawn('setpriv', ['--pdeathsig=TERM', process.execPath, '--disable-proto=delete', entry, ...args], {
-    env: { PATH: process.env.PATH, TMPDIR: process.env.TMPDIR, FREEHOLD_WORKERS: '2', FREEHOLD_BACKENDS: '24' },
+    env: {
+      PATH: process.env.PATH,
+      TMPDIR: process.env.TMPDIR,
+      FREEHOLD_WORKERS: '2',
+      FREEHOLD_BACKENDS: '24',
+      FREEHOLD_STANDBY: 'off',
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const ended = once(child, 'exit');

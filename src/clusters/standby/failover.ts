@@ -1,0 +1,212 @@
+import { access, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { type Clock, failpoint, type Log, type Lsn, waitFor } from '#src/kernel/index.ts';
+import { clusterErrors } from '../errors.ts';
+import { stopOrphans } from '../orphans.ts';
+import type { Cluster } from '../server.ts';
+import { fence, isFenced, unfence } from './fence.ts';
+import { findEndOfWal, handOverWal } from './old-wal.ts';
+import { measureStandbyLag, readFollowerPosition, withConnection } from './position.ts';
+import { promoteServer } from './promote.ts';
+import { type ClusterRoles, type FailoverReport, type MemberName, otherMember } from './roles.ts';
+import { ensureStandbySlot } from './slot.ts';
+import { pointSocketLink, removeSocketLink } from './socket-link.ts';
+import { runAsSuperuser } from './superuser.ts';
+
+export interface FailoverContext {
+  readonly members: Readonly<Record<MemberName, Cluster>>;
+  readonly roles: () => ClusterRoles;
+  /** On disk when it resolves. */
+  readonly record: (roles: ClusterRoles) => Promise<void>;
+  /** Path of the link to the primary's socket. */
+  readonly socketLink: string;
+  readonly handoverDir: string;
+  readonly controlPassword: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Says what is being done, for a person who watches. */
+  readonly say: (text: string) => void;
+}
+
+/** A standby that is further behind is first given time, while the primary still serves. */
+const closeEnoughBytes = 4 * 1024 * 1024;
+const catchUpDeadlineMs = 60_000;
+const replayDeadlineMs = 300_000;
+
+/**
+ * Makes the standby the primary: the old primary is stopped and marked first, so that there are never two; then the standby replays
+ * all that the old one had written, sent or not, and is promoted. A planned failover that would lose anything is taken back.
+ * Every step is recorded before it is done: whoever comes after a kill -9 goes on with `resumeFailover`.
+ */
+export async function failOver(context: FailoverContext): Promise<FailoverReport> {
+  const { members, roles, record, clock, controlPassword } = context;
+  const from = roles().primary;
+  const to = otherMember(from);
+  const follower = await readFollowerPosition(members[to].controlTarget(controlPassword)).catch(() => undefined);
+  if (!follower?.inRecovery) throw clusterErrors.FH_FAILOVER_NO_STANDBY();
+  const planned = await isAnswering(members[from], controlPassword);
+  if (planned) await waitUntilClose(context, members[from]);
+  const startedAt = new Date(clock.now()).toISOString();
+  await record({ ...roles(), failover: { to, planned, phase: 'fencing', startedAt } });
+  await failpoint('clusters.failover.recorded');
+  try {
+    await takeOverWal(context);
+  } catch (error) {
+    await undo(context);
+    throw clusterErrors.FH_FAILOVER_UNDONE({
+      detail: error instanceof Error ? error.message : undefined,
+      cause: error,
+    });
+  }
+  return finish(context);
+}
+
+/** At the start, when no server of ours runs: a failover that a crash interrupted is finished or undone. */
+export async function resumeFailover(context: FailoverContext): Promise<void> {
+  const { failover } = context.roles();
+  if (!failover) return;
+  const { phase, planned, to } = failover;
+  context.log.warn('a failover was interrupted', { phase, planned, to });
+  if (phase === 'fencing') {
+    // Nothing was promoted. The old primary may hold commits that nobody else has, unless it was the one that failed.
+    if (planned) return undo(context, { start: false });
+    await startMember(context, to);
+    await takeOverWal(context);
+  }
+  await finish(context);
+}
+
+/** From a serving primary to one that is stopped and marked, and a standby that has everything. */
+async function takeOverWal(context: FailoverContext): Promise<void> {
+  const { members, roles, record, socketLink, log, say } = context;
+  const { planned, to } = roles().failover!;
+  const old = members[otherMember(to)];
+  say(planned ? 'stopping the old primary' : 'ending the old primary, which does not answer');
+  await removeSocketLink(socketLink);
+  const exists = await access(old.options.dataDir).then(
+    () => true,
+    () => false,
+  );
+  let end: Lsn | undefined;
+  let position = await readFollowerPosition(members[to].controlTarget(context.controlPassword));
+  if (exists) {
+    // A fast shutdown sends the standby everything first. One that hangs is ended the hard way, by the id of each process.
+    await old.stop({ smartMs: 0, fastMs: planned ? 20_000 : 3_000, immediateMs: 5_000 });
+    await stopOrphans({ ...old.options, log });
+    await failpoint('clusters.failover.stopped');
+    await fence(old.options.dataDir, old.options.osUser);
+    await failpoint('clusters.failover.fenced');
+    position = await readFollowerPosition(members[to].controlTarget(context.controlPassword));
+    end = await findEndOfWal(old.options, position.replayed);
+  }
+  if (end !== undefined && end > position.replayed) {
+    // What was sent is replayed in a moment.
+    position = await waitUntilReplayed(context, members[to], end, 2_000);
+  }
+  if (end !== undefined && end > position.replayed) {
+    say('waiting for the standby to replay what is left');
+    await handOverWal(old.options, {
+      from: position.replayed,
+      to: end,
+      folder: context.handoverDir,
+      owner: members[to].options.osUser,
+    });
+    await failpoint('clusters.failover.handed_over');
+    position = await waitUntilReplayed(context, members[to], end, replayDeadlineMs);
+  }
+  const lostBytes = end === undefined ? undefined : Math.max(0, Number(end - position.replayed));
+  if (planned && lostBytes !== 0)
+    throw new Error(`the standby has not replayed ${lostBytes ?? 'an unknown number of'} bytes of the primary`);
+  await record({ ...roles(), failover: { ...roles().failover!, phase: 'promoting', lostBytes } });
+  await failpoint('clusters.failover.caught_up');
+}
+
+/** Only forward from here: promotes, and leads everybody to the new primary. */
+async function finish(context: FailoverContext): Promise<FailoverReport> {
+  const { members, roles, record, socketLink, handoverDir, clock, say } = context;
+  const { to, planned, startedAt, lostBytes } = roles().failover!;
+  const server = members[to];
+  say('promoting the standby');
+  await startMember(context, to);
+  const { inRecovery } = await readFollowerPosition(server.controlTarget(context.controlPassword));
+  if (inRecovery) await promoteServer(server.options);
+  await failpoint('clusters.failover.promoted');
+  // Before anybody writes: what the old primary will need when it follows is kept from the first byte.
+  await ensureStandbySlot(server.options);
+  await pointSocketLink(socketLink, socketOf(server));
+  await failpoint('clusters.failover.linked');
+  const finishedAt = clock.now();
+  const report: FailoverReport = {
+    from: otherMember(to),
+    to,
+    planned,
+    startedAt,
+    finishedAt: new Date(finishedAt).toISOString(),
+    closedMs: Math.max(0, finishedAt - Date.parse(startedAt)),
+    lostBytes,
+  };
+  await record({ format: 1, primary: to, standbyDiverged: lostBytes !== 0, lastFailover: report });
+  await failpoint('clusters.failover.done');
+  await rm(handoverDir, { recursive: true, force: true });
+  return report;
+}
+
+async function undo(
+  { members, roles, record, socketLink, say }: FailoverContext,
+  { start = true } = {},
+): Promise<void> {
+  const { failover, ...kept } = roles();
+  const old = members[otherMember(failover!.to)];
+  say('taking the failover back');
+  await unfence(old.options.dataDir);
+  await record(kept);
+  if (!start) return;
+  if (old.status().state === 'stopped') await old.start();
+  await pointSocketLink(socketLink, socketOf(old));
+}
+
+async function startMember({ members }: FailoverContext, name: MemberName): Promise<void> {
+  const server = members[name];
+  if (server.status().state !== 'stopped') return;
+  await server.start({ role: (await isFenced(server.options.dataDir)) ? 'standby' : 'primary' });
+}
+
+async function waitUntilClose({ controlPassword, say }: FailoverContext, primary: Cluster): Promise<void> {
+  const measure = () => withConnection(primary.controlTarget(controlPassword), measureStandbyLag);
+  const lag = await measure();
+  if (!lag?.isStreaming) throw clusterErrors.FH_FAILOVER_NO_STANDBY({ detail: 'it is not connected to the primary' });
+  if (lag.lagBytes > closeEnoughBytes) {
+    say(`waiting for the standby, which is ${lag.lagBytes} bytes behind`);
+    await waitFor('the standby to catch up', async () => ((await measure())?.lagBytes ?? 0) <= closeEnoughBytes, {
+      deadlineMs: catchUpDeadlineMs,
+      everyMs: 500,
+    }).catch((cause) => {
+      throw clusterErrors.FH_FAILOVER_NO_STANDBY({ detail: 'it is too far behind', cause });
+    });
+  }
+  // The shutdown writes all that is dirty, and nobody is served meanwhile: so most of it is written before.
+  say('writing a checkpoint');
+  await runAsSuperuser(primary.options, 'CHECKPOINT');
+}
+
+/** Until `end` is replayed, or nothing more comes. */
+async function waitUntilReplayed({ controlPassword }: FailoverContext, standby: Cluster, end: Lsn, deadlineMs: number) {
+  const read = () => readFollowerPosition(standby.controlTarget(controlPassword));
+  await waitFor('the standby to replay what it was handed', async () => (await read()).replayed >= end, {
+    deadlineMs,
+    everyMs: 50,
+  }).catch(() => {});
+  return read();
+}
+
+export function socketOf({ options: { socketDir, port } }: Cluster): string {
+  return path.join(socketDir, `.s.PGSQL.${port}`);
+}
+
+/** A primary that takes no statement within three seconds is as good as gone. */
+export function isAnswering(server: Cluster, controlPassword: string): Promise<boolean> {
+  return withConnection(server.controlTarget(controlPassword), (db) => db.query('SELECT 1 AS one')).then(
+    () => true,
+    () => false,
+  );
+}

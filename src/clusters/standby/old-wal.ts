@@ -1,0 +1,62 @@
+import { constants } from 'node:fs';
+import { mkdir, open, readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { type Lsn, parseLsn, segmentFileName, segmentStart, walSegmentBytes } from '#src/kernel/index.ts';
+import { openOwnFile, syncFolder } from '../files.ts';
+import type { OsUser } from '../os-user.ts';
+import { runProgram } from '../run.ts';
+import type { ClusterOptions } from '../server.ts';
+
+/**
+ * Where the WAL of a stopped server ends: the last record that is whole, exclusive. That is all that the server can have acknowledged.
+ * @param from end of a record that this server wrote, for example what its standby has replayed
+ * @returns undefined when its WAL from there on cannot be read
+ */
+export async function findEndOfWal({ dataDir, binaries, osUser }: ClusterOptions, from: Lsn): Promise<Lsn | undefined> {
+  const timeline = await newestTimelineOf(dataDir, from);
+  if (timeline === undefined) return undefined;
+  // The range is in the heading of the statistics; the exit code is always that of a log that ends.
+  const args = ['--stats', `--timeline=${timeline}`, `--path=${path.join(dataDir, 'pg_wal')}`];
+  args.push(`--start=${(from >> 32n).toString(16)}/${(from & 0xffffffffn).toString(16)}`);
+  const { stdout } = await runProgram(path.join(binaries.binDir, 'pg_waldump'), args, { osUser, cwd: '/' });
+  const end = /^WAL statistics between \S+ and ([0-9A-F]+\/[0-9A-F]+):$/m.exec(stdout)?.[1];
+  // No heading: there is no record after `from`.
+  return end === undefined ? from : parseLsn(end);
+}
+
+/** Timeline of the newest segment that holds `at`; undefined: there is none. */
+async function newestTimelineOf(dataDir: string, at: Lsn): Promise<number | undefined> {
+  const segment = segmentFileName(0, at).slice(8);
+  const names = await readdir(path.join(dataDir, 'pg_wal')).catch(() => []);
+  const timelines = names
+    .filter((name) => name.slice(8) === segment)
+    .map((name) => Number.parseInt(name.slice(0, 8), 16));
+  return timelines.length > 0 ? Math.max(...timelines) : undefined;
+}
+
+/** Copies the segments from `from` to `to` for the server that takes over, which fetches them by its restore_command. */
+export async function handOverWal(
+  old: ClusterOptions,
+  { from, to, folder, owner }: { from: Lsn; to: Lsn; folder: string; owner: OsUser | undefined },
+): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { mode: 0o711 });
+  const timeline = await newestTimelineOf(old.dataDir, from);
+  for (let at = segmentStart(from); timeline !== undefined && at < to; at += walSegmentBytes) {
+    const name = segmentFileName(timeline, at);
+    const source = await openOwnFile(path.join(old.dataDir, 'pg_wal', name), constants.O_RDONLY, old.osUser);
+    try {
+      const copy = await open(path.join(folder, name), 'wx', 0o600);
+      try {
+        if (owner) await copy.chown(owner.uid, owner.gid);
+        await copy.writeFile(source.createReadStream({ autoClose: false }));
+        await copy.sync();
+      } finally {
+        await copy.close();
+      }
+    } finally {
+      await source.close();
+    }
+  }
+  await syncFolder(folder);
+}

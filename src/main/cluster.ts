@@ -1,0 +1,82 @@
+import { chmodSync, renameSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import {
+  type ClusterPair,
+  createClusterPair,
+  type FailoverReport,
+  findBinaries,
+  type MemberOptions,
+} from '#src/clusters/index.ts';
+import type { Log } from '#src/kernel/index.ts';
+import type { Config } from './config.ts';
+import type { Folders } from './folders.ts';
+import type { OsUser, OsUsers } from './os-users.ts';
+import { ensureDatabaseSecret, ensureReplicationSecret, writeReplicationPassFile } from './secrets.ts';
+
+/** Backends for control: its own pool, lifecycle operations, dumps, and room for a person with psql. */
+const reservedConnections = 40;
+
+export interface EmbeddedClusterOptions {
+  readonly config: Config;
+  readonly folders: Folders;
+  readonly users: OsUsers | undefined;
+  readonly isStopping: () => boolean;
+  readonly onFailover: (report: FailoverReport) => void;
+  readonly longestRestartMs: number;
+  readonly log: Log;
+}
+
+/** The cluster of this installation: two data folders, each with a user of its own, seen as one server. */
+export async function createEmbeddedCluster(options: EmbeddedClusterOptions): Promise<ClusterPair> {
+  const { config, folders, users, isStopping, onFailover, longestRestartMs, log } = options;
+  const binaries = await findBinaries({ binDir: config.pgBinDir });
+  const { port, password: controlPassword } = ensureDatabaseSecret(folders, users?.control);
+  const replicationPassword = ensureReplicationSecret(folders);
+  // With the shared group as their own, because the one that follows must come to the other's socket; files are closed to groups.
+  const serverUser = (user: OsUser | undefined) => user && users && { ...user, gid: users.sharedGid };
+  const member = (name: string, osUser: OsUser | undefined, dataDir: string, socketDir: string, logs: string) =>
+    ({
+      dataDir,
+      socketDir,
+      logFile: join(logs, 'postgresql.log'),
+      osUser,
+      ownerUserName: osUser?.name ?? userInfo().username,
+      passFile: writeReplicationPassFile(folders, name, replicationPassword, osUser),
+    }) satisfies MemberOptions;
+  return createClusterPair({
+    members: {
+      main: member('main', serverUser(users?.postgres), folders.cluster, folders.clusterSocket, folders.clusterLogs),
+      standby: member(
+        'standby',
+        serverUser(users?.standby),
+        folders.standby,
+        folders.standbySocket,
+        folders.standbyLogs,
+      ),
+    },
+    rolesFile: folders.clusterRoles,
+    socketDir: folders.databaseSocket,
+    handoverDir: folders.handover,
+    port,
+    maxConnections: config.backendBudget + reservedConnections,
+    binaries,
+    controlPassword,
+    replicationPassword,
+    standby: config.standby,
+    failover: config.failover,
+    isStopping,
+    onChange: (status) => publish(folders.standbyStatus, `${JSON.stringify(status)}\n`),
+    onFailover,
+    longestRestartMs,
+    log,
+  });
+}
+
+/** World-readable, replaced whole; nothing in it is secret. */
+export function publish(path: string, content: string): void {
+  writeFileSync(`${path}.new`, content, { mode: 0o644 });
+  // Whatever our umask is.
+  chmodSync(`${path}.new`, 0o644);
+  renameSync(`${path}.new`, path);
+}

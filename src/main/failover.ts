@@ -1,0 +1,78 @@
+import { createInterface } from 'node:readline/promises';
+import type { Command } from 'commander';
+import {
+  type CliContext,
+  type CommonOptions,
+  findInstallation,
+  formatBytes,
+  formatFacts,
+  print,
+  printJson,
+  UsageError,
+} from '#src/cli/index.ts';
+import type { FailoverReport } from '#src/clusters/index.ts';
+import { foldersOf } from './folders.ts';
+import { connectToSupervisor } from './supervisor-link.ts';
+
+interface Options extends CommonOptions {
+  readonly yes: boolean;
+}
+
+/** `failover`: the standby takes over. Speaks with the supervisor itself, because control may not be there when it is needed most. */
+export function addFailoverCommand(program: Command, context: CliContext): void {
+  program
+    .command('failover')
+    .description('make the standby the primary; the old primary is stopped first and follows afterwards')
+    .option('--yes', 'do not ask', false)
+    .option('--data <dir>', 'data folder of the installation; default: the one that runs')
+    .option('--json', 'machine-readable: from, to, planned, lostBytes, closedMs', false)
+    .action((options: Options) => failOver(context, options));
+}
+
+async function failOver(context: CliContext, options: Options): Promise<void> {
+  const { dataDir } = findInstallation(options.data, context.env);
+  const supervisor = connectToSupervisor(foldersOf(dataDir).supervisorSocket, (text) => {
+    if (!options.json) context.streams.stderr.write(`freehold: ${text}\n`);
+  });
+  try {
+    const { primary, standby } = await supervisor.describeCluster();
+    if (!options.yes && !(await confirm(context, options, primary, standby.state))) return;
+    const report = await supervisor.failover();
+    if (options.json) printJson(context, report);
+    else print(context, `${report.to} is the primary now.`, '', formatFacts(describe(report)));
+  } finally {
+    await supervisor.close();
+  }
+}
+
+async function confirm({ streams }: CliContext, options: Options, primary: string, standby: string): Promise<boolean> {
+  if (options.json || !streams.stdin.isTTY)
+    throw new UsageError('a failover needs a yes', 'Say it on the command line: ./freehold failover --yes');
+  streams.stderr.write(
+    `The primary (${primary}) is stopped and the standby (${standby}) takes its place. Requests fail for about a second.\n` +
+      'A primary that answers loses nothing. One that does not is ended, and all of its log that can be read is taken over.\n\n',
+  );
+  const prompt = createInterface({ input: streams.stdin, output: streams.stderr });
+  try {
+    return /^y(es)?$/i.test((await prompt.question('Go on? (yes or no) ')).trim());
+  } finally {
+    prompt.close();
+  }
+}
+
+function describe({ planned, lostBytes, closedMs }: FailoverReport): [string, string][] {
+  const lost =
+    lostBytes === undefined
+      ? 'unknown: the log of the old primary could not be read'
+      : lostBytes === 0
+        ? 'nothing'
+        : `${formatBytes(lostBytes)} of log that the old primary had written`;
+  return [
+    [
+      'Old primary',
+      planned ? 'stopped in order; it follows the new one now' : 'ended; it is copied anew as the standby',
+    ],
+    ['Lost', lost],
+    ['Closed for', `${closedMs} ms`],
+  ];
+}
