@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -276,6 +276,30 @@ test('after kill -9 of the server the next start recovers, and busy backends do 
   assert.deepEqual(await again.query('SELECT n FROM kept'), [{ n: 1 }]);
   await again.close();
   await cluster.stop();
+});
+
+test('a killed server that nobody has reaped does not hold up the next one', async () => {
+  const cluster = await prepareCluster('zombie');
+  await cluster.initialise();
+  // The copy has the server's name; its parent becomes `sleep`, which reaps nobody.
+  const copy = path.join(cluster.options.socketDir, 'postgres');
+  await copyFile('/bin/true', copy);
+  await chmod(copy, 0o755);
+  const parent = spawn('/bin/sh', ['-c', `"${copy}" & echo $!; exec sleep 60`], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  try {
+    const [output] = await once(parent.stdout, 'data');
+    const processId = Number(String(output));
+    await waitFor('the zombie', async () => / Z /.test(await readFile(`/proc/${processId}/stat`, 'utf8')));
+    const lines = [processId, cluster.options.dataDir, 1, port, cluster.options.socketDir, '', '', 'ready'].join('\n');
+    await writeFile(path.join(cluster.options.dataDir, 'postmaster.pid'), lines);
+    await writeFile(path.join(cluster.options.socketDir, `.s.PGSQL.${port}.lock`), lines);
+    await cluster.start();
+    await cluster.stop();
+  } finally {
+    parent.kill();
+  }
 });
 
 test('a foreign process with the recorded process id is left alone', async () => {

@@ -20,6 +20,7 @@ export interface OrphanOptions {
  */
 export async function stopOrphans(options: OrphanOptions): Promise<void> {
   const { dataDir, log, stopTimeoutMs = 60_000 } = options;
+  await waitForDying(options);
   const postmaster = await findPostmaster(dataDir);
   if (postmaster !== undefined) {
     log.warn('a PostgreSQL server of an earlier run is still running; shutting it down', { processId: postmaster });
@@ -45,11 +46,40 @@ export async function findPostmaster(dataDir: string): Promise<number | undefine
   return processId > 0 && (await worksIn(dataDir, processId)) ? processId : undefined;
 }
 
+/**
+ * A killed process keeps its id and name for a moment, longer when it waits for the disk, but has no folder any more by which it could be
+ * known as ours. One that nobody reaps (a zombie) stays so for ever; it does nothing.
+ */
+async function waitForDying({ dataDir, socketDir, port }: OrphanOptions): Promise<void> {
+  for (const file of [path.join(dataDir, 'postmaster.pid'), path.join(socketDir, `.s.PGSQL.${port}.lock`)]) {
+    const processId = Math.abs(await readProcessId(file));
+    if (processId === 0) continue;
+    const isGone = async () => !(await isDying(processId)) || (await isZombie(processId));
+    await waitFor('a killed server to be gone', isGone, { deadlineMs: 5_000 }).catch(() => {});
+  }
+}
+
+/** A PostgreSQL process that has begun to end: its folder is let go, its id is not yet. */
+async function isDying(processId: number): Promise<boolean> {
+  if (process.platform !== 'linux' || !isAlive(processId) || !(await isPostgres(processId))) return false;
+  const error = await readlink(`/proc/${processId}/cwd`).then(
+    () => undefined,
+    (reason: NodeJS.ErrnoException) => reason.code,
+  );
+  return error === 'ENOENT';
+}
+
+async function isZombie(processId: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${processId}/stat`, 'utf8').catch(() => '');
+  // The name stands in parentheses and may hold anything (proc(5)).
+  return stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) === 'Z';
+}
+
 async function removeStaleLocks({ dataDir, socketDir, port, log }: OrphanOptions): Promise<void> {
   for (const file of [path.join(dataDir, 'postmaster.pid'), path.join(socketDir, `.s.PGSQL.${port}.lock`)]) {
     const processId = Math.abs(await readProcessId(file));
     if (processId === 0) continue;
-    if (file.startsWith(socketDir) && (await isPostgres(processId))) {
+    if (file.startsWith(socketDir) && (await isPostgres(processId)) && !(await isDying(processId))) {
       throw clusterErrors.FH_CLUSTER_IN_USE({ detail: `process ${processId} listens on ${socketDir}, port ${port}` });
     }
     // PostgreSQL removes the file itself when its process is dead, after checking for shared memory in use.
