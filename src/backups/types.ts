@@ -20,6 +20,47 @@ export interface ShippingStatus {
   readonly spoolBytes: number;
 }
 
+/** WAL that no region holds and none will: a restore to a moment inside fails, and so does one across it without a newer base backup. */
+export interface WalGap {
+  readonly timeline: number;
+  readonly from: Lsn;
+  readonly to: Lsn;
+  /** Milliseconds since the Unix epoch. */
+  readonly noticedAtMs: number;
+}
+
+/** What the shipper says of itself besides; JSON once the LSNs are text. */
+export interface ShipperStatus extends ShippingStatus {
+  readonly receiver: {
+    readonly state: 'connecting' | 'streaming' | 'stopped';
+    readonly sinceMs: number;
+    /** Of the present interruption. */
+    readonly lastError?: string;
+  };
+  /** Reported to the primary: commits that ask for it have waited for this. */
+  readonly flushed: Lsn;
+  readonly regions: readonly (ShippingStatus['regions'][number] & {
+    /** Chunks and histories of the spool that the region lacks. */
+    readonly owedObjects: number;
+    /** Chunks by how long they took from receipt to the region; bounds: `lagBucketsMs`. */
+    readonly lagCounts: readonly number[];
+    readonly lagSumMs: number;
+    readonly segmentsCompacted: number;
+  })[];
+  readonly slot: {
+    readonly state: 'fine' | 'near_limit';
+    /** WAL that the primary keeps for us. */
+    readonly heldBytes: number;
+    /** undefined: it keeps everything. */
+    readonly limitBytes?: number;
+  };
+  /** Since this process started. */
+  readonly gaps: readonly WalGap[];
+  readonly spoolFull: boolean;
+  /** Code of the error that ended shipping. */
+  readonly stoppedBy?: string;
+}
+
 /** A stretch of WAL that lies in a region. */
 export interface WalPiece {
   readonly kind: 'wal' | 'segment';

@@ -1,0 +1,281 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  type Clock,
+  type ClusterId,
+  FreeholdError,
+  failpoint,
+  jitter,
+  type Log,
+  type Lsn,
+  segmentStart,
+} from '#src/kernel/index.ts';
+import type { BackupKey } from '#src/keys/types.ts';
+import {
+  type ConnectionTarget,
+  openReplication,
+  type ReplicationConnection,
+  sqlState,
+  type TimelineEnd,
+  type WalStream,
+} from '#src/postgres/index.ts';
+import { type Chunk, type Chunker, createChunker } from './chunker.ts';
+import { shippingErrors } from './errors.ts';
+import type { ShippingEvent } from './events.ts';
+import type { Spool } from './spool.ts';
+import { nextPlace, parseTimelineHistory, type TimelineStep, type WalPosition } from './timeline.ts';
+import { sealHistory, sealWal } from './wal-objects.ts';
+
+export interface ReceiverOptions {
+  readonly clusterId: ClusterId;
+  /** Where the primary is now; asked before each connection. */
+  readonly findPrimary: () => Promise<ConnectionTarget>;
+  readonly slotName: string;
+  readonly applicationName: string;
+  readonly key: BackupKey;
+  readonly spool: Spool;
+  readonly chunkBytes: number;
+  readonly chunkIntervalMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** End of what is held already; undefined: nothing, begin where the slot begins. Tried again when it rejects. */
+  readonly resumeAt: () => Promise<WalPosition | undefined>;
+  /** What may be reported as flushed on a stream that began at `from`. */
+  readonly flushed: (from: WalPosition) => Lsn;
+  /** Resolves when the spool may grow. */
+  readonly room: () => Promise<void>;
+  readonly onSpooled: () => void;
+  readonly onEvent: (event: ShippingEvent) => void;
+}
+
+/** Receives WAL into the spool, for ever: over restarts of the server, failovers and gaps. */
+export interface Receiver {
+  state(): 'connecting' | 'streaming' | 'stopped';
+  lastError(): unknown;
+  /** Since when the state is what it is. */
+  sinceMs(): number;
+  /** End of the WAL of the server, as last heard. */
+  primary(): Lsn;
+  received(): WalPosition | undefined;
+  spooled(): WalPosition | undefined;
+  /** When the oldest byte that is received and not spooled came. */
+  waitingSinceMs(): number | undefined;
+  /** What was last reported as flushed on this stream. */
+  flushed(): Lsn;
+  /** Bytes of WAL between what was reported as flushed and the server's end, and how many the slot keeps; undefined: no limit. */
+  slot(): { readonly heldBytes: number; readonly limitBytes: number | undefined };
+  /** Something changed that the server should know. */
+  report(): void;
+  /** Resolves when stopped. */
+  readonly done: Promise<void>;
+}
+
+const statusEveryMs = 10_000;
+const firstRetryMs = 50;
+const maxRetryMs = 2_000;
+
+export function startReceiver(options: ReceiverOptions): Receiver {
+  const { clusterId, slotName, key, spool, clock, log, signal, onEvent } = options;
+  let state: ReturnType<Receiver['state']> = 'connecting';
+  let sinceMs = clock.now();
+  let lastError: unknown;
+  /** Attempts since something was spooled. */
+  let failures = 0;
+  let primary = 0n;
+  let reported = 0n;
+  let limitBytes: number | undefined;
+  /** Everything before it is in the spool. */
+  let spooled: WalPosition | undefined;
+  let chunker: Chunker | undefined;
+  let report = () => {};
+
+  function setState(next: typeof state): void {
+    if (state !== next) sinceMs = clock.now();
+    state = next;
+  }
+
+  async function run(): Promise<void> {
+    let resumed = false;
+    while (!signal.aborted) {
+      try {
+        if (!resumed) spooled = await options.resumeAt();
+        resumed = true;
+        await receiveOnce();
+      } catch (error) {
+        if (signal.aborted) break;
+        // Once per outage: the state and its age are in the status.
+        if (lastError === undefined) log.warn('receiving WAL was interrupted', { error });
+        lastError = error;
+      }
+      setState('connecting');
+      const ceiling = Math.min(maxRetryMs, firstRetryMs * 2 ** failures++);
+      await delay(ceiling * (0.5 + jitter() / 2), undefined, { signal }).catch(() => {});
+    }
+    setState('stopped');
+  }
+
+  async function receiveOnce(): Promise<void> {
+    const connection = await openReplication(await options.findPrimary(), { applicationName: options.applicationName });
+    const hangUp = () => void connection.close();
+    signal.addEventListener('abort', hangUp, { once: true });
+    try {
+      const identity = await connection.identifySystem();
+      await spool.claim(identity.systemIdentifier);
+      primary = identity.flushed;
+      limitBytes = parseSize(await connection.showSetting('max_slot_wal_keep_size'));
+      const slot = await ensureSlot(connection);
+      spooled ??= { timeline: slot.timeline ?? identity.timeline, lsn: segmentStart(slot.lsn) };
+      const steps = await ancestors(connection, identity.timeline);
+      spooled = place(spooled, identity.timeline, steps);
+      while (!signal.aborted) {
+        await spoolHistory(connection, spooled.timeline);
+        const stream = await startStream(connection);
+        setState('streaming');
+        lastError = undefined;
+        const end = await pump(connection, stream);
+        // Without a next timeline the server is shutting down.
+        if (!end) return;
+        spooled = { timeline: end.nextTimeline, lsn: segmentStart(end.switchedAt) };
+        log.info('the cluster went on to another timeline', { timeline: end.nextTimeline });
+      }
+    } finally {
+      signal.removeEventListener('abort', hangUp);
+      await connection.close();
+    }
+  }
+
+  function place(position: WalPosition, current: number, steps: readonly TimelineStep[]): WalPosition {
+    // An old primary that came back must not be taken for the cluster.
+    if (current < position.timeline)
+      throw shippingErrors.FH_WAL_OLD_PRIMARY({ detail: `timeline ${current}, held: ${position.timeline}` });
+    const next = nextPlace(position, current, steps);
+    if (next.kind === 'diverged')
+      onEvent({ kind: 'wal.diverged', held: position, kept: next.lostFrom, from: next.from });
+    return next.from;
+  }
+
+  async function ensureSlot(connection: ReplicationConnection): Promise<{ timeline: number | undefined; lsn: Lsn }> {
+    const slot = await connection.readSlot(slotName);
+    if (slot?.restartLsn !== undefined) return { timeline: slot.restartTimeline, lsn: slot.restartLsn };
+    if (slot) {
+      onEvent({ kind: 'slot.lost' });
+      await connection.dropSlot(slotName);
+    }
+    await connection.createPhysicalSlot(slotName);
+    return ensureSlot(connection);
+  }
+
+  /** Begins to stream at `spooled`; when that WAL is gone, records the gap and begins where the slot begins. */
+  async function startStream(connection: ReplicationConnection): Promise<WalStream> {
+    const start = ({ timeline, lsn }: WalPosition) =>
+      connection.startReplication({ slot: slotName, timeline, from: lsn });
+    const from = spooled!;
+    try {
+      return await start(from);
+    } catch (error) {
+      // 58P01: the WAL is gone. 55000: the slot was invalidated since we looked.
+      if (sqlState(error) !== '58P01' && sqlState(error) !== '55000') throw error;
+    }
+    let slot = await ensureSlot(connection);
+    if (slot.lsn <= from.lsn) {
+      // It does not keep what it says: only a new one is worth something.
+      await connection.dropSlot(slotName);
+      slot = await ensureSlot(connection);
+    }
+    const to = { timeline: slot.timeline ?? from.timeline, lsn: segmentStart(slot.lsn) };
+    onEvent({ kind: 'wal.gap', from, to });
+    spooled = to;
+    await spoolHistory(connection, to.timeline);
+    return start(to);
+  }
+
+  async function pump(connection: ReplicationConnection, stream: WalStream): Promise<TimelineEnd | undefined> {
+    const from = spooled!;
+    const cutter = createChunker(from, {
+      maxBytes: options.chunkBytes,
+      intervalMs: options.chunkIntervalMs,
+      clock,
+      onChunk: sealAndSpool,
+      onFailure: () => void connection.close(),
+    });
+    chunker = cutter;
+    report = () => {
+      const flush = options.flushed(from);
+      // Invariant: nothing is reported that is not held. (A region may be further than a spool that was lost.)
+      const write = spooled!.lsn;
+      reported = flush > reported ? flush : reported;
+      stream.sendStatus({ write, flush: reported, apply: reported });
+    };
+    reported = 0n;
+    const timer = setInterval(report, statusEveryMs);
+    try {
+      for await (const message of stream) {
+        if (message.walEnd > primary) primary = message.walEnd;
+        if (message.kind === 'keepalive') {
+          if (message.replyRequested) report();
+          continue;
+        }
+        await options.room();
+        await cutter.push(message.start, message.data);
+      }
+    } finally {
+      // What was received is worth keeping, whatever ended the stream.
+      await cutter.drain().catch((error) => {
+        lastError = error;
+      });
+      report();
+      clearInterval(timer);
+      report = () => {};
+      chunker = undefined;
+    }
+    return stream.timelineEnd();
+  }
+
+  async function sealAndSpool({ range, data, receivedAtMs }: Chunk): Promise<void> {
+    await failpoint('shipping.chunk.cut');
+    const sealed = await sealWal('wal', { clusterId, key }, range, data);
+    await spool.addChunk(range, sealed, receivedAtMs);
+    spooled = { timeline: range.timeline, lsn: range.end };
+    failures = 0;
+    options.onSpooled();
+    report();
+  }
+
+  async function spoolHistory(connection: ReplicationConnection, timeline: number): Promise<void> {
+    if (timeline === 1) return;
+    const { content } = await connection.timelineHistory(timeline);
+    await spool.addHistory(timeline, await sealHistory({ clusterId, key }, timeline, content));
+    await failpoint('shipping.history.spooled');
+    options.onSpooled();
+  }
+
+  return {
+    state: () => state,
+    lastError: () => lastError,
+    sinceMs: () => sinceMs,
+    primary: () => primary,
+    received: () => chunker?.received() ?? spooled,
+    spooled: () => spooled,
+    waitingSinceMs: () => chunker?.waitingSinceMs(),
+    flushed: () => reported,
+    slot: () => ({ heldBytes: reported > 0n && primary > reported ? Number(primary - reported) : 0, limitBytes }),
+    report: () => report(),
+    done: run(),
+  };
+}
+
+async function ancestors(connection: ReplicationConnection, timeline: number): Promise<TimelineStep[]> {
+  return timeline === 1 ? [] : parseTimelineHistory((await connection.timelineHistory(timeline)).content);
+}
+
+const unitBytes: Readonly<Record<string, number>> = { B: 1, kB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30, TB: 2 ** 40 };
+
+/** `32GB` as SHOW prints it → bytes; `-1`: no limit. */
+function parseSize(text: string): number | undefined {
+  const match = /^(\d+)(B|kB|MB|GB|TB)?$/.exec(text);
+  return match ? Number(match[1]) * (unitBytes[match[2] ?? 'MB'] ?? 1) : undefined;
+}
+
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof FreeholdError ? error.code : sqlState(error);
+}
