@@ -231,6 +231,11 @@ export const databaseLeaks: readonly PlantedLeak[] = [
         find: "['log_parameter_max_length', 0,",
         replace: "['log_parameter_max_length', -1,",
       },
+      {
+        file: 'src/clusters/settings.ts',
+        find: "['log_error_verbosity', 'terse',",
+        replace: "['log_error_verbosity', 'default',",
+      },
     ],
     groups: ['errors'],
     needsOwnServer: true,
