@@ -122,6 +122,7 @@ const reached: [what: string, target: () => RecoveryOptions['target'], expected:
   ['a transaction', () => ({ kind: 'xid', xid: moments.xid3 }), [1, 2, 3, 4]],
   ['just before a transaction', () => ({ kind: 'xid', xid: moments.xid3, inclusive: false }), [1, 2, 4]],
   ['a place', () => ({ kind: 'lsn', lsn: moments.beforeIndex }), [1, 2, 3, 4, 5]],
+  ['just before a place', () => ({ kind: 'lsn', lsn: moments.beforeIndex + 1n, inclusive: false }), [1, 2, 3, 4, 5]],
   ['a restore point behind all kinds of work of others', () => ({ kind: 'name', name: 'end' }), [1, 2, 3, 4, 5, 6]],
   ['the end', () => ({ kind: 'end', atLeast: moments.end }), [1, 2, 3, 4, 5, 6, 7]],
 ];

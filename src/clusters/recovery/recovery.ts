@@ -250,7 +250,12 @@ async function judge({ folder, target, timeline }: RecoveryOptions, server: Scra
       'SELECT pg_is_in_recovery() AS recovering, pg_last_xact_replay_timestamp() AS last_commit_at',
     );
     if (feed.failure()) throw feed.failure();
-    if (!left || left.parent !== timeline || row!.recovering || !isReached(target, left)) {
+    if (
+      !left ||
+      left.parent !== timeline ||
+      row!.recovering ||
+      !isReached(target, left, row!.last_commit_at ?? undefined)
+    ) {
       const where = left
         ? `it ended at ${formatLsn(left.lsn)} of timeline ${left.parent}, ${left.reason}`
         : 'it did not end';

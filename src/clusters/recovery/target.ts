@@ -13,8 +13,11 @@ export type RecoveryTarget =
   | { readonly kind: 'xid'; readonly xid: string; readonly inclusive?: boolean }
   /** A restore point, `pg_create_restore_point`. */
   | { readonly kind: 'name'; readonly name: string }
-  /** All there is, for when everything else is lost. An error unless replay came at least to `atLeast`, which must be known from elsewhere. */
-  | { readonly kind: 'end'; readonly atLeast: Lsn };
+  /**
+   * All there is, for when everything else is lost. An error unless replay came at least to `atLeast`, and to a commit of `committedAt` or
+   * later: both must be known from elsewhere, because a hole looks like the end. The last bytes of the WAL may be half of a record.
+   */
+  | { readonly kind: 'end'; readonly atLeast: Lsn; readonly committedAt?: Date };
 
 /** What PostgreSQL shall stop at. Default of `inclusive`: true, as in PostgreSQL. Throws TypeError on a target that is none. */
 export function targetSettings(target: RecoveryTarget): Record<string, string> {
@@ -58,22 +61,25 @@ export function parseTimelineHistory(text: string): TimelineSwitch[] {
 }
 
 /** Whether PostgreSQL left the timeline for the reason we asked for; a file on its disk says it, not a message. */
-export function isReached(target: RecoveryTarget, left: TimelineSwitch): boolean {
+export function isReached(target: RecoveryTarget, left: TimelineSwitch, lastCommitAt: Date | undefined): boolean {
   const { reason } = left;
   switch (target.kind) {
     case 'time':
       return /^before \d{4}-/.test(reason);
-    case 'lsn':
-      return (
-        new RegExp(`^(before|after) LSN ${formatLsn(target.lsn)}$`, 'i').test(reason) &&
-        (target.inclusive !== false ? left.lsn >= target.lsn : left.lsn <= target.lsn)
-      );
+    case 'lsn': {
+      // Names the record at which it stopped, the first one at or behind the target.
+      const stopped = /^(?:before|after) LSN ([0-9A-F]+\/[0-9A-F]+)$/i.exec(reason);
+      return stopped !== null && parseLsn(stopped[1]!) >= target.lsn;
+    }
     case 'xid':
       return new RegExp(`^(before|after) transaction ${target.xid}$`).test(reason);
     case 'name':
       return reason === `at restore point "${target.name}"`;
     case 'end':
-      return left.lsn >= target.atLeast;
+      return (
+        left.lsn >= target.atLeast &&
+        (target.committedAt === undefined || (lastCommitAt !== undefined && lastCommitAt >= target.committedAt))
+      );
   }
 }
 

@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { failpoint, type Log, type Lsn, segmentFileName, walSegmentBytes } from '#src/kernel/index.ts';
+import { FreeholdError, failpoint, type Log, type Lsn, segmentFileName, walSegmentBytes } from '#src/kernel/index.ts';
 import type { OsUser } from '../os-user.ts';
 import { runProgram } from '../run.ts';
 import { recoveryErrors } from './errors.ts';
@@ -90,6 +90,8 @@ export async function openWalFeed(options: WalFeedOptions): Promise<WalFeed> {
   /** Puts the file into our folder under its name. */
   async function fetch(file: WalFile, name: string): Promise<boolean> {
     const bytes = await read(file).catch((cause) => {
+      // It says what is wrong, and where, better than we can.
+      if (cause instanceof FreeholdError && cause.detail) throw cause;
       throw recoveryErrors.FH_RECOVERY_WAL_UNAVAILABLE({ detail: name, cause });
     });
     if (!bytes) return false;
