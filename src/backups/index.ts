@@ -4,5 +4,6 @@
  * a restore reaches its target or fails. Callers: the processes `shipper` and `backup`, control, the console.
  */
 export * from './base/index.ts';
+export * from './catalogue/index.ts';
 export * from './shipping/index.ts';
 export type * from './types.ts';
