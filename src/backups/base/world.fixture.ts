@@ -128,6 +128,8 @@ export async function startWorld(): Promise<World> {
         const root = await newFolder();
         const store = createDiskRegion({ region, root, initialise: true });
         roots.set(store, root);
+        // The first look sets it up.
+        await store.stat('kits/none');
         return store;
       };
       return [await make('north'), await make('south')];
