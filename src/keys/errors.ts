@@ -31,6 +31,11 @@ export const keyErrors = defineErrors({
     title: 'The recovery kit was not typed as it is printed',
     hint: 'Compare what is named with the page and type it again.',
   },
+  FH_RECOVERY_KIT_UNKNOWN: {
+    status: 404,
+    title: 'The region has no such recovery kit',
+    hint: 'A newer kit has replaced it, or the region is of another installation. Find the newer page, or name another region.',
+  },
   FH_KEY_NOT_ESCROWED: {
     status: 503,
     title: 'No region holds the key yet',

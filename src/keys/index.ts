@@ -5,9 +5,19 @@
  */
 export { createGatewayKey, createLocalAuthority, type LocalAuthority } from './authority.ts';
 export { keyErrors } from './errors.ts';
+export {
+  createKeyEscrow,
+  type EscrowDeps,
+  type EscrowResult,
+  escrowTenantKeys,
+  type KeyEscrow,
+  type OwedRegion,
+  type RegionReport,
+} from './escrow.ts';
 export { formatKeyId, isKeyId, isKeyOwner, parseKeyId } from './owners.ts';
 export { type RebuildOptions, type RebuildResult, type RebuiltKit, rebuildKeyStore } from './rebuild.ts';
 export { openRecoveryKit, parseRecoveryKit } from './recovery-kit.ts';
+export { recoverKeyStore } from './region-keys.ts';
 export {
   type OpenedObject,
   type OpenOptions,
