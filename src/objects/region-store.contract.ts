@@ -160,21 +160,21 @@ export function testRegionStore(kind: string, open: () => Promise<OpenedRegion>)
 
   contract('lists in order of names, by prefix, after a name, over more than one page', async ({ store }) => {
     const all = ['a/0', 'a/1', 'a/1_', 'a0/b', 'a_/b', 'aa/b/c', 'aa/b/d', 'aa/c', 'b'].concat(
-      Array.from({ length: 14 }, (_, i) => `many/${String(i).padStart(4, '0')}`),
+      Array.from({ length: 5 }, (_, i) => `many/${String(i).padStart(4, '0')}`),
     );
-    for (const name of all.toReversed()) await store.put(name, Buffer.from(name));
+    await Promise.all(all.map((name) => store.put(name, Buffer.from(name))));
     const sorted = all.toSorted();
     assert.deepEqual(await names(store, ''), sorted);
     assert.deepEqual(await names(store, 'a/'), ['a/0', 'a/1', 'a/1_']);
     assert.deepEqual(await names(store, 'aa/b/'), ['aa/b/c', 'aa/b/d']);
     assert.deepEqual(await names(store, 'none/'), []);
-    for (const after of [...all, 'a/00', 'aa/b', 'zz', 'many/0007x'])
+    for (const after of [...all, 'a/00', 'aa/b', 'zz', 'many/0002x'])
       assert.deepEqual(
         await names(store, '', after),
         sorted.filter((name) => name > after),
         after,
       );
-    assert.deepEqual(await names(store, 'many/', 'many/0011'), ['many/0012', 'many/0013']);
+    assert.deepEqual(await names(store, 'many/', 'many/0002'), ['many/0003', 'many/0004']);
     const sizes = (await Array.fromAsync(store.list('aa/b/'))).map((info: ObjectInfo) => info.sizeBytes);
     assert.deepEqual(sizes, [6, 6]);
   });
