@@ -193,6 +193,16 @@ test('another key, no key, and a key that is gone', async () => {
   await assert.rejects(open(sealed, { ...all, tenantId: undefined } as unknown as ObjectHeader), TypeError);
 });
 
+test('who holds the key of one owner cannot make what passes for the object of another', async () => {
+  const forged = await seal(Buffer.from('forged'), { ...header, keyId: `${tenantA}.1` });
+  const expect = { kind: 'wal', clusterId: clusterA, start: header.start } as const;
+  await assert.rejects(openObjectBytes(forged, { expect, owner: clusterA, findKey }), unsealError);
+  for (const version of [1, 2]) {
+    const genuine = await seal(Buffer.from('genuine'), { ...header, keyId: `${clusterA}.${version}` });
+    assert.equal(String((await openObjectBytes(genuine, { expect, owner: clusterA, findKey })).content), 'genuine');
+  }
+});
+
 test('headers are read strictly: one text per header, flat, known kinds, no traps', async () => {
   const sealed = await seal(Buffer.from('x'));
   const text = partsOf(sealed).headerText.toString();

@@ -3,6 +3,7 @@ import { randomBytes } from '#src/kernel/index.ts';
 import { deriveKey } from './derive.ts';
 import { keyErrors } from './errors.ts';
 import { formatHeader, maxHeaderBytes, parseHeader, requireHeader } from './object-header.ts';
+import { parseKeyId } from './owners.ts';
 import { assertKey } from './sealer.ts';
 import {
   createReader,
@@ -12,7 +13,7 @@ import {
   sealChunks,
   sealedChunksBytes,
 } from './stream.ts';
-import type { KeyId, ObjectHeader } from './types.ts';
+import type { KeyId, KeyOwner, ObjectHeader } from './types.ts';
 
 /**
  * Sealed object, version 1 (docs/backup-format.md):
@@ -28,6 +29,11 @@ const saltBytes = 32;
 export interface OpenOptions {
   /** What the object must be; at least its kind. Name every field that tells it from another: owner, cluster, timeline, LSN, time, id. */
   readonly expect: Partial<ObjectHeader> & Pick<ObjectHeader, 'kind'>;
+  /**
+   * Whose key it must be sealed under. Name it whenever it is known: otherwise whoever holds any one key, of a tenant say, could make an object that
+   * passes for another's.
+   */
+  readonly owner?: KeyOwner;
   /**
    * The key of 32 bytes; undefined: no such key. Called once, with an id that nobody has vouched for yet: it is not authentic before the object has opened.
    * What it throws is thrown (FH_KEY_DESTROYED, a store that is away).
@@ -67,6 +73,8 @@ export async function openObject(source: AsyncIterable<Uint8Array>, options: Ope
   try {
     const { header, preamble } = await takePreamble(bytes);
     requireHeader(header, options.expect);
+    if (options.owner !== undefined && parseKeyId(header.keyId).owner !== options.owner)
+      throw keyErrors.FH_KEY_UNSEAL();
     const key = await options.findKey(header.keyId);
     if (!key) throw keyErrors.FH_KEY_UNSEAL();
     assertKey(key);
