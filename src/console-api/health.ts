@@ -26,6 +26,55 @@ export interface ClusterHealth {
   readonly connections?: { readonly used: number; readonly max: number };
   readonly databases?: number;
   readonly dataChecksums?: boolean;
+  /** undefined: the server is not ours. */
+  readonly standby?: StandbyHealth;
+  /** undefined: nothing is shipped. */
+  readonly shipping?: ShippingHealth;
+}
+
+/** The log of a cluster on its way to the regions. */
+export interface ShippingHealth {
+  /** `stopped`: for good, a person must act. */
+  readonly state: 'starting' | 'connecting' | 'shipping' | 'stopped';
+  readonly reason?: string;
+  readonly regions: readonly {
+    readonly region: string;
+    readonly state: 'shipping' | 'behind' | 'away';
+    /** WAL of the primary that the region lacks. */
+    readonly behindBytes: number;
+    /** The oldest byte that is owed waits this long; 0: nothing is owed. */
+    readonly lagMs: number;
+    readonly reason?: string;
+  }[];
+  readonly spoolBytes: number;
+  readonly spoolFull?: boolean;
+  readonly slotNearLimit?: boolean;
+  /** Stretches of WAL that no region holds, since the shipper started. */
+  readonly gaps?: number;
+}
+
+/** The second server of an embedded cluster. */
+export interface StandbyHealth {
+  /** `following`: streams, or catches up. `away`: runs and is not connected. `failed`: not copied or not started, tried again. */
+  readonly state: 'off' | 'seeding' | 'starting' | 'following' | 'away' | 'failed';
+  readonly since: string;
+  /** Data folder that is the primary's now. */
+  readonly primary: string;
+  /** In words, when it failed. */
+  readonly reason?: string;
+  /** WAL that is on the primary's disk and not replayed. */
+  readonly lagBytes?: number;
+  /** Age of the oldest commit that was not replayed; 0: none. Of a standby that does not follow: how long it has not. */
+  readonly lagMs?: number;
+  readonly lastFailover?: {
+    readonly from: string;
+    readonly to: string;
+    readonly planned: boolean;
+    readonly finishedAt: string;
+    readonly closedMs: number;
+    /** undefined: unknown. */
+    readonly lostBytes?: number;
+  };
 }
 
 export interface HealthWarning {

@@ -13,7 +13,15 @@ import { tenantRoutes } from './tenants.ts';
 
 export type { ConsoleApiDeps, FleetReport, Started } from './api.ts';
 export { consoleErrors } from './errors.ts';
-export { type ClusterHealth, type Health, type HealthDeps, type HealthWarning, healthRoutes } from './health.ts';
+export {
+  type ClusterHealth,
+  type Health,
+  type HealthDeps,
+  type HealthWarning,
+  healthRoutes,
+  type ShippingHealth,
+  type StandbyHealth,
+} from './health.ts';
 export { archiveRoutes, operationRoutes, recordRoutes, tenantRoutes };
 
 /** All routes of tenants and operations. Register inside a scope whose hooks decide who may come in. */

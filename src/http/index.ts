@@ -8,7 +8,7 @@ export { createHttpApp, type HttpAppOptions, requestIdOf, wantsPage } from './ap
 export { type ErrorPage, escapeHtml, renderErrorPage } from './error-page.ts';
 export { httpErrors } from './errors.ts';
 export { type EventStream, type EventStreamOptions, openEventStream, type StreamedEvent } from './event-stream.ts';
-export { createHttpMetrics, type HttpMetrics, mergeMetrics } from './metrics.ts';
+export { createHttpMetrics, figuresAsMetrics, type HttpMetrics, type MetricFigure, mergeMetrics } from './metrics.ts';
 export { isNavigation, loadPage, type Page, type ServePageOptions, servePage } from './page.ts';
 export { type Problem, toProblem, toPublicError } from './problem.ts';
 export { contentSecurityPolicy, type HstsOptions, securityHeaders, setPageNonce } from './security-headers.ts';

@@ -61,3 +61,24 @@ export function createHttpMetrics(registry: Registry = new Registry()): HttpMetr
 export function mergeMetrics(parts: readonly (readonly object[])[]): Promise<string> {
   return AggregatorRegistry.aggregate(parts as object[]).metrics();
 }
+
+/** A number with its labels, as a process without HTTP tells it. */
+export interface MetricFigure {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'gauge' | 'counter';
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** For `mergeMetrics`. */
+export function figuresAsMetrics(figures: readonly MetricFigure[]): readonly object[] {
+  const byName = Map.groupBy(figures, ({ name }) => name);
+  return [...byName.values()].map((own) => ({
+    name: own[0]!.name,
+    help: own[0]!.help,
+    type: own[0]!.type,
+    aggregator: 'sum',
+    values: own.map(({ labels, value }) => ({ labels, value })),
+  }));
+}

@@ -1,6 +1,6 @@
 import { createLog, type Log } from '#src/kernel/index.ts';
 import type { Config } from './config.ts';
-import { dropPrivileges, findOsUsers, type Part } from './os-users.ts';
+import { dropPrivileges, findOsUsers, groupsOf, type Part } from './os-users.ts';
 import { Shutdown } from './shutdown.ts';
 
 /** What a child tells the supervisor over the IPC channel. */
@@ -56,7 +56,7 @@ export function createChild(part: Exclude<Part, 'postgres' | 'standby'>, config:
     log,
     shutdown,
     drop: () => {
-      if (users) dropPrivileges(users[part], [users.sharedGid, users.filesGid]);
+      if (users) dropPrivileges(users[part], groupsOf(part, users));
     },
     ready: (facts) => {
       log.info('ready');

@@ -33,6 +33,7 @@ export async function createEmbeddedCluster(options: EmbeddedClusterOptions): Pr
   const binaries = await findBinaries({ binDir: config.pgBinDir });
   const { port, password: controlPassword } = ensureDatabaseSecret(folders, users?.control);
   const replicationPassword = ensureReplicationSecret(folders);
+  writeReplicationPassFile(folders, 'shipper', replicationPassword, users?.shipper);
   // With the shared group as their own, because the one that follows must come to the other's socket; files are closed to groups.
   const serverUser = (user: OsUser | undefined) => user && users && { ...user, gid: users.sharedGid };
   const member = (name: string, osUser: OsUser | undefined, dataDir: string, socketDir: string, logs: string) =>

@@ -5,6 +5,7 @@ import { toStorageError } from '#src/objects/index.ts';
 import type { ChildMessage } from './child.ts';
 import type { Env } from './config.ts';
 import { addFailoverCommand } from './failover.ts';
+import { addRecoveryKitCommand } from './recovery-kit.ts';
 import { addStaffCommands } from './staff-links.ts';
 import { addStatusCommands } from './status.ts';
 import type { UpOptions } from './up.ts';
@@ -21,6 +22,7 @@ export async function runCommandLine(argv: readonly string[], env: Env): Promise
       addStatusCommands(program, context);
       addFailoverCommand(program, context);
       addStaffCommands(program, context);
+      addRecoveryKitCommand(program, context);
       program
         .command('test')
         .description('run every test (see ./freehold test --help)')
@@ -28,7 +30,7 @@ export async function runCommandLine(argv: readonly string[], env: Env): Promise
       program
         .command('run <role>')
         .description(
-          'run one process alone: control or gateway; settings come from the environment (docs/operations.md)',
+          'run one process alone: control, gateway or shipper; settings come from the environment (docs/operations.md)',
         )
         .action((role: string) => runRole(role, env));
     },
@@ -57,7 +59,8 @@ function addUp(program: Command, env: Env): void {
 async function runRole(role: string, env: Env): Promise<void> {
   if (role === 'control') return (await import('./control.ts')).runControl(env);
   if (role === 'gateway') return (await import('./gateway.ts')).runGateway(env);
-  throw new TypeError(`there is no role ${role}; use control or gateway`);
+  if (role === 'shipper') return (await import('./shipper.ts')).runShipper(env);
+  throw new TypeError(`there is no role ${role}; use control, gateway or shipper`);
 }
 
 /** A child of the supervisor: what keeps it from starting goes up the channel, in words. */

@@ -30,6 +30,10 @@ export interface Config {
   readonly standby: 'on' | 'off';
   /** Who decides that the standby takes over. */
   readonly failover: 'manual' | 'automatic';
+  /** Whether WAL of the embedded cluster is shipped to the regions. */
+  readonly backups: 'on' | 'off';
+  /** Where backups lie: folders or S3, each with the name it has in messages and metrics. */
+  readonly regions: readonly RegionConfig[];
   /** Backends that gateways may open together. */
   readonly backendBudget: number;
   /** Connections one tenant may hold in one worker. */
@@ -39,6 +43,13 @@ export interface Config {
   readonly preparedDatabases: number;
   readonly logLevel: LogLevel;
   readonly failpoints: string;
+}
+
+export interface RegionConfig {
+  /** `a` or `b`. */
+  readonly region: string;
+  /** An absolute folder, or `s3://…`. */
+  readonly location: string;
 }
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -63,6 +74,10 @@ export const settings = {
   FREEHOLD_STANDBY: 'on or off: whether our own PostgreSQL keeps a standby. Default: on.',
   FREEHOLD_FAILOVER:
     'manual, or automatic: a primary that has not answered for 30 seconds is replaced without asking. Default: manual.',
+  FREEHOLD_BACKUPS: 'on or off: whether the log of our own PostgreSQL is shipped to the regions. Default: on.',
+  FREEHOLD_REGION_A: 'Where the first region lies: a folder. Default: regions/a in the data folder.',
+  FREEHOLD_REGION_B:
+    'Where the second region lies: a folder, on another machine at best. Default: regions/b in the data folder.',
   FREEHOLD_BACKENDS: 'Database connections that all gateways may open together. Default: 80.',
   FREEHOLD_BACKENDS_PER_TENANT: 'Database connections one tenant may hold in one gateway. Default: 8.',
   FREEHOLD_STATEMENT_TIMEOUT_MS: 'Longest statement of an app. Default: 30000.',
@@ -112,8 +127,15 @@ export function parseConfig(env: Env): Config {
   if (!isLogLevel(logLevel))
     throw invalid('FREEHOLD_LOG_LEVEL', `"${logLevel}" is not debug, info, warn, error or silent`);
   const httpPort = whole('FREEHOLD_HTTP_PORT', 0, 0, 65_535);
+  const dataDir = resolve(text('FREEHOLD_DATA') ?? defaultDataDir(env));
+  const regions = (['a', 'b'] as const).map((region) => ({
+    region,
+    location: resolve(text(`FREEHOLD_REGION_${region.toUpperCase() as 'A' | 'B'}`) ?? join(dataDir, 'regions', region)),
+  }));
+  if (regions[0]!.location === regions[1]!.location)
+    throw invalid('FREEHOLD_REGION_B', 'the two regions must be two places');
   return {
-    dataDir: resolve(text('FREEHOLD_DATA') ?? defaultDataDir(env)),
+    dataDir,
     domain,
     port,
     publicPort: whole('FREEHOLD_PUBLIC_PORT', port, 1, 65_535),
@@ -128,6 +150,8 @@ export function parseConfig(env: Env): Config {
     externalDatabase: Boolean(text('FREEHOLD_DATABASE_URL') ?? text('FREEHOLD_DATABASE_URL_FILE')),
     standby: choice('FREEHOLD_STANDBY', ['on', 'off']),
     failover: choice('FREEHOLD_FAILOVER', ['manual', 'automatic']),
+    backups: choice('FREEHOLD_BACKUPS', ['on', 'off']),
+    regions,
     backendBudget: whole('FREEHOLD_BACKENDS', 80, 2, 10_000),
     backendsPerTenant: whole('FREEHOLD_BACKENDS_PER_TENANT', 8, 1, 1_000),
     statementTimeoutMs: whole('FREEHOLD_STATEMENT_TIMEOUT_MS', 30_000, 100, 3_600_000),

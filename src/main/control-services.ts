@@ -13,6 +13,7 @@ import { createPool } from '#src/postgres/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
 import { createStaff } from '#src/staff/index.ts';
 import { createControlDirectory, createTenantLifecycle, createTenantUsage } from '#src/tenants/index.ts';
+import { createBackupServices } from './backup-services.ts';
 import { createCertificateDesk } from './certificate-desk.ts';
 import type { Child } from './child.ts';
 import type { Config } from './config.ts';
@@ -53,8 +54,13 @@ export async function startControlServices({
   shutdown.add('control database', 10_000, () => pool.stop());
   await holdLeadership({ target, shutdown, isOnlyControl: !config.externalDatabase, log });
   // Only the leader: opening finishes what a crash interrupted.
-  const keys = await openKeyStore(folders.keys);
+  const ownKeys = await openKeyStore(folders.keys);
   await migrate(target, { schema: 'public', folder: program.controlMigrations });
+  const backups =
+    config.backups === 'on' && !config.externalDatabase
+      ? await createBackupServices({ config, folders, pool, keys: ownKeys, clock, log, shutdown })
+      : undefined;
+  const keys = backups?.keys ?? ownKeys;
 
   const admin = createDatabaseAdmin({ pool, target, log });
   const directory = createControlDirectory({ db: pool, keys, server: admin.server, domain: config.domain, log });
@@ -200,6 +206,7 @@ export async function startControlServices({
 
   return {
     staff,
+    backups,
     vault,
     keys,
     authority,

@@ -2,7 +2,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 import { consoleApi, healthRoutes } from '#src/console-api/index.ts';
-import { createHttpApp, createHttpMetrics, mergeMetrics } from '#src/http/index.ts';
+import { createHttpApp, createHttpMetrics, figuresAsMetrics, mergeMetrics } from '#src/http/index.ts';
 import { armFailpoints, systemClock } from '#src/kernel/index.ts';
 import { createChild } from './child.ts';
 import { type Config, type Env, parseConfig } from './config.ts';
@@ -15,8 +15,10 @@ import { measureHealth } from './health.ts';
 import { startMaintenance } from './maintenance.ts';
 import { isRoot } from './os-users.ts';
 import { loadBuiltPage, loadProgram } from './program.ts';
+import { recoveryKitRoutes } from './recovery-kit.ts';
 import { controlTarget } from './secrets.ts';
 import { staffLinkRoutes } from './staff-links.ts';
+import { measureStandby, sampleStandby } from './standby-health.ts';
 
 /** The control process: registry, lifecycle, key store, the console's listener and the command socket. */
 export async function runControl(env: Env): Promise<void> {
@@ -35,12 +37,24 @@ export async function runControl(env: Env): Promise<void> {
   child.drop();
 
   const services = await startControlServices({ config, folders, child, target, program });
-  const { lifecycle, pool, usage, link, portability, auditLog, tenantUrl, clock } = services;
+  const { lifecycle, pool, usage, link, portability, auditLog, tenantUrl, clock, backups } = services;
   const metrics = createHttpMetrics();
   metrics.gauge('freehold_gateways', 'Gateway workers that are connected, and that should be.', () => ({
     connected: link.gateways,
     expected: config.workers,
   }));
+  const standby = sampleStandby(() => measureStandby(pool, folders, clock), shutdown);
+  metrics.gauge('freehold_standby_lag_bytes', 'WAL that the standby of a cluster has not replayed.', () =>
+    lagOf(standby()?.lagBytes),
+  );
+  metrics.gauge(
+    'freehold_standby_lag_milliseconds',
+    'Age of the oldest commit that the standby has not replayed.',
+    () => lagOf(standby()?.lagMs),
+  );
+  metrics.gauge('freehold_standby_following', '1 while the standby of a cluster follows its primary.', () =>
+    lagOf(standby() && Number(standby()?.state === 'following')),
+  );
   const stopping = new AbortController();
   const apiDeps = {
     lifecycle,
@@ -62,9 +76,15 @@ export async function runControl(env: Env): Promise<void> {
         gateway: tenantUrl('NAME').replace('NAME.', ''),
         startedAt,
         connectedGateways: () => link.gateways,
+        shipping: backups && (() => backups.shipper.report),
         isFenced,
       }),
-    metrics: async () => mergeMetrics([await metrics.json(), ...(await link.collectMetrics())]),
+    metrics: async () =>
+      mergeMetrics([
+        await metrics.json(),
+        figuresAsMetrics(backups?.shipper.report?.figures ?? []),
+        ...(await link.collectMetrics()),
+      ]),
   };
 
   // The command socket: whoever may open it (our own user and root) is the operator.
@@ -80,6 +100,7 @@ export async function runControl(env: Env): Promise<void> {
   await commands.register(consoleApi({ ...apiDeps, actorOf: (_request: FastifyRequest) => 'os:operator' }));
   await commands.register(healthRoutes(healthDeps));
   await commands.register(staffLinkRoutes({ staff: services.staff, config }));
+  if (backups) await commands.register(recoveryKitRoutes(backups));
   if (config.failpoints) await commands.register(failpointRoutes);
   rmSync(folders.commandSocket, { force: true });
   await commands.listen({ path: folders.commandSocket });
@@ -88,6 +109,11 @@ export async function runControl(env: Env): Promise<void> {
 
   const { setupUrl } = await startConsole({ config, folders, services, page, apiDeps, healthDeps, metrics, child });
 
+  if (backups) {
+    await backups.shipper.start();
+    shutdown.add('link to the shipper', 5_000, () => backups.shipper.stop());
+    backups.start();
+  }
   await link.start();
   shutdown.add('link to gateways', 5_000, () => link.stop());
   // Stops before the link: a running step may still have to tell the gateways.
@@ -101,5 +127,18 @@ export async function runControl(env: Env): Promise<void> {
   startMaintenance({ services, log, shutdown });
   lifecycle.startPool();
   usage.start();
-  child.ready({ caCertificate: services.authority.certificatePem, ...(setupUrl ? { setupUrl } : {}) });
+  const recoveryKit = await backups?.makeFirstKit().catch((error) => {
+    log.warn('no recovery kit could be made yet', { error });
+    return undefined;
+  });
+  child.ready({
+    ...(recoveryKit ? { recoveryKit } : {}),
+    caCertificate: services.authority.certificatePem,
+    ...(setupUrl ? { setupUrl } : {}),
+  });
+}
+
+/** By cluster; nothing while it is not known. */
+function lagOf(figure: number | undefined): Record<string, number> {
+  return figure === undefined ? {} : { main: figure };
 }

@@ -48,6 +48,12 @@ export interface Folders {
   readonly tls: string;
   readonly caCertificate: string;
   readonly files: string;
+  /** Sealed WAL on its way to the regions. */
+  readonly spool: string;
+  /** Holds the regions that are folders of ours. */
+  readonly regions: string;
+  readonly shipperRun: string;
+  readonly shipperSocket: string;
   readonly log: string;
 }
 
@@ -84,6 +90,10 @@ export function foldersOf(dataDir: string): Folders {
     tls: join(dataDir, 'tls'),
     caCertificate: join(dataDir, 'ca.crt'),
     files: join(dataDir, 'files'),
+    spool: join(dataDir, 'spool'),
+    regions: join(dataDir, 'regions'),
+    shipperRun: join(run, 'shipper'),
+    shipperSocket: join(run, 'shipper', 'link.sock'),
     log: join(dataDir, 'log'),
   };
 }
@@ -91,10 +101,17 @@ export function foldersOf(dataDir: string): Folders {
 const marker = 'FREEHOLD';
 const root: OsUser = { name: 'root', uid: 0, gid: 0 };
 
-/** Creates what is missing and sets owners and modes on everything; safe to repeat. */
-export function ensureFolders(folders: Folders, users: OsUsers | undefined): void {
+/**
+ * Creates what is missing and sets owners and modes on everything; safe to repeat. Regions elsewhere than in our own folder are somebody
+ * else's: a disk that is not mounted must not be replaced by an empty folder.
+ */
+export function ensureFolders(
+  folders: Folders,
+  users: OsUsers | undefined,
+  regionFolders: readonly string[] = [],
+): void {
   const me: OsUser | undefined = undefined;
-  const { postgres, standby, control, gateway, sharedGid, filesGid } = users ?? {};
+  const { postgres, standby, control, gateway, shipper, sharedGid, filesGid, regionsGid } = users ?? {};
   claimDataFolder(folders.data);
   make(folders.data, 0o711, me);
   make(join(folders.data, 'pg'), 0o711, me);
@@ -112,9 +129,14 @@ export function ensureFolders(folders: Folders, users: OsUsers | undefined): voi
   make(folders.exports, 0o700, control);
   make(folders.tls, 0o700, gateway);
   make(folders.files, users ? 0o2770 : 0o700, gateway, filesGid);
+  make(folders.shipperRun, users ? 0o710 : 0o700, control, shipper?.gid);
+  make(folders.spool, 0o700, shipper);
+  make(folders.regions, 0o711, me);
+  for (const location of regionFolders)
+    if (dirname(location) === folders.regions) make(location, users ? 0o2770 : 0o700, shipper, regionsGid);
   make(folders.log, 0o700, me);
   if (users)
-    for (const user of [users.postgres, users.standby, users.control, users.gateway])
+    for (const user of [users.postgres, users.standby, users.control, users.gateway, users.shipper])
       checkReachable(folders.data, user);
 }
 

@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import type { ShippingReport } from '#src/backups/index.ts';
 import type { ClusterHealth, Health, HealthWarning } from '#src/console-api/index.ts';
 import type { Clock } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
@@ -6,6 +7,8 @@ import { apps } from './apps.ts';
 import type { Config } from './config.ts';
 import type { Folders } from './folders.ts';
 import { isRoot } from './os-users.ts';
+import { findShippingWarnings, toShippingHealth } from './shipping-health.ts';
+import { measureStandby } from './standby-health.ts';
 
 export interface HealthSources {
   readonly config: Config;
@@ -16,20 +19,20 @@ export interface HealthSources {
   readonly gateway: string;
   readonly startedAt: Date;
   readonly connectedGateways: () => number;
+  /** undefined: nothing is shipped. */
+  readonly shipping: (() => ShippingReport | undefined) | undefined;
   /** True when each part runs as an OS user of its own. */
   readonly isFenced: boolean;
 }
 
 const lowDiskShare = 0.1;
 const busyConnectionsShare = 0.9;
+const lateStandbyMs = 60_000;
+const lateStandbyBytes = 1024 ** 3;
 
 export async function measureHealth(sources: HealthSources): Promise<Health> {
   const { config, folders, db, version, gateway, startedAt } = sources;
-  const [cluster, counts, disk] = await Promise.all([
-    measureCluster(db, config),
-    countTenants(db),
-    statfs(folders.data),
-  ]);
+  const [cluster, counts, disk] = await Promise.all([measureCluster(sources), countTenants(db), statfs(folders.data)]);
   const facts = {
     version,
     startedAt: startedAt.toISOString(),
@@ -44,9 +47,17 @@ export async function measureHealth(sources: HealthSources): Promise<Health> {
   return { ...facts, warnings: findWarnings(facts, sources) };
 }
 
-async function measureCluster(db: Queryable, config: Config): Promise<ClusterHealth> {
+async function measureCluster({
+  db,
+  config,
+  folders,
+  clock,
+  shipping: readShipping,
+}: HealthSources): Promise<ClusterHealth> {
   const name = 'main';
   const kind = config.externalDatabase ? 'external' : 'embedded';
+  const standby = config.externalDatabase ? undefined : await measureStandby(db, folders, clock);
+  const shipping = readShipping && toShippingHealth(readShipping());
   try {
     const [row] = await db.query<{
       version: string;
@@ -63,7 +74,7 @@ async function measureCluster(db: Queryable, config: Config): Promise<ClusterHea
               (SELECT count(*)::int FROM pg_database WHERE NOT datistemplate) AS databases,
               current_setting('data_checksums')::boolean AS checksums`,
     );
-    if (!row) return { name, kind, state: 'down' };
+    if (!row) return { name, kind, state: 'down', standby, shipping };
     return {
       name,
       kind,
@@ -74,9 +85,11 @@ async function measureCluster(db: Queryable, config: Config): Promise<ClusterHea
       connections: { used: row.used, max: row.max },
       databases: row.databases,
       dataChecksums: row.checksums,
+      standby,
+      shipping,
     };
   } catch {
-    return { name, kind, state: 'down' };
+    return { name, kind, state: 'down', standby, shipping };
   }
 }
 
@@ -118,6 +131,30 @@ function findWarnings(facts: Omit<Health, 'warnings'>, { config, isFenced }: Hea
         'Raise max_connections, or lower FREEHOLD_BACKENDS.',
       );
   }
+  for (const { name, standby } of facts.clusters) {
+    if (!standby) continue;
+    const { state, reason, lagMs = 0, lagBytes = 0, lastFailover } = standby;
+    if (state === 'off')
+      risk(
+        `The cluster ${name} has no standby.`,
+        'Unset FREEHOLD_STANDBY: when the server is lost, nothing takes its place.',
+      );
+    else if (state === 'away' || state === 'failed')
+      problem(
+        `The standby of the cluster ${name} does not follow${reason ? `: ${reason}` : ''}.`,
+        'Look at pg/standby-logs and pg/logs in the data folder. It is tried again, and copied anew if need be.',
+      );
+    else if (state === 'following' && (lagMs > lateStandbyMs || lagBytes > lateStandbyBytes))
+      problem(`The standby of the cluster ${name} is ${lagBytes} bytes behind.`, 'Look at the disk and at its log.');
+    if (lastFailover && lastFailover.lostBytes !== 0)
+      risk(
+        `The failover of ${lastFailover.finishedAt} lost ${lastFailover.lostBytes ?? 'an unknown number of'} bytes of log.`,
+        'Tell the tenants; the next failover that loses nothing ends this notice.',
+      );
+  }
+  for (const warning of facts.clusters.flatMap(findShippingWarnings))
+    if (warning.severity === 'problem') warnings.unshift(warning);
+    else warnings.push(warning);
   if (facts.gateways.connected < facts.gateways.expected)
     problem(
       `${facts.gateways.connected} of ${facts.gateways.expected} gateways are connected.`,

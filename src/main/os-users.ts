@@ -11,8 +11,9 @@ export const osUserNames = {
   standby: 'freehold-standby',
   control: 'freehold-control',
   gateway: 'freehold-gateway',
+  shipper: 'freehold-shipper',
 } as const;
-const groupNames = { shared: 'freehold', files: 'freehold-files' } as const;
+const groupNames = { shared: 'freehold', files: 'freehold-files', regions: 'freehold-regions' } as const;
 export type Part = keyof typeof osUserNames;
 
 export interface OsUser {
@@ -27,10 +28,21 @@ export interface OsUsers {
   readonly standby: OsUser;
   readonly control: OsUser;
   readonly gateway: OsUser;
+  /** Ships WAL. */
+  readonly shipper: OsUser;
   /** Group `freehold` of all of them: may enter the folder of the database's socket. */
   readonly sharedGid: number;
   /** Group `freehold-files` of control and gateway: tenants' sealed files are written and read by both. */
   readonly filesGid: number;
+  /** Group `freehold-regions` of control and shipper: they write sealed objects into regions that are folders. */
+  readonly regionsGid: number;
+}
+
+/** The groups of a part besides its own. */
+export function groupsOf(part: Part, { sharedGid, filesGid, regionsGid }: OsUsers): number[] {
+  if (part === 'control') return [sharedGid, filesGid, regionsGid];
+  if (part === 'gateway') return [sharedGid, filesGid];
+  return part === 'shipper' ? [sharedGid, regionsGid] : [sharedGid];
 }
 
 export function isRoot(): boolean {
@@ -64,16 +76,20 @@ export function ensureOsUsers(): OsUsers | undefined {
 /** The users when they all exist; undefined when a person started us. Throws FH_OS_USER when one is missing. */
 export function findOsUsers(): OsUsers | undefined {
   if (!isRoot()) return undefined;
-  const [sharedGid, filesGid] = [findGroup(groupNames.shared), findGroup(groupNames.files)];
-  if (sharedGid === undefined || filesGid === undefined)
-    throw mainErrors.FH_OS_USER({ detail: `there is no group ${groupNames.shared} or ${groupNames.files}` });
+  const getGroup = (name: string): number => {
+    const gid = findGroup(name);
+    if (gid === undefined) throw mainErrors.FH_OS_USER({ detail: `there is no group ${name}` });
+    return gid;
+  };
   return {
     postgres: getUser(osUserNames.postgres),
     standby: getUser(osUserNames.standby),
     control: getUser(osUserNames.control),
     gateway: getUser(osUserNames.gateway),
-    sharedGid,
-    filesGid,
+    shipper: getUser(osUserNames.shipper),
+    sharedGid: getGroup(groupNames.shared),
+    filesGid: getGroup(groupNames.files),
+    regionsGid: getGroup(groupNames.regions),
   };
 }
 

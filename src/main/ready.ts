@@ -11,11 +11,13 @@ export interface ReadyFacts {
   readonly console: string;
   readonly ca: string;
   readonly setupUrl: string | undefined;
+  /** Not for machines: their output is kept in logs. `./freehold recovery-kit` makes another. */
+  readonly recoveryKit: string | undefined;
   readonly demo: readonly DemoAccount[];
 }
 
 /** The one thing `up` writes to standard output: one JSON line for machines, or what a person needs next. */
-export function printReady({ json, gateway, console, ca, setupUrl, demo }: ReadyFacts): void {
+export function printReady({ json, gateway, console, ca, setupUrl, recoveryKit, demo }: ReadyFacts): void {
   if (json) {
     process.stdout.write(
       `${JSON.stringify({ ready: true, gateway, console, ca, pid: process.pid, ...(setupUrl ? { setupUrl } : {}), ...(demo.length ? { demo } : {}) })}\n`,
@@ -36,6 +38,13 @@ export function printReady({ json, gateway, console, ca, setupUrl, demo }: Ready
   } else {
     lines.push('', 'Create a tenant:', '  ./freehold tenant create NAME --admin-email YOU@EXAMPLE.COM');
   }
+  if (recoveryKit)
+    lines.push(
+      '',
+      'Print this page and keep it away from this machine. It is shown once; ./freehold recovery-kit makes another.',
+      '',
+      recoveryKit,
+    );
   lines.push(
     '',
     'Browsers warn until they trust the local certificate authority:',

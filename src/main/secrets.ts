@@ -19,11 +19,16 @@ import type { OsUser } from './os-users.ts';
 
 export const controlRole = 'freehold_control';
 export const controlDatabase = 'freehold_control';
+const replicationRole = 'freehold_replication';
+/** Any host, port and database (PostgreSQL manual, "The Password File"). */
+const replicationPrefix = `*:*:*:${replicationRole}:`;
+/** Only part of the name of the embedded cluster's socket. */
+const clusterPort = 5432;
 
 /** The embedded cluster's way in for control: made at the first start, kept in a file that only control's user reads. */
 export function ensureDatabaseSecret(folders: Folders, owner: OsUser | undefined): ConnectionTarget {
   if (!existsSync(folders.databaseSecret)) {
-    const target = { port: 5432, database: controlDatabase, user: controlRole, password: newSecret() };
+    const target = { port: clusterPort, database: controlDatabase, user: controlRole, password: newSecret() };
     writeSecret(folders.databaseSecret, `${JSON.stringify(target)}\n`, owner);
   }
   return readDatabaseSecret(folders);
@@ -44,8 +49,17 @@ export function writeReplicationPassFile(
   owner: OsUser | undefined,
 ): string {
   const file = join(folders.clusterAccess, `${name}.pass`);
-  writeSecret(file, `*:*:*:freehold_replication:${password}\n`, owner);
+  writeSecret(file, `${replicationPrefix}${password}\n`, owner);
   return file;
+}
+
+/** The way to the primary for the program of `writeReplicationPassFile`. */
+export function readReplicationTarget(folders: Folders, name: string): ConnectionTarget {
+  const password = readFileSync(join(folders.clusterAccess, `${name}.pass`), 'utf8')
+    .trim()
+    .slice(replicationPrefix.length);
+  // Replication speaks with no database; the name says so.
+  return { host: folders.databaseSocket, port: clusterPort, database: 'replication', user: replicationRole, password };
 }
 
 function newSecret(): string {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { type CliContext, type CommonOptions, formatBytes, formatFacts, print, printJson } from '#src/cli/index.ts';
-import type { Health } from '#src/console-api/index.ts';
+import type { Health, ShippingHealth, StandbyHealth } from '#src/console-api/index.ts';
 
 /** `status` and `doctor`: the same facts, told for a look and for a repair. */
 export function addStatusCommands(program: Command, context: CliContext): void {
@@ -45,6 +45,8 @@ function describe(health: Health): [string, string][] {
       `Cluster ${cluster.name}`,
       `${cluster.state}, PostgreSQL ${cluster.version ?? '?'} (${cluster.kind})${used}`,
     ]);
+    if (cluster.standby) facts.push(['  standby', describeStandby(cluster.standby)]);
+    if (cluster.shipping) facts.push(...describeShipping(cluster.shipping));
   }
   const states = Object.entries(health.tenants).map(([state, count]) => `${count} ${state}`);
   facts.push(
@@ -57,4 +59,22 @@ function describe(health: Health): [string, string][] {
     ],
   );
   return facts;
+}
+
+function describeShipping({ state, reason, regions, spoolBytes }: ShippingHealth): [string, string][] {
+  const spool = spoolBytes > 0 ? `   ${formatBytes(spoolBytes)} in the spool` : '';
+  return [
+    ['  log shipping', `${state}${reason ? `: ${reason}` : ''}${spool}`],
+    ...regions.map((region): [string, string] => [
+      `  region ${region.region}`,
+      `${region.state}   ${formatBytes(region.behindBytes)}, ${Math.round(region.lagMs)} ms behind${region.reason ? `   ${region.reason}` : ''}`,
+    ]),
+  ];
+}
+
+function describeStandby({ state, since, lagBytes, lagMs, primary, reason }: StandbyHealth): string {
+  if (state === 'off') return 'none';
+  const lag = lagBytes === undefined ? '' : `   ${formatBytes(lagBytes)}, ${lagMs} ms behind`;
+  const words = state === 'following' ? state : `${state} since ${since}`;
+  return `${words}${lag}   the primary is ${primary}${reason ? `   ${reason}` : ''}`;
 }

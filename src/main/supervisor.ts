@@ -27,7 +27,11 @@ export interface Running {
   readonly folders: Folders;
   /** One-time address of the console's set-up page; undefined once there is a staff member. */
   readonly setupUrl: string | undefined;
+  /** The page of the first recovery kit, once. */
+  readonly recoveryKit: string | undefined;
 }
+
+type Role = 'control' | 'gateway' | 'shipper';
 
 const startDeadlineMs = 60_000;
 const drainDeadlineMs = 15_000;
@@ -43,12 +47,16 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
   }
   const users = ensureOsUsers();
   const folders = foldersOf(config.dataDir);
-  ensureFolders(folders, users);
+  ensureFolders(
+    folders,
+    users,
+    config.regions.map(({ location }) => location),
+  );
   let control: ManagedProcess | undefined;
   const pair = config.externalDatabase ? undefined : await startCluster();
 
   const programDir = placeProgram(config.dataDir, users !== undefined);
-  const manage = (name: string, role: 'control' | 'gateway'): ManagedProcess =>
+  const manage = (name: string, role: Role): ManagedProcess =>
     new ManagedProcess({
       name,
       role,
@@ -69,15 +77,20 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
   publish(folders.caCertificate, String(facts.caCertificate));
   if (pair) await openToOperator(pair);
 
+  const shipper = pair && config.backups === 'on' ? manage('shipper', 'shipper') : undefined;
+  // Stops after the gateways: what they still write is shipped as well.
+  if (shipper) shutdown.add('shipper', drainDeadlineMs, () => shipper.stop(drainDeadlineMs - 2_000));
+
   say(`starting ${config.workers} gateway${config.workers === 1 ? '' : 's'}`);
   const gateways = Array.from({ length: config.workers }, (_, index) => manage(`gateway-${index + 1}`, 'gateway'));
   shutdown.add('gateways', drainDeadlineMs + 5_000, async () => {
     await Promise.all(gateways.map((gateway) => gateway.stop(drainDeadlineMs)));
   });
-  await Promise.all(gateways.map((gateway) => gateway.start()));
+  await Promise.all([...gateways, ...(shipper ? [shipper] : [])].map((part) => part.start()));
   // Last, and in the background: whoever waits for the installation does not wait for a copy of the data.
   await pair?.startStandby();
-  return { folders, setupUrl: typeof facts.setupUrl === 'string' ? facts.setupUrl : undefined };
+  const fact = (name: string) => (typeof facts[name] === 'string' ? facts[name] : undefined);
+  return { folders, setupUrl: fact('setupUrl'), recoveryKit: fact('recoveryKit') };
 
   async function startCluster(): Promise<ClusterPair> {
     const pair = await createEmbeddedCluster({
@@ -108,12 +121,12 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
 }
 
 /** What a child may see of our environment: the settings, and what programs need to run; nothing else that happens to be there. */
-export function environmentOf(role: 'control' | 'gateway', config: Config, env: Env): Record<string, string> {
+export function environmentOf(role: Role, config: Config, env: Env): Record<string, string> {
   const childEnv: Record<string, string> = { PATH: env.PATH ?? '/usr/bin:/bin', NODE_ENV: 'production' };
   for (const name of Object.keys(settings)) {
     const value = env[name];
-    // Gateways face the internet and have no business with control's own way into the database.
-    if (value !== undefined && !(role === 'gateway' && name.startsWith('FREEHOLD_DATABASE_URL')))
+    // Nobody else has any business with control's own way into the database.
+    if (value !== undefined && !(role !== 'control' && name.startsWith('FREEHOLD_DATABASE_URL')))
       childEnv[name] = value;
   }
   return {

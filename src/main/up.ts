@@ -70,6 +70,7 @@ export async function up(options: UpOptions, env: Env): Promise<void> {
       console,
       ca: running.folders.caCertificate,
       setupUrl: running.setupUrl,
+      recoveryKit: running.recoveryKit,
       demo,
     });
   } catch (error) {

@@ -16,7 +16,15 @@ import {
   StateBadge,
   TextLink,
 } from '../../design/index.ts';
-import { type ClusterHealth, type Health, healthQuery, summarise, toneOfShare } from './health.ts';
+import {
+  type ClusterHealth,
+  describeFailover,
+  describeStandby,
+  type Health,
+  healthQuery,
+  summarise,
+  toneOfShare,
+} from './health.ts';
 import { Meter } from './Meter.tsx';
 
 /** Is everything well: the answer first, then what it was read from. Asked again every five seconds. */
@@ -77,7 +85,7 @@ function Findings({ health }: { health: Health }) {
 }
 
 function Cluster({ cluster }: { cluster: ClusterHealth }) {
-  const { connections, databases, dataChecksums } = cluster;
+  const { connections, databases, dataChecksums, standby } = cluster;
   return (
     <Panel
       title={`Cluster ${cluster.name}`}
@@ -104,6 +112,12 @@ function Cluster({ cluster }: { cluster: ClusterHealth }) {
             'unknown'
           )}
         </Fact>
+        {standby && <Fact label="Standby">{describeStandby(standby)}</Fact>}
+        {standby?.lastFailover && (
+          <Fact label="Last failover">
+            <RelativeTime value={standby.lastFailover.finishedAt} />, {describeFailover(standby.lastFailover)}
+          </Fact>
+        )}
         <Fact label="Databases">{databases === undefined ? 'unknown' : formatCount(databases)}</Fact>
         <Fact label="Data checksums">
           {dataChecksums === undefined ? 'unknown' : dataChecksums ? 'on' : 'off: damage on disk goes unnoticed'}

@@ -1,6 +1,6 @@
 /** `GET /api/health`: how the installation is. Sizes in bytes, times in ISO 8601. */
 import { queryOptions } from '@tanstack/react-query';
-import { apiFetch, type Tone } from '../../design/index.ts';
+import { apiFetch, formatBytes, formatCount, type Tone } from '../../design/index.ts';
 
 export interface Health {
   readonly version: string;
@@ -29,6 +29,31 @@ export interface ClusterHealth {
   readonly connections?: { readonly used: number; readonly max: number };
   readonly databases?: number;
   readonly dataChecksums?: boolean;
+  readonly standby?: StandbyHealth;
+}
+
+/** The second server of an embedded cluster. */
+export interface StandbyHealth {
+  /** `following`: streams, or catches up. `away`: runs and is not connected. `failed`: not copied or not started, tried again. */
+  readonly state: 'off' | 'seeding' | 'starting' | 'following' | 'away' | 'failed';
+  readonly since: string;
+  /** Data folder that is the primary's now. */
+  readonly primary: string;
+  /** In words, when it failed. */
+  readonly reason?: string;
+  /** WAL that is on the primary's disk and not replayed. */
+  readonly lagBytes?: number;
+  /** Age of the oldest commit that was not replayed; 0: none. Of a standby that does not follow: how long it has not. */
+  readonly lagMs?: number;
+  readonly lastFailover?: {
+    readonly from: string;
+    readonly to: string;
+    readonly planned: boolean;
+    readonly finishedAt: string;
+    readonly closedMs: number;
+    /** undefined: unknown. */
+    readonly lostBytes?: number;
+  };
 }
 
 export const healthQuery = queryOptions({
@@ -47,4 +72,31 @@ export function summarise({ warnings }: Health): { readonly tone: Tone; readonly
 export function toneOfShare(share: number): 'ok' | 'late' | 'urgent' {
   if (share >= 0.9) return 'urgent';
   return share >= 0.8 ? 'late' : 'ok';
+}
+
+/** One line: whether it follows, and how far behind it is. */
+export function describeStandby({ state, lagBytes, lagMs, reason }: StandbyHealth): string {
+  const lag =
+    lagBytes === undefined || lagMs === undefined
+      ? ''
+      : lagBytes === 0
+        ? ', nothing behind'
+        : `, ${formatBytes(lagBytes)} and ${formatCount(lagMs)} ms behind`;
+  return `${standbyWords[state]}${lag}${reason ? `: ${reason}` : ''}`;
+}
+
+const standbyWords: Readonly<Record<StandbyHealth['state'], string>> = {
+  off: 'none',
+  seeding: 'being copied',
+  starting: 'starting',
+  following: 'follows',
+  away: 'does not follow',
+  failed: 'not there, tried again',
+};
+
+/** What it cost. */
+export function describeFailover({ to, lostBytes, closedMs }: NonNullable<StandbyHealth['lastFailover']>): string {
+  const lost =
+    lostBytes === undefined ? 'loss unknown' : lostBytes === 0 ? 'nothing lost' : `${formatBytes(lostBytes)} lost`;
+  return `to ${to}: ${lost}, closed for ${formatCount(closedMs)} ms`;
 }

@@ -1,0 +1,168 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { recordAudit } from '#src/audit/index.ts';
+import { createShipperLink, type ShipperLink } from '#src/backups/index.ts';
+import { type Clock, type ClusterId, type Log, newId } from '#src/kernel/index.ts';
+import {
+  type BackupKeys,
+  createKeyEscrow,
+  escrowTenantKeys,
+  type KeyStore,
+  type RecoveryKits,
+} from '#src/keys/index.ts';
+import type { RegionStore } from '#src/objects/index.ts';
+import type { Pool, Queryable } from '#src/postgres/index.ts';
+import type { Config } from './config.ts';
+import type { Folders } from './folders.ts';
+import { openRegions } from './regions.ts';
+import type { Shutdown } from './shutdown.ts';
+
+const reconcileEveryMs = 5 * 60_000;
+/** While a region could not be reached. */
+const retryAfterMs = 15_000;
+
+export interface BackupServices {
+  readonly clusterId: ClusterId;
+  readonly regions: readonly RegionStore[];
+  /** The key store whose tenant keys lie in the regions before they are used. */
+  readonly keys: KeyStore;
+  readonly shipper: ShipperLink;
+  /** The page of a new kit when there is none yet: to be shown once and kept nowhere. */
+  makeFirstKit(): Promise<string | undefined>;
+  /** The page of a new kit; the older ones open nothing any more. */
+  replaceKits(): Promise<string>;
+  /** Begins to keep the regions equal to the key store. */
+  start(): void;
+}
+
+/** What control does for backups: regions, copies of wrapped keys, recovery kits, and the shipper's socket. */
+export async function createBackupServices({
+  config,
+  folders,
+  pool,
+  keys,
+  clock,
+  log,
+  shutdown,
+}: {
+  readonly config: Config;
+  readonly folders: Folders;
+  readonly pool: Pool;
+  readonly keys: KeyStore & BackupKeys & RecoveryKits;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly shutdown: Shutdown;
+}): Promise<BackupServices> {
+  const now = () => new Date(clock.now());
+  const clusterId = await ensureCluster(pool, 'main', now());
+  const known = new Set(await selectRegions(pool));
+  const regions = openRegions(config.regions, { initialise: (region) => !known.has(region) });
+  await setUpRegions();
+  const escrow = createKeyEscrow({ keys, regions });
+  await keys.createKey(clusterId);
+
+  const shipper = createShipperLink({
+    socketPath: folders.shipperSocket,
+    // The folder is entered only by control and the shipper.
+    mode: 0o666,
+    port: {
+      clusterId,
+      currentKey: async () => {
+        const key = await keys.currentKey(clusterId);
+        await escrow.publish(key.keyId);
+        return key;
+      },
+      openKey: (keyId) => keys.openKey(keyId),
+      onNotice: async ({ kind, details }) => {
+        await recordAudit(pool, {
+          name: 'backup.shipping_changed',
+          actor: 'system',
+          subject: clusterId,
+          details: { kind, ...details },
+        });
+      },
+    },
+    log,
+  });
+
+  /** An empty folder becomes a region once, at the first start that finds it. */
+  async function setUpRegions(): Promise<boolean> {
+    for (const store of regions.filter(({ region }) => !known.has(region))) {
+      try {
+        await store.stat('installation');
+        await insertRegion(pool, store.region, now());
+        known.add(store.region);
+      } catch (error) {
+        log.warn('a region cannot be set up yet', { region: store.region, error });
+      }
+    }
+    return known.size === regions.length;
+  }
+
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  async function keepEqual(): Promise<void> {
+    while (!signal.aborted) {
+      const complete = (await setUpRegions()) && (await reconcile());
+      await delay(complete ? reconcileEveryMs : retryAfterMs, undefined, { signal, ref: false }).catch(() => {});
+    }
+  }
+
+  async function reconcile(): Promise<boolean> {
+    const reports = await escrow.reconcile().catch((error) => {
+      log.error('the keys in the regions could not be looked at', { error });
+      return [];
+    });
+    for (const { region, conflicts, unknown, owed } of reports) {
+      if (conflicts.length + unknown.length > 0)
+        log.error('a region holds keys that are not ours', { region, conflicts, unknown });
+      if (owed) log.warn('a region lacks keys', { region, error: owed });
+    }
+    return reports.length === regions.length && reports.every(({ owed }) => !owed);
+  }
+
+  return {
+    clusterId,
+    regions,
+    keys: escrowTenantKeys(keys, escrow),
+    shipper,
+    async makeFirstKit() {
+      if ((await keys.recoveryKits()).length > 0) return undefined;
+      const { text } = await keys.createRecoveryKit(now());
+      await escrow.publishKits();
+      return text;
+    },
+    async replaceKits() {
+      const { kitId, text } = await keys.createRecoveryKit(now());
+      await escrow.publishKits();
+      await keys.retireKits(kitId);
+      await reconcile();
+      await recordAudit(pool, { name: 'backup.kit_replaced', actor: 'os:operator', subject: kitId });
+      return text;
+    },
+    start() {
+      const running = keepEqual();
+      shutdown.add('keys in the regions', 10_000, async () => {
+        stopping.abort();
+        await running;
+      });
+    },
+  };
+}
+
+/** The id of a cluster of ours by its name; made once. */
+async function ensureCluster(db: Queryable, name: string, now: Date): Promise<ClusterId> {
+  const [row] = await db.query<{ clusterId: ClusterId }>(
+    `WITH made AS (INSERT INTO clusters (cluster_id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING RETURNING cluster_id)
+     SELECT cluster_id AS "clusterId" FROM made UNION ALL SELECT cluster_id FROM clusters WHERE name = $2 LIMIT 1`,
+    [newId('clu'), name, now],
+  );
+  return row!.clusterId;
+}
+
+async function selectRegions(db: Queryable): Promise<string[]> {
+  return (await db.query<{ region: string }>('SELECT region FROM regions')).map(({ region }) => region);
+}
+
+async function insertRegion(db: Queryable, region: string, now: Date): Promise<void> {
+  await db.query('INSERT INTO regions (region, set_up_at) VALUES ($1, $2) ON CONFLICT DO NOTHING', [region, now]);
+}

@@ -1,0 +1,43 @@
+import { connectShipperLink, startShipper, toShippingNotice, toShippingReport } from '#src/backups/index.ts';
+import { armFailpoints } from '#src/kernel/index.ts';
+import { createChild } from './child.ts';
+import { type Config, type Env, parseConfig } from './config.ts';
+import { foldersOf } from './folders.ts';
+import { openRegions } from './regions.ts';
+import { readReplicationTarget } from './secrets.ts';
+
+const reportEveryMs = 1_000;
+
+/** The shipper of the cluster: WAL from the primary into every region. It holds the cluster's key, and no tenant's. */
+export async function runShipper(env: Env): Promise<void> {
+  const config: Config = parseConfig(env);
+  armFailpoints(config.failpoints);
+  const folders = foldersOf(config.dataDir);
+  const child = createChild('shipper', config);
+  const { log, shutdown } = child;
+  child.drop();
+
+  const target = readReplicationTarget(folders, 'shipper');
+  const stopping = new AbortController();
+  const link = connectShipperLink({ socketPath: folders.shipperSocket, log });
+  shutdown.add('link to control', 3_000, () => link.close());
+  shutdown.add('wait for control', 1_000, async () => stopping.abort());
+  // Nothing else waits for the shipper: a region that is away at the first start must not keep the installation from starting.
+  child.ready({});
+
+  const { clusterId, key } = await link.begin(stopping.signal);
+  const shipper = await startShipper({
+    clusterId,
+    findPrimary: async () => target,
+    regions: openRegions(config.regions),
+    key,
+    findKey: async (keyId) => (await link.openKey(keyId)).key,
+    spoolDir: folders.spool,
+    log,
+    onEvent: (event) =>
+      void link.notice(toShippingNotice(event)).catch((error) => log.warn('control was not told', { error })),
+  });
+  shutdown.add('shipping', 10_000, () => shipper.stop());
+  const reporting = setInterval(() => link.report(toShippingReport(shipper.status())), reportEveryMs);
+  shutdown.add('reports', 1_000, async () => clearInterval(reporting));
+}
