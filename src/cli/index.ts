@@ -11,6 +11,7 @@ import { findInstallation } from './instances.ts';
 import { addOperationCommands } from './operations.ts';
 import { printError } from './print-error.ts';
 import { addRecordCommands } from './records.ts';
+import { addRestore } from './restore.ts';
 import { addTenantActions } from './tenant-actions.ts';
 import { addTenantCreate } from './tenant-create.ts';
 import { addTenantDelete } from './tenant-delete.ts';
@@ -75,6 +76,7 @@ export async function runCli(
   addTenantExport(tenant, context);
   addTenantImport(tenant, context);
   addTenantDelete(tenant, context);
+  addRestore(program, context);
   addOperationCommands(program, context);
   addRecordCommands(program, context);
   inheritSettings(program);

@@ -21,7 +21,7 @@ type Params = { Params: { tenantId: string } };
 export function tenantRoutes(deps: ConsoleApiDeps) {
   const { lifecycle, actorOf } = deps;
 
-  async function start<K extends 'suspend' | 'resume' | 'rename' | 'clone' | 'export' | 'delete'>(
+  async function start<K extends 'suspend' | 'resume' | 'rename' | 'clone' | 'export' | 'restore' | 'delete'>(
     kind: K,
     request: FastifyRequest<Params>,
     input: OperationInputs[K],
@@ -127,6 +127,35 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
       async (request, reply) => {
         reply.code(202);
         return start('clone', request, { newName: request.body.newName, title: request.body.title });
+      },
+    );
+
+    app.post<Params & { Body: OperationInputs['restore'] }>(
+      '/api/tenants/:tenantId/restore',
+      action(
+        'restore',
+        {
+          newName: text(300),
+          title: text(1_000),
+          // Which fields belong together, and that a time has been, the registry checks, whose refusals say what to do.
+          moment: objectSchema(
+            {
+              kind: { enum: ['time', 'name', 'xid', 'lsn'] },
+              time: text(64),
+              name: text(300),
+              xid: text(32),
+              lsn: text(32),
+              after: text(64),
+            },
+            ['kind'],
+          ),
+        },
+        ['newName', 'moment'],
+      ),
+      async (request, reply) => {
+        reply.code(202);
+        const { newName, title, moment } = request.body;
+        return start('restore', request, { newName, title, moment });
       },
     );
 

@@ -12,4 +12,5 @@ export {
   type FileVaultPort,
   type Portability,
   type PortabilityOptions,
+  type RestoredTenant,
 } from './portability.ts';

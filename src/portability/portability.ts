@@ -7,7 +7,7 @@ import { type Binaries, startTool as startClusterTool } from '#src/clusters/inde
 import { type Clock, isId, type OperationId, randomName, type TenantId } from '#src/kernel/index.ts';
 import { requireRoom, toStorageError } from '#src/objects/index.ts';
 import { type ConnectionTarget, openConnection } from '#src/postgres/index.ts';
-import type { PortabilityPort, TenantInventory } from '#src/tenants/index.ts';
+import type { OnProgress, PortabilityPort, Tenant, TenantInventory } from '#src/tenants/index.ts';
 import { contentHash } from './content-hash.ts';
 import { syncFolder } from './disk.ts';
 import { portabilityErrors } from './errors.ts';
@@ -55,7 +55,23 @@ export interface PortabilityDeps extends PortabilityOptions {
   readonly startTool: StartPostgresTool;
 }
 
+/** A tenant's database that is somewhere else than usual, for example on a scratch server. */
+export interface RestoredTenant {
+  /** Its platform role there. */
+  readonly target: ConnectionTarget;
+  /** Contents that its rows name; may hold more. */
+  readonly vault: Pick<FileVaultPort, 'readAll'>;
+}
+
 export interface Portability extends PortabilityPort {
+  /** Writes what was restored for an operation as an archive that `importArchive` takes; replaces that of an earlier attempt. @returns its path */
+  writeRestored(
+    tenant: Tenant,
+    operationId: OperationId,
+    from: RestoredTenant,
+    onProgress: OnProgress,
+  ): Promise<string>;
+  removeRestored(operationId: OperationId): Promise<void>;
   /** Receives an archive and keeps it under a name of its own; at most `maxBytes`. @returns its path */
   receiveUpload(content: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string>;
   /** Checks everything about an archive before anything is made: shape, checksums, readability. */
@@ -94,6 +110,17 @@ export function createPortability(options: PortabilityOptions): Portability {
       return exportArchive({ ...options, startTool, exportsFolder: folder }, tenant, fileName, onProgress);
     },
     importArchive: (tenant, path, onProgress) => importArchive({ ...options, startTool }, tenant, path, onProgress),
+
+    async writeRestored(tenant, operationId, { target, vault }, onProgress) {
+      await requireRoom(exportsFolder);
+      const fileName = restoredName(operationId);
+      const from = { ...options, startTool, openTarget: async () => target, vault: { ...options.vault, ...vault } };
+      await exportArchive(from, tenant, fileName, onProgress);
+      return join(exportsFolder, fileName);
+    },
+    async removeRestored(operationId) {
+      await rm(join(exportsFolder, restoredName(operationId)), { force: true });
+    },
 
     async removeUpload(path) {
       // Recorded in an operation's input: only what we named ourselves is removed.
@@ -189,6 +216,9 @@ export function createPortability(options: PortabilityOptions): Portability {
     },
   };
 }
+
+/** The operation's id is in it, so that `sweep` leaves it alone while the operation runs. */
+const restoredName = (operationId: OperationId) => `restored-${checkedId('opr', operationId)}.tar`;
 
 /** Where a tool goes that must not go anywhere. */
 const nowhere: ConnectionTarget = { host: '/nonexistent', port: 1, database: 'none', user: 'none', password: '' };

@@ -37,6 +37,16 @@ export const tenantErrors = defineErrors({
     hint: 'Wait until it has finished, then try again.',
     retry: 'later',
   },
+  FH_RESTORE_MOMENT_INVALID: {
+    status: 400,
+    title: 'This is not a moment to go back to',
+    hint: 'Write a time that has been, with its time zone, for example 2026-11-22T03:00:00Z.',
+  },
+  FH_RESTORE_UNAVAILABLE: {
+    status: 409,
+    title: 'This installation keeps no backups to restore from',
+    hint: 'Set up the regions, see docs/operations.md.',
+  },
   FH_TENANT_STATE: { status: 409, title: 'The tenant is not in a state that allows this' },
   FH_TENANT_NOT_ACTIVE: { status: 503, title: 'The tenant is not open at the moment', retry: 'later' },
   FH_TENANT_EDITION_UNAVAILABLE: {

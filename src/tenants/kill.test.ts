@@ -100,6 +100,10 @@ const cases: Record<OperationKind, (lane: Lane) => Promise<Case>> = {
     const { app, createdFrom } = await world.portability.inspectArchive(archivePath);
     return { input: { name: newName(), archivePath, app: app.name, createdFrom } };
   },
+  restore: async ({ world }) => {
+    const moment = { kind: 'time', time: '2026-01-01T00:00:00Z' };
+    return { tenantId: await createTenant(world), input: { newName: newName(), moment } };
+  },
   delete: async ({ world }) => ({ tenantId: await createTenant(world), input: {} }),
 };
 
@@ -172,7 +176,7 @@ async function assertTidyLane({ world, folder: laneFolder }: Lane): Promise<void
     assert.ok(rows.length <= 1);
   }
   const left = (await readdir(join(laneFolder, 'exports'), { recursive: true })).filter((path) =>
-    /\.work|upload-/.test(path),
+    /\.work|upload-|restored-/.test(path),
   );
   assert.deepEqual(left, []);
 }
@@ -204,7 +208,7 @@ for (const kind of Object.keys(cases) as OperationKind[]) {
   });
 }
 
-const lastSteps = { create: 'host', clone: 'host', import: 'host' } as const;
+const lastSteps = { create: 'host', clone: 'host', import: 'host', restore: 'host' } as const;
 for (const kind of Object.keys(lastSteps) as (keyof typeof lastSteps)[]) {
   test(`${kind}: killed while it is taken back, it is taken back by the successor`, async (context) => {
     const [lane] = lanes as [Lane];

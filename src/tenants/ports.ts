@@ -1,8 +1,8 @@
 import type { RecordAudit } from '#src/audit/types.ts';
-import type { Clock, Log, TenantId } from '#src/kernel/index.ts';
+import type { Clock, Log, OperationId, TenantId } from '#src/kernel/index.ts';
 import type { KeyStore } from '#src/keys/types.ts';
 import type { Queryable } from '#src/postgres/types.ts';
-import type { OperationProgress, Tenant } from './types.ts';
+import type { OperationProgress, RestoreMoment, Tenant } from './types.ts';
 
 /** The control database. */
 export interface ControlDatabase extends Queryable {
@@ -78,11 +78,30 @@ export interface TenantInventory {
   readonly fileBytes: number;
 }
 
+/** Tenants as they were. */
+export interface RestorePort {
+  /**
+   * Recovers the tenant's database to the moment on a server of its own and writes it as an archive for `importArchive`: whole or not at all, brought to
+   * the newest migrations, under a name that belongs to the operation, so that another attempt replaces it. The tenant itself is not touched. Besides the archive
+   * nothing is left when this resolves or rejects.
+   * @returns lastCommitAt: of the last transaction that was replayed; undefined: none since the base backup
+   */
+  recoverArchive(
+    request: { readonly tenant: Tenant; readonly moment: RestoreMoment; readonly operationId: OperationId },
+    onProgress: OnProgress,
+    signal: AbortSignal,
+  ): Promise<{ archivePath: string; lastCommitAt: Date | undefined }>;
+  /** Does nothing when there is none. */
+  removeArchive(operationId: OperationId): Promise<void>;
+}
+
 export interface LifecyclePorts {
   readonly databases: DatabasesPort;
   readonly identity: IdentityPort;
   readonly files: FilesPort;
   readonly portability: PortabilityPort;
+  /** undefined: no backups are kept. */
+  readonly restores?: RestorePort;
   /** Tells every gateway that a tenant's state, name or access changed, and waits until each has dropped what it knew. */
   notifyGateways(tenantId: TenantId): Promise<void>;
   /** Fills a tenant with the app's demo data. */

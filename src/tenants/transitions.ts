@@ -16,7 +16,7 @@ export const moves: Readonly<Record<TenantState, readonly TenantState[]>> = {
   deleted: [],
 };
 
-/** In which states an operation may begin. `create` and `import` begin a tenant of their own; `clone` names the source. */
+/** In which states an operation may begin. `create` and `import` begin a tenant of their own; `clone` and `restore` name the source. */
 export const allowedStates: Readonly<Record<OperationKind, readonly TenantState[]>> = {
   create: ['requested'],
   import: ['requested'],
@@ -25,6 +25,7 @@ export const allowedStates: Readonly<Record<OperationKind, readonly TenantState[
   rename: ['active', 'suspended'],
   clone: ['active', 'suspended'],
   export: ['active', 'suspended'],
+  restore: ['active', 'suspended'],
   delete: ['active', 'suspended'],
 };
 

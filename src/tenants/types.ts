@@ -39,7 +39,17 @@ export interface Tenant {
   readonly operationId: OperationId | undefined;
 }
 
-export const operationKinds = ['create', 'suspend', 'resume', 'rename', 'clone', 'export', 'import', 'delete'] as const;
+export const operationKinds = [
+  'create',
+  'suspend',
+  'resume',
+  'rename',
+  'clone',
+  'export',
+  'import',
+  'restore',
+  'delete',
+] as const;
 export type OperationKind = (typeof operationKinds)[number];
 export type OperationState = 'running' | 'succeeded' | 'failed' | 'undone';
 
@@ -52,7 +62,7 @@ export interface Operation {
   readonly state: OperationState;
   readonly steps: readonly OperationStep[];
   readonly requestedBy: string;
-  /** The tenant that a clone copies. */
+  /** The tenant that a clone copies or a restore goes back in. */
   readonly sourceTenantId?: TenantId;
   /** It gave up and takes its steps back. */
   readonly undoing?: boolean;
@@ -64,9 +74,21 @@ export interface Operation {
   readonly finishedAt: Date | undefined;
   /** Code and text of what failed; safe to show to staff. */
   readonly error: { readonly code: string; readonly text: string } | undefined;
-  /** What the operation made: `{url}` of create, clone and import, `{fileName, sizeBytes, sha256}` of export, `{certificateId}` of delete. */
+  /** What the operation made: `{url}` of create, clone, import and restore, `{fileName, sizeBytes, sha256}` of export, `{certificateId}` of delete. */
   readonly result: Readonly<Record<string, string | number>>;
 }
+
+/**
+ * The moment that a restore goes back to. Times are ISO 8601 in UTC.
+ * - `time`: everything committed until then, by the server's clock.
+ * - `name`: a restore point; `xid`: up to and with this transaction. `after`: a moment that is known to be before it.
+ * - `lsn`: everything written before this place.
+ */
+export type RestoreMoment =
+  | { readonly kind: 'time'; readonly time: string }
+  | { readonly kind: 'name'; readonly name: string; readonly after: string }
+  | { readonly kind: 'xid'; readonly xid: string; readonly after: string }
+  | { readonly kind: 'lsn'; readonly lsn: string };
 
 export interface OperationProgress {
   /** 0 to 1; undefined: how much is left is not known. */

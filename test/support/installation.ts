@@ -126,6 +126,15 @@ export async function openTestInstallation(options: TestInstallationOptions): Pr
     },
     files: vault,
     portability,
+    // What a scratch server would give, without going back in time: recovery has tests of its own.
+    restores: {
+      async recoverArchive({ tenant, operationId }, onProgress) {
+        const from = { target: await targetOf(tenant.tenantId, 'platform'), vault };
+        const archivePath = await portability.writeRestored(tenant, operationId, from, onProgress);
+        return { archivePath, lastCommitAt: undefined };
+      },
+      removeArchive: portability.removeRestored,
+    },
     notifyGateways: async (tenantId) => {
       notified.push(tenantId);
       await directory.changed(tenantId);

@@ -35,7 +35,17 @@ export interface Tenant {
   readonly url?: Maybe<string>;
 }
 
-export const operationKinds = ['create', 'suspend', 'resume', 'rename', 'clone', 'export', 'import', 'delete'] as const;
+export const operationKinds = [
+  'create',
+  'suspend',
+  'resume',
+  'rename',
+  'clone',
+  'export',
+  'import',
+  'restore',
+  'delete',
+] as const;
 export type OperationKind = (typeof operationKinds)[number];
 export type OperationState = 'running' | 'succeeded' | 'failed' | 'undone';
 

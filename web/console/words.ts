@@ -35,6 +35,7 @@ export const kindWords: Record<
   clone: { label: 'Clone', running: 'Cloning', usually: 'a few seconds per gigabyte' },
   export: { label: 'Export', running: 'Exporting', usually: 'about a minute per gigabyte' },
   import: { label: 'Import', running: 'Importing', usually: 'about two minutes per gigabyte' },
+  restore: { label: 'Restore', running: 'Restoring', usually: 'some minutes per gigabyte' },
   delete: { label: 'Delete', running: 'Deleting', usually: 'usually a few seconds' },
 };
 
@@ -54,6 +55,7 @@ const stepWords: Readonly<Record<string, string>> = {
   gateways: 'Tell every gateway',
   state: 'Change its state',
   archive: 'Write the archive',
+  recover: 'Recover the database to the moment',
   load: 'Load the archive',
   inventory: 'List what will be destroyed',
   sessions: 'End every session and connection',
@@ -87,6 +89,7 @@ export const auditEventNames: readonly string[] = [
   'tenant.cloned',
   'tenant.exported',
   'tenant.imported',
+  'tenant.restored',
   'tenant.deleted',
   'tenant.operation_failed',
   'staff.setup_link_created',

@@ -70,7 +70,7 @@ export function createImportFlow(deps: FlowDeps): Flow<'import'> {
       databaseStep(deps),
       openStep(deps),
       migrationsStep(deps),
-      loadStep(deps, archivePath),
+      loadStep(deps, () => archivePath),
       secureStep(deps),
       { name: 'upload', run: () => deps.portability.removeUpload(archivePath) },
       hostStep(deps),
@@ -106,7 +106,8 @@ export function createImportFlow(deps: FlowDeps): Flow<'import'> {
   };
 }
 
-function loadStep(deps: FlowDeps, archivePath: string): Step {
+/** @param archiveOf path of the archive, as recorded in the operation */
+export function loadStep(deps: FlowDeps, archiveOf: (context: StepContext) => string): Step {
   return {
     name: 'load',
     async run(context) {
@@ -115,14 +116,14 @@ function loadStep(deps: FlowDeps, archivePath: string): Step {
       await context.remember({ loading: true });
       const { contentHash } = await deps.portability.importArchive(
         await context.tenant(),
-        archivePath,
+        archiveOf(context),
         context.progress,
       );
       await context.remember({ contentHash });
     },
-    async undo({ tenantId }) {
-      await deps.files.removeTenantFiles(tenantId);
-      await deps.portability.removeUpload(archivePath);
+    async undo(context) {
+      await deps.files.removeTenantFiles(context.tenantId);
+      await deps.portability.removeUpload(archiveOf(context));
     },
   };
 }
@@ -142,7 +143,7 @@ async function makeDatabaseAgain(deps: FlowDeps, { tenantId, tenant }: StepConte
  * The archive's statements ran as the tenant's own role, which may change its own password: nobody but us knows the next one. And they may
  * have written what an export leaves out and no checksum covers, for example an invitation whose link its author kept.
  */
-function secureStep(deps: FlowDeps): Step {
+export function secureStep(deps: FlowDeps): Step {
   return {
     name: 'secure',
     async run({ tenantId, tenant }) {

@@ -7,6 +7,7 @@ import { createCloneFlow } from './clone.ts';
 import { createCreateFlow } from './create.ts';
 import { createDeleteFlow } from './delete.ts';
 import { createRenameFlow } from './rename.ts';
+import { createRestoreFlow } from './restore.ts';
 import type { FlowDeps } from './steps.ts';
 
 export type { FlowDeps } from './steps.ts';
@@ -20,6 +21,7 @@ export function createFlows(deps: FlowDeps): Readonly<Record<OperationKind, Flow
     clone: asFlow(createCloneFlow(deps)),
     export: asFlow(createExportFlow(deps)),
     import: asFlow(createImportFlow(deps)),
+    restore: asFlow(createRestoreFlow(deps)),
     delete: asFlow(createDeleteFlow(deps)),
   };
 }

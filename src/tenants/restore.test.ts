@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
+import { dropTestTenants, openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
+import { parseMoment } from './moments.ts';
+import type { Operation, RestoreMoment, Tenant } from './types.ts';
+
+let cluster: TestCluster;
+let folder: string;
+let world: TestInstallation;
+/** What the next recovery does before it gives its archive. */
+let meanwhile: (moment: RestoreMoment) => Promise<void> = async () => {};
+before(async () => {
+  cluster = await startTestCluster();
+  folder = await mkdtemp(join(tmpdir(), 'freehold-restore-'));
+  world = await openTestInstallation({
+    control: cluster.control,
+    folder,
+    override: ({ restores }) => ({
+      restores: {
+        ...restores!,
+        async recoverArchive(request, onProgress, signal) {
+          await meanwhile(request.moment);
+          return restores!.recoverArchive(request, onProgress, signal);
+        },
+      },
+    }),
+  });
+});
+after(async () => {
+  await dropTestTenants(world);
+  await world.stop();
+  await cluster.stop();
+  await rm(folder, { recursive: true });
+});
+
+const moment = { kind: 'time', time: '2026-01-01T00:00:00Z' } as const;
+async function create(name: string): Promise<Tenant> {
+  const started = await world.lifecycle.startOperation(
+    'create',
+    undefined,
+    { name, adminEmail: 'ada@example.com' },
+    'os:test',
+  );
+  assert.equal((await world.lifecycle.waitForOperation(started.operationId)).state, 'succeeded');
+  return world.lifecycle.getTenant(name);
+}
+async function restore(tenant: Tenant, newName: string): Promise<Operation> {
+  const started = await world.lifecycle.startOperation('restore', tenant.tenantId, { newName, moment }, 'os:test');
+  return world.lifecycle.waitForOperation(started.operationId);
+}
+const invitations = async ({ tenantId }: Tenant) =>
+  (await world.databases.platform.read(tenantId, (db) => db.query('SELECT invitation_id FROM invitations'))).length;
+
+test('a restored tenant stands beside the old one, without its sessions and invitations', async () => {
+  const source = await create('meadow');
+  await world.databases.app.transact(source.tenantId, (db) =>
+    db.query(`INSERT INTO notes (note_id, text, author_id, created_at) VALUES ('n1', 'kept', 'usr_x', now())`),
+  );
+  const content = [Buffer.from('content')] as unknown as AsyncIterable<Uint8Array>;
+  await world.files.put(source.tenantId, content, {
+    name: 'a',
+    mediaType: 'text/plain',
+    maxBytes: 99,
+    createdBy: 'system',
+  });
+  const seen: unknown[] = [];
+  meanwhile = async (asked) => {
+    seen.push(asked);
+    // The old one is open while it is recovered, also to other operations.
+    const other = await world.lifecycle.startOperation('export', source.tenantId, {}, 'os:test');
+    assert.equal((await world.lifecycle.waitForOperation(other.operationId)).state, 'succeeded');
+  };
+  const operation = await restore(source, 'meadow-restored');
+  assert.equal(operation.state, 'succeeded', JSON.stringify(operation.error));
+  assert.deepEqual(seen, [{ kind: 'time', time: '2026-01-01T00:00:00.000Z' }]);
+  assert.equal(operation.sourceTenantId, source.tenantId);
+  assert.equal(operation.result.url, 'https://meadow-restored.localhost:8443');
+  assert.match(String(operation.result.contentHash), /^[0-9a-f]{64}$/);
+
+  const copy = await world.lifecycle.getTenant('meadow-restored');
+  assert.deepEqual([copy.state, copy.title], ['active', 'meadow (restored)']);
+  assert.deepEqual(await world.databases.app.read(copy.tenantId, (db) => db.query('SELECT text FROM notes')), [
+    { text: 'kept' },
+  ]);
+  assert.deepEqual(await world.vault.findMissing(copy.tenantId), []);
+  assert.deepEqual([await invitations(source), await invitations(copy)], [1, 0]);
+  assert.equal((await world.lifecycle.getTenant('meadow')).state, 'active');
+  const [event] = await world.pool.query(
+    "SELECT subject, details->>'source' AS source FROM audit_events WHERE name = 'tenant.restored'",
+  );
+  assert.deepEqual(event, { subject: copy.tenantId, source: 'meadow' });
+  assert.deepEqual(
+    (await readdir(join(folder, 'exports'))).filter((name) => name.startsWith('restored-')),
+    [],
+  );
+});
+
+test('a moment that cannot be reached leaves nothing behind, and the name is free again', async () => {
+  const source = await create('brook');
+  meanwhile = async () => assert.fail('the WAL ends before');
+  const operation = await restore(source, 'brook-restored');
+  assert.equal(operation.state, 'undone');
+  meanwhile = async () => {};
+  assert.equal((await restore(source, 'brook-restored')).state, 'succeeded');
+});
+
+test('a moment is checked before anything begins', async () => {
+  const now = Date.parse('2026-06-01T12:00:00Z');
+  assert.deepEqual(parseMoment({ kind: 'time', time: '2026-06-01 14:00+02:00' }, now), {
+    kind: 'time',
+    time: '2026-06-01T12:00:00.000Z',
+  });
+  assert.deepEqual(parseMoment({ kind: 'lsn', lsn: '0/3000ab0' }, now), { kind: 'lsn', lsn: '0/3000AB0' });
+  const after = '2026-05-01T00:00:00Z';
+  assert.equal(parseMoment({ kind: 'name', name: 'before the import', after }, now).kind, 'name');
+  assert.equal(parseMoment({ kind: 'xid', xid: '742', after }, now).kind, 'xid');
+  for (const wrong of [
+    undefined,
+    {},
+    { kind: 'time' },
+    { kind: 'time', time: '2026-06-01T12:00:00' },
+    { kind: 'time', time: '2026-06-01T12:00:01Z' },
+    { kind: 'time', time: '2026-13-01T12:00:00Z' },
+    { kind: 'time', time: 'yesterday' },
+    { kind: 'name', name: '', after },
+    { kind: 'name', name: 'x'.repeat(64), after },
+    { kind: 'name', name: 'x' },
+    { kind: 'xid', xid: '-1', after },
+    { kind: 'lsn', lsn: 'zero' },
+  ])
+    assert.throws(() => parseMoment(wrong, now), { code: 'FH_RESTORE_MOMENT_INVALID' }, JSON.stringify(wrong));
+});
