@@ -29,7 +29,8 @@ export interface FaultProxy {
   stop(): Promise<void>;
 }
 
-export async function startFaultProxy(target: string): Promise<FaultProxy> {
+/** @param ownPort default: any that is free */
+export async function startFaultProxy(target: string, ownPort = 0): Promise<FaultProxy> {
   const plans: { matches: RegExp; fault: Fault; times: number }[] = [];
   const requests: string[] = [];
   const { hostname, port } = new URL(target);
@@ -56,6 +57,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
         return;
       }
       outgoing.writeHead(response.statusCode!, response.rawHeaders);
+      if (incoming.method === 'HEAD') outgoing.end();
       let passedBytes = 0;
       response.on('data', (chunk: Buffer) => {
         const afterBytes =
@@ -67,10 +69,14 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
         else outgoing.write(piece, () => fault?.kind === 'reset-download' && reset());
       });
       response.on('end', () => {
+        if (outgoing.writableEnded) return;
         if (fault?.kind !== 'stall-download' && fault?.kind !== 'reset-download') outgoing.end();
       });
     });
-    upstream.on('error', reset);
+    // Swift sends a body after the headers of some answers to HEAD, which is noise.
+    upstream.on('error', () => {
+      if (!outgoing.writableEnded) reset();
+    });
     incoming.on('close', () => {
       if (!incoming.complete) upstream.destroy();
     });
@@ -85,7 +91,7 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     incoming.on('end', () => upstream.end());
   }
 
-  server.listen(0, '127.0.0.1');
+  server.listen(ownPort, '127.0.0.1');
   await once(server, 'listening');
   return {
     endpoint: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
