@@ -1,10 +1,11 @@
 import { type Lsn, walSegmentBytes } from '#src/kernel/index.ts';
 import { type CompactOptions, compactRegion } from './compaction.ts';
+import { startWorker } from './worker.ts';
 
 /** Compacts one region, one run at a time. */
 export interface Compactor {
-  /** The region has everything up to here. */
-  shippedTo(end: Lsn): void;
+  /** The region has everything before this place, and a chunk that begins here. */
+  shippedFrom(start: Lsn): void;
   /** Segments made since the start. */
   compacted(): number;
   /** Resolves when stopped. */
@@ -14,38 +15,25 @@ export interface Compactor {
 /** A run when the region gets its first chunk, for what an earlier process left, and one whenever a segment has become complete. */
 export function startCompactor(options: CompactOptions): Compactor {
   const { store, log, signal } = options;
-  let doneUpTo: Lsn | undefined;
-  let isDue = false;
+  /** Number of the segment that is being filled. */
+  let current: bigint | undefined;
   let compacted = 0;
-  let wake = () => {};
-
-  async function run(): Promise<void> {
-    while (!signal.aborted) {
-      if (!isDue) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-        continue;
-      }
-      isDue = false;
-      try {
-        compacted += await compactRegion(options);
-      } catch (error) {
-        // The chunks are still there; the next segment brings the next try.
-        if (!signal.aborted) log.warn('chunks of WAL could not be compacted', { region: store.region, error });
-      }
-    }
-  }
-  signal.addEventListener('abort', () => wake(), { once: true });
+  const worker = startWorker({
+    signal,
+    async work() {
+      compacted += await compactRegion(options);
+    },
+    // The chunks are still there; the next segment brings the next try.
+    onError: (error) => log.warn('chunks of WAL could not be compacted', { region: store.region, error }),
+  });
   return {
-    shippedTo(end) {
-      const segment = end / walSegmentBytes;
-      if (doneUpTo === segment) return;
-      doneUpTo = segment;
-      isDue = true;
-      wake();
+    shippedFrom(start: Lsn) {
+      const segment = start / walSegmentBytes;
+      if (current === segment) return;
+      current = segment;
+      worker.trigger();
     },
     compacted: () => compacted,
-    done: run(),
+    done: worker.done,
   };
 }

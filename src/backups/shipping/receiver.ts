@@ -81,6 +81,8 @@ export function startReceiver(options: ReceiverOptions): Receiver {
   let lastError: unknown;
   /** Attempts since something was spooled. */
   let failures = 0;
+  /** What comes next is no longer on the server. */
+  let isGone = false;
   let primary = 0n;
   let reported = 0n;
   let limitBytes: number | undefined;
@@ -103,6 +105,8 @@ export function startReceiver(options: ReceiverOptions): Receiver {
         await receiveOnce();
       } catch (error) {
         if (signal.aborted) break;
+        // The server says so only when it has agreed to stream. 58P01: the WAL is gone. 55000: the slot was invalidated.
+        isGone = sqlState(error) === '58P01' || sqlState(error) === '55000';
         // Once per outage: the state and its age are in the status.
         if (lastError === undefined) log.warn('receiving WAL was interrupted', { error });
         lastError = error;
@@ -127,9 +131,15 @@ export function startReceiver(options: ReceiverOptions): Receiver {
       spooled ??= { timeline: slot.timeline ?? identity.timeline, lsn: segmentStart(slot.lsn) };
       const steps = await ancestors(connection, identity.timeline);
       spooled = place(spooled, identity.timeline, steps);
+      if (isGone) spooled = await skipGap(connection, spooled);
+      isGone = false;
       while (!signal.aborted) {
         await spoolHistory(connection, spooled.timeline);
-        const stream = await startStream(connection);
+        const stream = await connection.startReplication({
+          slot: slotName,
+          timeline: spooled.timeline,
+          from: spooled.lsn,
+        });
         setState('streaming');
         lastError = undefined;
         const end = await pump(connection, stream);
@@ -165,28 +175,17 @@ export function startReceiver(options: ReceiverOptions): Receiver {
     return ensureSlot(connection);
   }
 
-  /** Begins to stream at `spooled`; when that WAL is gone, records the gap and begins where the slot begins. */
-  async function startStream(connection: ReplicationConnection): Promise<WalStream> {
-    const start = ({ timeline, lsn }: WalPosition) =>
-      connection.startReplication({ slot: slotName, timeline, from: lsn });
-    const from = spooled!;
-    try {
-      return await start(from);
-    } catch (error) {
-      // 58P01: the WAL is gone. 55000: the slot was invalidated since we looked.
-      if (sqlState(error) !== '58P01' && sqlState(error) !== '55000') throw error;
-    }
+  /** The WAL behind `position` is gone from the server. Records the gap; @returns where the slot begins */
+  async function skipGap(connection: ReplicationConnection, position: WalPosition): Promise<WalPosition> {
     let slot = await ensureSlot(connection);
-    if (slot.lsn <= from.lsn) {
+    if (slot.lsn <= position.lsn) {
       // It does not keep what it says: only a new one is worth something.
       await connection.dropSlot(slotName);
       slot = await ensureSlot(connection);
     }
-    const to = { timeline: slot.timeline ?? from.timeline, lsn: segmentStart(slot.lsn) };
-    onEvent({ kind: 'wal.gap', from, to });
-    spooled = to;
-    await spoolHistory(connection, to.timeline);
-    return start(to);
+    const to = { timeline: slot.timeline ?? position.timeline, lsn: segmentStart(slot.lsn) };
+    onEvent({ kind: 'wal.gap', from: position, to });
+    return to;
   }
 
   async function pump(connection: ReplicationConnection, stream: WalStream): Promise<TimelineEnd | undefined> {

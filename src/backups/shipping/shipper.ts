@@ -6,12 +6,14 @@ import type { ShipperStatus, WalGap } from '../types.ts';
 import { type Compactor, startCompactor } from './compactor.ts';
 import type { ShippingEvent } from './events.ts';
 import { codeOf, startReceiver } from './receiver.ts';
+import { reconcileRegions } from './reconcile.ts';
 import { flushedBy, type RegionSender, startRegionSender } from './region-sender.ts';
 import { createRegionWatch, type RegionWatch } from './region-watch.ts';
 import { findResumePosition } from './resume.ts';
 import { openSpool, type Spool } from './spool.ts';
 import { comparePositions, type WalPosition } from './timeline.ts';
 import type { FindKey } from './wal-objects.ts';
+import { startWorker } from './worker.ts';
 
 export interface ShipperOptions {
   readonly clusterId: ClusterId;
@@ -51,6 +53,7 @@ export interface Shipper {
 }
 
 const tickMs = 1_000;
+const reconcileEveryMs = 24 * 3_600_000;
 const nearLimitShare = 0.6;
 
 /** Ships the WAL of one cluster to all regions until it is stopped; survives restarts of the server, failovers, regions that are away and its own death. */
@@ -73,6 +76,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       gaps.push({ timeline: event.from.timeline, from: event.from.lsn, to: event.to.lsn, noticedAtMs: clock.now() });
     const write = event.kind.endsWith('.back') || event.kind.endsWith('.has_room') ? log.info : log.error;
     write(event.kind, printable(event));
+    if (event.kind === 'region.back') reconciler.trigger();
     onEvent(event);
   }
 
@@ -86,7 +90,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       clock,
       signal,
       onShipped(entry) {
-        if (entry.kind === 'wal') compactor.shippedTo(entry.range.end);
+        if (entry.kind === 'wal') compactor.shippedFrom(entry.range.start);
         tick();
         releaseShipped();
         receiver.report();
@@ -99,6 +103,17 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
     const watch = createRegionWatch({ sender, clock, awayAfterMs, onEvent: announce });
     return { store, sender, watch, compactor };
   });
+
+  const reconciler = startWorker({
+    signal,
+    async work() {
+      const copied = await reconcileRegions({ regions, owner, signal });
+      if (copied > 0) log.info('copied WAL from region to region', { objects: copied });
+    },
+    onError: (error) => log.warn('regions could not be compared', { error }),
+  });
+  reconciler.trigger();
+  const daily = setInterval(() => reconciler.trigger(), reconcileEveryMs);
 
   const receiver = startReceiver({
     ...options,
@@ -129,10 +144,10 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
   }
 
   async function roomInSpool(): Promise<void> {
-    while (spool.sizeBytes() >= spoolLimitBytes && !signal.aborted) {
+    while (spool.owedBytes() >= spoolLimitBytes && !signal.aborted) {
       if (!spoolFull) {
         spoolFull = true;
-        announce({ kind: 'spool.full', sizeBytes: spool.sizeBytes(), limitBytes: spoolLimitBytes });
+        announce({ kind: 'spool.full', sizeBytes: spool.owedBytes(), limitBytes: spoolLimitBytes });
       }
       await new Promise<void>((resolve) => roomWaiters.push(resolve));
     }
@@ -176,9 +191,11 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
   let stopping: Promise<void> | undefined;
   async function end(): Promise<void> {
     clearInterval(ticker);
+    clearInterval(daily);
     for (const resolve of roomWaiters.splice(0)) resolve();
     await receiver.done;
     await Promise.allSettled(ships.flatMap(({ sender, compactor }) => [sender.done, compactor.done]));
+    await reconciler.done;
     await releasing;
   }
 

@@ -48,7 +48,7 @@ export interface ShippingWorld {
   remove(): Promise<void>;
 }
 
-export type ChildOptions = Pick<ShipperOptions, 'awayAfterMs' | 'policy'>;
+export type ChildOptions = Pick<ShipperOptions, 'awayAfterMs' | 'policy' | 'chunkIntervalMs'>;
 
 export interface ShipperProcess {
   readonly process: ChildProcess;
@@ -266,39 +266,46 @@ export interface LedgerWriter {
   stop(): Promise<void>;
 }
 
-export async function startLedger(
-  world: ShippingWorld,
-  { synchronous = false, everyMs = 2 } = {},
-): Promise<LedgerWriter> {
-  const acknowledged: Acknowledged[] = [];
-  const first = await world.server.connect();
-  await first.query('CREATE TABLE IF NOT EXISTS ledger (n int PRIMARY KEY, filler text)');
-  const [row] = await first.query<{ n: number }>('SELECT coalesce(max(n), 0) AS n FROM ledger');
-  let n = row!.n;
-  let db: Connection | undefined = first;
-  let stopping = false;
-  let current: Promise<unknown> | undefined;
-  const level = synchronous ? 'on' : 'local';
-  await first.query(`SET synchronous_commit = ${level}`);
+export interface LedgerOptions {
+  /** Commits wait for the regions. Default: false. */
+  readonly synchronous?: boolean;
+  /** Pause of a writer between two commits. Default 2. */
+  readonly everyMs?: number;
+  /** Sessions at once; with more than one, rows are not acknowledged in their order. Default 1. */
+  readonly writers?: number;
+}
 
-  async function run(): Promise<void> {
+export async function startLedger(world: ShippingWorld, options: LedgerOptions = {}): Promise<LedgerWriter> {
+  const { synchronous = false, everyMs = 2, writers = 1 } = options;
+  const acknowledged: Acknowledged[] = [];
+  let n = 0;
+  let stopping = false;
+  const sessions = new Set<Connection>();
+
+  async function open(): Promise<Connection> {
+    const db = await world.server.connect();
+    sessions.add(db);
+    await db.query(`SET synchronous_commit = ${synchronous ? 'on' : 'local'}`);
+    return db;
+  }
+
+  async function write(): Promise<void> {
+    let db: Connection | undefined;
     while (!stopping) {
       try {
-        if (!db) {
-          db = await world.server.connect();
-          await db.query(`SET synchronous_commit = ${level}`);
-        }
-        n++;
-        current = db.query<{ lsn: string }>(
+        db ??= await open();
+        const mine = ++n;
+        const [answer] = await db.query<{ lsn: string }>(
           'INSERT INTO ledger VALUES ($1, repeat(md5($1::int::text), 20)) RETURNING pg_current_wal_insert_lsn()::text AS lsn',
-          [n],
+          [mine],
         );
-        const [answer] = (await current) as { lsn: string }[];
-        acknowledged.push({ n, atMs: performance.now(), lsn: parseLsn(answer!.lsn) });
+        // Cancelled while it waited: PostgreSQL lets it pass with a warning.
+        if (!stopping) acknowledged.push({ n: mine, atMs: performance.now(), lsn: parseLsn(answer!.lsn) });
         await delay(everyMs);
       } catch (error) {
         if (sqlState(error)?.startsWith('42')) throw error;
         // Whether it was committed nobody knows: the number is not used again.
+        if (db) sessions.delete(db);
         await db?.close();
         db = undefined;
         await delay(20);
@@ -306,14 +313,17 @@ export async function startLedger(
     }
     await db?.close();
   }
-  const running = run();
+
+  const first = await world.server.connect();
+  await first.query('CREATE TABLE ledger (n int PRIMARY KEY, filler text)').finally(() => first.close());
+  const running = Promise.all(Array.from({ length: writers }, write));
   const ledger: LedgerWriter = {
     acknowledged,
     async stop() {
       stopping = true;
       // A commit that waits for regions may wait for ever.
       await Promise.race([running, delay(500)]);
-      await db?.cancel().catch(() => {});
+      for (const db of sessions) await db.cancel().catch(() => {});
       await running;
     },
   };

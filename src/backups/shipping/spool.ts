@@ -20,7 +20,10 @@ export type SpoolEntry = {
 export interface Spool {
   /** Oldest first. */
   entries(): readonly SpoolEntry[];
+  /** Of all files. */
   sizeBytes(): number;
+  /** Of those that some region lacks. */
+  owedBytes(): number;
   addChunk(range: WalRange, sealed: Uint8Array, receivedAtMs: number): Promise<SpoolEntry>;
   addHistory(timeline: number, sealed: Uint8Array): Promise<SpoolEntry>;
   read(entry: SpoolEntry): Promise<Buffer>;
@@ -89,6 +92,7 @@ export async function openSpool(folder: string, clock: Clock): Promise<Spool> {
   return {
     entries: () => entries,
     sizeBytes: () => sizeBytes,
+    owedBytes: () => [...kept].reduce((rest, entry) => rest - entry.sizeBytes, sizeBytes),
     async addChunk(range, sealed, receivedAtMs) {
       const fileName = `${timelineName(range.timeline)}_${lsnName(range.start)}_${lsnName(range.end)}`;
       await write(fileName, sealed);
