@@ -10,6 +10,7 @@ import {
   defineErrors,
   FreeholdError,
   failpoint,
+  idFrom,
   isId,
   newId,
   redact,
@@ -35,6 +36,13 @@ describe('ids', () => {
       { toString: () => id },
     ])
       assert.equal(isId('ten', wrong), false);
+  });
+
+  it('follow from bytes', () => {
+    const bytes = Uint8Array.from({ length: 32 }, (_, at) => at * 7);
+    assert.equal(idFrom('kit', bytes), 'kit_07enw3ahrz6dmv29gqy5ckt18f');
+    assert.ok(isId('kit', idFrom('kit', bytes)));
+    assert.throws(() => idFrom('kit', bytes.subarray(0, 25)), TypeError);
   });
 
   it('do not repeat', () => {

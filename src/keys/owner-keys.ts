@@ -46,8 +46,8 @@ export interface OwnerKeys {
   /** The file of this version, sealed. */
   readWrapped(owner: KeyOwner, version: number): Promise<Buffer>;
   destroy(owner: KeyOwner): Promise<void>;
-  /** Everyone who has a key. */
-  owners(): Promise<KeyOwner[]>;
+  /** Every version of everyone. */
+  all(): AsyncIterable<{ readonly owner: KeyOwner; readonly version: number }>;
   /** Everyone whose key was ever destroyed here. */
   destroyedOwners(): Promise<KeyOwner[]>;
 }
@@ -73,11 +73,9 @@ export async function openOwnerKeys(folder: string, wrapper: Sealer): Promise<Ow
       .sort((a, b) => a - b);
   }
 
-  async function owners(): Promise<KeyOwner[]> {
-    const found = [...(await namesIn(tenantsFolder)), ...(await namesIn(clustersFolder)), 'installation'];
-    const withKeys: KeyOwner[] = [];
-    for (const owner of found) if (isKeyOwner(owner) && (await versionsOf(owner)).length > 0) withKeys.push(owner);
-    return withKeys;
+  async function ownersWithFolder(): Promise<KeyOwner[]> {
+    const names = [...(await namesIn(tenantsFolder)), ...(await namesIn(clustersFolder)), 'installation'];
+    return names.filter(isKeyOwner);
   }
 
   async function isDestroyed(owner: KeyOwner): Promise<boolean> {
@@ -119,8 +117,7 @@ export async function openOwnerKeys(folder: string, wrapper: Sealer): Promise<Ow
 
   async function finishInterrupted(): Promise<void> {
     await removeTemporary(tombstones);
-    for (const owner of [...(await namesIn(tenantsFolder)), ...(await namesIn(clustersFolder)), 'installation']) {
-      if (!isKeyOwner(owner)) continue;
+    for (const owner of await ownersWithFolder()) {
       await removeTemporary(folderOf(owner));
       if (await isDestroyed(owner)) await destroy(owner);
       // Destroyed by a version that left no record of it.
@@ -132,8 +129,11 @@ export async function openOwnerKeys(folder: string, wrapper: Sealer): Promise<Ow
   await finishInterrupted();
   return {
     versionsOf,
-    owners,
     readWrapped,
+    async *all() {
+      for (const owner of await ownersWithFolder())
+        for (const version of await versionsOf(owner)) yield { owner, version };
+    },
     create: (owner) =>
       inTurn(owner, async () => {
         if ((await versionsOf(owner)).length === 0) await addVersion(owner, 1);

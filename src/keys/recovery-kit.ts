@@ -68,7 +68,7 @@ Secret (${groupCount} groups; the last character of each finds mistakes in typin
 ${rows.join('\n')}
 
 End of the secret. No difference between upper and lower case; there is no letter I, L, O or U.
-A new kit replaces this one: the old page opens nothing from then on.
+A new kit replaces this one. Destroy this page then: it would still open an old copy of a region.
 `;
 }
 

@@ -86,16 +86,14 @@ export async function openKeyStore(folder: string): Promise<KeyStore & BackupKey
     },
 
     async *keyIds() {
-      for (const owner of await keys.owners())
-        for (const version of await keys.versionsOf(owner)) yield formatKeyId(owner, version);
+      for await (const { owner, version } of keys.all()) yield formatKeyId(owner, version);
     },
 
     async *wrappedKeys() {
-      for (const owner of await keys.owners())
-        for (const version of await keys.versionsOf(owner)) {
-          const bytes = await keys.readWrapped(owner, version).catch(ignoreDestroyed);
-          if (bytes) yield { keyId: formatKeyId(owner, version), bytes };
-        }
+      for await (const { owner, version } of keys.all()) {
+        const bytes = await keys.readWrapped(owner, version).catch(ignoreDestroyed);
+        if (bytes) yield { keyId: formatKeyId(owner, version), bytes };
+      }
     },
 
     destroyedOwners: () => keys.destroyedOwners(),
