@@ -1,0 +1,95 @@
+/** For tests: a server whose base backups and WAL lie in two regions, and plans made from one region alone. */
+import path from 'node:path';
+import { type Lsn, parseLsn, silentLog, waitFor } from '#src/kernel/index.ts';
+import type { RegionStore } from '#src/objects/index.ts';
+import { runBaseBackup } from '../base/index.ts';
+import { startWorld, type World } from '../base/world.fixture.ts';
+import {
+  buildCatalogue,
+  createCatalogueReader,
+  type PlanRequest,
+  type PlanResult,
+  planRestore,
+  type RestorePlan,
+} from '../catalogue/index.ts';
+import { startShipper } from '../shipping/shipper.ts';
+import type { BackupManifest } from '../types.ts';
+
+export interface RestoreWorld extends World {
+  readonly north: RegionStore;
+  readonly south: RegionStore;
+  takeBackup(): Promise<BackupManifest>;
+  /** Resolves when both regions hold everything that is flushed; @returns its end */
+  shipped(): Promise<Lsn>;
+  /** A moment with no commit beside it, by the server's clock; a commit after it is in the WAL. */
+  moment(): Promise<Date>;
+  tryPlan(region: RegionStore, target: PlanRequest['target'], wanted: PlanRequest['wanted']): Promise<PlanResult>;
+  plan(region: RegionStore, target: PlanRequest['target'], wanted: PlanRequest['wanted']): Promise<RestorePlan>;
+}
+
+export async function startRestoreWorld(): Promise<RestoreWorld> {
+  const world = await startWorld();
+  const { clusterId, keys, own, control } = world;
+  const [north, south] = await world.newRegions();
+  const findKey = async (keyId: Parameters<typeof keys.openKey>[0]) => (await keys.openKey(keyId)).key;
+  const shipper = await startShipper({
+    clusterId,
+    findPrimary: async () => own.replication,
+    regions: [north, south],
+    key: await keys.currentKey(clusterId),
+    findKey,
+    spoolDir: path.join(own.folder, 'spool'),
+    log: silentLog,
+  });
+  await control.query('CREATE TABLE canary (n int)');
+
+  const restoreWorld: RestoreWorld = {
+    ...world,
+    north,
+    south,
+    async takeBackup() {
+      return (await runBaseBackup(await world.options([north, south]))).manifest;
+    },
+    async shipped() {
+      const [row] = await control.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn');
+      const flushed = parseLsn(row!.lsn);
+      await waitFor(
+        'both regions to hold it',
+        () => shipper.status().regions.every(({ shipped }) => shipped >= flushed),
+        {
+          deadlineMs: 30_000,
+        },
+      );
+      return flushed;
+    },
+    async moment() {
+      const clock = async () =>
+        (await control.query<{ now: Date }>('SELECT clock_timestamp() AS now'))[0]!.now.getTime();
+      const after = async (time: number) =>
+        waitFor('the next millisecond', async () => {
+          const now = await clock();
+          return now > time + 1 && now;
+        });
+      const moment = await after(await clock());
+      await after(moment);
+      await control.query('INSERT INTO canary VALUES (1)');
+      return new Date(moment);
+    },
+    async tryPlan(region, target, wanted) {
+      await restoreWorld.shipped();
+      const catalogue = await buildCatalogue({ region, reader: createCatalogueReader(region, keys) });
+      const [row] = await control.query<{ now: Date }>('SELECT clock_timestamp() AS now');
+      return planRestore({ catalogue, clusterId, target, wanted, now: new Date(row!.now.getTime() + 60_000) });
+    },
+    async plan(region, target, wanted) {
+      const result = await restoreWorld.tryPlan(region, target, wanted);
+      if (result.outcome !== 'plan') throw new Error(`no plan: ${result.outcome}`);
+      return result.plan;
+    },
+    async remove() {
+      await shipper.stop();
+      await world.remove();
+    },
+  };
+  return restoreWorld;
+}
