@@ -5,6 +5,7 @@
  */
 import { Command, CommanderError } from 'commander';
 import { systemClock } from '#src/kernel/index.ts';
+import { addBackupCommands } from './backup.ts';
 import { createCommandClient } from './client.ts';
 import type { CliContext, Env, Streams } from './context.ts';
 import { findInstallation } from './instances.ts';
@@ -76,6 +77,7 @@ export async function runCli(
   addTenantExport(tenant, context);
   addTenantImport(tenant, context);
   addTenantDelete(tenant, context);
+  addBackupCommands(program, context);
   addRestore(program, context);
   addOperationCommands(program, context);
   addRecordCommands(program, context);

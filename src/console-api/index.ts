@@ -12,6 +12,7 @@ import { recordRoutes } from './records.ts';
 import { tenantRoutes } from './tenants.ts';
 
 export type { ConsoleApiDeps, FleetReport, Started } from './api.ts';
+export { type BackupDeps, type BackupList, type BackupRun, type BackupView, backupRoutes } from './backups.ts';
 export { consoleErrors } from './errors.ts';
 export {
   type ClusterHealth,

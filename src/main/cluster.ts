@@ -34,6 +34,7 @@ export async function createEmbeddedCluster(options: EmbeddedClusterOptions): Pr
   const { port, password: controlPassword } = ensureDatabaseSecret(folders, users?.control);
   const replicationPassword = ensureReplicationSecret(folders);
   writeReplicationPassFile(folders, 'shipper', replicationPassword, users?.shipper);
+  writeReplicationPassFile(folders, 'control', replicationPassword, users?.control);
   // With the shared group as their own, because the one that follows must come to the other's socket; files are closed to groups.
   const serverUser = (user: OsUser | undefined) => user && users && { ...user, gid: users.sharedGid };
   const member = (name: string, osUser: OsUser | undefined, dataDir: string, socketDir: string, logs: string) =>

@@ -14,6 +14,7 @@ import type { ConnectionTarget } from '#src/postgres/types.ts';
 import { createStaff } from '#src/staff/index.ts';
 import { createControlDirectory, createTenantLifecycle, createTenantUsage } from '#src/tenants/index.ts';
 import { createBackupServices } from './backup-services.ts';
+import { createBaseBackups } from './base-backups.ts';
 import { createCertificateDesk } from './certificate-desk.ts';
 import type { Child } from './child.ts';
 import type { Config } from './config.ts';
@@ -21,6 +22,7 @@ import { seedDemoTenant } from './demo-users.ts';
 import type { Folders } from './folders.ts';
 import { holdLeadership } from './leadership.ts';
 import type { Program } from './program.ts';
+import { readReplicationTarget } from './secrets.ts';
 
 const poolSize = 12;
 /** Control's own reach into tenants' databases: exports, invitations, demo data. */
@@ -61,6 +63,19 @@ export async function startControlServices({
       ? await createBackupServices({ config, folders, pool, keys: ownKeys, clock, log, shutdown })
       : undefined;
   const keys = backups?.keys ?? ownKeys;
+  const binaries = await findBinaries({ binDir: config.pgBinDir });
+  const baseBackups =
+    backups &&
+    createBaseBackups({
+      backups,
+      binaries,
+      target: () => readReplicationTarget(folders, 'control'),
+      pool,
+      keys: ownKeys,
+      clock,
+      log,
+      shutdown,
+    });
 
   const admin = createDatabaseAdmin({ pool, target, log });
   const directory = createControlDirectory({ db: pool, keys, server: admin.server, domain: config.domain, log });
@@ -80,7 +95,7 @@ export async function startControlServices({
   const filesKeyOf = async (tenantId: TenantId) => (await directory.forLifecycle.getAccess(tenantId)).filesKey;
   const vault = await createFileVault({ root: folders.files, databases, filesKeyOf, clock });
   const portability = createPortability({
-    binaries: await findBinaries({ binDir: config.pgBinDir }),
+    binaries,
     exportsFolder: folders.exports,
     vault,
     openTarget: async (tenantId) => {
@@ -207,6 +222,7 @@ export async function startControlServices({
   return {
     staff,
     backups,
+    baseBackups,
     vault,
     keys,
     authority,

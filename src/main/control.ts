@@ -1,7 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import type { FastifyRequest } from 'fastify';
-import { consoleApi, healthRoutes } from '#src/console-api/index.ts';
+import { backupRoutes, consoleApi, healthRoutes } from '#src/console-api/index.ts';
 import { createHttpApp, createHttpMetrics, figuresAsMetrics, mergeMetrics } from '#src/http/index.ts';
 import { armFailpoints, systemClock } from '#src/kernel/index.ts';
 import { createChild } from './child.ts';
@@ -37,7 +37,7 @@ export async function runControl(env: Env): Promise<void> {
   child.drop();
 
   const services = await startControlServices({ config, folders, child, target, program });
-  const { lifecycle, pool, usage, link, portability, auditLog, tenantUrl, clock, backups } = services;
+  const { lifecycle, pool, usage, link, portability, auditLog, tenantUrl, clock, backups, baseBackups } = services;
   const metrics = createHttpMetrics();
   metrics.gauge('freehold_gateways', 'Gateway workers that are connected, and that should be.', () => ({
     connected: link.gateways,
@@ -101,6 +101,7 @@ export async function runControl(env: Env): Promise<void> {
   await commands.register(healthRoutes(healthDeps));
   await commands.register(staffLinkRoutes({ staff: services.staff, config }));
   if (backups) await commands.register(recoveryKitRoutes(backups));
+  if (baseBackups) await commands.register(backupRoutes(baseBackups));
   if (config.failpoints) await commands.register(failpointRoutes);
   rmSync(folders.commandSocket, { force: true });
   await commands.listen({ path: folders.commandSocket });
@@ -113,6 +114,7 @@ export async function runControl(env: Env): Promise<void> {
     await backups.shipper.start();
     shutdown.add('link to the shipper', 5_000, () => backups.shipper.stop());
     backups.start();
+    baseBackups?.schedule();
   }
   await link.start();
   shutdown.add('link to gateways', 5_000, () => link.stop());

@@ -1,0 +1,222 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { recordAudit } from '#src/audit/index.ts';
+import {
+  type BackupManifest,
+  type DatabaseOwner,
+  damagedOf,
+  findManifest,
+  listBackups,
+  readClusterFacts,
+  readDatabases,
+  runBaseBackup,
+} from '#src/backups/index.ts';
+import type { Binaries } from '#src/clusters/index.ts';
+import type { BackupDeps, BackupList, BackupRun, BackupView } from '#src/console-api/index.ts';
+import { type Clock, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
+import type { BackupKeys } from '#src/keys/index.ts';
+import type { ConnectionTarget, Pool } from '#src/postgres/index.ts';
+import type { BackupServices } from './backup-services.ts';
+import type { Shutdown } from './shutdown.ts';
+
+const everyMs = 24 * 60 * 60_000;
+/** The first of an installation; later enough that a start is not slowed down by it. */
+const firstAfterMs = 60_000;
+const retryAfterMs = 10 * 60_000;
+
+export interface BaseBackups extends BackupDeps {
+  /** Begins the schedule: daily, and soon when there is none. */
+  schedule(): void;
+}
+
+/** Base backups of the cluster: one at a time, by command and daily. They run in control, which holds the keys; see decision 0012. */
+export function createBaseBackups({
+  backups,
+  binaries,
+  target,
+  pool,
+  keys,
+  clock,
+  log,
+  shutdown,
+}: {
+  readonly backups: Pick<BackupServices, 'clusterId' | 'regions'>;
+  readonly binaries: Binaries;
+  /** Role freehold_replication. */
+  readonly target: () => ConnectionTarget;
+  readonly pool: Pool;
+  readonly keys: BackupKeys;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly shutdown: Shutdown;
+}): BaseBackups {
+  const { clusterId, regions } = backups;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  let latest: BackupRun | undefined;
+  let running: Promise<void> | undefined;
+
+  async function readManifests(): Promise<{ manifests: Map<string, Held>; away: string[] }> {
+    const manifests = new Map<string, Held>();
+    const away: string[] = [];
+    for (const store of regions) {
+      try {
+        for await (const backupId of listBackups(store, clusterId)) {
+          const held = manifests.get(backupId);
+          const manifest =
+            held?.manifest ?? (await findManifest(store, { clusterId, backupId }, (keyId) => keys.openKey(keyId)));
+          if (manifest) manifests.set(backupId, { manifest, regions: [...(held?.regions ?? []), store.region] });
+        }
+      } catch (error) {
+        log.warn('the backups of a region could not be listed', { region: store.region, error });
+        away.push(store.region);
+      }
+    }
+    return { manifests, away };
+  }
+
+  async function list(): Promise<BackupList> {
+    const { manifests, away } = await readManifests();
+    return { backups: [...manifests.values()].map(toView).sort(newestFirst), away };
+  }
+
+  /** What the next one is compared with: the newest that every region holds. */
+  async function findPrevious(): Promise<BackupManifest | undefined> {
+    const { manifests } = await readManifests();
+    return [...manifests.values()]
+      .filter((held) => held.regions.length === regions.length && !held.manifest.suspect)
+      .map(({ manifest }) => manifest)
+      .sort((one, other) => other.finishedAt.localeCompare(one.finishedAt))[0];
+  }
+
+  async function run(begun: BackupRun): Promise<void> {
+    try {
+      const previous = await findPrevious();
+      const result = await runBaseBackup({
+        clusterId,
+        facts: await readClusterFacts(pool),
+        binaries,
+        target: target(),
+        regions,
+        keys,
+        listDatabases: () => readOwners(pool),
+        ...(previous && { previous }),
+        checkpoint: 'fast',
+        log,
+        clock,
+        signal,
+        onProgress: (progress) => {
+          latest = { ...begun, ...progress };
+        },
+      });
+      const { manifest } = result;
+      const complete = result.regions.filter((region) => region.complete).map(({ region }) => region);
+      const backup = toView({ manifest, regions: complete });
+      const { storedDatabases, unchangedDatabases, writtenBytes } = result;
+      latest = {
+        ...begun,
+        state: 'succeeded',
+        readBytes: backup.sizeBytes,
+        backup,
+        storedDatabases,
+        unchangedDatabases,
+        writtenBytes,
+      };
+      const damaged = damagedOf(manifest).map(({ name, tenantId }) => tenantId ?? name);
+      await recordAudit(pool, {
+        name: manifest.suspect ? 'backup.suspect' : 'backup.completed',
+        actor: 'system',
+        subject: manifest.backupId,
+        details: {
+          regions: complete.join(' '),
+          databases: backup.databases,
+          ...(damaged.length > 0 && { damaged: damaged.join(' ') }),
+        },
+      });
+    } catch (error) {
+      const { code, message } = toFreeholdError(error);
+      latest = { ...begun, state: 'failed', error: { code, text: message } };
+      if (signal.aborted) return;
+      log.error('a base backup failed', { error });
+      await recordAudit(pool, {
+        name: 'backup.failed',
+        actor: 'system',
+        subject: clusterId,
+        details: { code },
+      }).catch((auditError) => log.error('the failure was not recorded', { error: auditError }));
+    }
+  }
+
+  function start(): BackupRun {
+    if (latest?.state === 'running') return latest;
+    const begun: BackupRun = { state: 'running', startedAt: new Date(clock.now()).toISOString(), readBytes: 0 };
+    latest = begun;
+    running = run(begun);
+    return begun;
+  }
+
+  async function keepSchedule(): Promise<void> {
+    for (let pauseMs = firstAfterMs; ; ) {
+      await delay(pauseMs, undefined, { signal, ref: false }).catch(() => {});
+      if (signal.aborted) return;
+      const [newest] = (await list()).backups;
+      const dueInMs = newest ? Date.parse(newest.finishedAt) + everyMs - clock.now() : 0;
+      pauseMs = Math.min(Math.max(dueInMs, 0), everyMs);
+      if (dueInMs > 0) continue;
+      start();
+      await running;
+      pauseMs = latest?.state === 'failed' ? retryAfterMs : everyMs;
+    }
+  }
+
+  return {
+    list,
+    start,
+    latest: () => latest,
+    schedule() {
+      const keeping = keepSchedule().catch((error) => log.error('the schedule of backups has ended', { error }));
+      shutdown.add('base backups', 10_000, async () => {
+        stopping.abort();
+        await Promise.all([keeping, running]);
+      });
+    },
+  };
+}
+
+interface Held {
+  readonly manifest: BackupManifest;
+  readonly regions: readonly string[];
+}
+
+function toView({ manifest, regions }: Held): BackupView {
+  const parts = [manifest.shared, ...manifest.databases];
+  const { backupId, startedAt, finishedAt, timeline, stopLsn, suspect } = manifest;
+  return {
+    backupId,
+    startedAt,
+    finishedAt,
+    databases: manifest.databases.length,
+    sizeBytes: parts.reduce((sum, part) => sum + part.sizeBytes, 0),
+    storedBytes: parts.reduce((sum, part) => sum + part.storedBytes, 0),
+    timeline,
+    stopLsn,
+    suspect,
+    regions,
+  };
+}
+
+function newestFirst(one: BackupView, other: BackupView): number {
+  return other.finishedAt.localeCompare(one.finishedAt);
+}
+
+/** Whose every database is: of a tenant that is not deleted, or of nobody (control's own, templates, prepared ones). */
+async function readOwners(pool: Pool): Promise<DatabaseOwner[]> {
+  const databases = await readDatabases(pool);
+  const tenants = await pool.query<{ name: string; tenantId: TenantId }>(
+    `SELECT database_name AS name, tenant_id AS "tenantId" FROM tenants WHERE database_name IS NOT NULL AND state <> 'deleted'`,
+  );
+  const owners = new Map(tenants.map(({ name, tenantId }) => [name, tenantId]));
+  return databases.map(({ oid, name }) => {
+    const tenantId = owners.get(name);
+    return { oid, name, ...(tenantId && { tenantId }) };
+  });
+}
