@@ -69,7 +69,9 @@ export function createYear({ seed, times }: YearOptions) {
   let regionOffset = 0;
   let awayUntil = 0;
   let backups = 0;
-  let underWay: { base: Omit<PlantedBase, 'stop' | 'finishedAt'>; stepsLeft: number; written: string[] } | undefined;
+  let underWay:
+    | { base: Omit<PlantedBase, 'stop' | 'finishedAt'>; stepsLeft: number; written: string[]; isKnown: boolean }
+    | undefined;
 
   const serverClock = () => seconds + serverOffset;
   const id = (number: number) =>
@@ -159,6 +161,7 @@ export function createYear({ seed, times }: YearOptions) {
       base: { id: name, timeline, start: position, startedAt: serverClock() },
       stepsLeft: chance(0.1) ? between(2, 6) : 1,
       written,
+      isKnown: chance(0.7),
     };
   }
 
@@ -286,7 +289,9 @@ export function createYear({ seed, times }: YearOptions) {
     now: () => at(seconds),
     /** When an object was written, by the sun. */
     trueAgeDays: (name: string) => (seconds - (stored.get(name)?.trueSeconds ?? seconds)) / daySeconds,
-    inProgress: (): BackupInProgress[] => (underWay ? [{ clusterId, backupId: backupId(underWay.base.id) }] : []),
+    /** Some backups are under way without our knowing. */
+    inProgress: (): BackupInProgress[] =>
+      underWay?.isKnown ? [{ clusterId, backupId: backupId(underWay.base.id) }] : [],
     namesIn,
     counts: () => ({ objects: stored.size, backups, timeline, pieces: pieces.size }),
   };
