@@ -89,9 +89,9 @@ async function takeOverWal(context: FailoverContext): Promise<void> {
   );
   let end: Lsn | undefined;
   let position = await readFollowerPosition(members[to].controlTarget(context.controlPassword));
+  // A fast shutdown sends the standby everything first. One that hangs is ended the hard way, by the id of each process.
+  await old.stop({ smartMs: 0, fastMs: planned ? 20_000 : 3_000, immediateMs: 5_000 });
   if (exists) {
-    // A fast shutdown sends the standby everything first. One that hangs is ended the hard way, by the id of each process.
-    await old.stop({ smartMs: 0, fastMs: planned ? 20_000 : 3_000, immediateMs: 5_000 });
     await stopOrphans({ ...old.options, log });
     await failpoint('clusters.failover.stopped');
     await fence(old.options.dataDir, old.options.osUser);

@@ -104,6 +104,8 @@ export function createClusterPair(options: ClusterPairOptions): ClusterPair {
     return cluster;
   }
 
+  const isOver = (): boolean => signal.aborted || isStopping();
+
   function now(): string {
     return new Date(clock.now()).toISOString();
   }
@@ -169,7 +171,7 @@ export function createClusterPair(options: ClusterPairOptions): ClusterPair {
       );
       return;
     }
-    if (keeper || isStopping()) return;
+    if (keeper || isOver()) return;
     const name = otherMember(roles.primary);
     keeper = startStandbyKeeper({
       standby: members[name],
@@ -202,7 +204,7 @@ export function createClusterPair(options: ClusterPairOptions): ClusterPair {
       } finally {
         isFailingOver = false;
         options.onChange(status());
-        if (!isStopping()) await settle();
+        if (!isOver()) await settle();
       }
     })();
     failing = run.catch(() => {});
@@ -220,11 +222,14 @@ export function createClusterPair(options: ClusterPairOptions): ClusterPair {
     try {
       for (let waitMs = Math.min(200, longestRestartMs); ; waitMs = Math.min(longestRestartMs, waitMs * 2)) {
         await delay(waitMs, undefined, { signal }).catch(() => {});
-        if (isStopping() || isFailingOver) return;
+        if (isOver() || isFailingOver) return;
         try {
           await resumeFailover(contextOf(() => {}));
           const primary = members[roles.primary];
-          if (primary.status().state === 'stopped') await primary.start();
+          if (primary.status().state === 'stopped') {
+            await refuseEmptyPrimary();
+            await primary.start();
+          }
           await pointSocketLink(socketLink, socketOf(primary));
           return;
         } catch (error) {
@@ -240,7 +245,7 @@ export function createClusterPair(options: ClusterPairOptions): ClusterPair {
   async function watchPrimary(): Promise<void> {
     for (let lastAnswer = performance.now(); !signal.aborted; ) {
       await delay(Math.min(2_000, automaticAfterMs / 4), undefined, { signal }).catch(() => {});
-      if (signal.aborted || isStopping()) return;
+      if (isOver()) return;
       if (isFailingOver || (await isAnswering(members[roles.primary], controlPassword))) lastAnswer = performance.now();
       if (performance.now() - lastAnswer < automaticAfterMs) continue;
       log.error('the primary does not answer; the standby takes over');

@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { silentLog, waitFor } from '#src/kernel/index.ts';
+import { openConnection } from '#src/postgres/index.ts';
+import { createCluster } from '../server.ts';
+import { following, makePairHome, type PairHome } from './pair.fixture.ts';
+import type { ClusterPair } from './pair.ts';
+import { measureStandbyLag } from './position.ts';
+import { otherMember, readRoles } from './roles.ts';
+
+/** A pair whose standby follows, and a table to write to. */
+async function startPair(context: TestContext, overrides: Parameters<PairHome['open']>[0] = {}) {
+  const home = await makePairHome();
+  let pair = home.open(overrides);
+  context.after(async () => {
+    await pair.stop();
+    await home.remove();
+  });
+  await pair.start();
+  await write(home, 'CREATE TABLE kept (n int PRIMARY KEY)');
+  await pair.startStandby();
+  await following(pair);
+  return {
+    home,
+    pair: () => pair,
+    /** What the next supervisor does: on the same folders, knowing nothing but what is on disk. */
+    again: async (next: Parameters<PairHome['open']>[0] = {}) => {
+      pair = home.open(next);
+      await pair.start();
+      return pair;
+    },
+  };
+}
+
+async function write(home: PairHome, statement: string): Promise<void> {
+  const connection = await home.connect();
+  await connection.script(statement).finally(() => connection.close());
+}
+
+async function rowsIn(home: PairHome, host = home.target.host): Promise<number[]> {
+  const connection = await openConnection({ ...home.target, host }, { applicationName: 'test' });
+  const rows = await connection.query<{ n: number }>('SELECT n FROM kept ORDER BY n').finally(() => connection.close());
+  return rows.map(({ n }) => n);
+}
+
+/** Waits until the standby has what the primary has. */
+async function assertFollows(home: PairHome, pair: ClusterPair): Promise<void> {
+  const { primary } = await following(pair);
+  const expected = await rowsIn(home);
+  const socketDir = home.socketDirOf(otherMember(primary));
+  await waitFor('the standby to hold the same', async () => {
+    const held = await rowsIn(home, socketDir).catch(() => undefined);
+    return held?.join() === expected.join();
+  });
+}
+
+async function processIdOf(home: PairHome, member: 'main' | 'standby'): Promise<number> {
+  return Number.parseInt(await readFile(path.join(home.options.members[member].dataDir, 'postmaster.pid'), 'utf8'), 10);
+}
+
+test('a standby is copied, follows, is started again when killed, and copied again when it cannot follow', async (context) => {
+  const { home, pair } = await startPair(context, { cannotFollowMs: 1_500 });
+  await write(home, 'INSERT INTO kept SELECT generate_series(1, 5)');
+  await assertFollows(home, pair());
+  const connection = await home.connect();
+  const lag = await waitFor('nothing to be behind', async () => {
+    const measured = await measureStandbyLag(connection);
+    return measured?.lagBytes === 0 && measured;
+  });
+  assert.deepEqual(lag, { lagBytes: 0, lagMs: 0, isStreaming: true, isAttached: true, isLost: false });
+
+  process.kill(await processIdOf(home, 'standby'), 'SIGKILL');
+  await waitFor('its death to be seen', () => pair().status().standby.state !== 'following');
+  await write(home, 'INSERT INTO kept VALUES (6)');
+  await assertFollows(home, pair());
+
+  // Its WAL is gone from the primary: no standby can follow from there.
+  process.kill(await processIdOf(home, 'standby'), 'SIGKILL');
+  await rm(path.join(home.options.members.standby.dataDir, 'pg_wal'), { recursive: true });
+  await write(home, 'INSERT INTO kept VALUES (7)');
+  await waitFor('it to be copied', () => pair().status().standby.state === 'seeding', { deadlineMs: 60_000 });
+  await assertFollows(home, pair());
+  await connection.close();
+  assert.deepEqual(
+    (await readdir(home.folder)).filter((name) => name.includes('seeding')),
+    [],
+  );
+});
+
+test('a planned failover and back: nothing is lost, the address stays, the old primary follows', async (context) => {
+  const { home, pair } = await startPair(context);
+  for (const [round, to] of (['standby', 'main', 'standby'] as const).entries()) {
+    await write(home, `INSERT INTO kept VALUES (${round})`);
+    const said: string[] = [];
+    const report = await pair().failover((text) => said.push(text));
+    assert.deepEqual([report.to, report.planned, report.lostBytes], [to, true, 0]);
+    assert.ok(said.length >= 3);
+    assert.equal((await rowsIn(home)).length, round + 1);
+    await assertFollows(home, pair());
+  }
+  context.diagnostic(`closed for ${pair().status().lastFailover?.closedMs} ms`);
+  await assert.rejects(readdir(home.options.handoverDir), { code: 'ENOENT' });
+
+  // The old primary is marked, whoever starts it.
+  await pair().stop();
+  const { passFile: _, ...old } = home.options.members.main;
+  const alone = createCluster({
+    ...old,
+    port: 5432,
+    maxConnections: 30,
+    binaries: home.options.binaries,
+    log: silentLog,
+  });
+  await assert.rejects(alone.start(), { code: 'FH_CLUSTER_FENCED' });
+});
+
+test('a primary that hangs is ended, and what it had written is taken from its folder', async (context) => {
+  const { home, pair, again } = await startPair(context);
+  // The standby hears nothing of this: it is stopped in the middle of a word.
+  const standby = await processIdOf(home, 'standby');
+  const receivers = await childrenOf(standby);
+  for (const pid of receivers) process.kill(pid, 'SIGSTOP');
+  await write(home, 'INSERT INTO kept SELECT generate_series(1, 1000)');
+  process.kill(await processIdOf(home, 'main'), 'SIGSTOP');
+  for (const pid of await childrenOf(await processIdOf(home, 'main'))) process.kill(pid, 'SIGSTOP');
+  for (const pid of receivers) process.kill(pid, 'SIGCONT');
+  const report = await pair().failover();
+  assert.deepEqual([report.to, report.planned, report.lostBytes], ['standby', false, 0]);
+  assert.equal((await rowsIn(home)).length, 1000);
+  await assertFollows(home, pair());
+  await pair().stop();
+  await again();
+  assert.equal((await rowsIn(home)).length, 1000);
+});
+
+test('a primary whose folder is gone: the failover says that the loss is unknown, and a new standby is copied', async (context) => {
+  const { home, pair } = await startPair(context);
+  await write(home, 'INSERT INTO kept VALUES (1)');
+  await assertFollows(home, pair());
+  const postmaster = await processIdOf(home, 'main');
+  await rename(home.options.members.main.dataDir, path.join(home.folder, 'lost'));
+  process.kill(postmaster, 'SIGKILL');
+  const report = await pair().failover();
+  assert.deepEqual([report.planned, report.lostBytes], [false, undefined]);
+  assert.deepEqual(await rowsIn(home), [1]);
+  await assertFollows(home, pair());
+});
+
+test('automatic failover, when it is on, replaces a primary that does not answer', async (context) => {
+  const { home, pair } = await startPair(context, { failover: 'automatic', automaticAfterMs: 1_000 });
+  await write(home, 'INSERT INTO kept VALUES (1)');
+  await assertFollows(home, pair());
+  process.kill(await processIdOf(home, 'main'), 'SIGSTOP');
+  await waitFor('the standby to take over', () => pair().status().primary === 'standby', { deadlineMs: 60_000 });
+  await assertFollows(home, pair());
+  assert.deepEqual(await rowsIn(home), [1]);
+});
+
+test('without a standby: no failover, no slot, and no empty server in place of a missing folder', async (context) => {
+  const { home, pair, again } = await startPair(context);
+  await pair().stop();
+  const alone = await again({ standby: 'off' });
+  await alone.startStandby();
+  await assert.rejects(alone.failover(), { code: 'FH_FAILOVER_NO_STANDBY' });
+  const connection = await home.connect();
+  assert.deepEqual(await connection.query('SELECT slot_name FROM pg_replication_slots'), []);
+  await connection.close();
+
+  await alone.stop();
+  await rm(home.options.members.main.dataDir, { recursive: true });
+  await assert.rejects(again(), { code: 'FH_CLUSTER_DATA_MISSING' });
+});
+
+const failpoints = ['recorded', 'stopped', 'fenced', 'caught_up', 'promoted', 'linked', 'done'] as const;
+test('killed anywhere in a failover: the next start continues or undoes it, and nothing is lost', async (context) => {
+  const { home, pair, again } = await startPair(context);
+  let rows = 0;
+  for (const name of failpoints) {
+    const before = pair().status().primary;
+    await pair().stop();
+    const child = home.failOverInChild(`clusters.failover.${name}=kill`);
+    const ended = once(child, 'exit');
+    await once(child.stdout!, 'data');
+    await write(home, `INSERT INTO kept SELECT generate_series(${rows + 1}, ${rows + 100})`);
+    rows += 100;
+    child.stdin!.write('go\n');
+    const [, signal] = await ended;
+    assert.equal(signal, 'SIGKILL', name);
+
+    await again();
+    const undone = ['recorded', 'stopped', 'fenced'].includes(name);
+    assert.equal(pair().status().primary, undone ? before : otherMember(before), name);
+    assert.equal((await readRoles(home.options.rolesFile)).failover, undefined);
+    assert.equal((await rowsIn(home)).length, rows, name);
+    await write(home, `INSERT INTO kept VALUES (${++rows})`);
+    await pair().startStandby();
+    await assertFollows(home, pair());
+  }
+});
+
+test('killed anywhere while the standby is copied: the next start copies again and leaves nothing behind', async (context) => {
+  const { home, pair, again } = await startPair(context);
+  for (const name of ['folder_made', 'copied', 'old_aside', 'renamed']) {
+    await pair().stop();
+    await writeFile(home.options.rolesFile, '{"format":1,"primary":"main","standbyDiverged":true}');
+    const [, signal] = await once(home.seedInChild(`clusters.seed.${name}=kill`), 'exit');
+    assert.equal(signal, 'SIGKILL', name);
+    await again();
+    await pair().startStandby();
+    await assertFollows(home, pair());
+    const left = (await readdir(home.folder)).filter((entry) => entry.includes('.seeding-'));
+    assert.deepEqual(left, [], name);
+  }
+});
+
+test('a file of roles that makes no sense stops the start', async (context) => {
+  const home = await makePairHome();
+  context.after(() => home.remove());
+  await writeFile(home.options.rolesFile, '{"format":1,"primary":"third"}');
+  await assert.rejects(home.open().start(), TypeError);
+});
+
+async function childrenOf(processId: number): Promise<number[]> {
+  const text = await readFile(`/proc/${processId}/task/${processId}/children`, 'utf8');
+  return text.trim().split(/\s+/).filter(Boolean).map(Number);
+}
