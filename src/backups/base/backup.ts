@@ -159,7 +159,7 @@ export async function runBaseBackup(options: BaseBackupOptions): Promise<BaseBac
     };
   } catch (error) {
     cancel.abort();
-    shared.abort(error as Error);
+    await shared.abort(error as Error);
     await databases.abort(error as Error);
     await tool.done.catch(() => {});
     options.signal?.throwIfAborted();

@@ -81,10 +81,17 @@ test("one tenant's files alone: the server starts, its rows are there, nothing o
       assert.deepEqual(await restoredSql(acme.database, rowsSql), expected);
       await assert.rejects(restoredSql(globex.database, rowsSql));
     });
-    const all = { region, manifest, keys, into: `${into}-all`, databases: 'all' } as const;
-    await assert.rejects(restoreFiles(all), { code: 'FH_KEY_DESTROYED' });
+    const all = { region, manifest, keys, into: `${into}-all`, databases: 'all', durable: false } as const;
+    await assert.rejects(restoreFiles({ ...all, databases: [globex.oid] }), { code: 'FH_KEY_DESTROYED' });
     await assert.rejects(stat(`${into}-all`), { code: 'ENOENT' });
     await assert.rejects(stat(`${into}-all.restoring`), { code: 'ENOENT' });
+    // The whole server can still be restored when a tenant was deleted since.
+    const { unreadable } = await restoreFiles(all);
+    assert.deepEqual(
+      unreadable.map(({ oid }) => oid),
+      [globex.oid],
+    );
+    assert.deepEqual(await readdir(path.join(all.into, 'base', String(globex.oid))), []);
     await assert.rejects(restoreFiles({ ...all, databases: [1_234_567] }), { code: 'FH_BACKUP_UNKNOWN_DATABASE' });
     await assert.rejects(restoreFiles({ ...all, into }), { code: 'FH_RESTORE_FOLDER_IN_USE' });
   } finally {

@@ -123,9 +123,9 @@ export async function createDatabaseStore(options: DatabaseStoreOptions) {
       databases.sort((a, b) => a.oid - b.oid);
       return { databases, storedCount, writtenBytes };
     },
-    /** Ends what is under way; nothing of it is published after this resolves. */
+    /** Ends what is under way; nothing is published after this resolves. */
     async abort(error: Error): Promise<void> {
-      reading?.abort(error);
+      await reading?.abort(error);
       await Promise.allSettled(pending);
     },
   };

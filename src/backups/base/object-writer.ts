@@ -27,8 +27,8 @@ export interface ObjectWriter {
    * @returns undefined when it was not wanted
    */
   finish(isWanted?: () => Promise<boolean>): Promise<StoredBytes | undefined>;
-  /** The object must not come to be. */
-  abort(error: Error): void;
+  /** The object must not come to be. Resolves when no region is at work on it any more. */
+  abort(error: Error): Promise<void>;
 }
 
 /** Few large writes: every one is a round trip to the thread pool, and content comes in pages. */
@@ -102,9 +102,10 @@ export function createObjectWriter(options: ObjectWriterOptions): ObjectWriter {
       isWanted().then(decision.resolve, decision.reject);
       return stored;
     },
-    abort(error) {
+    async abort(error) {
       decision.reject(error);
       zstd.destroy(error);
+      await stored.catch(() => {});
     },
   };
 }

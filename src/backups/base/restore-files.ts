@@ -16,7 +16,8 @@ export interface RestoreFilesOptions {
   /** The data folder to be: absent or empty, in a folder that this process may write. It appears when it is whole; until then `<into>.restoring`. */
   readonly into: string;
   /**
-   * Databases whose files are wanted, by oid. The folders of all others exist and are empty, which replay tolerates (with page checksums
+   * Databases whose files are wanted, by oid; one whose key was destroyed is an error. `all`: those of deleted tenants, whose keys were destroyed, are
+   * left empty and reported. The folders of all others exist and are empty, which replay tolerates (with page checksums
    * and full_page_writes). Name those of no tenant as well if they are to be used: `postgres`, the templates, control's own.
    */
   readonly databases: 'all' | readonly number[];
@@ -33,6 +34,8 @@ export interface RestoredFiles {
   readonly restoredBytes: number;
   /** Bytes read from the region. */
   readonly readBytes: number;
+  /** Of deleted tenants: their folders are empty, and replay comes to where they were dropped or leaves them unusable. */
+  readonly unreadable: readonly BackedUpDatabase[];
 }
 
 /** Databases at once. */
@@ -42,7 +45,7 @@ const width = 3;
  * Writes a data folder back: everything shared and the wanted databases. It holds `backup_label` and no WAL: the WAL from `startLsn` on must be given
  * before it can start. Every file is compared with PostgreSQL's own manifest of the backup.
  * Errors: FH_BACKUP_OBJECT_MISSING and FH_BACKUP_OBJECT_DAMAGED (they name the region and the object: another region may have it whole),
- * FH_BACKUP_UNKNOWN_DATABASE, FH_RESTORE_FOLDER_IN_USE, FH_KEY_DESTROYED, those of the region.
+ * FH_BACKUP_UNKNOWN_DATABASE, FH_RESTORE_FOLDER_IN_USE, FH_KEY_DESTROYED, FH_STORAGE_FULL, those of the region.
  */
 export async function restoreFiles(options: RestoreFilesOptions): Promise<RestoredFiles> {
   const { manifest, signal } = options;
@@ -50,15 +53,22 @@ export async function restoreFiles(options: RestoreFilesOptions): Promise<Restor
   const wanted = chooseDatabases(manifest, options.databases);
   const expectedBytes = wanted.reduce((sum, { sizeBytes }) => sum + sizeBytes, shared.sizeBytes);
   const restored = { files: 0, restoredBytes: 0, readBytes: 0 };
+  const unreadable: BackedUpDatabase[] = [];
   const folder = await createDataFolder(options.into, options.owner);
   try {
     const sent = await restoreShared();
     await failpoint('backups.base.restored_shared');
-    await inTurn(wanted, (database) => restoreDatabase(database, sent));
+    await inTurn(wanted, async (database) => {
+      await restoreDatabase(database, sent).catch((error) => {
+        const isDeleted = options.databases === 'all' && database.tenantId && error?.code === 'FH_KEY_DESTROYED';
+        if (!isDeleted) throw error;
+        unreadable.push(database);
+      });
+    });
     await failpoint('backups.base.restored_databases');
     await folder.publish(options.durable ?? true);
     await failpoint('backups.base.restored');
-    return restored;
+    return { ...restored, unreadable };
   } catch (error) {
     await folder.remove();
     throw error;

@@ -5,7 +5,7 @@ import { createZstdDecompress } from 'node:zlib';
 import { FreeholdError } from '#src/kernel/index.ts';
 import { openObject } from '#src/keys/index.ts';
 import type { BackupKeys, ObjectHeader } from '#src/keys/types.ts';
-import type { ObjectName, RegionStore } from '#src/objects/index.ts';
+import { type ObjectName, type RegionStore, toStorageError } from '#src/objects/index.ts';
 import type { createDataFolder } from './data-folder.ts';
 import { baseBackupErrors } from './errors.ts';
 import type { FileFacts } from './file-sets.ts';
@@ -73,7 +73,7 @@ export async function unpackObject(options: UnpackOptions): Promise<void> {
     tar.end();
   } catch (error) {
     signal?.throwIfAborted();
-    throw toDamaged(error, what);
+    throw toDamaged(toStorageError(error), what);
   } finally {
     await file?.handle.close();
     source.destroy();
