@@ -161,10 +161,11 @@ async function fill(
   await addMember(tar, manifestName, text.length, Readable.from([text]));
   await addMember(tar, dumpName, dumpMember!.sizeBytes, createReadStream(dump));
   const wanted = new Map(files.map((member) => [member.sha256, member]));
-  for await (const { sha256, content } of wanted.size > 0 ? deps.vault.readAll(tenant.tenantId) : []) {
+  for await (const { sha256, content } of wanted.size > 0
+    ? deps.vault.readAll(tenant.tenantId, [...wanted.keys()])
+    : []) {
     const member = wanted.get(sha256);
-    // Came after the snapshot.
-    if (!member) continue;
+    if (!member) throw new Error('a file came that nobody asked for');
     await addMember(tar, member.name, member.sizeBytes, checked(content, member));
     wanted.delete(sha256);
     const done = files.length - wanted.size;

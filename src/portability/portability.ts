@@ -27,8 +27,11 @@ export type StartPostgresTool = (
 
 /** The contents of a tenant's files, apart from their rows. */
 export interface FileVaultPort {
-  /** Every content that a row refers to, once, in the order of their digests. */
-  readAll(tenantId: TenantId): AsyncIterable<{ sha256: string; content: AsyncIterable<Uint8Array> }>;
+  /** The contents named, in that order. Those of a snapshot may have lost their last row since: they stay for a while. */
+  readAll(
+    tenantId: TenantId,
+    sha256s: Iterable<string>,
+  ): AsyncIterable<{ sha256: string; content: AsyncIterable<Uint8Array> }>;
   /** Stores content; refuses it unless it has this digest. Idempotent. */
   importFile(tenantId: TenantId, sha256: string, content: AsyncIterable<Uint8Array>): Promise<void>;
   /** Digests that a row names and that are not there. */
@@ -59,7 +62,6 @@ export interface PortabilityDeps extends PortabilityOptions {
 export interface RestoredTenant {
   /** Its platform role there. */
   readonly target: ConnectionTarget;
-  /** Contents that its rows name; may hold more. */
   readonly vault: Pick<FileVaultPort, 'readAll'>;
 }
 
