@@ -16,6 +16,7 @@ import { type Clock, type Log, type TenantId, toFreeholdError } from '#src/kerne
 import type { BackupKeys } from '#src/keys/index.ts';
 import type { ConnectionTarget, Pool } from '#src/postgres/index.ts';
 import type { BackupServices } from './backup-services.ts';
+import type { Canaries } from './canaries.ts';
 import type { Shutdown } from './shutdown.ts';
 
 const everyMs = 24 * 60 * 60_000;
@@ -35,6 +36,7 @@ export function createBaseBackups({
   target,
   pool,
   keys,
+  canaries,
   clock,
   log,
   shutdown,
@@ -45,6 +47,7 @@ export function createBaseBackups({
   readonly target: () => ConnectionTarget;
   readonly pool: Pool;
   readonly keys: BackupKeys;
+  readonly canaries: Pick<Canaries, 'fly'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly shutdown: Shutdown;
@@ -91,6 +94,7 @@ export function createBaseBackups({
   async function run(begun: BackupRun): Promise<void> {
     try {
       const previous = await findPrevious();
+      await canaries.fly();
       const result = await runBaseBackup({
         clusterId,
         facts: await readClusterFacts(pool),

@@ -1,11 +1,12 @@
 import { controlAuditLog, recordAudit } from '#src/audit/index.ts';
+import type { ShippingReport } from '#src/backups/index.ts';
 import { checkExternalServer, findBinaries } from '#src/clusters/index.ts';
 import { createDatabaseAdmin, createTenantDatabases, migrate } from '#src/databases/index.ts';
 import { createFileVault, createTenantFiles } from '#src/files/index.ts';
 import { type ControlPort, createControlLink } from '#src/gateway/index.ts';
 import { createHosting } from '#src/hosting/index.ts';
 import { createFirstInvitation, createIdentity, stripClone } from '#src/identity/index.ts';
-import { systemClock, type TenantId } from '#src/kernel/index.ts';
+import { parseLsn, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createLocalAuthority, openKeyStore } from '#src/keys/index.ts';
 import { requireRoom } from '#src/objects/index.ts';
 import { createPortability } from '#src/portability/index.ts';
@@ -15,6 +16,7 @@ import { createStaff } from '#src/staff/index.ts';
 import { createControlDirectory, createTenantLifecycle, createTenantUsage } from '#src/tenants/index.ts';
 import { createBackupServices } from './backup-services.ts';
 import { createBaseBackups } from './base-backups.ts';
+import { createCanaries } from './canaries.ts';
 import { createCertificateDesk } from './certificate-desk.ts';
 import type { Child } from './child.ts';
 import type { Config } from './config.ts';
@@ -23,6 +25,7 @@ import type { Folders } from './folders.ts';
 import { holdLeadership } from './leadership.ts';
 import type { Program } from './program.ts';
 import { readReplicationTarget } from './secrets.ts';
+import { createTenantRestores } from './tenant-restores.ts';
 
 const poolSize = 12;
 /** Control's own reach into tenants' databases: exports, invitations, demo data. */
@@ -64,6 +67,7 @@ export async function startControlServices({
       : undefined;
   const keys = backups?.keys ?? ownKeys;
   const binaries = await findBinaries({ binDir: config.pgBinDir });
+  const canaries = backups && createCanaries({ pool, shipped: () => furthestOf(backups.shipper.report) });
   const baseBackups =
     backups &&
     createBaseBackups({
@@ -72,6 +76,7 @@ export async function startControlServices({
       target: () => readReplicationTarget(folders, 'control'),
       pool,
       keys: ownKeys,
+      canaries: canaries!,
       clock,
       log,
       shutdown,
@@ -118,6 +123,24 @@ export async function startControlServices({
   });
   const tenantUrl = (name: string): string =>
     `https://${name}.${config.domain}${config.publicPort === 443 ? '' : `:${config.publicPort}`}`;
+
+  const restores =
+    backups &&
+    createTenantRestores({
+      backups,
+      binaries,
+      pool,
+      control: target,
+      keys: ownKeys,
+      portability,
+      vault,
+      migrationsOf: foldersOfApp,
+      scratchFolder: folders.scratch,
+      ...(canaries && { canaries }),
+      clock,
+      log,
+    });
+  await restores?.sweep();
 
   // A server of our own that finds no room for its log ends, for all tenants; so nothing is begun that would come near to it.
   const requireDatabaseRoom = async (sizeBytes = 0): Promise<void> => {
@@ -192,6 +215,7 @@ export async function startControlServices({
     },
     files: vault,
     portability,
+    ...(restores && { restores }),
     notifyGateways: async (tenantId) => {
       await databases.evict(tenantId);
       await directory.changed(tenantId);
@@ -238,4 +262,10 @@ export async function startControlServices({
     tenantUrl,
     clock,
   };
+}
+
+/** End of the WAL in the region that holds most. */
+function furthestOf(report: ShippingReport | undefined): string | undefined {
+  const places = report?.regions.map(({ shipped }) => shipped) ?? [];
+  return places.sort((one, other) => Number(parseLsn(other) - parseLsn(one)))[0];
 }

@@ -20,5 +20,10 @@ export const mainErrors = defineErrors({
   },
   FH_CONSOLE_HOST: { status: 421, title: 'The console is not reached by this name' },
   FH_START_FAILED: { status: 500, title: 'Freehold could not start' },
+  FH_RESTORE_CANARY_MISSING: {
+    status: 500,
+    title: 'The restored database does not hold the rows that prove its moment',
+    hint: 'Nothing was changed. Try the other region, or an earlier moment, and look at ./freehold doctor.',
+  },
   FH_OS_USER: { status: 500, title: 'An operating-system user is missing and could not be created' },
 });

@@ -52,6 +52,8 @@ export interface Folders {
   readonly spool: string;
   /** Holds the regions that are folders of ours. */
   readonly regions: string;
+  /** Servers that are there for one restore. */
+  readonly scratch: string;
   readonly shipperRun: string;
   readonly shipperSocket: string;
   readonly log: string;
@@ -92,6 +94,7 @@ export function foldersOf(dataDir: string): Folders {
     files: join(dataDir, 'files'),
     spool: join(dataDir, 'spool'),
     regions: join(dataDir, 'regions'),
+    scratch: join(dataDir, 'scratch'),
     shipperRun: join(run, 'shipper'),
     shipperSocket: join(run, 'shipper', 'link.sock'),
     log: join(dataDir, 'log'),
@@ -131,6 +134,7 @@ export function ensureFolders(
   make(folders.files, users ? 0o2770 : 0o700, gateway, filesGid);
   make(folders.shipperRun, users ? 0o710 : 0o700, control, shipper?.gid);
   make(folders.spool, 0o700, shipper);
+  make(folders.scratch, 0o700, control);
   make(folders.regions, 0o711, me);
   for (const location of regionFolders)
     if (dirname(location) === folders.regions) make(location, users ? 0o2770 : 0o700, shipper, regionsGid);

@@ -1,0 +1,60 @@
+import type { RecoveredServer } from '#src/clusters/index.ts';
+import { FreeholdError, formatLsn, parseLsn, waitFor } from '#src/kernel/index.ts';
+import { openConnection, type Pool, type Queryable } from '#src/postgres/index.ts';
+import { mainErrors } from './errors.ts';
+import { controlDatabase, controlRole } from './secrets.ts';
+
+export interface Canaries {
+  /** Writes one and waits until a region holds it: what was committed before is restorable then, also on a server where nothing else moves. */
+  fly(): Promise<void>;
+  /** After a recovery to `until`: throws FH_RESTORE_CANARY_MISSING unless exactly the canaries of the time before are there. */
+  check(server: RecoveredServer, until: Date | undefined): Promise<void>;
+}
+
+const shippedWithinMs = 20_000;
+
+/** @param shipped end of the WAL that the furthest region holds, as PostgreSQL prints it; undefined: not known */
+export function createCanaries({ pool, shipped }: { pool: Pool; shipped: () => string | undefined }): Canaries {
+  return {
+    async fly() {
+      await pool.query('INSERT INTO canaries DEFAULT VALUES');
+      const [row] = await pool.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn');
+      const flushed = parseLsn(row!.lsn);
+      // When it does not come, the plan says what is missing; that tells more than we could.
+      await waitFor(`a region to hold ${formatLsn(flushed)}`, () => parseLsn(shipped() ?? '0/0') >= flushed, {
+        deadlineMs: shippedWithinMs,
+        everyMs: 50,
+      }).catch(() => {});
+    },
+    async check(server, until) {
+      const connection = await openConnection(server.connectionTarget(controlDatabase, controlRole), {
+        applicationName: 'freehold restore',
+      });
+      try {
+        const found = await count(connection, until);
+        const wanted = until && (await count(pool, until));
+        const isRight = found.all > 0 && (!wanted || (found.before === wanted.before && found.after === 0));
+        if (!isRight)
+          throw mainErrors.FH_RESTORE_CANARY_MISSING({
+            detail: `${found.before} of ${wanted?.before ?? 'at least 1'} are there, and ${found.after} of a later time`,
+          });
+      } catch (error) {
+        throw error instanceof FreeholdError ? error : mainErrors.FH_RESTORE_CANARY_MISSING({ cause: error });
+      } finally {
+        await connection.close();
+      }
+    },
+  };
+}
+
+/** Between the time in the row and its commit. */
+const commitWithinMs = 5_000;
+
+async function count(db: Queryable, until: Date | undefined): Promise<{ all: number; before: number; after: number }> {
+  const [row] = await db.query<{ all: number; before: number; after: number }>(
+    `SELECT count(*)::int AS all, count(*) FILTER (WHERE written_at <= $1)::int AS before,
+            count(*) FILTER (WHERE written_at > $2)::int AS after FROM canaries`,
+    until ? [new Date(until.getTime() - commitWithinMs), until] : [null, null],
+  );
+  return row!;
+}

@@ -1,0 +1,207 @@
+import {
+  buildCatalogue,
+  type Catalogue,
+  createCatalogueReader,
+  planRestore,
+  type RestoreDatabaseOptions,
+  type RestoredDatabase,
+  type RestorePlan,
+  type RestoreProgress,
+  type RestoreTarget,
+  restoreDatabase,
+  toRefusal,
+} from '#src/backups/index.ts';
+import { type Binaries, removeScratchFolders } from '#src/clusters/index.ts';
+import { createDatabaseAdmin, type MigrationFolders, rolesOf } from '#src/databases/index.ts';
+import { type Clock, FreeholdError, type Log, parseLsn, type TenantId, waitFor } from '#src/kernel/index.ts';
+import type { BackupKeys } from '#src/keys/index.ts';
+import type { RegionStore } from '#src/objects/index.ts';
+import type { FileVaultPort, Portability } from '#src/portability/index.ts';
+import { createPool, newPassword, type Pool } from '#src/postgres/index.ts';
+import type { OnProgress, RestoreMoment, RestorePort, Tenant } from '#src/tenants/index.ts';
+import type { BackupServices } from './backup-services.ts';
+import type { Canaries } from './canaries.ts';
+
+export interface TenantRestoresOptions {
+  readonly backups: Pick<BackupServices, 'clusterId' | 'regions'>;
+  readonly binaries: Binaries;
+  /** Control's own database. */
+  readonly pool: Pool;
+  /** Name of control's role and of its database, as the cluster's backups have them. */
+  readonly control: { readonly user: string; readonly database: string };
+  readonly keys: Pick<BackupKeys, 'openKey'>;
+  readonly portability: Pick<Portability, 'writeRestored' | 'removeRestored'>;
+  readonly vault: Pick<FileVaultPort, 'readAll'>;
+  readonly migrationsOf: (app: string) => MigrationFolders;
+  /** Folder for scratch servers; nothing else lies in it. */
+  readonly scratchFolder: string;
+  /** The user that scratch servers run as; needed when we are root. */
+  readonly osUser?: RestoreDatabaseOptions['osUser'];
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Flown before the plan, looked for on the scratch server. Default: none. */
+  readonly canaries?: Canaries;
+  /** For the newest WAL to come to a region. Default 60,000. */
+  readonly shippingDeadlineMs?: number;
+}
+
+export interface TenantRestores extends RestorePort {
+  /** Ends and removes what a process that was killed left; call at the start. */
+  sweep(): Promise<void>;
+}
+
+/** Errors of one region that another may not have: it is away, lets us not in, or something in it is missing or damaged. */
+const regional = /^FH_(REGION_|WAL_GAP|BACKUP_|RECOVERY_|KEY_UNSEAL)/;
+
+/**
+ * A tenant as it was, as an archive: plan, scratch server, newest migrations, export. Regions are tried in the order of the configuration, each one alone, so
+ * that one that is away or damaged costs time and nothing else. Runs in control, which holds the keys; see decision 0012.
+ */
+export function createTenantRestores(options: TenantRestoresOptions): TenantRestores {
+  const { backups, pool, keys, log, clock } = options;
+  const catalogues = new Map<string, Catalogue>();
+
+  async function plan(
+    region: RegionStore,
+    oid: number,
+    target: RestoreTarget,
+    signal: AbortSignal,
+  ): Promise<RestorePlan> {
+    const reader = createCatalogueReader(region, keys);
+    let refusal: FreeholdError | undefined;
+    const attempt = async () => {
+      signal.throwIfAborted();
+      const previous = catalogues.get(region.region);
+      const catalogue = await buildCatalogue({ region, reader, signal, ...(previous && { previous }) });
+      catalogues.set(region.region, catalogue);
+      const { clusterId } = backups;
+      const wanted = { kind: 'database', oid } as const;
+      const result = planRestore({ catalogue, clusterId, target, wanted, now: new Date(clock.now()) });
+      if (result.outcome === 'plan') return result.plan;
+      refusal = toRefusal(result);
+      // The record of this very operation was committed after the moment, and is on its way.
+      if (result.outcome === 'after_newest') return undefined;
+      throw refusal;
+    };
+    const deadlineMs = options.shippingDeadlineMs ?? 60_000;
+    return waitFor('the WAL to come to the region', attempt, { deadlineMs, everyMs: 500 }).catch((error) => {
+      throw error instanceof FreeholdError || signal.aborted ? error : (refusal ?? error);
+    });
+  }
+
+  async function inSomeRegion<T>(work: (region: RegionStore) => Promise<T>): Promise<T> {
+    let first: unknown;
+    for (const region of backups.regions) {
+      try {
+        return await work(region);
+      } catch (error) {
+        if (!(error instanceof FreeholdError && regional.test(error.code))) throw error;
+        log.warn('a restore from this region failed', { region: region.region, error });
+        first ??= error;
+      }
+    }
+    throw first;
+  }
+
+  /** Opens the tenant's roles, which may have been closed then, and brings the database to the newest migrations, as an import wants it. */
+  async function bringForward({ name, server }: RestoredDatabase, app: string): Promise<void> {
+    const target = server.connectionTarget(options.control.database, options.control.user);
+    const scratchPool = createPool(target, { max: 2, applicationName: 'freehold restore' });
+    try {
+      const admin = createDatabaseAdmin({ pool: scratchPool, target, log });
+      await admin.openDatabase(name, { appPassword: newPassword(), platformPassword: newPassword() });
+      await admin.migrateDatabase(name, options.migrationsOf(app));
+    } finally {
+      await scratchPool.stop();
+    }
+  }
+
+  return {
+    sweep: async () => void (await removeScratchFolders(options.scratchFolder, log)),
+
+    async recoverArchive({ tenant, moment, operationId }, onProgress, signal) {
+      const oid = await findOid(pool, tenant);
+      const target = toTarget(moment);
+      onProgress({ fraction: undefined, text: 'waiting for the newest changes to reach a region' });
+      await options.canaries?.fly();
+      return inSomeRegion(async (region) => {
+        onProgress({ fraction: undefined, text: `looking for the moment in ${region.region}` });
+        const planned = await plan(region, oid, target, signal);
+        const restore = (also: readonly number[]) =>
+          restoreDatabase(
+            {
+              plan: planned,
+              region,
+              keys,
+              binaries: options.binaries,
+              ...(options.osUser && { osUser: options.osUser }),
+              log,
+              scratchParent: options.scratchFolder,
+              signal,
+              check: async (server) =>
+                options.canaries?.check(server, moment.kind === 'time' ? new Date(moment.time) : undefined),
+              also,
+              onProgress: (progress) => onProgress(toOperationProgress(progress, region.region)),
+            },
+            async (restored) => {
+              await bringForward(restored, tenant.app);
+              const from = {
+                target: restored.connectionTarget(rolesOf(restored.name).platform),
+                vault: options.vault,
+              };
+              const archivePath = await options.portability.writeRestored(tenant, operationId, from, (progress) =>
+                onProgress({ ...progress, fraction: progress.fraction && 0.7 + 0.3 * progress.fraction }),
+              );
+              return { archivePath, lastCommitAt: restored.server.lastCommitAt };
+            },
+          );
+        return restore([]).catch(async (error) => {
+          if (error?.code !== 'FH_RESTORE_DATABASE_INCOMPLETE') throw error;
+          const also = await findSourceOfClone(pool, tenant.tenantId, planned);
+          if (also === undefined) throw error;
+          return restore([also]);
+        });
+      });
+    },
+
+    removeArchive: (operationId) => options.portability.removeRestored(operationId),
+  };
+}
+
+function toOperationProgress({ phase, fraction }: RestoreProgress, region: string): Parameters<OnProgress>[0] {
+  if (phase === 'files') return { fraction: 0.4 * fraction, text: `reading the base backup from ${region}` };
+  if (phase === 'wal') return { fraction: 0.4 + 0.3 * fraction, text: `replaying WAL from ${region}` };
+  return { fraction: 0.7, text: 'writing the archive' };
+}
+
+/** A tenant has one database all its life; its OID is what PostgreSQL's files are named after. */
+async function findOid(pool: Pool, { databaseName }: Tenant): Promise<number> {
+  const [row] = await pool.query<{ oid: number }>(
+    'SELECT oid::int8::float8 AS oid FROM pg_database WHERE datname = $1',
+    [databaseName],
+  );
+  if (!row) throw new Error('the tenant has no database');
+  return row.oid;
+}
+
+/** The database that a clone was copied from, when the backup has it. */
+async function findSourceOfClone(pool: Pool, tenantId: TenantId, { backup }: RestorePlan): Promise<number | undefined> {
+  const [row] = await pool.query<{ source: TenantId }>(
+    `SELECT source_tenant_id AS source FROM operations WHERE tenant_id = $1 AND kind = 'clone' AND state = 'succeeded'`,
+    [tenantId],
+  );
+  return row && backup.manifest.databases.find((database) => database.tenantId === row.source)?.oid;
+}
+
+function toTarget(moment: RestoreMoment): RestoreTarget {
+  switch (moment.kind) {
+    case 'time':
+      return { kind: 'time', time: new Date(moment.time) };
+    case 'name':
+      return { kind: 'name', name: moment.name, after: new Date(moment.after) };
+    case 'xid':
+      return { kind: 'xid', xid: moment.xid, after: new Date(moment.after) };
+    case 'lsn':
+      return { kind: 'lsn', lsn: parseLsn(moment.lsn) };
+  }
+}
