@@ -111,6 +111,7 @@ const planted: [string, rule: string, path: string, text: string][] = [
   ['web crypto', 'single-owner', 'src/files/a.ts', 'await globalThis.crypto.subtle.digest(x);\n'],
   ['argon2 elsewhere', 'single-owner', 'src/staff/a.ts', "import { argon2 } from 'node:crypto';\n"],
   ['a child process in a feature', 'single-owner', 'src/files/a.ts', "import { spawn } from 'node:child_process';\n"],
+  ['S3 in a feature', 'single-owner', 'src/files/a.ts', "import { S3Client } from '@aws-sdk/client-s3';\n"],
   ['Math.random', 'single-owner', 'src/hosting/a.ts', 'const a = Math.random();\n'],
   ['randomBytes', 'single-owner', 'src/hosting/a.ts', "import { randomBytes } from 'node:crypto';\n"],
   ['randomUUID of the globals', 'single-owner', 'src/hosting/a.ts', 'const a = crypto.randomUUID();\n'],

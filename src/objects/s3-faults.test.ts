@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { inspect } from 'node:util';
 import { ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
-import { randomBytes, systemClock } from '#src/kernel/index.ts';
+import { randomBytes, systemClock, waitFor } from '#src/kernel/index.ts';
 import { type FaultProxy, startFaultProxy } from '../../test/support/fault-proxy.ts';
 import { type SwiftServer, startSwift } from '../../test/support/swift.ts';
 import { cut, read, sha256, stream } from './region-store.contract.ts';
@@ -47,7 +47,7 @@ async function optionsOf(): Promise<S3RegionOptions> {
     secretAccessKey: swift.secretAccessKey,
     initialise: true,
     partBytes: 5 * MiB,
-    requestTimeoutMs: 5_000,
+    requestTimeoutMs: 20_000,
     attempts: 3,
   };
 }
@@ -105,8 +105,10 @@ describe('mended by another try, without the caller noticing', () => {
     });
 
   test('a download that breaks or falls silent goes on where it stopped, also within a range', async () => {
-    const { store } = await openStore({ requestTimeoutMs: 1_500 });
-    await store.put('a/large', large);
+    const options = await optionsOf();
+    await createS3Region(options).put('a/large', large);
+    const store = createS3Region({ ...options, requestTimeoutMs: 3_000 });
+    await store.stat('a/large');
     proxy.plan(get, { kind: 'reset-download', afterBytes: 4 * MiB });
     proxy.plan(get, { kind: 'stall-download', afterBytes: 2 * MiB });
     assert.ok(large.equals(await read(store, 'a/large')));
@@ -146,7 +148,7 @@ describe('errors when the tries are used up', () => {
     });
 
   test('a service that never answers: unavailable after the time-outs, not for ever', async () => {
-    const { store } = await openStore({ requestTimeoutMs: 300 });
+    const store = createS3Region({ ...(await optionsOf()), requestTimeoutMs: 300 });
     proxy.plan(/./, { kind: 'hang' }, 3);
     const startedAt = systemClock.monotonicMs();
     await assert.rejects(store.stat('a/first'), { ...unavailable, detail: 'region here: no answer within 300 ms' });
@@ -227,6 +229,28 @@ describe('what a person must mend', () => {
       detail: /is not empty/,
     });
   });
+});
+
+test('a slow service: no more is held than the parts under way and the next, and the caller can give up', async () => {
+  const { store, bucket } = await openStore();
+  proxy.plan(/partNumber=/, { kind: 'hang' }, 3);
+  let takenBytes = 0;
+  async function* endless() {
+    for (;;) {
+      takenBytes += MiB;
+      yield Buffer.alloc(MiB);
+    }
+  }
+  const controller = new AbortController();
+  const put = store.put('a/one', endless(), { signal: controller.signal });
+  put.catch(() => {});
+  await waitFor('three parts to hang', () => proxy.pending() === 0);
+  assert.ok(takenBytes <= 4 * 5 * MiB, `took ${takenBytes} bytes`);
+  const enough = new Error('enough');
+  controller.abort(enough);
+  await assert.rejects(put, enough);
+  assert.deepEqual(await objectsIn(bucket), []);
+  assert.equal(await uploadsIn(bucket), 0);
 });
 
 /** Puts one large object in a process of its own, which a failpoint kills. Runs from the top of the repository. */

@@ -154,10 +154,10 @@ export function createS3Region(options: S3RegionOptions): RegionStore {
 }
 
 async function* concat(
-  first: Buffer,
-  second: IteratorResult<Buffer>,
-  rest: AsyncIterable<Buffer>,
-): AsyncGenerator<Buffer> {
+  first: Uint8Array,
+  second: IteratorResult<Uint8Array>,
+  rest: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
   yield first;
   if (second.done) return;
   yield second.value;

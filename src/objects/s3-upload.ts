@@ -135,7 +135,7 @@ function ifTaken(error: unknown): UploadOutcome {
 export async function* cutIntoBlocks(
   content: AsyncIterable<Uint8Array>,
   blockBytes: (index: number) => number,
-): AsyncGenerator<Buffer> {
+): AsyncGenerator<Uint8Array> {
   let pieces: Uint8Array[] = [];
   let heldBytes = 0;
   let index = 0;
@@ -147,13 +147,18 @@ export async function* cutIntoBlocks(
       heldBytes += piece.byteLength;
       rest = rest.subarray(piece.byteLength);
       if (heldBytes < blockBytes(index)) continue;
-      yield Buffer.concat(pieces, heldBytes);
+      yield join(pieces);
       pieces = [];
       heldBytes = 0;
       index++;
     }
   }
-  if (heldBytes > 0 || index === 0) yield Buffer.concat(pieces, heldBytes);
+  if (heldBytes > 0 || index === 0) yield join(pieces);
+}
+
+/** Copies only what came in several pieces. */
+function join(pieces: Uint8Array[]): Uint8Array {
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
 }
 
 const maxParts = 10_000;

@@ -64,6 +64,12 @@ export const owners: readonly Owner[] = [
     modules: [{ name: 'pg' }, { name: 'pg-pool' }, { name: 'pg-native' }],
   },
   {
+    what: 'package @aws-sdk/client-s3',
+    where: ['src/objects/'],
+    reason: 'one place knows what services answer, what may be tried again, and what of it may be shown',
+    modules: [{ name: '@aws-sdk/client-s3' }],
+  },
+  {
     what: 'ciphers and private keys',
     where: ['src/keys/'],
     reason: 'one reviewed place for nonces, tags and key separation',

@@ -38,25 +38,24 @@ export interface SwiftServer {
 }
 
 export async function startSwift(options: SwiftOptions = {}): Promise<SwiftServer> {
-  const run = promisify(execFile);
-  await run(python, ['-c', 'import swift']).catch(() => {
+  await promisify(execFile)(python, [
+    '-c',
+    'import importlib.util, sys; sys.exit(not importlib.util.find_spec("swift"))',
+  ]).catch(() => {
     throw new Error(
-      'OpenStack Swift is missing. Run ./freehold test, which installs it, or: apt-get install python3-swift',
+      'OpenStack Swift is missing. ./freehold test installs it where it can; else: apt-get install python3-swift',
     );
   });
   const folder = await mkdtemp(path.join(tmpdir(), 'freehold-swift-'));
-  const processes: ChildProcess[] = [];
+  let server: ChildProcess | undefined;
   let log = '';
 
   async function stop(): Promise<void> {
-    await Promise.all(
-      processes.map(async (server) => {
-        if (server.exitCode !== null || server.signalCode !== null) return;
-        const ended = once(server, 'exit');
-        server.kill('SIGKILL');
-        await ended;
-      }),
-    );
+    if (server && !hasEnded(server)) {
+      const ended = once(server, 'exit');
+      server.kill('SIGTERM');
+      await ended;
+    }
     await rm(folder, { recursive: true, force: true });
   }
 
@@ -65,31 +64,27 @@ export async function startSwift(options: SwiftOptions = {}): Promise<SwiftServe
     await mkdir(path.join(folder, 'data/disk'), { recursive: true });
     await writeFile(path.join(folder, 'swift.conf'), swiftConf);
     for (const kind of kinds) await writeFile(path.join(folder, `${kind}.conf`), serverConf(kind, ports[kind], folder));
-    const { proxy, ...rings } = ports;
-    await run(python, [program, folder, 'rings', JSON.stringify(rings)]);
-    for (const kind of kinds) {
-      // Ends with this process, even when that is killed.
-      const server = spawn('setpriv', ['--pdeathsig', 'KILL', python, program, folder, kind, JSON.stringify(options)], {
-        cwd: folder,
-        stdio: ['ignore', 'pipe', 'pipe'],
+    // Ends with this process, even when that is killed.
+    const command = [python, program, folder, JSON.stringify(ports), JSON.stringify(options)];
+    const started = spawn('setpriv', ['--pdeathsig', 'TERM', ...command], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    server = started;
+    for (const output of [started.stdout, started.stderr])
+      output.on('data', (chunk) => {
+        log = (log + chunk).slice(-4_000);
       });
-      for (const output of [server.stdout, server.stderr])
-        output.on('data', (chunk) => {
-          log = (log + chunk).slice(-4_000);
-        });
-      processes.push(server);
-    }
     await waitFor(
       'Swift to answer',
       async () => {
-        const died = processes.find((server) => server.exitCode !== null || server.signalCode !== null);
-        if (died) throw new Error(`Swift did not start:\n${log}`);
+        if (hasEnded(started)) throw new Error(`Swift did not start:\n${log}`);
         const answers = await Promise.all(kinds.map((kind) => isHealthy(ports[kind])));
         return answers.every(Boolean);
       },
-      { deadlineMs: 60_000, everyMs: 100 },
+      { deadlineMs: 120_000, everyMs: 100 },
     );
-    const endpoint = `http://127.0.0.1:${proxy}`;
+    const endpoint = `http://127.0.0.1:${ports.proxy}`;
     const client = new S3Client({
       endpoint,
       region: location,
@@ -177,6 +172,10 @@ async function freePorts<K extends string>(names: readonly K[]): Promise<[K, num
   const ports = servers.map((server) => (server.address() as { port: number }).port);
   await Promise.all(servers.map((server) => once(server.close(), 'close')));
   return names.map((name, i) => [name, ports[i]!]);
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
 
 function isHealthy(port: number): Promise<boolean> {
