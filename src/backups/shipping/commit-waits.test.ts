@@ -19,7 +19,7 @@ let ledger: LedgerWriter;
 before(async () => {
   world = await startShippingWorld();
   const first = await world.start();
-  await waitFor('the stream', () => first.status().receiver.state === 'streaming');
+  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
   await world.takeBase();
   await first.stop();
   ledger = await startLedger(world, { synchronous: true, everyMs: 0, writers: 8 });

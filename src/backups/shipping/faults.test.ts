@@ -37,7 +37,7 @@ async function firstPlace(): Promise<Lsn> {
 test('a region goes away: the other goes on, commits stop waiting for it, and it catches up by itself', async () => {
   world = await startShippingWorld();
   const shipper = await world.start({ awayAfterMs: 1_500 });
-  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming');
+  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
   const ledger = await startLedger(world, { synchronous: true });
   await waitFor('commits that wait', () => ledger.acknowledged.length > 3);
   const gone = path.join(world.server.folder, 'gone');
@@ -63,7 +63,7 @@ test('a region goes away: the other goes on, commits stop waiting for it, and it
 test('a full spool stops receiving, says so, and drops nothing', async () => {
   world = await startShippingWorld();
   const shipper = await world.start({ awayAfterMs: 500, spoolLimitBytes: 300_000 });
-  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming');
+  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
   const gone = path.join(world.server.folder, 'gone');
   await rename(world.rootOf('south'), gone);
   // Random, so that it does not shrink.
@@ -84,6 +84,7 @@ test('a slot that was invalidated is a gap: announced, named by whoever reads ac
     settings: { max_slot_wal_keep_size: '16MB', wal_keep_size: '0', max_wal_size: '32MB', min_wal_size: '32MB' },
   });
   const first = await world.start();
+  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
   await waitUntilShipped(world, segmentStart(await world.flushed()), await write(1));
   await first.stop();
   const last = first.status().spooled;
@@ -118,6 +119,7 @@ test('a slot that was invalidated is a gap: announced, named by whoever reads ac
 test('other bytes under the name of a chunk are a second writer: nothing is overwritten and shipping ends', async () => {
   world = await startShippingWorld();
   const first = await world.start();
+  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
   await waitUntilShipped(world, segmentStart(await world.flushed()), await write(1));
   await first.stop();
   const { spooled, timeline } = first.status();
@@ -135,6 +137,7 @@ test('other bytes under the name of a chunk are a second writer: nothing is over
 test('the spool is lost with its machine: shipping goes on where the regions end, and the same WAL cut otherwise is no second writer', async () => {
   world = await startShippingWorld();
   const first = await world.start();
+  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
   await waitUntilShipped(world, segmentStart(await world.flushed()), await write(1));
   const from = await firstPlace();
   await first.stop();
@@ -157,6 +160,7 @@ test('the spool is lost with its machine: shipping goes on where the regions end
 test('a new timeline: its history comes first, its segments are whole, and a restore crosses the switch', async () => {
   world = await startShippingWorld();
   const first = await world.start();
+  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
   const from = segmentStart(await world.takeBase());
   await write(100);
   await waitUntilShipped(world, from, await world.flushed());
@@ -198,6 +202,7 @@ test('a new timeline: its history comes first, its segments are whole, and a res
 test('an old primary that comes back is not shipped from', async () => {
   world = await startShippingWorld();
   const first = await world.start();
+  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
   await waitUntilShipped(world, segmentStart(await world.flushed()), await write(1));
   await first.stop();
   // As if timeline 2 had been shipped already.

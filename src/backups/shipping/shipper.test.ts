@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { segmentFileName, segmentStart, waitFor, walSegmentBytes } from '#src/kernel/index.ts';
+import { shippingFigures } from './figures.ts';
 import {
   regionNames,
   type ShippingWorld,
@@ -20,6 +21,8 @@ after(() => world.remove());
 
 test('WAL reaches both regions, segments are the files of the server, and the database is restored from either', async () => {
   const shipper = await world.start();
+  // The slot first: it keeps the WAL that the backup needs.
+  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
   from = segmentStart(await world.takeBase());
   const ledger = await startLedger(world, { everyMs: 1 });
   await waitFor('some commits', () => ledger.acknowledged.length > 300);
@@ -42,4 +45,43 @@ test('WAL reaches both regions, segments are the files of the server, and the da
   assert.ok(status.received >= status.spooled && status.spooled >= status.regions[0]!.shipped);
   await shipper.stop();
   assert.equal(shipper.status().receiver.state, 'stopped');
+});
+
+test('what both regions hold is flushed, and told in figures', async () => {
+  const shipper = await world.start();
+  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
+  const db = await world.server.connect();
+  await db.query('CREATE TABLE moved ()');
+  await db.close();
+  const end = await world.flushed();
+  const hasAll = () => shipper.status().regions.every(({ shipped }) => shipped >= end);
+  await waitFor('both regions', hasAll, { deadlineMs: 30_000 });
+  const { flushed } = shipper.status();
+  assert.ok(flushed >= end, 'a commit that waits would have been answered');
+  const figures = shippingFigures(shipper.status());
+  const value = (name: string) => figures.find((figure) => figure.name === `freehold_wal_${name}`)?.value;
+  assert.equal(value('receiver_streaming'), 1);
+  assert.ok(value('shipping_seconds_count')! >= 1);
+  assert.equal(figures.filter(({ name }) => name === 'freehold_wal_region_away').length, 2);
+  const infinite = figures.filter(({ labels }) => labels.le === '+Inf');
+  assert.equal(infinite[0]!.value, value('shipping_seconds_count'));
+  await shipper.stop();
+});
+
+test('the server restarts and crashes: receiving goes on by itself', async () => {
+  const shipper = await world.start();
+  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
+  await world.server.cluster.stop({ smartMs: 0 });
+  assert.equal(world.server.cluster.status().state, 'stopped');
+  await waitFor('the interruption', () => shipper.status().receiver.lastError !== undefined);
+  await world.server.cluster.start();
+  const ledger = await startLedger(world, { synchronous: true });
+  await waitFor('commits that wait', () => ledger.acknowledged.length > 2, { deadlineMs: 30_000 });
+  await world.server.crash();
+  const before = ledger.acknowledged.length;
+  await waitFor('commits again', () => ledger.acknowledged.length > before, { deadlineMs: 30_000 });
+  await ledger.stop();
+  await waitUntilShipped(world, from, await world.flushed());
+  assert.deepEqual(shipper.status().gaps, []);
+  await shipper.stop();
 });

@@ -55,6 +55,8 @@ export interface ShipperProcess {
   /** performance.now() of this process when it ended. */
   readonly ended: Promise<{ readonly signal: NodeJS.Signals | null; readonly atMs: number; readonly problems: string }>;
   kill(): Promise<number>;
+  /** Arms failpoints from now on. */
+  arm(failpoints: string): void;
 }
 
 /** Runs from the top of the repository; configuration on standard input. */
@@ -71,6 +73,7 @@ const childScript = `
     regions: regions.map(createDiskRegion), findPrimary: async () => target,
   });
   process.on('disconnect', () => process.exit(0));
+  process.on('message', armFailpoints);
   process.send('started');
   await shipper.done;
 `;
@@ -150,6 +153,7 @@ export async function startShippingWorld(options: OwnClusterOptions = {}): Promi
       const launched: ShipperProcess = {
         process: child,
         ended,
+        arm: (text) => void child.send(text),
         async kill() {
           child.kill('SIGKILL');
           return (await ended).atMs;
@@ -241,13 +245,16 @@ export async function startShippingWorld(options: OwnClusterOptions = {}): Promi
 /** Every region has everything up to here, in one stretch. */
 export async function waitUntilShipped(world: ShippingWorld, from: Lsn, to: Lsn, timeline = 1): Promise<void> {
   for (const region of regionNames) {
+    const archive = world.archive(region);
+    const waits = { deadlineMs: 30_000, everyMs: 100 };
+    await waitFor(`${region} to have ${formatLsn(to)}`, async () => ((await archive.end())?.lsn ?? 0n) >= to, waits);
     await waitFor(
-      `${region} to have ${formatLsn(to)}`,
+      `${region} to have no hole`,
       async () => {
-        const stretches = await world.archive(region).coverage(timeline, { from });
+        const stretches = await archive.coverage(timeline, { from });
         return stretches.length === 1 && stretches[0]!.start <= from && stretches[0]!.end >= to;
       },
-      { deadlineMs: 20_000, everyMs: 50 },
+      waits,
     );
   }
 }
@@ -278,7 +285,6 @@ export interface LedgerOptions {
 export async function startLedger(world: ShippingWorld, options: LedgerOptions = {}): Promise<LedgerWriter> {
   const { synchronous = false, everyMs = 2, writers = 1 } = options;
   const acknowledged: Acknowledged[] = [];
-  let n = 0;
   let stopping = false;
   const sessions = new Set<Connection>();
 
@@ -315,7 +321,10 @@ export async function startLedger(world: ShippingWorld, options: LedgerOptions =
   }
 
   const first = await world.server.connect();
-  await first.query('CREATE TABLE ledger (n int PRIMARY KEY, filler text)').finally(() => first.close());
+  await first.query('CREATE TABLE IF NOT EXISTS ledger (n int PRIMARY KEY, filler text)');
+  const [row] = await first.query<{ n: number }>('SELECT coalesce(max(n), 0) AS n FROM ledger');
+  await first.close();
+  let { n } = row!;
   const running = Promise.all(Array.from({ length: writers }, write));
   const ledger: LedgerWriter = {
     acknowledged,

@@ -111,6 +111,9 @@ export function readWal({ store, ...owner }: ReadWalOptions): WalArchive {
     if (joined === 'changed') return openSegment(timeline, lsn);
     if (joined.end < end) {
       const later = await firstAfter(timeline, joined.end);
+      // Shipped, or compacted, since we looked.
+      if (later === joined.end || (later !== undefined && (await store.stat(segmentName(clusterId, timeline, start)))))
+        return openSegment(timeline, lsn);
       if (later !== undefined) {
         const detail = `timeline ${timeline}, ${formatLsn(joined.end)} to ${formatLsn(later)}, region ${store.region}`;
         throw shippingErrors.FH_WAL_GAP({ detail });
