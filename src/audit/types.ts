@@ -7,6 +7,7 @@ export const auditEvents = {
   'tenant.suspended': 'A tenant was closed for use; its data is kept.',
   'tenant.resumed': 'A suspended tenant was opened again.',
   'tenant.renamed': 'A tenant has another host name.',
+  'tenant.swapped': 'Two tenants exchanged their host names.',
   'tenant.cloned': 'A tenant was copied without sessions and secrets.',
   'tenant.exported': "A tenant's data left the installation as an archive.",
   'tenant.imported': 'A tenant was made from an archive.',

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { RestoreMoment } from '#src/tenants/index.ts';
+import type { RestoreMoment, Tenant } from '#src/tenants/index.ts';
 import { type CliContext, type CommonOptions, print, printJson } from './context.ts';
 import { UsageError } from './errors.ts';
 import { formatFacts } from './table.ts';
@@ -12,6 +12,7 @@ interface Options extends CommonOptions {
   readonly toLsn?: string;
   readonly after?: string;
   readonly as?: string;
+  readonly inPlace?: boolean;
   readonly title?: string;
 }
 
@@ -26,6 +27,10 @@ export function addRestore(program: Command, context: CliContext): void {
     .option('--to-lsn <lsn>', 'everything written before this place in the WAL')
     .option('--after <time>', 'a time that is known to be before the restore point or transaction')
     .option('--as <new>', 'name of the new tenant; default: NAME-restored')
+    .option(
+      '--in-place',
+      'then exchange names: the restored tenant answers at NAME, the old one is kept as NAME-before',
+    )
     .option('--title <text>', 'title of the new tenant')
     .option('--json', 'one line of JSON: tenantId, name, url, state, contentHash, lastCommitAt')
     .option('--data <folder>', 'data folder of the installation')
@@ -33,19 +38,24 @@ export function addRestore(program: Command, context: CliContext): void {
 }
 
 async function restore(context: CliContext, name: string, options: Options): Promise<void> {
-  const body = {
-    newName: options.as ?? `${name}-restored`,
-    ...(options.title === undefined ? {} : { title: options.title }),
-    moment: momentOf(options),
-  };
+  const moment = momentOf(options);
   const client = context.connect(options.data);
-  const { operation, tenant } = await act(context, client, name, 'restore', body, `Restoring ${name}`);
+  const source = await client.get<Tenant>(`/api/tenants/${encodeURIComponent(name)}`);
+  // In place it keeps its title, and the name given is the one that the old tenant ends up with.
+  const newName = options.as ?? `${source.name}-${options.inPlace ? 'before' : 'restored'}`;
+  const title = options.title ?? (options.inPlace ? source.title : undefined);
+  const body = { newName, ...(title === undefined ? {} : { title }), moment };
+  const made = await act(context, client, source.tenantId, 'restore', body, `Restoring ${source.name}`);
+  const { operation } = made;
+  const tenant = options.inPlace
+    ? (await act(context, client, made.tenant.tenantId, 'swap', { other: source.tenantId }, 'Swapping names')).tenant
+    : made.tenant;
   const { tenantId, url, state } = tenant;
   const { contentHash, lastCommitAt } = operation.result;
   if (options.json) return printJson(context, { tenantId, name: tenant.name, url, state, contentHash, lastCommitAt });
   print(
     context,
-    `Tenant ${tenant.name} is ${name} as it was, at ${url}`,
+    `Tenant ${tenant.name} is ${source.name} as it was, at ${url}`,
     '',
     formatFacts([
       ['last change in the backup', String(lastCommitAt || 'before the base backup')],
@@ -53,7 +63,10 @@ async function restore(context: CliContext, name: string, options: Options): Pro
       ['tenant id', tenantId],
     ]),
     '',
-    `${name} was not touched. Users sign in to ${tenant.name} with the passwords they had then.`,
+    ...(options.inPlace
+      ? [`The old one is kept as ${newName}. Undo it with: ./freehold tenant swap ${tenant.name} ${newName}`]
+      : [`${source.name} was not touched.`]),
+    `Users sign in to ${tenant.name} with the passwords they had then.`,
   );
 }
 

@@ -80,6 +80,24 @@ export function addTenantActions(tenant: Command, context: CliContext): void {
 
   common(
     tenant
+      .command('swap')
+      .description('let two tenants exchange their host names, for example one and its restored copy; again to undo')
+      .argument('<name>', 'name or tenant id')
+      .argument('<other>', 'name or tenant id'),
+  ).action(async (name: string, other: string, options: CommonOptions) => {
+    const client = context.connect(options.data);
+    const { operation, tenant: found } = await act(context, client, name, 'swap', { other }, `Swapping ${name}`);
+    report(
+      context,
+      options,
+      found,
+      `Tenant ${operation.tenantName} is now ${found.name}, and the other way round. Users sign in again.`,
+      `Undo it with: ./freehold tenant swap ${found.name} ${operation.tenantName}`,
+    );
+  });
+
+  common(
+    tenant
       .command('clone')
       .description('copy a tenant, without sessions and invitations')
       .argument('<source>', 'name or tenant id')

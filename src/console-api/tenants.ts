@@ -21,7 +21,7 @@ type Params = { Params: { tenantId: string } };
 export function tenantRoutes(deps: ConsoleApiDeps) {
   const { lifecycle, actorOf } = deps;
 
-  async function start<K extends 'suspend' | 'resume' | 'rename' | 'clone' | 'export' | 'restore' | 'delete'>(
+  async function start<K extends 'suspend' | 'resume' | 'rename' | 'swap' | 'clone' | 'export' | 'restore' | 'delete'>(
     kind: K,
     request: FastifyRequest<Params>,
     input: OperationInputs[K],
@@ -118,6 +118,16 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
       async (request, reply) => {
         reply.code(202);
         return start('rename', request, { newName: request.body.newName });
+      },
+    );
+
+    app.post<Params & { Body: { other: string } }>(
+      '/api/tenants/:tenantId/swap',
+      action('swap', { other: text(64) }, ['other']),
+      async (request, reply) => {
+        const { tenantId: otherTenantId } = await lifecycle.getTenant(request.body.other);
+        reply.code(202);
+        return start('swap', request, { otherTenantId });
       },
     );
 

@@ -9,6 +9,7 @@ export interface OperationInputs {
   suspend: { reason?: string };
   resume: Record<never, never>;
   rename: { newName: string };
+  swap: { otherTenantId: TenantId };
   clone: { newName: string; title?: string };
   export: Record<never, never>;
   import: { name: string; archivePath: string; title?: string; adminEmail?: string; app: string; createdFrom: string };

@@ -93,6 +93,10 @@ const cases: Record<OperationKind, (lane: Lane) => Promise<Case>> = {
     return { tenantId, input: {} };
   },
   rename: async ({ world }) => ({ tenantId: await createTenant(world), input: { newName: newName() } }),
+  swap: async ({ world }) => ({
+    tenantId: await createTenant(world),
+    input: { otherTenantId: await createTenant(world) },
+  }),
   clone: async ({ world }) => ({ tenantId: await createTenant(world), input: { newName: newName() } }),
   export: async ({ world }) => ({ tenantId: await createTenant(world), input: {} }),
   import: async ({ world, archive }) => {

@@ -108,6 +108,26 @@ test('a moment that cannot be reached leaves nothing behind, and the name is fre
   assert.equal((await restore(source, 'brook-restored')).state, 'succeeded');
 });
 
+test('a restored tenant takes the place of the old one, and the same again takes it back', async () => {
+  const source = await create('harbour');
+  const started = await restore(source, 'harbour-before');
+  const swap = async () => {
+    const input = { otherTenantId: started.tenantId };
+    const { operationId } = await world.lifecycle.startOperation('swap', source.tenantId, input, 'os:test');
+    const operation = await world.lifecycle.waitForOperation(operationId);
+    assert.equal(operation.state, 'succeeded', JSON.stringify(operation.error));
+    const route = async (name: string) => (await world.directory.findRoute(`${name}.localhost`))?.tenantId;
+    return [await route('harbour'), await route('harbour-before')];
+  };
+  assert.deepEqual(await swap(), [started.tenantId, source.tenantId]);
+  assert.equal((await world.lifecycle.getTenant('harbour')).tenantId, started.tenantId);
+  assert.deepEqual(await swap(), [source.tenantId, started.tenantId]);
+  const withItself = { otherTenantId: source.tenantId };
+  await assert.rejects(world.lifecycle.startOperation('swap', source.tenantId, withItself, 'os:test'), {
+    code: 'FH_TENANT_NAME_TAKEN',
+  });
+});
+
 test('a moment is checked before anything begins', async () => {
   const now = Date.parse('2026-06-01T12:00:00Z');
   assert.deepEqual(parseMoment({ kind: 'time', time: '2026-06-01 14:00+02:00' }, now), {

@@ -165,6 +165,32 @@ export async function activateName(db: Queryable, tenantId: TenantId, name: stri
   await db.query('UPDATE tenants SET name = $2 WHERE tenant_id = $1', [tenantId, name]);
 }
 
+interface Named {
+  readonly tenantId: TenantId;
+  readonly name: string;
+}
+
+/** Two tenants exchange their current names; given is how it shall be. Does nothing when it is done. In a transaction of the caller's. */
+export async function swapNames(db: Queryable, one: Named, other: Named): Promise<void> {
+  const rows = await db.query<{ name: string; tenant_id: TenantId }>(
+    `SELECT name, tenant_id FROM tenant_names WHERE name IN ($1, $2) AND status = 'current' ORDER BY name FOR UPDATE`,
+    [one.name, other.name],
+  );
+  const ownerOf = (name: string) => rows.find((row) => row.name === name)?.tenant_id;
+  if (ownerOf(one.name) === one.tenantId && ownerOf(other.name) === other.tenantId) return;
+  if (ownerOf(one.name) !== other.tenantId || ownerOf(other.name) !== one.tenantId)
+    throw tenantErrors.FH_TENANT_NAME_TAKEN({ detail: 'the names belong to other tenants by now' });
+  // A tenant has one current name at every moment, also between two statements: the first name steps aside.
+  await db.query(`UPDATE tenant_names SET status = 'former', held_until = 'infinity' WHERE name = $1`, [one.name]);
+  await db.query('UPDATE tenant_names SET tenant_id = $2 WHERE name = $1', [other.name, other.tenantId]);
+  await db.query(`UPDATE tenant_names SET tenant_id = $2, status = 'current', held_until = NULL WHERE name = $1`, [
+    one.name,
+    one.tenantId,
+  ]);
+  for (const { tenantId, name } of [one, other])
+    await db.query('UPDATE tenants SET name = $2 WHERE tenant_id = $1', [tenantId, name]);
+}
+
 /** Gives up a promised name that was never answered. */
 export async function releaseClaim(db: Queryable, tenantId: TenantId): Promise<void> {
   await db.query(`DELETE FROM tenant_names WHERE tenant_id = $1 AND status = 'claimed'`, [tenantId]);

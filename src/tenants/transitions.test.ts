@@ -65,7 +65,8 @@ test('there is no way out of deleted, and none to active that skips the end of a
 
 test('every operation in every state begins exactly where the table allows it', async () => {
   const moment = { kind: 'time', time: '2026-01-01T00:00:00Z' };
-  const inputs = { newName: 'other-name', moment };
+  const otherTenantId = await insertInState('active');
+  const inputs = { newName: 'other-name', moment, otherTenantId };
   for (const kind of operationKinds.filter((candidate) => candidate !== 'create' && candidate !== 'import')) {
     for (const state of tenantStates) {
       const tenantId = await insertInState(state);

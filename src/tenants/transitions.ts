@@ -26,6 +26,7 @@ export const allowedStates: Readonly<Record<OperationKind, readonly TenantState[
   clone: ['active', 'suspended'],
   export: ['active', 'suspended'],
   restore: ['active', 'suspended'],
+  swap: ['active', 'suspended'],
   delete: ['active', 'suspended'],
 };
 

@@ -44,6 +44,7 @@ export const operationKinds = [
   'suspend',
   'resume',
   'rename',
+  'swap',
   'clone',
   'export',
   'import',

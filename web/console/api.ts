@@ -40,6 +40,7 @@ export const operationKinds = [
   'suspend',
   'resume',
   'rename',
+  'swap',
   'clone',
   'export',
   'import',

@@ -9,6 +9,7 @@ import { createDeleteFlow } from './delete.ts';
 import { createRenameFlow } from './rename.ts';
 import { createRestoreFlow } from './restore.ts';
 import type { FlowDeps } from './steps.ts';
+import { createSwapFlow } from './swap.ts';
 
 export type { FlowDeps } from './steps.ts';
 
@@ -18,6 +19,7 @@ export function createFlows(deps: FlowDeps): Readonly<Record<OperationKind, Flow
     suspend: asFlow(createSuspendFlow(deps)),
     resume: asFlow(createResumeFlow(deps)),
     rename: asFlow(createRenameFlow(deps)),
+    swap: asFlow(createSwapFlow(deps)),
     clone: asFlow(createCloneFlow(deps)),
     export: asFlow(createExportFlow(deps)),
     import: asFlow(createImportFlow(deps)),
