@@ -258,6 +258,23 @@ test('either region alone and the page rebuild the key store; a replaced page op
     assert.ok(!(await readdir(folder)).some((name) => name.startsWith('req_') && name.endsWith('.tmp')));
   }));
 
+test('a replaced kit stays in a region that has no other', () =>
+  withWorld(async ({ folder, keys, regions, escrow }) => {
+    const [east] = regions;
+    await keys.createKey(newId('ten'));
+    const old = await keys.createRecoveryKit(new Date(0));
+    await escrow.reconcile();
+    const fresh = await keys.createRecoveryKit(new Date(0));
+    await east.put(`kits/${fresh.kitId}`, Buffer.alloc(61));
+    await keys.retireKits(fresh.kitId);
+    const [report] = await escrow.reconcile();
+    assert.deepEqual(report!.conflicts, [`kits/${fresh.kitId}`]);
+    await recoverKeyStore({ folder: join(folder, 'elsewhere'), region: east, kit: old.text });
+    await east.remove(`kits/${fresh.kitId}`);
+    await escrow.reconcile();
+    await assertEqual(keys, regions);
+  }));
+
 test('names of keys and nothing else', () => {
   const tenantId = newId('ten');
   assert.equal(keyIdOf(`keys/${tenantId}/12`), `${tenantId}.12`);

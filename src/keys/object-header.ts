@@ -31,6 +31,7 @@ export function formatHeader(header: ObjectHeader): Buffer {
 
 /** Bytes of anyone → header that `formatHeader` makes again, byte by byte; throws FH_KEY_UNSEAL on all others. */
 export function parseHeader(bytes: Buffer): ObjectHeader {
+  if (bytes.length > maxHeaderBytes) throw keyErrors.FH_KEY_UNSEAL();
   const header = parseJson(bytes);
   if (!isHeader(header) || !formatHeader(header).equals(bytes)) throw keyErrors.FH_KEY_UNSEAL();
   return header;
