@@ -99,7 +99,7 @@ export async function buildCatalogue(options: BuildOptions): Promise<Catalogue> 
         return content && parseAncestors(timeline, content);
       }));
     if (ancestors === 'gone') return;
-    foundOf(clusterId).timelines.push({ timeline, name: stored.name, storedAt: stored.storedAt, ancestors });
+    foundOf(clusterId).timelines.push({ ...stored, timeline, ancestors });
   }
 
   async function addPiece(
@@ -233,7 +233,7 @@ export function groupPieces(pieces: readonly CataloguedPiece[]): ReadonlyMap<num
 /** What earlier headers said, in the shape of a header. */
 function knownFacts(previous: Catalogue | undefined): ReadonlyMap<ObjectName, Readonly<Record<string, unknown>>> {
   const known = new Map<ObjectName, Readonly<Record<string, unknown>>>();
-  for (const { madeAt, name } of previous?.dumps ?? []) known.set(name, { madeAt });
+  for (const { madeAt, name } of previous?.dumps ?? []) if (madeAt) known.set(name, { madeAt });
   for (const { pieces } of previous?.clusters.values() ?? [])
     for (const piece of [...pieces.values()].flat()) known.set(piece.name, { ...piece });
   return known;

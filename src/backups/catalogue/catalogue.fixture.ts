@@ -114,6 +114,7 @@ export function timelineOf(
   return {
     timeline,
     name: `history/${clusterId}/${timelineName(timeline)}`,
+    sizeBytes: 1,
     storedAt: at(storedAt),
     ancestors: switches,
   };

@@ -17,6 +17,15 @@ export { planRestore } from './plan.ts';
 export type * from './plan-types.ts';
 export { createCatalogueReader } from './reader.ts';
 export { formatRange, toRefusal } from './refusals.ts';
+export {
+  type BackupRecord,
+  loadBackups,
+  loadDumps,
+  loadTenantLedger,
+  loadWalStretches,
+  saveCatalogue,
+  type WalStretch,
+} from './sql.ts';
 export type { Line, Stretch } from './timelines.ts';
 export type * from './types.ts';
 export { type WalFile, walFilesOf } from './wal-files.ts';

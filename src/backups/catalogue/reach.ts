@@ -50,7 +50,8 @@ function reachLsn(line: Line, coverage: Coverage, stopLsn: Lsn, until: Lsn): Rea
  */
 function reachTime(line: Line, coverage: Coverage, stopLsn: Lsn, time: number, now: number): Reach {
   const { used } = coverage;
-  const goal = used.findIndex((part) => part.to > stopLsn && isPast(part, time) === true);
+  // Of a piece in which the backup ends, the late commit may be in front of its end, when a clock was set back: only one behind it is sure.
+  const goal = used.findIndex((part) => part.from >= stopLsn && isPast(part, time) === true);
   if (goal >= 0) {
     const rest = [...used.slice(goal + 1), ...coverage.beyond];
     const clockWentBack = rest.some(({ piece }) => piece.firstCommitAt && piece.firstCommitAt.getTime() <= time);
@@ -60,8 +61,11 @@ function reachTime(line: Line, coverage: Coverage, stopLsn: Lsn, time: number, n
     const storedAt = piece.storedAt.getTime();
     return to > stopLsn && storedAt > time && storedAt <= now;
   };
-  if (used.some((part) => isPast(part, time) === undefined && mayHoldIt(part)))
-    return { outcome: 'reached', wal: used, reach: 'likely', clockWentBack: false };
+  const mayReach = (part: UsedPiece) => {
+    const past = isPast(part, time);
+    return past === undefined ? mayHoldIt(part) : past && part.to > stopLsn;
+  };
+  if (used.some(mayReach)) return { outcome: 'reached', wal: used, reach: 'likely', clockWentBack: false };
   return missed(line, coverage, undefined);
 }
 

@@ -74,6 +74,7 @@ export interface BackupPlace {
 export interface Timeline {
   readonly timeline: number;
   readonly name: ObjectName;
+  readonly sizeBytes: number;
   readonly storedAt: Date;
   /** Every ancestor, oldest first, as PostgreSQL writes it; undefined: the file cannot be read here. */
   readonly ancestors: readonly TimelineStep[] | undefined;
