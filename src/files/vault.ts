@@ -1,7 +1,8 @@
+import type { Readable } from 'node:stream';
 import type { TenantDb } from '#src/databases/types.ts';
 import type { TenantId } from '#src/kernel/index.ts';
 import { openSealedStream, sealStream } from '#src/keys/index.ts';
-import { createDiskStore } from '#src/objects/index.ts';
+import { createDiskStore, type ObjectName } from '#src/objects/index.ts';
 import { measure, verify } from './content.ts';
 import { filesErrors } from './errors.ts';
 import { objectNameOf } from './names.ts';
@@ -36,7 +37,18 @@ export interface FileVault {
 const pageSize = 500;
 const dayMs = 24 * 60 * 60 * 1_000;
 
-export async function createFileVault({ root, databases, filesKeyOf, clock }: FilesDeps): Promise<FileVault> {
+export interface FileVaultDeps extends FilesDeps {
+  /** Where content may be that is not here any more, sealed as it was here; for `readAll`. */
+  readonly openElsewhere?: (name: ObjectName) => Promise<Readable | undefined>;
+}
+
+export async function createFileVault({
+  root,
+  databases,
+  filesKeyOf,
+  clock,
+  openElsewhere,
+}: FileVaultDeps): Promise<FileVault> {
   const store = await createDiskStore(root);
 
   async function unusedOf(db: TenantDb, tenantId: TenantId, key: Uint8Array, names: string[]): Promise<string[]> {
@@ -63,7 +75,8 @@ export async function createFileVault({ root, databases, filesKeyOf, clock }: Fi
   async function* readAll(tenantId: TenantId, sha256s?: Iterable<string>): AsyncIterable<FileContent> {
     const key = await filesKeyOf(checkedTenant(tenantId));
     for await (const sha256 of sha256s ?? contentsOf(tenantId)) {
-      const sealed = await store.open(objectNameOf(tenantId, key, sha256));
+      const name = objectNameOf(tenantId, key, sha256);
+      const sealed = (await store.open(name)) ?? (await openElsewhere?.(name));
       if (!sealed) throw filesErrors.FH_FILE_DAMAGED({ detail: `content ${sha256} is missing` });
       try {
         yield { sha256, content: verify(openSealedStream(key, sealContextOf(tenantId))(sealed), sha256) };

@@ -1,5 +1,5 @@
 import { controlAuditLog, recordAudit } from '#src/audit/index.ts';
-import type { ShippingReport } from '#src/backups/index.ts';
+import { createFileReplicator, type ShippingReport } from '#src/backups/index.ts';
 import { checkExternalServer, findBinaries } from '#src/clusters/index.ts';
 import { createDatabaseAdmin, createTenantDatabases, migrate } from '#src/databases/index.ts';
 import { createFileVault, createTenantFiles } from '#src/files/index.ts';
@@ -8,7 +8,7 @@ import { createHosting } from '#src/hosting/index.ts';
 import { createFirstInvitation, createIdentity, stripClone } from '#src/identity/index.ts';
 import { parseLsn, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createLocalAuthority, openKeyStore } from '#src/keys/index.ts';
-import { requireRoom } from '#src/objects/index.ts';
+import { createDiskStore, requireRoom } from '#src/objects/index.ts';
 import { createPortability } from '#src/portability/index.ts';
 import { createPool } from '#src/postgres/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
@@ -98,7 +98,22 @@ export async function startControlServices({
   shutdown.add('tenant databases', 10_000, () => databases.stop());
 
   const filesKeyOf = async (tenantId: TenantId) => (await directory.forLifecycle.getAccess(tenantId)).filesKey;
-  const vault = await createFileVault({ root: folders.files, databases, filesKeyOf, clock });
+  const replicator =
+    backups &&
+    createFileReplicator({
+      vault: await createDiskStore(folders.files),
+      regions: backups.regions,
+      log,
+      monotonicMs: () => clock.monotonicMs(),
+    });
+  const vault = await createFileVault({
+    root: folders.files,
+    databases,
+    filesKeyOf,
+    clock,
+    // A file that was removed since is there for a restore to the time when it was not.
+    ...(replicator && { openElsewhere: (name) => replicator.open(name) }),
+  });
   const portability = createPortability({
     binaries,
     exportsFolder: folders.exports,
@@ -247,6 +262,7 @@ export async function startControlServices({
     staff,
     backups,
     baseBackups,
+    replicator,
     vault,
     keys,
     authority,

@@ -9,6 +9,7 @@ import { type Config, type Env, parseConfig } from './config.ts';
 import { startConsole } from './console.ts';
 import { startControlServices } from './control-services.ts';
 import { failpointRoutes } from './failpoint-routes.ts';
+import { startFileReplication } from './file-replication.ts';
 import { reportFleet } from './fleet.ts';
 import { foldersOf } from './folders.ts';
 import { measureHealth } from './health.ts';
@@ -115,6 +116,7 @@ export async function runControl(env: Env): Promise<void> {
     shutdown.add('link to the shipper', 5_000, () => backups.shipper.stop());
     backups.start();
     baseBackups?.schedule();
+    if (services.replicator) startFileReplication({ replicator: services.replicator, pool, clock, log, shutdown });
   }
   await link.start();
   shutdown.add('link to gateways', 5_000, () => link.stop());
