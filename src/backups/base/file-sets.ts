@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, type Hash, hash as hashOnce } from 'node:crypto';
 
 export interface FileFacts {
   readonly path: string;
@@ -28,7 +28,7 @@ export function createFileSets() {
       const group = groupOf(file.path);
       const set = sets.get(group) ?? { digest: Buffer.alloc(32), count: 0 };
       sets.set(group, set);
-      const line = createHash('sha256').update(lineOf(file)).digest();
+      const line = hashOnce('sha256', lineOf(file), 'buffer');
       for (let index = 0; index < 32; index++) set.digest[index]! ^= line[index]!;
       set.count++;
     },

@@ -31,7 +31,7 @@ export interface ObjectWriter {
   abort(error: Error): Promise<void>;
 }
 
-/** Few large writes: every one is a round trip to the thread pool, and content comes in pages. */
+/** Few large writes, in buffers that are used again: every one is a round trip to the thread pool, and content comes in pages. */
 const batchBytes = 1024 * 1024;
 
 class Unwanted extends Error {}
@@ -47,7 +47,8 @@ export function createObjectWriter(options: ObjectWriterOptions): ObjectWriter {
   decision.promise.catch(() => {});
   // What goes wrong shows in `stored`.
   zstd.on('error', () => {});
-  let batch: Buffer[] = [];
+  const spare: Buffer[] = [];
+  let batch: Buffer | undefined;
   let batchedBytes = 0;
   const stored = store();
   // Looked at in `room` and `finish`.
@@ -80,17 +81,23 @@ export function createObjectWriter(options: ObjectWriterOptions): ObjectWriter {
   }
 
   function flush(): void {
-    if (batchedBytes > 0) zstd.write(Buffer.concat(batch, batchedBytes));
-    batch = [];
+    const full = batch;
+    if (!full) return;
+    zstd.write(full.subarray(0, batchedBytes), () => spare.push(full));
+    batch = undefined;
     batchedBytes = 0;
   }
 
   return {
     name,
     write(bytes) {
-      batch.push(bytes);
-      batchedBytes += bytes.length;
-      if (batchedBytes >= batchBytes) flush();
+      for (let taken = 0; taken < bytes.length; ) {
+        batch ??= spare.pop() ?? Buffer.allocUnsafe(batchBytes);
+        const count = bytes.copy(batch, batchedBytes, taken);
+        taken += count;
+        batchedBytes += count;
+        if (batchedBytes === batchBytes) flush();
+      }
     },
     async room() {
       // A region's failure shows in `stored` while nobody reads the compressor any more.

@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, type Hash, hash as hashOnce } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { baseBackupErrors } from './errors.ts';
 import { createFileSets, type FileFacts, type FileSets, groupOf } from './file-sets.ts';
@@ -35,6 +35,7 @@ export interface Arrived {
   readonly sharedBytes: number;
 }
 
+const nothing = Buffer.alloc(0);
 const longestLabelBytes = 64 * 1024;
 
 /**
@@ -50,6 +51,7 @@ export async function splitArchive({ archive, shared, openDatabase, onBytes }: S
   const seen = new Set<number>();
   let database: { oid: number; sink: DatabaseSink; files: FileFacts[] } | undefined;
   let hash: Hash | undefined;
+  let whole: Buffer | undefined;
   let entry: TarEntry | undefined;
   let sharedBytes = 0;
   const kept = new Map<string, Buffer>();
@@ -63,7 +65,8 @@ export async function splitArchive({ archive, shared, openDatabase, onBytes }: S
 
   async function startEntry(next: TarEntry): Promise<void> {
     entry = next;
-    hash = next.kind === 'file' ? createHash('sha256') : undefined;
+    hash = undefined;
+    whole = undefined;
     const group = groupOf(next.path);
     if (group === (database?.oid ?? 'shared')) return;
     await closeDatabase();
@@ -74,7 +77,9 @@ export async function splitArchive({ archive, shared, openDatabase, onBytes }: S
   }
 
   function takeContent(bytes: Buffer): void {
-    hash!.update(bytes);
+    // Most files come in one piece, which needs no hash object: with thousands of databases these are what the garbage collector finds.
+    if (bytes.length === entry!.sizeBytes) whole = bytes;
+    else hash = (hash ?? createHash('sha256')).update(bytes);
     if (database) return;
     sharedBytes += bytes.length;
     const { path } = entry!;
@@ -88,7 +93,7 @@ export async function splitArchive({ archive, shared, openDatabase, onBytes }: S
 
   function endEntry({ path, sizeBytes, kind }: TarEntry): void {
     if (kind !== 'file') return;
-    const facts = { path, sizeBytes, sha256: hash!.digest('hex') };
+    const facts = { path, sizeBytes, sha256: hash?.digest('hex') ?? hashOnce('sha256', whole ?? nothing) };
     if (path !== postgresManifestPath) came.add(facts);
     database?.files.push(facts);
   }
