@@ -1,5 +1,6 @@
 /**
- * clusters: a PostgreSQL server of our own (initialise, start, bootstrap, stop) or somebody else's (check), and PostgreSQL's tools.
+ * clusters: a PostgreSQL server of our own (initialise, start, bootstrap, stop), two of them as primary and standby (failover), or
+ * somebody else's (check), and PostgreSQL's tools.
  * The only place that starts PostgreSQL's programs. Invariants: a data folder is whole or absent; the server listens on a unix socket
  * only; no password is ever in a process argument; no process is signalled that does not work in our data folder.
  * Callers: the supervisor (createCluster), control (checkExternalServer, startTool for export and import).
@@ -27,6 +28,7 @@ export {
   createCluster,
   type StopDeadlines,
 } from './server.ts';
+export { planFailover } from './standby/offline.ts';
 export {
   type ClusterPair,
   type ClusterPairOptions,

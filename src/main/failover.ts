@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import {
@@ -6,12 +8,16 @@ import {
   findInstallation,
   formatBytes,
   formatFacts,
+  instancesFolder,
   print,
   printJson,
   UsageError,
 } from '#src/cli/index.ts';
-import type { FailoverReport } from '#src/clusters/index.ts';
+import { type FailoverReport, planFailover } from '#src/clusters/index.ts';
+import type { FreeholdError } from '#src/kernel/index.ts';
+import { defaultDataDir } from './config.ts';
 import { foldersOf } from './folders.ts';
+import { lockInstance } from './instance.ts';
 import { connectToSupervisor } from './supervisor-link.ts';
 
 interface Options extends CommonOptions {
@@ -30,7 +36,8 @@ export function addFailoverCommand(program: Command, context: CliContext): void 
 }
 
 async function failOver(context: CliContext, options: Options): Promise<void> {
-  const { dataDir } = findInstallation(options.data, context.env);
+  const dataDir = findRunning(context, options);
+  if (dataDir === undefined) return planForNextStart(context, options);
   const supervisor = connectToSupervisor(foldersOf(dataDir).supervisorSocket, (text) => {
     if (!options.json) context.streams.stderr.write(`freehold: ${text}\n`);
   });
@@ -42,6 +49,40 @@ async function failOver(context: CliContext, options: Options): Promise<void> {
     else print(context, `${report.to} is the primary now.`, '', formatFacts(describe(report)));
   } finally {
     await supervisor.close();
+  }
+}
+
+/** undefined: nothing runs on the folder that is meant. */
+function findRunning(context: CliContext, options: Options): string | undefined {
+  try {
+    const { dataDir } = findInstallation(options.data, context.env);
+    return existsSync(foldersOf(dataDir).supervisorSocket) ? dataDir : undefined;
+  } catch (error) {
+    if ((error as FreeholdError).code === 'FH_NOT_RUNNING') return undefined;
+    throw error;
+  }
+}
+
+/** For a primary that keeps `up` from starting: the roles change with the next start. */
+async function planForNextStart(context: CliContext, options: Options): Promise<void> {
+  const { env } = context;
+  const dataDir = resolve(options.data ?? env.FREEHOLD_DATA ?? defaultDataDir(env));
+  if (!options.yes)
+    throw new UsageError(
+      'nothing runs here, so the primary cannot be asked for what it has not sent',
+      `If it does not start any more: ./freehold failover --yes --data ${dataDir}`,
+    );
+  const folders = foldersOf(dataDir);
+  const lock = await lockInstance(dataDir, instancesFolder(env));
+  try {
+    const to = await planFailover({
+      rolesFile: folders.clusterRoles,
+      dataDirs: { main: folders.cluster, standby: folders.standby },
+    });
+    if (options.json) printJson(context, { to, planned: false, atNextStart: true });
+    else print(context, `The next ./freehold up makes ${to} the primary.`);
+  } finally {
+    lock.release();
   }
 }
 

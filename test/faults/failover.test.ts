@@ -3,7 +3,7 @@
  * lost, gateways and control go on as the processes that they were, errors are few, short and clear.
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { Freehold, until } from '../acceptance/harness.ts';
@@ -46,6 +46,18 @@ async function standbyFollows(): Promise<void> {
     },
     120_000,
   );
+}
+
+/** The log of the new timeline comes to every region, and none of the old one is missing there. */
+async function shippingGoesOn(): Promise<void> {
+  await until('the log to be shipped on', async () => {
+    const { shipping } = (await command(at, 'GET', '/api/health')).json.clusters[0];
+    return (
+      shipping.state === 'shipping' && shipping.regions.every((one: { behindBytes: number }) => one.behindBytes === 0)
+    );
+  });
+  const { shipping } = (await command(at, 'GET', '/api/health')).json.clusters[0];
+  assert.equal(shipping.gaps ?? 0, 0);
 }
 
 /** Who serves people; none of them may be another one after a failover. */
@@ -111,6 +123,7 @@ for (const to of ['standby', 'main'] as const) {
     assert.deepEqual(servingProcesses(), serving);
     await standbyFollows();
     assert.equal((await standbyHealth()).primary, to);
+    await shippingGoesOn();
     // The same sessions as at the beginning: nobody signed in again. And control still does its work.
     for (const { client } of tenants) assert.equal((await client.get('/-/api/session')).status, 200);
     const made = await createTenant(at, newName());
@@ -166,4 +179,20 @@ test('everything killed under load after a failover: the next up knows who the p
   });
   await standbyFollows();
   assert.equal((await standbyHealth()).primary, 'standby');
+});
+
+test('a primary that does not start any more is replaced while nothing runs', async () => {
+  const before = acknowledged.size;
+  await freehold.stop({ keepData: true });
+  renameSync(join(at.dataDir, 'pg/standby'), join(at.dataDir, 'pg/lost'));
+  const again = () =>
+    Freehold.start({ env, dataDir: at.dataDir, port: freehold.port, consolePort: freehold.consolePort });
+  await assert.rejects(again(), /FH_CLUSTER_DATA_MISSING/);
+  const { code, stderr } = await freehold.run('failover', '--yes');
+  assert.equal(code, 0, stderr);
+  freehold = await again();
+  assert.equal((await standbyHealth()).primary, 'main');
+  const { checked, lost } = await checkWrites(tenants, acknowledged);
+  assert.deepEqual([checked, lost], [before, []]);
+  await standbyFollows();
 });

@@ -3,9 +3,10 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '#src/kernel/index.ts';
 import type { Cluster } from '../server.ts';
+import { mirrorSlots } from './mirror-slots.ts';
 import { measureStandbyLag, withConnection } from './position.ts';
 import { seedStandby } from './seed.ts';
-import { dropAllSlots, ensureStandbySlot } from './slot.ts';
+import { ensureStandbySlot } from './slot.ts';
 import type { Upstream } from './upstream.ts';
 
 /**
@@ -38,6 +39,8 @@ export interface StandbyKeeper {
 
 const firstRetryMs = 200;
 const pollMs = 2_000;
+/** The primary keeps half a gigabyte for everybody, which is more than is written meanwhile. */
+const mirrorEveryMs = 30_000;
 /** Starts in a row that fail before the folder is given up. */
 const patience = 3;
 
@@ -84,13 +87,13 @@ export function startStandbyKeeper(options: StandbyKeeperOptions): StandbyKeeper
     failedStarts++;
     await standby.start({ role: 'standby' });
     failedStarts = 0;
-    await dropAllSlots(standby.options);
   }
 
   /** Returns when the server is gone, or was stopped because it cannot follow. */
   async function watch(): Promise<void> {
     let lastFollowed = performance.now();
     let isFollowing = false;
+    let mirroredAt = Number.NEGATIVE_INFINITY;
     while (!signal.aborted && standby.status().state === 'running') {
       const lag = await withConnection(primary.controlTarget(options.controlPassword), measureStandbyLag).catch(
         () => 'primary away' as const,
@@ -102,6 +105,12 @@ export function startStandbyKeeper(options: StandbyKeeperOptions): StandbyKeeper
         lastFollowed = performance.now();
         if (!isFollowing) onState('following');
         isFollowing = true;
+        if (performance.now() - mirroredAt > mirrorEveryMs) {
+          mirroredAt = performance.now();
+          await withConnection(primary.controlTarget(options.controlPassword), (db) =>
+            mirrorSlots(db, standby.options),
+          ).catch((error) => log.warn('the slots of the primary were not mirrored', { error }));
+        }
       } else {
         if (isFollowing) onState('away');
         isFollowing = false;

@@ -20,11 +20,3 @@ export async function dropStandbySlot(primary: ClusterOptions): Promise<void> {
     `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '${standbySlot}' AND NOT active`,
   );
 }
-
-/** A server that follows has slots of its time as a primary, which would keep its WAL for ever. Nobody streams from it. */
-export async function dropAllSlots(standby: ClusterOptions): Promise<void> {
-  await runAsSuperuser(
-    standby,
-    'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active',
-  );
-}

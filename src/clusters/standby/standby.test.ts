@@ -4,7 +4,7 @@ import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { silentLog, waitFor } from '#src/kernel/index.ts';
-import { openConnection } from '#src/postgres/index.ts';
+import { openConnection, openReplication } from '#src/postgres/index.ts';
 import { createCluster } from '../server.ts';
 import { following, makePairHome, type PairHome } from './pair.fixture.ts';
 import type { ClusterPair } from './pair.ts';
@@ -90,8 +90,14 @@ test('a standby is copied, follows, is started again when killed, and copied aga
   );
 });
 
-test('a planned failover and back: nothing is lost, the address stays, the old primary follows', async (context) => {
-  const { home, pair } = await startPair(context);
+test('a planned failover and back: nothing is lost, address and slots stay, the old primary follows', async (context) => {
+  const { home, pair, again } = await startPair(context);
+  await createSlot(home, 'of_another');
+  await pair().stop();
+  await again();
+  await pair().startStandby();
+  await following(pair());
+  await hasSlot(home, 'standby');
   for (const [round, to] of (['standby', 'main', 'standby'] as const).entries()) {
     await write(home, `INSERT INTO kept VALUES (${round})`);
     const said: string[] = [];
@@ -100,6 +106,7 @@ test('a planned failover and back: nothing is lost, the address stays, the old p
     assert.ok(said.length >= 3);
     assert.equal((await rowsIn(home)).length, round + 1);
     await assertFollows(home, pair());
+    for (const member of ['main', 'standby'] as const) await hasSlot(home, member);
   }
   context.diagnostic(`closed for ${pair().status().lastFailover?.closedMs} ms`);
   await assert.rejects(readdir(home.options.handoverDir), { code: 'ENOENT' });
@@ -222,6 +229,26 @@ test('a file of roles that makes no sense stops the start', async (context) => {
   await writeFile(home.options.rolesFile, '{"format":1,"primary":"third"}');
   await assert.rejects(home.open().start(), TypeError);
 });
+
+async function createSlot(home: PairHome, name: string): Promise<void> {
+  const target = { ...home.target, user: 'freehold_replication', password: home.options.replicationPassword };
+  const connection = await openReplication(target, { applicationName: 'test' });
+  await connection.createPhysicalSlot(name).finally(() => connection.close());
+}
+
+/** The slot of somebody else than the standby is on both servers, so that a failover leaves no gap. */
+async function hasSlot(home: PairHome, member: 'main' | 'standby'): Promise<void> {
+  await waitFor(`the slot on ${member}`, async () => {
+    const target = { ...home.target, host: home.socketDirOf(member) };
+    const connection = await openConnection(target, { applicationName: 'test' });
+    const slots = await connection
+      .query<{ name: string }>(
+        "SELECT slot_name AS name FROM pg_replication_slots WHERE slot_name = 'of_another' AND restart_lsn IS NOT NULL",
+      )
+      .finally(() => connection.close());
+    return slots.length === 1;
+  });
+}
 
 async function childrenOf(processId: number): Promise<number[]> {
   const text = await readFile(`/proc/${processId}/task/${processId}/children`, 'utf8');

@@ -1,0 +1,33 @@
+import { access } from 'node:fs/promises';
+import path from 'node:path';
+import { type Clock, systemClock } from '#src/kernel/index.ts';
+import { clusterErrors } from '../errors.ts';
+import { isFenced } from './fence.ts';
+import { type MemberName, otherMember, readRoles, writeRoles } from './roles.ts';
+
+/**
+ * While nothing runs: notes that the next start makes the standby the primary, for a primary that does not start any more. What can be
+ * read of its WAL is taken over then. The caller holds the data folder's lock. @returns the next primary
+ */
+export async function planFailover({
+  rolesFile,
+  dataDirs,
+  clock = systemClock,
+}: {
+  rolesFile: string;
+  dataDirs: Readonly<Record<MemberName, string>>;
+  clock?: Clock;
+}): Promise<MemberName> {
+  const roles = await readRoles(rolesFile);
+  if (roles.failover) return roles.failover.to;
+  const to = otherMember(roles.primary);
+  const isThere = await access(path.join(dataDirs[to], 'PG_VERSION')).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere || roles.standbyDiverged || !(await isFenced(dataDirs[to])))
+    throw clusterErrors.FH_FAILOVER_NO_STANDBY({ detail: `${dataDirs[to]} holds no standby` });
+  const startedAt = new Date(clock.now()).toISOString();
+  await writeRoles(rolesFile, { ...roles, failover: { to, planned: false, phase: 'fencing', startedAt } });
+  return to;
+}
