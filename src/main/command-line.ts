@@ -5,6 +5,7 @@ import { toStorageError } from '#src/objects/index.ts';
 import type { ChildMessage } from './child.ts';
 import type { Env } from './config.ts';
 import { addFailoverCommand } from './failover.ts';
+import { addRecoverCommand } from './recover.ts';
 import { addRecoveryKitCommand } from './recovery-kit.ts';
 import { addStaffCommands } from './staff-links.ts';
 import { addStatusCommands } from './status.ts';
@@ -23,6 +24,7 @@ export async function runCommandLine(argv: readonly string[], env: Env): Promise
       addFailoverCommand(program, context);
       addStaffCommands(program, context);
       addRecoveryKitCommand(program, context);
+      addRecoverCommand(program, context);
       program
         .command('test')
         .description('run every test (see ./freehold test --help)')

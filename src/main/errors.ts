@@ -20,6 +20,7 @@ export const mainErrors = defineErrors({
   },
   FH_CONSOLE_HOST: { status: 421, title: 'The console is not reached by this name' },
   FH_START_FAILED: { status: 500, title: 'Freehold could not start' },
+  FH_RECOVER_NOTHING: { status: 409, title: 'There is nothing that could be recovered from this region' },
   FH_RESTORE_CANARY_MISSING: {
     status: 500,
     title: 'The restored database does not hold the rows that prove its moment',

@@ -1,0 +1,218 @@
+import { chownSync, existsSync, lstatSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import {
+  buildCatalogue,
+  type Catalogue,
+  createCatalogueReader,
+  planRestore,
+  type RestorePlan,
+  restoreCluster,
+  toRefusal,
+} from '#src/backups/index.ts';
+import {
+  type CliContext,
+  createProgressBar,
+  formatBytes,
+  formatFacts,
+  print,
+  printJson,
+  UsageError,
+} from '#src/cli/index.ts';
+import { findBinaries } from '#src/clusters/index.ts';
+import { type ClusterId, createLog, formatLsn, type Lsn, systemClock } from '#src/kernel/index.ts';
+import { openKeyStore, recoverKeyStore } from '#src/keys/index.ts';
+import { createDiskRegion, createDiskStore, type RegionStore } from '#src/objects/index.ts';
+import { defaultDataDir, type Env, parseConfig } from './config.ts';
+import { mainErrors } from './errors.ts';
+import { ensureFolders, type Folders, foldersOf } from './folders.ts';
+import { ensureOsUsers, type OsUser } from './os-users.ts';
+
+interface Options {
+  readonly region: string;
+  readonly kit: string;
+  readonly data?: string;
+  readonly to?: string;
+  readonly json?: boolean;
+}
+
+const regionNames = ['a', 'b'] as const;
+
+/** `recover`: everything, on an empty machine, from one region and the recovery kit. Nothing of Freehold runs while it works. */
+export function addRecoverCommand(program: Command, context: CliContext): void {
+  program
+    .command('recover')
+    .description('rebuild the whole installation from one region and the recovery kit, into an empty data folder')
+    .requiredOption('--region <name=folder>', 'the region that is left, for example a=/mnt/region-a')
+    .requiredOption('--kit <file>', 'a file with the text of the recovery kit')
+    .option('--to <time>', 'everything until this time; default: all that the region holds')
+    .option('--data <dir>', 'the new data folder; default: as for up')
+    .option('--json', 'one line of JSON: dataDir, lastCommitAt, lsn, tenants, files, durationMs')
+    .action((options: Options) => recover(context, options));
+}
+
+async function recover(context: CliContext, options: Options): Promise<void> {
+  const startedMs = performance.now();
+  const env: Env = context.env;
+  const dataDir = resolve(options.data ?? env.FREEHOLD_DATA ?? defaultDataDir(env));
+  if (existsSync(dataDir) && readdirSync(dataDir).length > 0)
+    throw mainErrors.FH_DATA_FOREIGN({
+      detail: `${dataDir} is not empty; an installation is recovered into a new folder`,
+    });
+  const config = parseConfig({ ...env, FREEHOLD_DATA: dataDir });
+  const { name, location } = parseRegion(options.region);
+  const region = createDiskRegion({ region: name, root: location });
+  const until = options.to === undefined ? undefined : parseTime(options.to);
+  const kit = readFileSync(options.kit, 'utf8');
+  const log = createLog({ level: 'warn', base: { process: 'recover', pid: process.pid } });
+  const bar = createProgressBar(context.streams, 'Recovering');
+  try {
+    bar.show(0, 'keys');
+    // Asked first: without the region nothing is made.
+    await region.stat('installation');
+    const users = ensureOsUsers();
+    const folders = foldersOf(dataDir);
+    ensureFolders(
+      folders,
+      users,
+      config.regions.map((each) => each.location),
+    );
+    rmdirSync(folders.keys);
+    await recoverKeyStore({ folder: folders.keys, region, kit });
+    const keys = await openKeyStore(folders.keys);
+    if (users) giveAll(folders.keys, users.control);
+
+    bar.show(0.02, 'looking at what the region holds');
+    const catalogue = await buildCatalogue({ region, reader: createCatalogueReader(region, keys) });
+    const { plan, atLeast } = planEverything(catalogue, until);
+    const restored = await restoreCluster({
+      plan,
+      region,
+      keys,
+      binaries: await findBinaries({ binDir: config.pgBinDir }),
+      ...(users && { osUser: users.postgres }),
+      log,
+      into: folders.cluster,
+      ...(until === undefined && { target: { kind: 'end', atLeast } as const }),
+      onProgress: ({ phase, fraction }) =>
+        bar.show(
+          phase === 'files' ? 0.05 + 0.4 * fraction : 0.45 + 0.4 * fraction,
+          phase === 'files' ? 'base backup' : 'log',
+        ),
+    });
+    const files = await copyFiles(region, folders, (count) => bar.show(0.9, `${count} files`));
+    await setUpOther(name, config.regions, folders);
+
+    const tenants = plan.backup.manifest.databases.filter(({ tenantId }) => tenantId).length;
+    const durationMs = Math.round(performance.now() - startedMs);
+    const lastCommitAt = restored.lastCommitAt?.toISOString() ?? null;
+    bar.end();
+    if (options.json)
+      return printJson(context, {
+        dataDir,
+        lastCommitAt,
+        lsn: formatLsn(restored.lsn),
+        tenants,
+        files: files.count,
+        durationMs,
+      });
+    print(
+      context,
+      'The installation is recovered.',
+      '',
+      formatFacts([
+        ['data folder', dataDir],
+        ['last change', lastCommitAt ?? 'before the base backup'],
+        ['databases of tenants', String(tenants)],
+        ['files', `${files.count} (${formatBytes(files.bytes)})`],
+        ['took', `${Math.round(durationMs / 1000)} s`],
+      ]),
+      '',
+      'Start it, with the region where it is, and trust the new local certificate authority:',
+      `  FREEHOLD_REGION_${name.toUpperCase()}=${location} ./freehold up --data ${dataDir}`,
+    );
+  } finally {
+    bar.end();
+  }
+}
+
+function parseRegion(text: string): { name: (typeof regionNames)[number]; location: string } {
+  const [name, location] = [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)];
+  const known = regionNames.find((each) => each === name);
+  if (!known || !location) throw new UsageError('--region is a=FOLDER or b=FOLDER');
+  return { name: known, location: resolve(location) };
+}
+
+function parseTime(text: string): Date {
+  const time = new Date(text);
+  if (!/(Z|[+-]\d\d:\d\d)$/.test(text) || Number.isNaN(time.getTime()))
+    throw new UsageError(
+      `--to needs a time with a time zone, for example 2026-11-22T03:00:00Z, not ${JSON.stringify(text)}`,
+    );
+  return time;
+}
+
+/** The region's one cluster as a whole, to the moment or to the last piece of WAL that leads on without a hole. */
+function planEverything(catalogue: Catalogue, until: Date | undefined): { plan: RestorePlan; atLeast: Lsn } {
+  const [cluster, ...more] = [...catalogue.clusters.values()].filter(({ backups }) => backups.length > 0);
+  if (!cluster) throw mainErrors.FH_RECOVER_NOTHING({ detail: `region ${catalogue.region} holds no base backup` });
+  if (more.length > 0) throw mainErrors.FH_RECOVER_NOTHING({ detail: 'it holds backups of several clusters' });
+  const newest = Math.max(...cluster.pieces.keys());
+  const last = cluster.pieces.get(newest)?.at(-1);
+  if (!last) throw mainErrors.FH_RECOVER_NOTHING({ detail: `region ${catalogue.region} holds no WAL` });
+  // The end of the last piece may cut a record in two; its beginning must be reached, or there was a hole before it.
+  const target = until ? ({ kind: 'time', time: until } as const) : ({ kind: 'lsn', lsn: last.start } as const);
+  const plan = planCluster(catalogue, cluster.clusterId, target);
+  return { plan, atLeast: last.start };
+}
+
+function planCluster(
+  catalogue: Catalogue,
+  clusterId: ClusterId,
+  target: Parameters<typeof planRestore>[0]['target'],
+): RestorePlan {
+  const now = new Date(systemClock.now());
+  const result = planRestore({ catalogue, clusterId, target, wanted: { kind: 'cluster' }, now });
+  if (result.outcome !== 'plan') throw toRefusal(result);
+  return result.plan;
+}
+
+async function copyFiles(
+  region: RegionStore,
+  folders: Folders,
+  onFile: (count: number) => void,
+): Promise<{ count: number; bytes: number }> {
+  const vault = await createDiskStore(folders.files);
+  let [count, bytes] = [0, 0];
+  for await (const { name, sizeBytes } of region.list('files/')) {
+    const content = await region.get(name);
+    if (!content) continue;
+    const staged = await vault.stage(content);
+    try {
+      await staged.publish(name.slice('files/'.length));
+    } finally {
+      await staged.discard();
+    }
+    onFile(++count);
+    bytes += sizeBytes;
+  }
+  return { count, bytes };
+}
+
+/** The control database says that both regions were set up, so the new one must not look like a disk that is not mounted. */
+async function setUpOther(
+  left: string,
+  regions: readonly { readonly region: string; readonly location: string }[],
+  folders: Folders,
+): Promise<void> {
+  for (const { region, location } of regions) {
+    if (region === left || !location.startsWith(folders.regions)) continue;
+    await createDiskRegion({ region, root: location, initialise: true }).stat('installation');
+  }
+}
+
+/** Everything below a folder that nobody but root has seen yet. */
+function giveAll(path: string, owner: OsUser): void {
+  if (lstatSync(path).isDirectory()) for (const name of readdirSync(path)) giveAll(join(path, name), owner);
+  chownSync(path, owner.uid, owner.gid);
+}
