@@ -1,0 +1,171 @@
+/** What backups are for: a tenant as it was, beside itself as it is; and everything, on an empty machine, from one region and the recovery kit. */
+import assert from 'node:assert/strict';
+import { chmodSync, cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { type Client, Freehold, runLauncher, until } from './harness.ts';
+import { listProcesses } from './processes.ts';
+
+const password = 'seven slow ferries at low tide';
+const mail = 'ada@example.com';
+
+describe('backups', { timeout: 400_000 }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'fh-backups-'));
+  chmodSync(folder, 0o711);
+  const recovered = join(folder, 'recovered');
+  const region = join(folder, 'region-b');
+  const kitFile = join(folder, 'kit.txt');
+  let freehold: Freehold;
+  let again: Freehold | undefined;
+  const clients: Client[] = [];
+  let moment: string;
+
+  before(async () => {
+    freehold = await Freehold.start();
+    for (const name of ['northwind', 'southwind']) {
+      const client = await freehold.signUp(await freehold.createTenant(name, mail), password);
+      clients.push(client);
+      const made = await client.send('POST', '/api/projects', { key: 'SUP', name: `Support of ${name}` });
+      assert.equal(made.status, 201, made.text);
+      await addItem(client, `first of ${name}`);
+    }
+  });
+  after(async () => {
+    await Promise.all(clients.map((client) => client.close()));
+    await freehold?.stop().catch(() => {});
+    await again?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const json = async (...args: string[]) => {
+    const result = await freehold.run(...args, '--json');
+    assert.equal(result.code, 0, result.stderr);
+    return JSON.parse(result.stdout);
+  };
+
+  it('says that there is none yet, and what it would need', async () => {
+    assert.deepEqual(await json('backup', 'list'), { backups: [], away: [] });
+    const early = await freehold.run(
+      'restore',
+      'northwind',
+      '--to',
+      new Date(Date.now() - 1_000).toISOString(),
+      '--json',
+    );
+    assert.equal(early.code, 1);
+    assert.match(early.stderr, /FH_BACKUP_NOT_RESTORABLE/);
+    const names = (await json('tenant', 'list')).tenants.map((tenant: { name: string }) => tenant.name);
+    assert.deepEqual(names.sort(), ['northwind', 'southwind']);
+  });
+
+  it('takes a base backup into both regions, and what has not changed only once', async () => {
+    const first = await json('backup', 'run');
+    assert.deepEqual([first.state, first.backup.regions, first.backup.suspect], ['succeeded', ['a', 'b'], false]);
+    const second = await json('backup', 'run');
+    assert.ok(second.unchangedDatabases > second.storedDatabases, JSON.stringify(second));
+    assert.equal((await json('backup', 'list')).backups.length, 2);
+  });
+
+  it('brings one tenant back to a moment, beside itself, and touches nobody else', async () => {
+    const [north, south] = clients as [Client, Client];
+    await addItem(north, 'second of northwind');
+    moment = await betweenCommits();
+    await addItem(north, 'too late');
+    await addItem(south, 'second of southwind');
+    const restored = await json('restore', 'northwind', '--to', moment);
+    assert.equal(restored.name, 'northwind-restored');
+    const copy = await freehold.tenantClient('northwind-restored');
+    clients.push(copy);
+    assert.equal((await copy.get('/-/api/session')).status, 401, 'no session came along');
+    assert.equal((await copy.send('POST', '/-/api/session', { email: mail, password })).status, 201);
+    assert.deepEqual(await titles(copy), ['first of northwind', 'second of northwind']);
+    assert.deepEqual(await titles(north), ['first of northwind', 'second of northwind', 'too late']);
+    assert.deepEqual(await titles(south), ['first of southwind', 'second of southwind']);
+    assert.deepEqual(readdirSync(join(freehold.dataDir, 'scratch')), [], 'nothing stays of the scratch server');
+  });
+
+  it('refuses what cannot be, in words', async () => {
+    const refused = async (code: string, ...args: string[]) => {
+      const result = await freehold.run('restore', ...args, '--json');
+      assert.notEqual(result.code, 0);
+      assert.match(result.stderr, new RegExp(code), result.stderr);
+    };
+    await refused('FH_RESTORE_MOMENT_INVALID', 'northwind', '--to', '2026-11-22T03:00:00', '--as', 'copy-1');
+    await refused('FH_RESTORE_MOMENT_INVALID', 'northwind', '--to', '2999-01-01T00:00:00Z', '--as', 'copy-2');
+    await refused('FH_TENANT_NAME_TAKEN', 'northwind', '--to', moment, '--as', 'southwind');
+    await refused('FH_TENANT_NOT_FOUND', 'nobody', '--to', moment, '--as', 'copy-3');
+    await refused('FH_BACKUP_NOT_RESTORABLE', 'northwind', '--to', '2020-01-01T00:00:00Z', '--as', 'copy-4');
+  });
+
+  it('is rebuilt on an empty machine from one region and the kit alone', async () => {
+    const { kit } = await json('recovery-kit', '--yes');
+    writeFileSync(kitFile, kit);
+    const [north] = clients as [Client];
+    await addItem(north, 'the last one');
+    await until('both regions to have it', async () => {
+      const { clusters } = await json('status');
+      return clusters[0].shipping.regions.every((each: { behindBytes: number }) => each.behindBytes === 0);
+    });
+    for (const { pid } of listProcesses(freehold)) process.kill(pid, 'SIGKILL');
+    await freehold.stop({ keepData: true });
+    // What is left of it all.
+    cpSync(join(freehold.dataDir, 'regions', 'b'), region, { recursive: true });
+    rmSync(freehold.dataDir, { recursive: true, force: true });
+
+    const wrong = kit.replace(/(\n\s+1 )\w{5}/, '$1AAAAA');
+    writeFileSync(join(folder, 'wrong.txt'), wrong);
+    const mistyped = await recover('wrong.txt');
+    assert.equal(mistyped.code, 1);
+    assert.match(mistyped.stderr, /FH_RECOVERY_KIT/);
+    rmSync(recovered, { recursive: true, force: true });
+
+    const result = await recover('kit.txt');
+    assert.equal(result.code, 0, result.stderr);
+    assert.equal(JSON.parse(result.stdout).tenants >= 2, true, result.stdout);
+    again = await Freehold.start({ dataDir: recovered, env: { FREEHOLD_REGION_B: region } });
+    for (const [name, expected] of [
+      ['northwind', ['first of northwind', 'second of northwind', 'too late', 'the last one']],
+      ['southwind', ['first of southwind', 'second of southwind']],
+    ] as const) {
+      const client = await again.tenantClient(name);
+      clients.push(client);
+      assert.equal((await client.send('POST', '/-/api/session', { email: mail, password })).status, 201);
+      assert.deepEqual(await titles(client), expected);
+    }
+    const status = JSON.parse((await again.run('status', '--json')).stdout);
+    assert.deepEqual(
+      status.clusters[0].shipping.regions.map((each: { region: string }) => each.region),
+      ['a', 'b'],
+    );
+  });
+
+  function recover(kit: string) {
+    return runLauncher(
+      ['recover', '--region', `b=${region}`, '--kit', join(folder, kit), '--data', recovered, '--json'],
+      {},
+    );
+  }
+});
+
+async function addItem(client: Client, title: string): Promise<void> {
+  const made = await client.send('POST', '/api/items', { project: 'SUP', title });
+  assert.equal(made.status, 201, made.text);
+}
+
+async function titles(client: Client): Promise<string[]> {
+  const { json } = await client.get('/api/items?project=SUP&sort=key');
+  return json.items.map((item: { title: string }) => item.title);
+}
+
+/** Now, with some time to the commits before and after it. */
+async function betweenCommits(): Promise<string> {
+  const pause = () => {
+    const begun = Date.now();
+    return until('the clock to go on', async () => Date.now() - begun > 20);
+  };
+  await pause();
+  const moment = new Date().toISOString();
+  await pause();
+  return moment;
+}
