@@ -27,6 +27,8 @@ export async function findManifest(
   if (!source) return undefined;
   const { content } = await openObject(source, {
     expect: { kind: 'manifest', clusterId, backupId },
+    // Whoever holds some other key must not be able to make a manifest of this cluster.
+    owner: clusterId,
     findKey: async (keyId) => (await openKey(keyId)).key,
   });
   const text = await collect(content);

@@ -1,5 +1,5 @@
 import { buffer } from 'node:stream/consumers';
-import { openObject } from '#src/keys/index.ts';
+import { isKeyOwner, openObject } from '#src/keys/index.ts';
 import type { BackupKeys } from '#src/keys/types.ts';
 import type { RegionStore } from '#src/objects/index.ts';
 import { findManifest } from '../base/index.ts';
@@ -18,7 +18,12 @@ export function createCatalogueReader(region: RegionStore, { openKey }: Pick<Bac
     async openHeader(name, expect) {
       const source = await region.get(name);
       if (!source) return undefined;
-      const { header, content } = await openObject(source, { expect, findKey });
+      const owner = expect.cluster ?? expect.tenantId;
+      const { header, content } = await openObject(source, {
+        expect,
+        ...(isKeyOwner(owner) && { owner }),
+        findKey,
+      });
       // The first chunk has opened, so the header is authentic; of the rest nothing is needed.
       await content.return?.();
       return header;

@@ -74,7 +74,7 @@ export async function openWal(
   sealed: Uint8Array,
 ): Promise<WalRange & { readonly data: Buffer }> {
   const expect = { kind, cluster: clusterId, timeline, start: lsnName(start), compression: 'zstd' };
-  const { header, content } = await openObjectBytes(sealed, { expect, findKey });
+  const { header, content } = await openObjectBytes(sealed, { expect, owner: clusterId, findKey });
   const data = await decompress(content, { maxOutputLength: Number(walSegmentBytes) });
   const end = start + BigInt(data.length);
   if (header.end !== lsnName(end)) throw new Error(`the sealed WAL at ${lsnName(start)} does not have its own length`);
@@ -91,5 +91,5 @@ export function sealHistory(
 
 export async function openHistory(owner: WalOwner, timeline: number, sealed: Uint8Array): Promise<Buffer> {
   const expect = { kind: 'history', cluster: owner.clusterId, timeline } as const;
-  return (await openObjectBytes(sealed, { expect, findKey: owner.findKey })).content;
+  return (await openObjectBytes(sealed, { expect, owner: owner.clusterId, findKey: owner.findKey })).content;
 }
