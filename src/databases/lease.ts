@@ -1,10 +1,17 @@
 import { FreeholdError, type TenantId, waitFor } from '#src/kernel/index.ts';
 import { objectErrors } from '#src/objects/index.ts';
-import { CommitUncertainError, ConnectionLostError, commit, type Row, sqlState } from '#src/postgres/index.ts';
+import {
+  CommitUncertainError,
+  ConnectionLostError,
+  commit,
+  type QueryResult,
+  type Row,
+  sqlState,
+} from '#src/postgres/index.ts';
 import { databaseErrors } from './errors.ts';
 import type { LeasePool, Place, TenantRole } from './places.ts';
 import type { StatementPlan } from './statements.ts';
-import type { LeaseOptions, TenantDatabase, TenantDb } from './types.ts';
+import type { LeaseGuard, LeaseOptions, ReadOptions, TenantDatabase, TenantDb } from './types.ts';
 
 export interface LeaseDeps {
   readonly pool: LeasePool;
@@ -21,7 +28,7 @@ const statementNamesMax = 100;
 export function createTenantDatabase(role: TenantRole, deps: LeaseDeps): TenantDatabase {
   return {
     read: (tenantId, fn, options) => runLease(deps, { tenantId, role, writes: false }, fn, options),
-    transact: (tenantId, fn, options) => runLease(deps, { tenantId, role, writes: true }, fn, options),
+    transact: (tenantId, fn, options?: LeaseOptions) => runLease(deps, { tenantId, role, writes: true }, fn, options),
   };
 }
 
@@ -44,11 +51,11 @@ async function runLease<T>(
   { pool, planStatement }: LeaseDeps,
   { tenantId, role, writes }: LeaseKind,
   fn: (db: TenantDb) => Promise<T>,
-  { signal, timeoutMs = defaultTimeoutMs }: LeaseOptions = {},
+  { signal, timeoutMs = defaultTimeoutMs, guard }: ReadOptions = {},
 ): Promise<T> {
   if (signal?.aborted) throw databaseErrors.FH_DB_CANCELLED({ cause: signal.reason });
   const place = await pool.acquire(tenantId, role, signal);
-  const lease = new Lease(tenantId, place, writes, planStatement);
+  const lease = new Lease(tenantId, place, writes, planStatement, guard);
   const onAbort = () => lease.interrupt(databaseErrors.FH_DB_CANCELLED({ cause: signal?.reason }));
   const timer = setTimeout(() => lease.interrupt(databaseErrors.FH_DB_TIMEOUT()), timeoutMs);
   signal?.addEventListener('abort', onAbort);
@@ -71,21 +78,33 @@ class Lease implements TenantDb {
   readonly #writes: boolean;
   readonly #planStatement: LeaseDeps['planStatement'];
   #phase: 'open' | 'committing' | 'ended' = 'open';
-  #interruption: FreeholdError | undefined;
+  #interruption: Error | undefined;
   /** Rejects what `run` waits for. */
-  #onInterrupt: ((error: FreeholdError) => void) | undefined;
+  #onInterrupt: ((error: Error) => void) | undefined;
   /** Driver and server may disagree about the session: nobody else gets it. */
   #doubtful = false;
   #begun: Promise<unknown> | undefined;
   #committed = false;
+  readonly #guard: LeaseGuard | undefined;
+  /** Asked together with the first statement, or alone. Rejects when the guard does not accept. */
+  #asked: Promise<unknown> | undefined;
+  #accepted: boolean;
   #running = 0;
   #onIdle: (() => void) | undefined;
 
-  constructor(tenantId: TenantId, place: Place, writes: boolean, planStatement: LeaseDeps['planStatement']) {
+  constructor(
+    tenantId: TenantId,
+    place: Place,
+    writes: boolean,
+    planStatement: LeaseDeps['planStatement'],
+    guard: LeaseGuard | undefined,
+  ) {
     this.tenantId = tenantId;
     this.#place = place;
     this.#writes = writes;
     this.#planStatement = planStatement;
+    this.#guard = guard;
+    this.#accepted = guard === undefined;
   }
 
   async query<R = Row>(text: string, values?: readonly unknown[]): Promise<R[]> {
@@ -101,27 +120,71 @@ class Lease implements TenantDb {
       });
     }
     const name = usableName(this.#place, plan);
-    const statement = connection.run<R>(text, values, name);
+    const statement = this.#send<R>(text, values, name);
     this.#running++;
     try {
       if (this.#begun) {
         statement.catch(() => {});
         await this.#begun;
       }
-      return (await statement).rows;
+      const { rows } = await statement;
+      // Sent after the guard, so answered after it; but whatever the order, it decides.
+      if (!this.#accepted) await this.#asked;
+      if (this.#interruption) throw this.#interruption;
+      return rows;
     } catch (error) {
       const state = sqlState(error);
       // Not from the server: the value could not be sent, or the connection broke. 26000 and 0A000: a prepared statement is not what
       // it was, after DDL. 57P, 08: the server is ending the session.
-      if (state === undefined || /^(26000|0A000|57P|08)/.test(state)) this.#doubtful = true;
-      if (state === '0A000' && name && !this.#writes && !this.#interruption)
-        return (await connection.run<R>(text, values)).rows;
+      if (error !== this.#interruption && (state === undefined || /^(26000|0A000|57P|08)/.test(state)))
+        this.#doubtful = true;
+      if (state === '0A000' && !this.#writes && !this.#interruption) {
+        if (!this.#accepted) await this.#askAlone();
+        if (name) return (await connection.run<R>(text, values)).rows;
+      }
       // Made in the socket's callback, its trace says nothing; from here it names who asked.
       if (state !== undefined) Error.captureStackTrace(error as Error);
       throw this.#interruption ?? describeError(error);
     } finally {
       // A statement behind a BEGIN that failed may still be under way; the connection is given up in that case.
       if (--this.#running === 0) this.#onIdle?.();
+    }
+  }
+
+  #send<R>(text: string, values: readonly unknown[] | undefined, name: string | undefined): Promise<QueryResult<R>> {
+    const { connection } = this.#place;
+    if (!this.#guard || this.#asked) return connection.run<R>(text, values, name);
+    const { text: question, values: asked } = this.#guard;
+    const guard = {
+      text: question,
+      values: asked,
+      name: usableName(this.#place, this.#planStatement(question)),
+      accept: (rows: readonly Row[]) => this.#accept(rows),
+    };
+    const statement = connection.runBehind<R>(guard, text, values, name);
+    this.#asked = statement;
+    return statement;
+  }
+
+  /** The guard without a statement behind it and without a prepared statement. */
+  async #askAlone(): Promise<void> {
+    const { text, values } = this.#guard!;
+    this.#running++;
+    try {
+      const { rows } = await this.#place.connection.run(text, values);
+      this.#accept(rows);
+    } finally {
+      if (--this.#running === 0) this.#onIdle?.();
+    }
+  }
+
+  #accept(rows: readonly Row[]): void {
+    try {
+      this.#guard!.accept(rows);
+      this.#accepted = true;
+    } catch (error) {
+      this.interrupt(error as Error);
+      throw error;
     }
   }
 
@@ -147,9 +210,22 @@ class Lease implements TenantDb {
   }
 
   async #work<T>(fn: (db: TenantDb) => Promise<T>): Promise<T> {
-    const result = await fn(this);
-    while (this.#running > 0) await this.#idle();
-    return result;
+    const working = fn(this);
+    if (this.#accepted) {
+      const result = await working;
+      while (this.#running > 0) await this.#idle();
+      return result;
+    }
+    // The guard does not wait for a first statement that does not come at once.
+    this.#asked ??= this.#askAlone();
+    this.#asked.catch(() => {});
+    try {
+      return await working;
+    } finally {
+      while (this.#running > 0) await this.#idle();
+      // Nothing is heard of the callback before, not even that it threw.
+      if (!this.#accepted) await this.#asked;
+    }
   }
 
   #idle(): Promise<void> {
@@ -158,7 +234,7 @@ class Lease implements TenantDb {
     });
   }
 
-  interrupt(error: FreeholdError): void {
+  interrupt(error: Error): void {
     // A COMMIT that is under way is not disturbed: its outcome must be known.
     if (this.#phase !== 'open') return;
     this.#phase = 'ended';

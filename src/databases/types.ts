@@ -1,11 +1,22 @@
 import type { CancelSignal, TenantId } from '#src/kernel/index.ts';
-import type { Queryable } from '#src/postgres/types.ts';
+import type { Queryable, Row } from '#src/postgres/types.ts';
 import type { MigrateResult } from './migrate.ts';
 import type { MigrationFolders } from './migration-files.ts';
 
 /** Statements against one tenant's database, for the duration of one callback. Unusable afterwards (FH_DB_LEASE_ENDED). */
 export interface TenantDb extends Queryable {
   readonly tenantId: TenantId;
+}
+
+/**
+ * A read-only question that goes ahead of everything else in a lease, in one message with its first statement, and that is asked in any case.
+ * No row of the lease is given out, and no result of its callback, before `accept` was content with the answer.
+ */
+export interface LeaseGuard {
+  readonly text: string;
+  readonly values: readonly unknown[];
+  /** Throws to refuse: the lease is over then, and everything in it rejects with that error. May be called twice. */
+  accept(rows: readonly Row[]): void;
 }
 
 export interface LeaseOptions {
@@ -15,10 +26,14 @@ export interface LeaseOptions {
   readonly timeoutMs?: number;
 }
 
+export interface ReadOptions extends LeaseOptions {
+  readonly guard?: LeaseGuard | undefined;
+}
+
 /** One role's door to tenants' databases. The only way to a tenant's data. */
 export interface TenantDatabase {
   /** Statements run one by one, each read-only (default_transaction_read_only=on). */
-  read<T>(tenantId: TenantId, fn: (db: TenantDb) => Promise<T>, options?: LeaseOptions): Promise<T>;
+  read<T>(tenantId: TenantId, fn: (db: TenantDb) => Promise<T>, options?: ReadOptions): Promise<T>;
   /** One read-write transaction: committed when `fn` returns, rolled back when it throws or the signal aborts. */
   transact<T>(tenantId: TenantId, fn: (db: TenantDb) => Promise<T>, options?: LeaseOptions): Promise<T>;
 }

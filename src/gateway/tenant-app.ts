@@ -11,6 +11,7 @@ import type { LimitGuard } from './limits.ts';
 import { describePlatform } from './openapi.ts';
 import { refuseClosedTenant } from './tenant-states.ts';
 import type { GatewayLimits, HostingPort, IdentityPort } from './types.ts';
+import { isPremature, requireRole, UnconfirmedSession } from './unconfirmed-session.ts';
 
 export interface TenantAppOptions {
   readonly identity: IdentityPort;
@@ -46,6 +47,7 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
   });
   app.decorateRequest('tenant');
   app.decorateRequest('session');
+  app.decorateRequest('unconfirmed');
   app.decorateRequest('signalAbort', {
     getter() {
       return options.signalOf(this.raw);
@@ -63,7 +65,7 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     limitBodyTime(request, limits.bodyMs);
     const redirected = await requireSession(request, reply);
     if (redirected) return redirected;
-    const place = guard.takePlace(passage.tenant.tenantId, request.session ? undefined : { address: request.ip });
+    const place = await takePlace(request);
     reply.raw.on('close', place.leave);
     if (options.isOver(request.raw)) {
       // Its `close` came before we listened.
@@ -78,18 +80,44 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     const { config } = request.routeOptions;
     // Nothing is behind an address without a route, so the database is not asked.
     if (request.is404 || config.withoutSession === 'allow') return undefined;
+    if (config.mayPresume && hasNoBody(request)) {
+      const presumed = await identity.presume?.(request);
+      // A role that is not enough is asked for anew: it may be another one by now.
+      if (presumed && (!config.roles || config.roles.includes(presumed.session.user.role))) {
+        request.session = presumed.session;
+        request.unconfirmed = new UnconfirmedSession(presumed, request, () => options.noteUse(request.tenant.tenantId));
+        return undefined;
+      }
+    }
     const session = await identity.authenticate(request);
     if (!session) {
       if (config.withoutSession === 'sign-in' && isNavigation(request))
         return reply.redirect(signInPath(request.url), 303);
       throw identityErrors.FH_SESSION_REQUIRED();
     }
-    if (config.roles && !config.roles.includes(session.user.role))
-      throw identityErrors.FH_ROLE_REQUIRED({ detail: `It is for: ${config.roles.join(', ')}.` });
+    requireRole(session, config.roles);
     request.session = session;
     options.noteUse(request.tenant.tenantId);
     return undefined;
   };
+
+  const takePlace = async (request: FastifyRequest) => {
+    const { tenantId } = request.tenant;
+    try {
+      return guard.takePlace(tenantId, request.session ? undefined : { address: request.ip });
+    } catch (error) {
+      // Not even that the tenant is busy is told before the check.
+      if (request.unconfirmed && !(await identity.authenticate(request))) throw identityErrors.FH_SESSION_REQUIRED();
+      throw error;
+    }
+  };
+
+  app.addHook('onSend', (request, reply, _payload, done) => {
+    if (!isPremature(request, reply)) return done();
+    options.log.error('an answer was held back: its session is not confirmed', { requestId: request.id });
+    reply.hijack();
+    reply.raw.destroy();
+  });
 
   const describe = describePlatform(app);
   await app.register(identity.routes, { prefix: '/-/api' });
@@ -113,6 +141,15 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
 
 function signInPath(url: string): string {
   return url === '/' || url.length > 2_000 ? '/-/sign-in' : `/-/sign-in?next=${encodeURIComponent(url)}`;
+}
+
+/** Whether there is nothing in the request that could be refused before its handler. */
+function hasNoBody({ headers }: FastifyRequest): boolean {
+  return (
+    headers['content-type'] === undefined &&
+    headers['content-length'] === undefined &&
+    headers['transfer-encoding'] === undefined
+  );
 }
 
 /** A body that trickles is cut off; uploads are long by nature and bounded by silence instead. */

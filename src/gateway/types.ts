@@ -1,7 +1,8 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
-import type { Role, Session } from '#src/identity/types.ts';
+import type { PresumedSession, Role, Session } from '#src/identity/types.ts';
 import type { CancelSignal, TenantId } from '#src/kernel/index.ts';
 import type { TenantDirectory, TenantRoute } from '#src/tenants/types.ts';
+import type { UnconfirmedSession } from './unconfirmed-session.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -9,12 +10,19 @@ declare module 'fastify' {
     withoutSession?: 'refuse' | 'sign-in' | 'allow';
     /** Who may call it. Default: every signed-in user. */
     roles?: readonly Role[];
+    /**
+     * It only reads, and lets nothing out before `request.unconfirmed` has seen the answer to the check: its handler may begin with the session
+     * that the cookie meant a moment ago. Default false.
+     */
+    mayPresume?: boolean;
   }
   interface FastifyRequest {
     /** Set before any handler runs: no request reaches a route without exactly one tenant. */
     tenant: TenantRoute;
     /** Undefined only on routes that say `withoutSession: 'allow'`. */
     session: Session | undefined;
+    /** There on routes that say `mayPresume`, when `session` is presumed; whoever answers asks it first. */
+    unconfirmed: UnconfirmedSession | undefined;
     /** Aborts when the client is gone or the server's patience at drain ends. */
     readonly signalAbort: CancelSignal;
   }
@@ -27,6 +35,8 @@ export interface IdentityPort {
    * Asked once per request on every route that does not say `withoutSession: 'allow'`.
    */
   authenticate(request: FastifyRequest): Promise<Session | undefined>;
+  /** The session that the cookie meant a moment ago, with the check that is to be asked now; undefined: ask `authenticate`. */
+  presume?(request: FastifyRequest): Promise<PresumedSession | undefined>;
   /** Everything below `/-/api/`; registered with that prefix. */
   readonly routes: FastifyPluginAsync;
 }

@@ -3,10 +3,12 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import type { App, Role, RouteDefinition, UploadedFile } from '#sdk';
 import { httpErrors, loadPage, servePage } from '#src/http/index.ts';
 import type { Session } from '#src/identity/types.ts';
+import { Confirmation, SessionDiffers } from './confirmation.ts';
 import { type ContextDeps, createContext, defaultMaxFileBytes, toAppUser } from './context.ts';
 import { hostingErrors } from './errors.ts';
 import type { EventHub } from './events.ts';
 import { describeApp } from './openapi.ts';
+import { resultOfPresumed } from './presumed-run.ts';
 import { sendResult } from './result.ts';
 import { compileForFastify } from './schemas.ts';
 import type { HostedRequest, HostingDeps } from './types.ts';
@@ -18,6 +20,8 @@ declare module 'fastify' {
     withoutSession?: 'refuse' | 'sign-in' | 'allow';
     /** Who may call it. Default: every signed-in user. */
     roles?: readonly Role[];
+    /** It only reads, and answers only after `HostedRequest.unconfirmed` was asked. */
+    mayPresume?: boolean;
   }
   interface FastifyRequest {
     /** What `identify` says of the request, asked once and before anything else. */
@@ -66,15 +70,25 @@ function requireSession(session: Session | undefined, request: FastifyRequest): 
   if (!session && !request.is404 && withoutSession !== 'allow') throw hostingErrors.FH_APP_SIGN_IN_REQUIRED();
 }
 
+function requireRole(request: FastifyRequest, { roles }: RouteDefinition): void {
+  const role = request.hosted?.session?.user.role;
+  if (roles && !(role && roles.includes(role)))
+    throw hostingErrors.FH_APP_ROLE_REQUIRED({ detail: `it is for ${roles.join(', ')}` });
+}
+
 function registerRoute(fastify: FastifyInstance, route: RouteDefinition, deps: PluginDeps): void {
   const { params, query, body, response, roles, upload } = route;
+  // What a handler of GET may do besides reading waits for the check.
+  const mayPresume = route.method === 'GET' && !upload;
   fastify.route({
     method: route.method,
     url: route.path,
     // A GET handler may do anything; only GET asks for it.
     exposeHeadRoute: false,
     bodyLimit: route.bodyLimit,
-    config: { operation: route.operation, roles },
+    config: { operation: route.operation, roles, mayPresume },
+    // Not even that its query is wrong is told to somebody whose session is over.
+    attachValidation: mayPresume,
     schema: {
       ...(params && { params }),
       ...(query && { querystring: query }),
@@ -83,9 +97,7 @@ function registerRoute(fastify: FastifyInstance, route: RouteDefinition, deps: P
     },
     // Like the session: the gateway refuses first, this door does not depend on it.
     onRequest: (request, _reply, done) => {
-      const role = request.hosted?.session?.user.role;
-      if (roles && !(role && roles.includes(role)))
-        throw hostingErrors.FH_APP_ROLE_REQUIRED({ detail: `it is for ${roles.join(', ')}` });
+      requireRole(request, route);
       done();
     },
     preValidation: (request, _reply, done) => {
@@ -105,8 +117,34 @@ async function runHandler(
   route: RouteDefinition,
   deps: PluginDeps,
 ): Promise<void> {
-  const { tenant, session, requestId, signal } = request.hosted!;
+  const { session } = request.hosted!;
   requireSession(session, request);
+  try {
+    await answer(request, reply, route, deps, session);
+  } catch (error) {
+    if (!(error instanceof SessionDiffers)) throw error;
+    // The check has found a good session, so this run is like any other. Nothing of the first was let out.
+    const { unconfirmed: _checked, ...hosted } = request.hosted!;
+    request.hosted = { ...hosted, session: error.session };
+    requireRole(request, route);
+    await answer(request, reply, route, deps, error.session);
+  }
+}
+
+async function answer(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  route: RouteDefinition,
+  deps: PluginDeps,
+  session: Session,
+): Promise<void> {
+  const { tenant, requestId, signal, unconfirmed } = request.hosted!;
+  const confirmation =
+    unconfirmed && new Confirmation({ tenantId: tenant.tenantId, session, signal }, unconfirmed, deps.databases.app);
+  if (request.validationError) {
+    await confirmation?.confirm();
+    throw request.validationError;
+  }
   const received = route.upload && (await receiveUpload(request, route.upload.maxBytes));
   const { context, end } = createContext(deps, {
     tenant,
@@ -114,9 +152,11 @@ async function runHandler(
     requestId,
     signal,
     maxFileBytes: route.upload?.maxBytes ?? defaultMaxFileBytes,
+    confirmation,
   });
   try {
-    await sendResult(reply, await route.handler(context, inputOf(request, route, received?.upload)));
+    const run = () => route.handler(context, inputOf(request, route, received?.upload));
+    await sendResult(reply, await (confirmation ? resultOfPresumed(confirmation, run) : run()));
   } finally {
     end();
     received?.discard();

@@ -7,11 +7,22 @@ import type { Session, User } from '#src/identity/types.ts';
 import type { CancelSignal, Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 
+/** The question whose answer confirms a presumed session, and who hears it. */
+export interface SessionCheck {
+  /** To be asked as the app role in the tenant's database. */
+  readonly text: string;
+  readonly values: readonly unknown[];
+  /** Throws a refusal. @returns the presumed session itself when it is confirmed, another one when something about it has changed */
+  accept(rows: readonly object[]): Session;
+}
+
 /** What the gateway found out about a request before it reaches an app. */
 export interface HostedRequest {
   readonly tenant: TenantRoute;
   /** Undefined: nobody is signed in. */
   readonly session: Session | undefined;
+  /** `session` is presumed, until this was asked. Only on routes that say `mayPresume`. */
+  readonly unconfirmed?: SessionCheck | undefined;
   readonly requestId: string;
   /** Aborts when the client is gone, the request takes too long, or the server drains. */
   readonly signal: CancelSignal;

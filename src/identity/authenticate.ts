@@ -2,8 +2,9 @@ import type { TenantDatabases } from '#src/databases/types.ts';
 import type { Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import { type BrowserCookies, sessionIdleSeconds } from './browser.ts';
-import { checkSession, touchSession } from './sql.ts';
-import type { Session } from './types.ts';
+import { createPresumedSessions, isSameSession } from './presumed.ts';
+import { checkSessionText, readCheckedSession, touchSession } from './sql.ts';
+import type { PresumedSession, Session } from './types.ts';
 
 /** The last use is written at most this often, so that a request is a read. */
 const touchEverySeconds = 300;
@@ -16,6 +17,13 @@ export interface Authenticator {
    * `db`: a lease that the caller holds already, in place of one of its own.
    */
   authenticate(tenantId: TenantId, cookieHeader: string | undefined, db?: Queryable): Promise<Session | undefined>;
+  /**
+   * For a request that only reads: the session that the cookie meant when it was last confirmed in this process, so that the request can begin
+   * while its check is under way. Undefined: there is none; `authenticate` it.
+   */
+  presume(tenantId: TenantId, cookieHeader: string | undefined): Promise<PresumedSession | undefined>;
+  /** Drops what is presumed: of a tenant that changed, or, when changes may have been missed, of all. */
+  forgetPresumed(tenantId?: TenantId): void;
   /** Waits for last uses that are being written. */
   settle(): Promise<void>;
 }
@@ -29,6 +37,7 @@ export function createAuthenticator(deps: {
   const { databases, cookies, clock, log } = deps;
   const touchedAtMs = new Map<string, number>();
   const running = new Set<Promise<void>>();
+  const presumed = createPresumedSessions(clock);
 
   function touch(tenantId: TenantId, { sessionId }: Session, lastUsedAt: Date): void {
     if (clock.now() - lastUsedAt.getTime() < touchEverySeconds * 1000) return;
@@ -46,17 +55,37 @@ export function createAuthenticator(deps: {
     running.add(write);
   }
 
+  /** The answer to the check of this request, whoever asked. */
+  function noteAnswer(tenantId: TenantId, tokenHash: Buffer, rows: readonly object[], before?: Session) {
+    const found = readCheckedSession(rows);
+    if (!found) {
+      presumed.forget(tenantId, tokenHash);
+      return undefined;
+    }
+    const session = before && isSameSession(before, found.session) ? before : found.session;
+    presumed.remember(tenantId, tokenHash, session);
+    touch(tenantId, session, found.lastUsedAt);
+    return session;
+  }
+
   return {
     async authenticate(tenantId, cookieHeader, db) {
       const tokenHash = await cookies.findSessionTokenHash(tenantId, cookieHeader);
       if (!tokenHash) return undefined;
-      const found = db
-        ? await checkSession(db, tokenHash)
-        : await databases.app.read(tenantId, (lease) => checkSession(lease, tokenHash));
-      if (!found) return undefined;
-      touch(tenantId, found.session, found.lastUsedAt);
-      return found.session;
+      const ask = (lease: Queryable) => lease.query(checkSessionText, [tokenHash]);
+      return noteAnswer(tenantId, tokenHash, await (db ? ask(db) : databases.app.read(tenantId, ask)));
     },
+    async presume(tenantId, cookieHeader) {
+      const tokenHash = await cookies.findSessionTokenHash(tenantId, cookieHeader);
+      const session = tokenHash && presumed.find(tenantId, tokenHash);
+      if (!session) return undefined;
+      return {
+        session,
+        check: { text: checkSessionText, values: [tokenHash] },
+        read: (rows) => noteAnswer(tenantId, tokenHash, rows, session),
+      };
+    },
+    forgetPresumed: (tenantId) => presumed.forget(tenantId),
     async settle() {
       await Promise.all(running);
     },

@@ -1,7 +1,7 @@
 /**
  * identity: the users of tenants. Invitations, sign-in, sessions, roles, passwords, the tenant's security log.
  * Invariants: users live in their tenant's own database and a session of one tenant is none of another (cookie sealed per tenant, token
- * looked up in the tenant's database); every request reads session and user anew; tokens are stored as hashes; an act and its audit event
+ * looked up in the tenant's database); every request reads session and user anew (what is presumed meanwhile allows nothing); tokens are stored as hashes; an act and its audit event
  * are one transaction; an unknown user cannot be told from a wrong password.
  * Called by: gateway (routes, authenticate), control (lifecycle hooks), staff (passwords, cookies, attempt limits).
  */
@@ -36,5 +36,5 @@ export {
 } from './password-rules.ts';
 export { type IdentityRequest, identityRoutes, invitationPath } from './routes.ts';
 export type { StartedSession } from './session-start.ts';
-export type { Role, Session, User } from './types.ts';
+export type { PresumedSession, Role, Session, User } from './types.ts';
 export { roles } from './types.ts';

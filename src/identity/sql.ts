@@ -117,25 +117,28 @@ export interface CheckedSession {
 }
 
 /** The one read of every request. Runs as the app role; the rules are in freehold.check_session. */
-export async function checkSession(db: Queryable, tokenHash: Buffer): Promise<CheckedSession | undefined> {
-  const [row] = await db.query<{
-    session_id: Id<'ses'> | null;
-    user_id: UserId;
-    email: string;
-    name: string;
-    role: Role;
-    created_at: Date;
-    expires_at: Date;
-    last_used_at: Date;
-  }>(
-    `SELECT session_id, user_id, email, name, role, created_at, expires_at, last_used_at FROM freehold.check_session($1)`,
-    [tokenHash],
-  );
+export const checkSessionText =
+  'SELECT session_id, user_id, email, name, role, created_at, expires_at, last_used_at FROM freehold.check_session($1)';
+
+/** @param rows the answer to `checkSessionText` */
+export function readCheckedSession([row]: readonly object[]): CheckedSession | undefined {
+  const found = row as
+    | {
+        readonly session_id: Id<'ses'> | null;
+        readonly user_id: UserId;
+        readonly email: string;
+        readonly name: string;
+        readonly role: Role;
+        readonly created_at: Date;
+        readonly expires_at: Date;
+        readonly last_used_at: Date;
+      }
+    | undefined;
   // Nobody: a row of nulls.
-  if (!row?.session_id) return undefined;
-  const user = { userId: row.user_id, email: row.email, name: row.name, role: row.role };
-  const session = { sessionId: row.session_id, user, createdAt: row.created_at, expiresAt: row.expires_at };
-  return { session, lastUsedAt: row.last_used_at };
+  if (!found?.session_id) return undefined;
+  const user = { userId: found.user_id, email: found.email, name: found.name, role: found.role };
+  const session = { sessionId: found.session_id, user, createdAt: found.created_at, expiresAt: found.expires_at };
+  return { session, lastUsedAt: found.last_used_at };
 }
 
 export interface NewSession {

@@ -20,3 +20,15 @@ export interface Session {
   readonly createdAt: Date;
   readonly expiresAt: Date;
 }
+
+/** Who probably makes this request, and the question whose answer tells. Nothing of the request may be let out before. */
+export interface PresumedSession {
+  /** As it was confirmed in this process less than a minute ago. */
+  readonly session: Session;
+  /** To be asked as the app role in the tenant's own database. */
+  readonly check: { readonly text: string; readonly values: readonly unknown[] };
+  /**
+   * Takes the answer: `session` itself when it is still exactly that, another one when it is good but changed, undefined when it is over.
+   */
+  read(rows: readonly object[]): Session | undefined;
+}

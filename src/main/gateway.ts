@@ -46,6 +46,7 @@ export async function runGateway(env: Env): Promise<void> {
     identity: {
       authenticate: (request: FastifyRequest) =>
         parts().identity.authenticate(request.tenant.tenantId, request.headers.cookie),
+      presume: (request) => parts().identity.presume(request.tenant.tenantId, request.headers.cookie),
       routes: async (app) => identityRoutes(parts().identity, { originOf: urlOf })(app, {}),
     },
     hosting: {
@@ -129,6 +130,7 @@ export async function runGateway(env: Env): Promise<void> {
     identify: (request: FastifyRequest) => ({
       tenant: request.tenant,
       session: request.session,
+      unconfirmed: request.unconfirmed,
       requestId: request.id,
       signal: request.signalAbort,
       isStillSignedIn: async () =>
@@ -142,6 +144,8 @@ export async function runGateway(env: Env): Promise<void> {
   liveEvents.onRemote((tenantId, event) => hosting.deliverEvent(tenantId, event));
   // A tenant that is no longer open loses its event streams and background work before control goes on.
   directory.onChanged((tenantId) => hosting.evict(tenantId));
+  directory.onChanged(async (tenantId) => identity.forgetPresumed(tenantId));
+  directory.onFlush(async () => identity.forgetPresumed());
   const parts = () => ({ identity, hosting });
 
   await gateway.ready();

@@ -1,9 +1,9 @@
 import pg from 'pg';
 import { sendCancelRequest } from './cancel.ts';
 import { ConnectionLostError, sqlState } from './sqlstate.ts';
-import { Statement } from './statement.ts';
+import { type Shapes, Statement } from './statement.ts';
 import { parseTimestamp } from './timestamp.ts';
-import type { Connection, ConnectionTarget, QueryResult, Row } from './types.ts';
+import type { Connection, ConnectionTarget, Guard, QueryResult, Row } from './types.ts';
 
 export interface OpenConnectionOptions {
   /** Shown in pg_stat_activity; never a tenant's name. */
@@ -74,17 +74,33 @@ export async function openConnection(target: ConnectionTarget, options: OpenConn
   // The driver gives what it rejects after a loss no code of its own.
   const describeLoss = (error: unknown): unknown =>
     sqlState(error) === undefined && (broken || ended || closing) ? new ConnectionLostError(error) : error;
-  const own = { types: typeParsers, shapes: new Map() };
+  const own: { types: pg.CustomTypesConfig; shapes: Shapes } = { types: typeParsers, shapes: new Map() };
   const run = <R>(text: string, values?: readonly unknown[], name?: string): Promise<QueryResult<R>> =>
     new Promise((resolve, reject) => {
       const fail = (error: unknown) => reject(describeLoss(error));
       client.query(new Statement({ text, values, name }, own, resolve, fail) as unknown as pg.Submittable);
     });
+  const canPair = ({ name }: Guard, other: string | undefined) =>
+    name !== undefined && other !== undefined && own.shapes.has(name) && own.shapes.has(other);
+  const runBehind = <R>(guard: Guard, text: string, values?: readonly unknown[], name?: string) => {
+    if (!canPair(guard, name)) {
+      const guarded = run<Row>(guard.text, guard.values, guard.name).then(({ rows }) => guard.accept(rows));
+      const statement = run<R>(text, values, name);
+      // Rejections are those of the guard first.
+      statement.catch(() => {});
+      return guarded.then(() => statement);
+    }
+    return new Promise<QueryResult<R>>((resolve, reject) => {
+      const fail = (error: unknown) => reject(describeLoss(error));
+      client.query(new Statement({ text, values, name }, own, resolve, fail, guard) as unknown as pg.Submittable);
+    });
+  };
   let closing: Promise<'clean' | 'cut'> | undefined;
   const ids = client as unknown as { processID: number; secretKey: number };
   return {
     processId: ids.processID,
     run,
+    runBehind,
     query: async <R = Row>(text: string, values?: readonly unknown[]) => (await run<R>(text, values)).rows,
     async script(text) {
       await client.query(text).catch((error) => {

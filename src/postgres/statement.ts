@@ -1,6 +1,6 @@
 import pg from 'pg';
-import { encodeExecution, type SentValue } from './bind-message.ts';
-import type { QueryResult, Row } from './types.ts';
+import { type Execution, encodeExecutions, type SentValue } from './bind-message.ts';
+import type { Guard, QueryResult, Row } from './types.ts';
 
 /** What the driver calls on a query that it runs; not in the package's types. */
 interface DriverQuery {
@@ -53,9 +53,11 @@ export class Statement<R = Row> extends Query {
   readonly #shapes: Shapes;
   readonly #resolve: (result: QueryResult<R>) => void;
   readonly #reject: (error: unknown) => void;
-  readonly #rows: Row[] = [];
+  #rows: Row[] = [];
   #shape: Shape | undefined;
   #tag = '';
+  /** Until its answer is there. */
+  #guard: Guard | undefined;
   #failure: unknown;
 
   constructor(
@@ -67,6 +69,8 @@ export class Statement<R = Row> extends Query {
     connection: { readonly types: pg.CustomTypesConfig; readonly shapes: Shapes },
     resolve: (result: QueryResult<R>) => void,
     reject: (error: unknown) => void,
+    /** Both must be prepared, with their columns known: `canPair`. */
+    guard?: Guard,
   ) {
     super(statement.text);
     this.name = statement.name;
@@ -75,6 +79,7 @@ export class Statement<R = Row> extends Query {
     this.#shapes = connection.shapes;
     this.#resolve = resolve;
     this.#reject = reject;
+    this.#guard = guard;
     // The driver asks for it, to know that nobody listens to events.
     this.callback = (error) => this.#reject(error);
   }
@@ -85,20 +90,27 @@ export class Statement<R = Row> extends Query {
     if (!Array.isArray(values)) return new TypeError('the values of a statement are a list');
     const known =
       name === undefined ? undefined : (connection.parsedStatements[name] ?? connection.submittedNamedStatements[name]);
-    if (known !== undefined && known !== text) return new Error(`the prepared statement ${name} is another one`);
+    if (known !== undefined && known !== text) return otherStatement(name);
+    const guard = this.#guard;
+    if (guard && connection.parsedStatements[guard.name!] !== guard.text) return otherStatement(guard.name);
     this.#shape = known === undefined ? undefined : this.#shapes.get(name!);
     // Values are converted first: what cannot be sent must leave nothing half said.
     let prepared: SentValue[];
+    let guarding: Execution | undefined;
     try {
       prepared = values.map(utils.prepareValue);
+      if (guard) guarding = { name: guard.name!, values: guard.values.map(utils.prepareValue) };
     } catch (error) {
       return error as Error;
     }
     if (this.#shape) {
+      const own: Execution = { name: name!, values: prepared };
       // As the driver does: a socket that is closing tells the client by itself.
-      if (connection.stream.writable) connection.stream.write(encodeExecution(name!, prepared));
+      if (connection.stream.writable)
+        connection.stream.write(guarding ? encodeExecutions(guarding, own) : encodeExecutions(own));
       return null;
     }
+    if (guarding) return new Error('a statement that is not prepared cannot be paired');
     connection.stream.cork();
     try {
       if (known === undefined) {
@@ -126,7 +138,7 @@ export class Statement<R = Row> extends Query {
 
   handleDataRow({ fields }: { readonly fields: readonly (string | null)[] }): void {
     if (this.#failure !== undefined) return;
-    const { names, parsers, empty } = this.#shape!;
+    const { names, parsers, empty } = this.#guard ? this.#shapes.get(this.#guard.name!)! : this.#shape!;
     const row: Row = { ...empty };
     try {
       for (let index = 0; index < names.length; index++) {
@@ -142,6 +154,17 @@ export class Statement<R = Row> extends Query {
 
   handleCommandComplete({ text }: { readonly text: string }): void {
     this.#tag = text;
+    const guard = this.#guard;
+    if (!guard) return;
+    const rows = this.#rows;
+    this.#rows = [];
+    this.#guard = undefined;
+    if (this.#failure !== undefined) return;
+    try {
+      guard.accept(rows);
+    } catch (error) {
+      this.#failure = error;
+    }
   }
 
   handleEmptyQuery(): void {}
@@ -169,4 +192,8 @@ export class Statement<R = Row> extends Query {
       command: space < 0 ? this.#tag : this.#tag.slice(0, space),
     });
   }
+}
+
+function otherStatement(name: string | undefined): Error {
+  return new Error(`the prepared statement ${name} is another one`);
 }

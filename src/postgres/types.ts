@@ -25,6 +25,16 @@ export interface QueryResult<R = Row> {
   readonly command: string;
 }
 
+/** A question that goes ahead of another statement, for example whether its asker may have the answer. */
+export interface Guard {
+  readonly text: string;
+  readonly values: readonly unknown[];
+  /** Name of its prepared statement, as for `run`. */
+  readonly name: string | undefined;
+  /** Sees the guard's rows before the statement's are given out; when it throws, they are not, and the statement rejects with that. */
+  accept(rows: Row[]): void;
+}
+
 /** One session with one database as one role. */
 export interface Connection extends Queryable {
   /** Process id of the backend in the server. */
@@ -32,6 +42,11 @@ export interface Connection extends Queryable {
   /** One statement, always by the extended protocol, so that a text can never hold a second statement.
    * `name`: kept in the server as a prepared statement under this name; one text per name. */
   run<R = Row>(text: string, values?: readonly unknown[], name?: string): Promise<QueryResult<R>>;
+  /**
+   * Like `run`, behind a guard. When both are prepared already, they are one message, one answer and one implicit transaction; otherwise the
+   * one is sent after the other without waiting. A guard that fails makes the statement fail with its error.
+   */
+  runBehind<R = Row>(guard: Guard, text: string, values?: readonly unknown[], name?: string): Promise<QueryResult<R>>;
   /** Several statements in one text without values, by the simple protocol; one implicit transaction unless it says otherwise. */
   script(text: string): Promise<void>;
   /** `I` idle, `T` in a transaction, `E` in a failed one; as of the last statement that succeeded. After an error run a statement first. */

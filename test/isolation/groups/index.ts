@@ -12,6 +12,7 @@ import { probeHosts } from './hosts.ts';
 import { probeExport, probeLifecycle } from './lifecycle.ts';
 import { probePlatformSchema } from './platform-schema.ts';
 import { probePool } from './pool.ts';
+import { probePresumption } from './presumption.ts';
 import { probeRoles } from './roles.ts';
 import { probeRoutes } from './routes.ts';
 import { probeTokens } from './tokens.ts';
@@ -38,6 +39,7 @@ export const partGroups: Readonly<Record<string, (report: Report, cluster: TestC
   barriers: probeBarriers,
   pool: probePool,
   doors: probeDoors,
+  presumption: probePresumption,
 };
 
 /** Groups that can do with less than two tenants full of things. */

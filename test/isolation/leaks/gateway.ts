@@ -228,9 +228,9 @@ export const gatewayLeaks: readonly PlantedLeak[] = [
     threat: "a member reads the tenant's security log and invitations",
     edits: [
       {
-        file: tenantApp,
-        find: 'if (config.roles && !config.roles.includes(session.user.role))',
-        replace: "if (config.roles && session.user.role === ('nobody' as string))",
+        file: 'src/gateway/unconfirmed-session.ts',
+        find: 'if (roles && !roles.includes(user.role))',
+        replace: "if (roles && user.role === ('nobody' as string))",
       },
       {
         file: 'src/identity/routes.ts',

@@ -14,14 +14,16 @@ export const hostingLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: context,
-        find: '  const { tenantId } = tenant;\n',
-        replace: '  const tenantId = (firstTenant ??= tenant.tenantId);\n',
+        find: '    this.#tenantId = of.tenant.tenantId;\n',
+        replace: '    this.#tenantId = firstTenant ??= of.tenant.tenantId;\n',
       },
       {
         file: context,
         find: 'export const defaultMaxFileBytes',
         replace: 'let firstTenant: TenantId | undefined;\nexport const defaultMaxFileBytes',
       },
+      // The check of a presumed session would be asked of the first tenant as well, and would refuse.
+      { file: 'src/gateway/tenant-app.ts', find: 'if (config.mayPresume && ', replace: 'if (!config && ' },
     ],
     groups: ['caches'],
   },

@@ -83,19 +83,9 @@ export const identityLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: 'src/identity/authenticate.ts',
-        find: '      const found = db\n',
+        find: '      const ask = (lease: Queryable)',
         replace:
-          "      const key = tokenHash.toString('hex');\n      const remembered = recent.get(key);\n      if (remembered) return remembered;\n      const found = db\n",
-      },
-      {
-        file: 'src/identity/authenticate.ts',
-        find: '      touch(tenantId, found.session, found.lastUsedAt);\n',
-        replace: '      touch(tenantId, found.session, found.lastUsedAt);\n      recent.set(key, found.session);\n',
-      },
-      {
-        file: 'src/identity/authenticate.ts',
-        find: '  const running = new Set<Promise<void>>();',
-        replace: '  const running = new Set<Promise<void>>();\n  const recent = new Map<string, Session>();',
+          '      const remembered = presumed.find(tenantId, tokenHash);\n      if (remembered) return remembered;\n      const ask = (lease: Queryable)',
       },
     ],
     groups: ['roles'],

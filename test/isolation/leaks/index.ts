@@ -6,6 +6,7 @@ import { databaseLeaks } from './databases.ts';
 import { gatewayLeaks } from './gateway.ts';
 import { hostingLeaks } from './hosting.ts';
 import { identityLeaks } from './identity.ts';
+import { presumptionLeaks } from './presumption.ts';
 import { tenantLeaks } from './tenants.ts';
 import type { PlantedLeak } from './types.ts';
 
@@ -17,4 +18,5 @@ export const plantedLeaks: readonly PlantedLeak[] = [
   ...databaseLeaks,
   ...tenantLeaks,
   ...hostingLeaks,
+  ...presumptionLeaks,
 ];

@@ -1,0 +1,58 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { identityErrors } from '#src/identity/index.ts';
+import type { PresumedSession, Role, Session } from '#src/identity/types.ts';
+
+/**
+ * The session of a request that began on a presumption, until the check of this very request is answered (docs/decisions/0014). Whoever
+ * answers the request asks the question, or has it asked, and hands the rows to `accept` before it lets anything out.
+ */
+export class UnconfirmedSession {
+  readonly text: string;
+  readonly values: readonly unknown[];
+  readonly #presumed: PresumedSession;
+  readonly #request: FastifyRequest;
+  readonly #onConfirmed: () => void;
+  #isAnswered = false;
+
+  constructor(presumed: PresumedSession, request: FastifyRequest, onConfirmed: () => void) {
+    this.text = presumed.check.text;
+    this.values = presumed.check.values;
+    this.#presumed = presumed;
+    this.#request = request;
+    this.#onConfirmed = onConfirmed;
+  }
+
+  /** The answer has come, whatever it was. */
+  get isAnswered(): boolean {
+    return this.#isAnswered;
+  }
+
+  /**
+   * Throws what the door would have said to somebody who was not presumed.
+   * @returns the request's session: the presumed one itself when that is confirmed, another one when something about it has changed
+   */
+  accept(rows: readonly object[]): Session {
+    this.#isAnswered = true;
+    const session = this.#presumed.read(rows);
+    if (!session) throw identityErrors.FH_SESSION_REQUIRED();
+    requireRole(session, this.#request.routeOptions.config.roles);
+    this.#request.session = session;
+    this.#onConfirmed();
+    return session;
+  }
+}
+
+/** Throws FH_ROLE_REQUIRED. */
+export function requireRole({ user }: Session, roles: readonly Role[] | undefined): void {
+  if (roles && !roles.includes(user.role))
+    throw identityErrors.FH_ROLE_REQUIRED({ detail: `It is for: ${roles.join(', ')}.` });
+}
+
+/**
+ * Whether this answer must not go out: its session is not confirmed, and it is not a refusal of the platform's own (whose codes begin with
+ * FH_). What handlers do should never let it come to that.
+ */
+export function isPremature(request: FastifyRequest, reply: FastifyReply): boolean {
+  if (!request.unconfirmed || request.unconfirmed.isAnswered) return false;
+  return !(reply.statusCode >= 400 && request.errorCode?.startsWith('FH_'));
+}
