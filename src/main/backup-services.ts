@@ -13,7 +13,7 @@ import type { RegionStore } from '#src/objects/index.ts';
 import type { Pool, Queryable } from '#src/postgres/index.ts';
 import type { Config } from './config.ts';
 import type { Folders } from './folders.ts';
-import { openRegions } from './regions.ts';
+import { openRegions, type RegionKeys } from './regions.ts';
 import type { Shutdown } from './shutdown.ts';
 
 const reconcileEveryMs = 5 * 60_000;
@@ -37,6 +37,7 @@ export interface BackupServices {
 /** What control does for backups: regions, copies of wrapped keys, recovery kits, and the shipper's socket. */
 export async function createBackupServices({
   config,
+  regionKeys,
   folders,
   pool,
   keys,
@@ -45,6 +46,7 @@ export async function createBackupServices({
   shutdown,
 }: {
   readonly config: Config;
+  readonly regionKeys: RegionKeys;
   readonly folders: Folders;
   readonly pool: Pool;
   readonly keys: KeyStore & BackupKeys & RecoveryKits;
@@ -55,7 +57,7 @@ export async function createBackupServices({
   const now = () => new Date(clock.now());
   const clusterId = await ensureCluster(pool, 'main', now());
   const known = new Set(await selectRegions(pool));
-  const regions = openRegions(config.regions, { initialise: (region) => !known.has(region) });
+  const regions = await openRegions(config.regions, regionKeys, { initialise: (region) => !known.has(region) });
   await setUpRegions();
   const escrow = createKeyEscrow({ keys, regions });
   await keys.createKey(clusterId);

@@ -48,8 +48,10 @@ export interface Config {
 export interface RegionConfig {
   /** `a` or `b`. */
   readonly region: string;
-  /** An absolute folder, or `s3://…`. */
+  /** An absolute folder, or `s3://BUCKET/PREFIX?endpoint=…&region=…`. */
   readonly location: string;
+  /** For S3: a file that holds `ACCESS_KEY_ID:SECRET_ACCESS_KEY`. */
+  readonly keyFile: string | undefined;
 }
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -75,9 +77,12 @@ export const settings = {
   FREEHOLD_FAILOVER:
     'manual, or automatic: a primary that has not answered for 30 seconds is replaced without asking. Default: manual.',
   FREEHOLD_BACKUPS: 'on or off: whether the log of our own PostgreSQL is shipped to the regions. Default: on.',
-  FREEHOLD_REGION_A: 'Where the first region lies: a folder. Default: regions/a in the data folder.',
+  FREEHOLD_REGION_A:
+    'Where the first region lies: a folder, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME. Default: regions/a in the data folder.',
+  FREEHOLD_REGION_A_KEY_FILE: 'For S3: a file that holds ACCESS_KEY_ID:SECRET_ACCESS_KEY of the first region.',
   FREEHOLD_REGION_B:
-    'Where the second region lies: a folder, on another machine at best. Default: regions/b in the data folder.',
+    'Where the second region lies, on another machine at best; likewise. Default: regions/b in the data folder.',
+  FREEHOLD_REGION_B_KEY_FILE: 'The same for the second region.',
   FREEHOLD_BACKENDS: 'Database connections that all gateways may open together. Default: 80.',
   FREEHOLD_BACKENDS_PER_TENANT: 'Database connections one tenant may hold in one gateway. Default: 8.',
   FREEHOLD_STATEMENT_TIMEOUT_MS: 'Longest statement of an app. Default: 30000.',
@@ -128,10 +133,14 @@ export function parseConfig(env: Env): Config {
     throw invalid('FREEHOLD_LOG_LEVEL', `"${logLevel}" is not debug, info, warn, error or silent`);
   const httpPort = whole('FREEHOLD_HTTP_PORT', 0, 0, 65_535);
   const dataDir = resolve(text('FREEHOLD_DATA') ?? defaultDataDir(env));
-  const regions = (['a', 'b'] as const).map((region) => ({
-    region,
-    location: resolve(text(`FREEHOLD_REGION_${region.toUpperCase() as 'A' | 'B'}`) ?? join(dataDir, 'regions', region)),
-  }));
+  const regions = (['a', 'b'] as const).map((region): RegionConfig => {
+    const letter = region.toUpperCase() as 'A' | 'B';
+    const location = text(`FREEHOLD_REGION_${letter}`) ?? join(dataDir, 'regions', region);
+    const keyFile = text(`FREEHOLD_REGION_${letter}_KEY_FILE`);
+    if (!location.includes('://')) return { region, location: resolve(location), keyFile: undefined };
+    if (!keyFile) throw invalid(`FREEHOLD_REGION_${letter}_KEY_FILE`, `region ${region} is not a folder and needs it`);
+    return { region, location, keyFile: resolve(keyFile) };
+  });
   if (regions[0]!.location === regions[1]!.location)
     throw invalid('FREEHOLD_REGION_B', 'the two regions must be two places');
   return {

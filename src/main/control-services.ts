@@ -24,6 +24,7 @@ import { seedDemoTenant } from './demo-users.ts';
 import type { Folders } from './folders.ts';
 import { holdLeadership } from './leadership.ts';
 import type { Program } from './program.ts';
+import type { RegionKeys } from './regions.ts';
 import { readReplicationTarget } from './secrets.ts';
 import { createTenantRestores } from './tenant-restores.ts';
 
@@ -42,12 +43,14 @@ export async function startControlServices({
   folders,
   child,
   target,
+  regionKeys,
   program,
 }: {
   config: Config;
   folders: Folders;
   child: Child;
   target: ConnectionTarget;
+  regionKeys: RegionKeys;
   program: Program;
 }) {
   const { log, shutdown } = child;
@@ -63,7 +66,7 @@ export async function startControlServices({
   await migrate(target, { schema: 'public', folder: program.controlMigrations });
   const backups =
     config.backups === 'on' && !config.externalDatabase
-      ? await createBackupServices({ config, folders, pool, keys: ownKeys, clock, log, shutdown })
+      ? await createBackupServices({ config, regionKeys, folders, pool, keys: ownKeys, clock, log, shutdown })
       : undefined;
   const keys = backups?.keys ?? ownKeys;
   const binaries = await findBinaries({ binDir: config.pgBinDir });

@@ -17,6 +17,7 @@ import { startMaintenance } from './maintenance.ts';
 import { isRoot } from './os-users.ts';
 import { loadBuiltPage, loadProgram } from './program.ts';
 import { recoveryKitRoutes } from './recovery-kit.ts';
+import { readRegionKeys } from './regions.ts';
 import { controlTarget } from './secrets.ts';
 import { staffLinkRoutes } from './staff-links.ts';
 import { measureStandby, sampleStandby } from './standby-health.ts';
@@ -35,9 +36,10 @@ export async function runControl(env: Env): Promise<void> {
   const program = await loadProgram();
   const page = await loadBuiltPage('console');
   const target = controlTarget(config, env, folders);
+  const regionKeys = readRegionKeys(config.regions);
   child.drop();
 
-  const services = await startControlServices({ config, folders, child, target, program });
+  const services = await startControlServices({ config, folders, child, target, regionKeys, program });
   const { lifecycle, pool, usage, link, portability, auditLog, tenantUrl, clock, backups, baseBackups } = services;
   const metrics = createHttpMetrics();
   metrics.gauge('freehold_gateways', 'Gateway workers that are connected, and that should be.', () => ({

@@ -3,7 +3,7 @@ import { armFailpoints } from '#src/kernel/index.ts';
 import { createChild } from './child.ts';
 import { type Config, type Env, parseConfig } from './config.ts';
 import { foldersOf } from './folders.ts';
-import { openRegions } from './regions.ts';
+import { openRegions, readRegionKeys } from './regions.ts';
 import { readReplicationTarget } from './secrets.ts';
 
 const reportEveryMs = 1_000;
@@ -15,6 +15,7 @@ export async function runShipper(env: Env): Promise<void> {
   const folders = foldersOf(config.dataDir);
   const child = createChild('shipper', config);
   const { log, shutdown } = child;
+  const regionKeys = readRegionKeys(config.regions);
   child.drop();
 
   const target = readReplicationTarget(folders, 'shipper');
@@ -29,7 +30,7 @@ export async function runShipper(env: Env): Promise<void> {
   const shipper = await startShipper({
     clusterId,
     findPrimary: async () => target,
-    regions: openRegions(config.regions),
+    regions: await openRegions(config.regions, regionKeys),
     key,
     findKey: async (keyId) => (await link.openKey(keyId)).key,
     spoolDir: folders.spool,
