@@ -121,8 +121,8 @@ test('tickets of another system', { timeout: 180_000 }, async (t) => {
       await page.getByRole('button', { name: 'Import 40 items' }).click();
       await page.getByText('40 items made in MIX').waitFor({ timeout: 30_000 });
       const refused = page.getByRole('table', { name: 'Refused rows' });
-      assert.equal(await refused.locator('tbody tr').count(), 3);
       await refused.getByText(/Xyzzy/).waitFor();
+      assert.equal(await refused.locator('tbody tr').count(), 3);
       await screenshot(page, '37-refused-rows');
       const download = page.waitForEvent('download');
       await page.getByRole('link', { name: 'Download refused rows' }).click();
