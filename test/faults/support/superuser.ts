@@ -15,7 +15,7 @@ export async function askAsSuperuser(
   const user = findOsUsers()?.postgres;
   const output = execFileSync(
     `${binDir}/psql`,
-    ['-XAtq', '-F', '\t', '-h', foldersOf(dataDir).databaseSocket, '-U', 'postgres', '-d', database, '-c', statement],
+    ['-XAtq', '-F', '\t', '-h', foldersOf(dataDir).clusterSocket, '-U', 'postgres', '-d', database, '-c', statement],
     { cwd: '/', encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], ...(user && { uid: user.uid, gid: user.gid }) },
   );
   return output.split('\n').filter(Boolean);
