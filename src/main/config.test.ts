@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { FreeholdError } from '#src/kernel/index.ts';
-import { parseConfig, settings } from './config.ts';
+import { backendsFor, parseConfig, settings } from './config.ts';
 import { parseExternalDatabase } from './secrets.ts';
 
 const invalid = (env: Record<string, string>, message: RegExp) =>
@@ -20,6 +20,17 @@ describe('settings', () => {
     assert.equal(config.host, '127.0.0.1');
     assert.equal(config.consoleHost, '127.0.0.1');
     assert.ok(config.workers >= 1);
+    assert.ok(config.backendBudget >= 80 && config.backendBudget <= 400);
+  });
+
+  it('give each GiB of memory sixteen connections, and an external server no more than it is known to have', () => {
+    const gib = 2 ** 30;
+    assert.deepEqual(
+      [0.5, 4, 5, 7.9, 16, 25, 512].map((size) => backendsFor(size * gib)),
+      [80, 80, 80, 126, 256, 400, 400],
+    );
+    assert.equal(parseConfig({ FREEHOLD_DATABASE_URL: 'postgres://fh:x@db/fh' }).backendBudget, 80);
+    assert.equal(parseConfig({ FREEHOLD_BACKENDS: '24' }).backendBudget, 24);
   });
 
   it('refuse what is wrong, and name it', () => {

@@ -1,4 +1,4 @@
-import { availableParallelism, homedir } from 'node:os';
+import { availableParallelism, homedir, totalmem } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { LogLevel } from '#src/kernel/index.ts';
 import { mainErrors } from './errors.ts';
@@ -83,7 +83,8 @@ export const settings = {
   FREEHOLD_REGION_B:
     'Where the second region lies, on another machine at best; likewise. Default: regions/b in the data folder.',
   FREEHOLD_REGION_B_KEY_FILE: 'The same for the second region.',
-  FREEHOLD_BACKENDS: 'Database connections that all gateways may open together. Default: 80.',
+  FREEHOLD_BACKENDS:
+    'Database connections that all gateways may open together. Default: 16 per GiB of memory, at least 80 and at most 400; 80 with an external server.',
   FREEHOLD_BACKENDS_PER_TENANT: 'Database connections one tenant may hold in one gateway. Default: 8.',
   FREEHOLD_STATEMENT_TIMEOUT_MS: 'Longest statement of an app. Default: 30000.',
   FREEHOLD_PREPARED_DATABASES: 'Databases kept ready for new tenants. Default: 4.',
@@ -128,6 +129,7 @@ export function parseConfig(env: Env): Config {
   const keyFile = text('FREEHOLD_TLS_KEY');
   if ((certificateFile === undefined) !== (keyFile === undefined))
     throw invalid('FREEHOLD_TLS_CERT', 'FREEHOLD_TLS_CERT and FREEHOLD_TLS_KEY go together');
+  const externalDatabase = Boolean(text('FREEHOLD_DATABASE_URL') ?? text('FREEHOLD_DATABASE_URL_FILE'));
   const logLevel = text('FREEHOLD_LOG_LEVEL') ?? 'info';
   if (!isLogLevel(logLevel))
     throw invalid('FREEHOLD_LOG_LEVEL', `"${logLevel}" is not debug, info, warn, error or silent`);
@@ -156,18 +158,31 @@ export function parseConfig(env: Env): Config {
     tlsCertificates:
       certificateFile && keyFile ? [{ certificateFile: resolve(certificateFile), keyFile: resolve(keyFile) }] : [],
     pgBinDir: text('FREEHOLD_PG_BIN'),
-    externalDatabase: Boolean(text('FREEHOLD_DATABASE_URL') ?? text('FREEHOLD_DATABASE_URL_FILE')),
+    externalDatabase,
     standby: choice('FREEHOLD_STANDBY', ['on', 'off']),
     failover: choice('FREEHOLD_FAILOVER', ['manual', 'automatic']),
     backups: choice('FREEHOLD_BACKUPS', ['on', 'off']),
     regions,
-    backendBudget: whole('FREEHOLD_BACKENDS', 80, 2, 10_000),
+    backendBudget: whole('FREEHOLD_BACKENDS', externalDatabase ? 80 : backendsFor(memoryBytes()), 2, 10_000),
     backendsPerTenant: whole('FREEHOLD_BACKENDS_PER_TENANT', 8, 1, 1_000),
     statementTimeoutMs: whole('FREEHOLD_STATEMENT_TIMEOUT_MS', 30_000, 100, 3_600_000),
     preparedDatabases: whole('FREEHOLD_PREPARED_DATABASES', 4, 0, 1_000),
     logLevel,
     failpoints: text('FREEHOLD_FAILPOINTS') ?? '',
   };
+}
+
+/**
+ * Connections that are worth their memory: an idle backend takes 1.5 to 2 MB, a busy one some more, so this is about a twentieth of the machine.
+ * Fewer than there are busy tenants, and requests wait for connections to be opened (some milliseconds each).
+ */
+export function backendsFor(bytes: number): number {
+  return Math.min(400, Math.max(80, Math.floor((bytes / 2 ** 30) * 16)));
+}
+
+/** Of this machine, or what this container may use of it. */
+function memoryBytes(): number {
+  return Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 }
 
 export function defaultDataDir(env: Env): string {
