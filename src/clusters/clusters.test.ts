@@ -281,11 +281,11 @@ test('after kill -9 of the server the next start recovers, and busy backends do 
 test('a killed server that nobody has reaped does not hold up the next one', async () => {
   const cluster = await prepareCluster('zombie');
   await cluster.initialise();
-  // The copy has the server's name; its parent becomes `sleep`, which reaps nobody.
+  // The copy has the server's name and ends when its parent has become another `sleep`, which reaps nobody.
   const copy = path.join(cluster.options.socketDir, 'postgres');
-  await copyFile('/bin/true', copy);
+  await copyFile('/bin/sleep', copy);
   await chmod(copy, 0o755);
-  const parent = spawn('/bin/sh', ['-c', `"${copy}" & echo $!; exec sleep 60`], {
+  const parent = spawn('/bin/sh', ['-c', `"${copy}" 0.3 & echo $!; exec sleep 60`], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   try {
