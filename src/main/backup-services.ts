@@ -30,6 +30,8 @@ export interface BackupServices {
   makeFirstKit(): Promise<string | undefined>;
   /** The page of a new kit; the older ones open nothing any more. */
   replaceKits(): Promise<string>;
+  /** Called when WAL is lost that no region holds. */
+  whenGap(act: () => void): void;
   /** Begins to keep the regions equal to the key store. */
   start(): void;
 }
@@ -62,6 +64,7 @@ export async function createBackupServices({
   const escrow = createKeyEscrow({ keys, regions });
   await keys.createKey(clusterId);
 
+  let onGap: (() => void) | undefined;
   const shipper = createShipperLink({
     socketPath: folders.shipperSocket,
     // The folder is entered only by control and the shipper.
@@ -75,6 +78,8 @@ export async function createBackupServices({
       },
       openKey: (keyId) => keys.openKey(keyId),
       onNotice: async ({ kind, details }) => {
+        // Moments inside the gap are lost; those after it need a base backup that begins after it.
+        if (kind === 'wal.gap') onGap?.();
         await recordAudit(pool, {
           name: 'backup.shipping_changed',
           actor: 'system',
@@ -140,6 +145,9 @@ export async function createBackupServices({
       await reconcile();
       await recordAudit(pool, { name: 'backup.kit_replaced', actor: 'os:operator', subject: kitId });
       return text;
+    },
+    whenGap(act) {
+      onGap = act;
     },
     start() {
       const running = keepEqual();

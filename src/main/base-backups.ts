@@ -41,7 +41,7 @@ export function createBaseBackups({
   log,
   shutdown,
 }: {
-  readonly backups: Pick<BackupServices, 'clusterId' | 'regions'>;
+  readonly backups: Pick<BackupServices, 'clusterId' | 'regions' | 'whenGap'>;
   readonly binaries: Binaries;
   /** Role freehold_replication. */
   readonly target: () => ConnectionTarget;
@@ -177,6 +177,7 @@ export function createBaseBackups({
     start,
     latest: () => latest,
     schedule() {
+      backups.whenGap(start);
       const keeping = keepSchedule().catch((error) => log.error('the schedule of backups has ended', { error }));
       shutdown.add('base backups', 10_000, async () => {
         stopping.abort();
