@@ -47,7 +47,7 @@ export interface RegionReport {
 export interface KeyEscrow {
   /**
    * To be called before the first byte is sealed under a key. Resolves when every region that answers holds it.
-   * FH_KEY_NOT_ESCROWED: none does. FH_KEY_ESCROW_CONFLICT: one holds another key of this name.
+   * FH_KEY_NOT_ESCROWED: none does; FH_STORAGE_FULL: none does, and one has no room. FH_KEY_ESCROW_CONFLICT: one holds another key of this name.
    */
   publish(keyId: KeyId): Promise<EscrowResult>;
   /** The same for all kits, before anybody is shown the page of a new one; then `retireKits`, then `reconcile`. */
@@ -95,6 +95,9 @@ export function createKeyEscrow({ keys, regions }: EscrowDeps): KeyEscrow {
     const conflict = owed.find(({ error }) => error.code === 'FH_KEY_ESCROW_CONFLICT');
     if (conflict) throw conflict.error;
     if (owed.length < copies.length) return { owed };
+    // Who has no room can be helped; he would look for a network that is away.
+    const full = owed.find(({ error }) => error.code === 'FH_STORAGE_FULL');
+    if (full) throw full.error;
     throw keyErrors.FH_KEY_NOT_ESCROWED({ detail: what, cause: owed[0]!.error });
   }
 

@@ -102,10 +102,9 @@ const onSmallDisk: Readonly<Record<string, (context: TestContext) => Promise<voi
     assert.deepEqual([refused.status, refused.json?.code], [507, 'FH_STORAGE_FULL']);
     assert.match(refused.json.hint, /operator/);
 
-    // The prepared database costs nothing any more; the one after it would.
-    const prepared = await ended(at, await begin(at, '/api/tenants', { name: newName(), adminEmail: 'a@example.com' }));
+    // Also with a prepared database, which costs nothing any more: its key finds no room in the regions, which are on this disk.
     const created = await ended(at, await begin(at, '/api/tenants', { name: newName(), adminEmail: 'a@example.com' }));
-    assert.deepEqual([prepared.state, created.state, created.error?.code], ['succeeded', 'undone', 'FH_STORAGE_FULL']);
+    assert.deepEqual([created.state, created.error?.code], ['undone', 'FH_STORAGE_FULL']);
     const cloned = await ended(at, await begin(at, `/api/tenants/${tenantId}/clone`, { newName: newName() }));
     assert.deepEqual([cloned.state, cloned.error?.code], ['undone', 'FH_STORAGE_FULL']);
     const exported = await ended(at, await begin(at, `/api/tenants/${tenantId}/export`, {}));
