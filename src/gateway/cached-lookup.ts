@@ -3,6 +3,8 @@ import type { Clock } from '#src/kernel/index.ts';
 export interface CachedLookup<V> {
   /** One load per key at a time; failures are not kept. */
   get(key: string): Promise<V | undefined>;
+  /** What is remembered; undefined: ask `get`. */
+  known(key: string): V | undefined;
   /** Forgets what `matches`, and every `undefined`: whatever changed may have brought it into being. */
   forget(matches: (value: V) => boolean): void;
   clear(): void;
@@ -21,7 +23,6 @@ export interface CachedLookupOptions<V> {
 
 interface Entry<V> {
   readonly value: V | undefined;
-  readonly answer: Promise<V | undefined>;
   readonly expiresAtMs: number;
 }
 
@@ -41,7 +42,7 @@ export function createCachedLookup<V>(options: CachedLookupOptions<V>): CachedLo
       const value = await load(key);
       if (startedIn === generation) {
         const expiresAtMs = clock.monotonicMs() + (value === undefined ? negativeTtlMs : ttlMs);
-        entries.set(key, { value, answer: Promise.resolve(value), expiresAtMs });
+        entries.set(key, { value, expiresAtMs });
         if (entries.size > maxEntries) entries.delete(entries.keys().next().value!);
         return value;
       }
@@ -50,15 +51,20 @@ export function createCachedLookup<V>(options: CachedLookupOptions<V>): CachedLo
     }
   };
 
+  const find = (key: string): Entry<V> | undefined => {
+    const entry = entries.get(key);
+    if (!entry || entry.expiresAtMs <= clock.monotonicMs()) return undefined;
+    // Map keeps insertion order: moved to the end, it is the last to go.
+    entries.delete(key);
+    entries.set(key, entry);
+    return entry;
+  };
+
   return {
+    known: (key) => find(key)?.value,
     get: (key) => {
-      const entry = entries.get(key);
-      if (entry && entry.expiresAtMs > clock.monotonicMs()) {
-        // Map keeps insertion order: moved to the end, it is the last to go.
-        entries.delete(key);
-        entries.set(key, entry);
-        return entry.answer;
-      }
+      const entry = find(key);
+      if (entry) return Promise.resolve(entry.value);
       let flight = flights.get(key);
       if (!flight) {
         flight = loadFresh(key).finally(() => flights.delete(key));

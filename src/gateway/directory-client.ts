@@ -15,6 +15,9 @@ export interface DirectoryClientOptions {
 }
 
 export interface DirectoryClient extends TenantDirectory {
+  /** What is remembered, for requests that need not wait then; undefined: ask. */
+  knownRoute(host: string): TenantRoute | undefined;
+  knownAccess(tenantId: TenantId): TenantAccess | undefined;
   /** Control says so: forget the tenant, run every listener, then answer. A listener that fails makes control disconnect us. */
   changed(tenantId: TenantId): Promise<void>;
   /** The link was re-made. */
@@ -62,6 +65,8 @@ export function createDirectoryClient(
   });
 
   return {
+    knownRoute: (host) => routes.known(host),
+    knownAccess: (tenantId) => accesses.known(tenantId),
     findRoute: (host) => routes.get(host),
     getAccess: (tenantId) => accesses.get(tenantId) as Promise<TenantAccess>,
     findCertificate: (host) => certificates.get(host),

@@ -28,7 +28,7 @@ export function passageOf(request: IncomingMessage): Passage {
 export interface DoorOptions {
   readonly domain: string;
   readonly publicPort: () => number;
-  readonly directory: Pick<GatewayDirectory, 'findRoute'>;
+  readonly directory: Pick<GatewayDirectory, 'findRoute' | 'knownRoute'>;
   readonly limits: GatewayLimits;
 }
 
@@ -36,9 +36,15 @@ const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 
 export const healthPath = '/-/healthz';
 
-/** Raw request → tenant, or the reason why not. Fails closed: there is no default tenant. */
+/** Raw request → tenant, or the reason why not. Fails closed: there is no default tenant. Waits only for a tenant that is not known yet. */
 export function createDoor({ domain, publicPort, directory, limits }: DoorOptions) {
-  return async (request: IncomingMessage): Promise<Passage> => {
+  const toTenant = (host: string, tenant: TenantRoute | undefined): Passage => {
+    // The directory is asked for exactly this host, so any other answer is a mistake in it; refused, not used.
+    if (tenant?.host !== host) throw gatewayErrors.FH_HOST_UNKNOWN();
+    return { to: 'tenant', tenant, origin: originOf(host, publicPort()) };
+  };
+  const refused = (error: unknown): Passage => ({ to: 'nowhere', refusal: toFreeholdError(error) });
+  return (request: IncomingMessage): Passage | Promise<Passage> => {
     try {
       if (request.url === healthPath && isLoopback(request.socket.remoteAddress)) return { to: 'platform' };
       const rules: HostRules = { domain, publicPort: publicPort() };
@@ -48,12 +54,15 @@ export function createDoor({ domain, publicPort, directory, limits }: DoorOption
       // The certificate that the client checked must be the one of the host it asks (RFC 9110, 7.4).
       if (serverNameOf(request) !== host) throw gatewayErrors.FH_HOST_MISDIRECTED();
       if (kind === 'base') return { to: 'platform' };
-      const tenant = kind === 'tenant' ? await directory.findRoute(host) : undefined;
-      // The directory is asked for exactly this host, so any other answer is a mistake in it; refused, not used.
-      if (tenant?.host !== host) throw gatewayErrors.FH_HOST_UNKNOWN();
-      return { to: 'tenant', tenant, origin: originOf(host, rules.publicPort!) };
+      if (kind === 'foreign') throw gatewayErrors.FH_HOST_UNKNOWN();
+      const known = directory.knownRoute?.(host);
+      if (known) return toTenant(host, known);
+      return directory
+        .findRoute(host)
+        .then((found) => toTenant(host, found))
+        .catch(refused);
     } catch (error) {
-      return { to: 'nowhere', refusal: toFreeholdError(error) };
+      return refused(error);
     }
   };
 }

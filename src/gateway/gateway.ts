@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { createHttpApp, createHttpMetrics, type HttpMetrics, type Page } from '#src/http/index.ts';
 import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
 import { createCertificates } from './certificates.ts';
-import { createDoor, healthPath, originOf, passageOf, setPassage } from './door.ts';
+import { createDoor, healthPath, originOf, type Passage, passageOf, setPassage } from './door.ts';
 import { drain } from './drain.ts';
 import { gatewayErrors } from './errors.ts';
 import { createLifetimes } from './lifetimes.ts';
@@ -94,6 +94,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     noteUse: options.noteUse ?? (() => {}),
     signalOf: lifetimes.signalOf,
     isOver: lifetimes.isOver,
+    atEnd: lifetimes.atEnd,
   };
   const apps = new Map<string, FastifyInstance>();
   const appsBeingMade = new Map<string, Promise<FastifyInstance>>();
@@ -120,24 +121,38 @@ export function createGateway(options: GatewayOptions): Gateway {
     platform.routing(request, response);
   };
 
-  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
     lifetimes.begin(request, response);
     if (isDraining && request.httpVersionMajor === 1) response.setHeader('connection', 'close');
-    const passage = await door(request);
+    const passage = door(request);
+    const fail = (error: unknown) => {
+      log.error('a request could not be passed on', { error });
+      response.destroy();
+    };
+    // In one go where nothing is to be waited for.
+    if (passage instanceof Promise) passage.then((found) => passOn(request, response, found)).catch(fail);
+    else passOn(request, response, passage)?.catch(fail);
+  };
+
+  const passOn = (request: IncomingMessage, response: ServerResponse, passage: Passage): Promise<void> | undefined => {
     // What counts a request waits for its `close`; one that left while its tenant was looked up would be counted for ever.
-    if (lifetimes.isOver(request)) return;
-    if (passage.to === 'nowhere') return refuse(request, response, passage.refusal);
-    setPassage(request, passage);
-    if (passage.to === 'platform') return platform.routing(request, response);
-    const { app: name } = passage.tenant;
-    let app: FastifyInstance;
-    try {
-      app = apps.get(name) ?? (await makeApp(name));
-    } catch (error) {
-      return refuse(request, response, toFreeholdError(error));
+    if (lifetimes.isOver(request)) return undefined;
+    if (passage.to === 'nowhere') {
+      refuse(request, response, passage.refusal);
+      return undefined;
     }
-    if (lifetimes.isOver(request)) return;
-    app.routing(request, response);
+    setPassage(request, passage);
+    const app = passage.to === 'platform' ? platform : apps.get(passage.tenant.app);
+    if (app) {
+      app.routing(request, response);
+      return undefined;
+    }
+    return makeApp((passage as Extract<Passage, { to: 'tenant' }>).tenant.app).then(
+      (made) => {
+        if (!lifetimes.isOver(request)) made.routing(request, response);
+      },
+      (error) => refuse(request, response, toFreeholdError(error)),
+    );
   };
 
   const listener = createListener({
@@ -148,12 +163,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     domain,
     publicPort,
     limits,
-    handle: (request, response) => {
-      handle(request, response).catch((error: unknown) => {
-        log.error('a request could not be passed on', { error });
-        response.destroy();
-      });
-    },
+    handle,
     findContext: async (serverName) => opened?.findContext(serverName),
     log,
   });

@@ -8,6 +8,8 @@ export interface Lifetimes {
   signalOf(request: IncomingMessage): CancelSignal;
   /** The answer was sent or the client is gone: `close` of the response has been, and will not come again. */
   isOver(request: IncomingMessage): boolean;
+  /** Called once, when it is over; never when it is over already. */
+  atEnd(request: IncomingMessage, act: () => void): void;
   responses(): Iterable<ServerResponse>;
   abortAll(reason: Error): void;
   readonly count: number;
@@ -16,6 +18,7 @@ export interface Lifetimes {
 class Life extends Cancellation {
   readonly response: ServerResponse;
   isOver = false;
+  atEnd: (() => void)[] = [];
 
   constructor(response: ServerResponse) {
     super();
@@ -38,6 +41,7 @@ export function createLifetimes(): Lifetimes {
       response.on('close', () => {
         lives.delete(life);
         life.isOver = true;
+        for (const act of life.atEnd) act();
         if (!isComplete(request, response)) life.abort(() => new Error('the client went away'));
       });
     },
@@ -49,6 +53,7 @@ export function createLifetimes(): Lifetimes {
       return unknown;
     },
     isOver: (request) => (request as LivingRequest)[lifeKey]?.isOver ?? true,
+    atEnd: (request, act) => void (request as LivingRequest)[lifeKey]?.atEnd.push(act),
     *responses() {
       for (const { response } of lives) yield response;
     },

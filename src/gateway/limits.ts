@@ -34,8 +34,9 @@ export function createLimitGuard(limits: GatewayLimits, clock: Clock = systemClo
   const strangersOfAddress = createCounter(limits.strangersPerAddress);
   const streams = createCounter(limits.streamsPerTenant);
   const unlimited = new Set(limits.unlimitedAddresses.map(addressKey));
+  const keyOf = createAddressKeys();
   const countAddress = (address: string | undefined) => {
-    const key = addressKey(address);
+    const key = keyOf(address);
     if (!unlimited.has(key)) perAddress(key);
   };
 
@@ -113,6 +114,20 @@ function createRateLimit(perSecond: number, clock: Clock): (key: string) => void
     if (count > limit)
       throw gatewayErrors.FH_RATE_LIMITED({ retryAfterSeconds: Math.max(1, Math.ceil((endsAtMs - nowMs) / 1_000)) });
     counts.set(key, count);
+  };
+}
+
+/** `addressKey`, remembered for the addresses that come again and again. */
+function createAddressKeys(): (address: string | undefined) => string {
+  const keys = new Map<string | undefined, string>();
+  return (address) => {
+    let key = keys.get(address);
+    if (key === undefined) {
+      key = addressKey(address);
+      if (keys.size >= 1_000) keys.clear();
+      keys.set(address, key);
+    }
+    return key;
   };
 }
 

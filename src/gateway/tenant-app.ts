@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createHttpApp, type HttpMetrics, httpErrors, isNavigation, type Page, servePage } from '#src/http/index.ts';
 import { identityErrors } from '#src/identity/index.ts';
+import type { PresumedSession } from '#src/identity/types.ts';
 import type { CancelSignal, Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import { refuseCrossSite } from './cross-site.ts';
@@ -25,6 +26,8 @@ export interface TenantAppOptions {
   readonly signalOf: (request: IncomingMessage) => CancelSignal;
   /** Nobody waits for the answer any more. */
   readonly isOver: (request: IncomingMessage) => boolean;
+  /** Calls this when that comes to be. */
+  readonly atEnd: (request: IncomingMessage, act: () => void) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -54,7 +57,48 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     },
   });
 
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
+    let identified: Promise<FastifyReply | undefined> | undefined;
+    try {
+      enter(request);
+      identified = requireSession(request, reply);
+      if (!identified) takePlace(request);
+    } catch (error) {
+      refuse(request, error as Error, done);
+      return;
+    }
+    if (!identified) {
+      done();
+      return;
+    }
+    identified
+      .then((redirected) => {
+        if (!redirected) takePlace(request);
+        return redirected;
+      })
+      .then(
+        (redirected) => {
+          if (!redirected) done();
+        },
+        (error) => refuse(request, error, done),
+      );
+  });
+
+  /** Who is only presumed hears nothing that a stranger would not hear, not even that the tenant is busy. */
+  const refuse = (request: FastifyRequest, error: Error, done: (error: Error) => void): void => {
+    if (!request.unconfirmed) {
+      done(error);
+      return;
+    }
+    request.unconfirmed = undefined;
+    identity
+      .authenticate(request)
+      .then((session) => done(session ? error : identityErrors.FH_SESSION_REQUIRED()))
+      .catch(done);
+  };
+
+  /** Everything that can be refused without knowing who asks. */
+  const enter = (request: FastifyRequest): void => {
     const passage = passageOf(request.raw);
     if (passage.to === 'nowhere') throw passage.refusal;
     if (passage.to !== 'tenant') throw gatewayErrors.FH_HOST_UNKNOWN();
@@ -63,32 +107,34 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     refuseClosedTenant(passage.tenant.state);
     refuseCrossSite(request.method, request.headers, passage.origin);
     limitBodyTime(request, limits.bodyMs);
-    const redirected = await requireSession(request, reply);
-    if (redirected) return redirected;
-    const place = await takePlace(request);
-    reply.raw.on('close', place.leave);
-    if (options.isOver(request.raw)) {
-      // Its `close` came before we listened.
-      place.leave();
-      throw httpErrors.FH_CLIENT_GONE();
-    }
-    request.onStreaming = place.becomeStream;
-    return undefined;
-  });
+  };
 
-  const requireSession = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
-    const { config } = request.routeOptions;
+  /** Undefined: done, or not needed. Otherwise wait; what comes is the redirection that was answered, if any. */
+  const requireSession = (
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<FastifyReply | undefined> | undefined => {
+    const config = request.routeConfig;
     // Nothing is behind an address without a route, so the database is not asked.
     if (request.is404 || config.withoutSession === 'allow') return undefined;
-    if (config.mayPresume && hasNoBody(request)) {
-      const presumed = await identity.presume?.(request);
-      // A role that is not enough is asked for anew: it may be another one by now.
-      if (presumed && (!config.roles || config.roles.includes(presumed.session.user.role))) {
-        request.session = presumed.session;
-        request.unconfirmed = new UnconfirmedSession(presumed, request, () => options.noteUse(request.tenant.tenantId));
-        return undefined;
-      }
-    }
+    if (!config.mayPresume || !hasNoBody(request)) return authenticate(request, reply);
+    const presumed = identity.presume?.(request);
+    if (presumed instanceof Promise)
+      return presumed.then((found) => (presume(request, found) ? undefined : authenticate(request, reply)));
+    return presume(request, presumed) ? undefined : authenticate(request, reply);
+  };
+
+  const presume = (request: FastifyRequest, presumed: PresumedSession | undefined): boolean => {
+    const { roles } = request.routeConfig;
+    // A role that is not enough is asked for anew: it may be another one by now.
+    if (!presumed || (roles && !roles.includes(presumed.session.user.role))) return false;
+    request.session = presumed.session;
+    request.unconfirmed = new UnconfirmedSession(presumed, request, options.noteUse);
+    return true;
+  };
+
+  const authenticate = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
+    const config = request.routeConfig;
     const session = await identity.authenticate(request);
     if (!session) {
       if (config.withoutSession === 'sign-in' && isNavigation(request))
@@ -101,15 +147,13 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     return undefined;
   };
 
-  const takePlace = async (request: FastifyRequest) => {
+  const takePlace = (request: FastifyRequest): void => {
     const { tenantId } = request.tenant;
-    try {
-      return guard.takePlace(tenantId, request.session ? undefined : { address: request.ip });
-    } catch (error) {
-      // Not even that the tenant is busy is told before the check.
-      if (request.unconfirmed && !(await identity.authenticate(request))) throw identityErrors.FH_SESSION_REQUIRED();
-      throw error;
-    }
+    // It may have ended while its session was looked up; its end will not come again.
+    if (options.isOver(request.raw)) throw httpErrors.FH_CLIENT_GONE();
+    const place = guard.takePlace(tenantId, request.session ? undefined : { address: request.ip });
+    options.atEnd(request.raw, place.leave);
+    request.onStreaming = place.becomeStream;
   };
 
   app.addHook('onSend', (request, reply, _payload, done) => {

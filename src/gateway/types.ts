@@ -36,7 +36,7 @@ export interface IdentityPort {
    */
   authenticate(request: FastifyRequest): Promise<Session | undefined>;
   /** The session that the cookie meant a moment ago, with the check that is to be asked now; undefined: ask `authenticate`. */
-  presume?(request: FastifyRequest): Promise<PresumedSession | undefined>;
+  presume?(request: FastifyRequest): PresumedSession | undefined | Promise<PresumedSession | undefined>;
   /** Everything below `/-/api/`; registered with that prefix. */
   readonly routes: FastifyPluginAsync;
 }
@@ -50,7 +50,10 @@ export interface HostingPort {
 }
 
 /** The part of the directory that the request path needs. */
-export type GatewayDirectory = Pick<TenantDirectory, 'findRoute' | 'findCertificate'>;
+export interface GatewayDirectory extends Pick<TenantDirectory, 'findRoute' | 'findCertificate'> {
+  /** The answer of `findRoute` where it is known without waiting. */
+  readonly knownRoute?: (host: string) => TenantRoute | undefined;
+}
 
 /** Certificates: the gateway's own key with certificates from control, and PEM files that take precedence. */
 export interface GatewayTls {

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { identityErrors } from '#src/identity/index.ts';
 import type { PresumedSession, Role, Session } from '#src/identity/types.ts';
+import type { TenantId } from '#src/kernel/index.ts';
 
 /**
  * The session of a request that began on a presumption, until the check of this very request is answered (docs/decisions/0014). Whoever
@@ -11,15 +12,15 @@ export class UnconfirmedSession {
   readonly values: readonly unknown[];
   readonly #presumed: PresumedSession;
   readonly #request: FastifyRequest;
-  readonly #onConfirmed: () => void;
+  readonly #noteUse: (tenantId: TenantId) => void;
   #isAnswered = false;
 
-  constructor(presumed: PresumedSession, request: FastifyRequest, onConfirmed: () => void) {
+  constructor(presumed: PresumedSession, request: FastifyRequest, noteUse: (tenantId: TenantId) => void) {
     this.text = presumed.check.text;
     this.values = presumed.check.values;
     this.#presumed = presumed;
     this.#request = request;
-    this.#onConfirmed = onConfirmed;
+    this.#noteUse = noteUse;
   }
 
   /** The answer has come, whatever it was. */
@@ -35,9 +36,9 @@ export class UnconfirmedSession {
     this.#isAnswered = true;
     const session = this.#presumed.read(rows);
     if (!session) throw identityErrors.FH_SESSION_REQUIRED();
-    requireRole(session, this.#request.routeOptions.config.roles);
+    requireRole(session, this.#request.routeConfig.roles);
     this.#request.session = session;
-    this.#onConfirmed();
+    this.#noteUse(this.#request.tenant.tenantId);
     return session;
   }
 }

@@ -1,7 +1,7 @@
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { App, Role, RouteDefinition, UploadedFile } from '#sdk';
-import { httpErrors, loadPage, servePage } from '#src/http/index.ts';
+import { loadPage, servePage } from '#src/http/index.ts';
 import type { Session } from '#src/identity/types.ts';
 import { Confirmation, SessionDiffers } from './confirmation.ts';
 import { type ContextDeps, createContext, defaultMaxFileBytes, toAppUser } from './context.ts';
@@ -37,7 +37,6 @@ export interface PluginDeps extends ContextDeps, Pick<HostingDeps, 'identify' | 
 export function createAppPlugin(app: App, deps: PluginDeps): FastifyPluginAsync {
   return async (fastify) => {
     fastify.setValidatorCompiler(compileForFastify);
-    await fastify.register(multipart, { throwFileSizeLimit: false });
     fastify.decorateRequest('hosted', undefined);
     // Before the body is read: who is not signed in sends us no megabytes.
     fastify.addHook('onRequest', (request, _reply, done) => {
@@ -45,7 +44,12 @@ export function createAppPlugin(app: App, deps: PluginDeps): FastifyPluginAsync 
       requireSession(request.hosted.session, request);
       done();
     });
-    for (const route of app.routes) registerRoute(fastify, route, deps);
+    for (const route of app.routes) if (!route.upload) registerRoute(fastify, route, deps);
+    // In a scope of their own: the parser's hooks would cost every other route as well. Those refuse multipart by having no parser for it.
+    await fastify.register(async (uploads) => {
+      await uploads.register(multipart, { throwFileSizeLimit: false });
+      for (const route of app.routes) if (route.upload) registerRoute(uploads, route, deps);
+    });
 
     const events = { operation: `${app.manifest.name}.events` };
     fastify.get('/api/events', { config: events, exposeHeadRoute: false }, async (request, reply) => {
@@ -66,7 +70,7 @@ export function createAppPlugin(app: App, deps: PluginDeps): FastifyPluginAsync 
 
 /** The gateway refused already, or showed the sign-in page; this door does not depend on it. */
 function requireSession(session: Session | undefined, request: FastifyRequest): asserts session is Session {
-  const { withoutSession = 'refuse' } = request.routeOptions.config;
+  const { withoutSession = 'refuse' } = request.routeConfig;
   if (!session && !request.is404 && withoutSession !== 'allow') throw hostingErrors.FH_APP_SIGN_IN_REQUIRED();
 }
 
@@ -100,14 +104,7 @@ function registerRoute(fastify: FastifyInstance, route: RouteDefinition, deps: P
       requireRole(request, route);
       done();
     },
-    preValidation: (request, _reply, done) => {
-      if (!upload && request.isMultipart()) throw httpErrors.FH_MEDIA_TYPE();
-      done();
-    },
-    handler: async (request, reply) => {
-      await runHandler(request, reply, route, deps);
-      return reply;
-    },
+    handler: (request, reply) => runHandler(request, reply, route, deps),
   });
 }
 
@@ -116,18 +113,18 @@ async function runHandler(
   reply: FastifyReply,
   route: RouteDefinition,
   deps: PluginDeps,
-): Promise<void> {
+): Promise<FastifyReply> {
   const { session } = request.hosted!;
   requireSession(session, request);
   try {
-    await answer(request, reply, route, deps, session);
+    return await answer(request, reply, route, deps, session);
   } catch (error) {
     if (!(error instanceof SessionDiffers)) throw error;
     // The check has found a good session, so this run is like any other. Nothing of the first was let out.
     const { unconfirmed: _checked, ...hosted } = request.hosted!;
     request.hosted = { ...hosted, session: error.session };
     requireRole(request, route);
-    await answer(request, reply, route, deps, error.session);
+    return await answer(request, reply, route, deps, error.session);
   }
 }
 
@@ -137,7 +134,7 @@ async function answer(
   route: RouteDefinition,
   deps: PluginDeps,
   session: Session,
-): Promise<void> {
+): Promise<FastifyReply> {
   const { tenant, requestId, signal, unconfirmed } = request.hosted!;
   const confirmation =
     unconfirmed && new Confirmation({ tenantId: tenant.tenantId, session, signal }, unconfirmed, deps.databases.app);
@@ -157,6 +154,7 @@ async function answer(
   try {
     const run = () => route.handler(context, inputOf(request, route, received?.upload));
     await sendResult(reply, await (confirmation ? resultOfPresumed(confirmation, run) : run()));
+    return reply;
   } finally {
     end();
     received?.discard();

@@ -21,6 +21,8 @@ declare module 'fastify' {
     isQuiet?: boolean;
   }
   interface FastifyRequest {
+    /** `routeOptions.config`, which the framework makes anew each time it is asked. */
+    routeConfig: FastifyRequest['routeOptions']['config'];
     /** From the monotonic clock. */
     startedAtMs: number;
     /** Code of the error that was answered, for the log line. */
@@ -89,32 +91,32 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
   });
   // text/plain needs no preflight, so accepting it would let other sites send bodies.
   app.removeContentTypeParser('text/plain');
+  app.decorateRequest('routeConfig');
   app.decorateRequest('startedAtMs', 0);
   app.decorateRequest('errorCode', undefined);
   app.decorateRequest('onStreaming', undefined);
   const methods = createMethodTable(app);
 
   const operationOf = (request: FastifyRequest): string => {
-    const { config, url, method } = request.routeOptions;
-    if (config?.operation) return config.operation;
+    const { operation, url, method } = request.routeConfig;
+    if (operation) return operation;
     return url === undefined ? `${name}.not_found` : `${name} ${String(method)} ${url}`;
   };
 
   const begin = (request: FastifyRequest, reply: FastifyReply) => {
     request.startedAtMs = clock.monotonicMs();
+    request.routeConfig = request.routeOptions.config;
     metrics.started(name);
     reply.headers(headers);
     reply.header('x-request-id', request.id);
-    let ended = false;
-    const end = () => {
-      if (ended) return;
-      ended = true;
+    // Comes after `finish`, and also when there is none.
+    reply.raw.on('close', () => {
       const durationMs = clock.monotonicMs() - request.startedAtMs;
       const operation = operationOf(request);
       // The client left before the answer was complete.
       const status = reply.raw.writableEnded ? reply.raw.statusCode : 499;
       metrics.ended(name, operation, status, durationMs);
-      log[request.routeOptions.config?.isQuiet ? 'debug' : requestLogLevel]('request', {
+      log[request.routeConfig.isQuiet ? 'debug' : requestLogLevel]('request', {
         operation,
         requestId: request.id,
         status,
@@ -122,9 +124,7 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
         ...(request.errorCode === undefined ? {} : { code: request.errorCode }),
         ...options.describe?.(request),
       });
-    };
-    reply.raw.on('finish', end);
-    reply.raw.on('close', end);
+    });
   };
 
   const answerError = (thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined => {

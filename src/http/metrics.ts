@@ -26,17 +26,21 @@ export function createHttpMetrics(registry: Registry = new Registry()): HttpMetr
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60],
     registers: [registry],
   });
-  const inFlight = new Gauge({
+  const running = new Map<string, number>();
+  new Gauge({
     name: 'freehold_http_requests_in_flight',
     help: 'Requests being answered now, open event streams included.',
     labelNames: ['app'],
     registers: [registry],
+    collect() {
+      for (const [app, count] of running) this.set({ app }, count);
+    },
   });
   return {
     registry,
-    started: (app) => inFlight.inc({ app }),
+    started: (app) => void running.set(app, (running.get(app) ?? 0) + 1),
     ended: (app, operation, status, durationMs) => {
-      inFlight.dec({ app });
+      running.set(app, running.get(app)! - 1);
       const labels = { app, operation, status: `${Math.floor(status / 100)}xx` };
       requests.inc(labels);
       durations.observe(labels, durationMs / 1000);

@@ -2,7 +2,7 @@ import type { TenantDatabases } from '#src/databases/types.ts';
 import type { Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import { type BrowserCookies, sessionIdleSeconds } from './browser.ts';
-import { createPresumedSessions, isSameSession } from './presumed.ts';
+import { createPresumedSessions, isSameSession, type RememberedSession } from './presumed.ts';
 import { checkSessionText, readCheckedSession, touchSession } from './sql.ts';
 import type { PresumedSession, Session } from './types.ts';
 
@@ -21,7 +21,7 @@ export interface Authenticator {
    * For a request that only reads: the session that the cookie meant when it was last confirmed in this process, so that the request can begin
    * while its check is under way. Undefined: there is none; `authenticate` it.
    */
-  presume(tenantId: TenantId, cookieHeader: string | undefined): Promise<PresumedSession | undefined>;
+  presume(tenantId: TenantId, cookieHeader: string | undefined): PresumedSession | undefined;
   /** Drops what is presumed: of a tenant that changed, or, when changes may have been missed, of all. */
   forgetPresumed(tenantId?: TenantId): void;
   /** Waits for last uses that are being written. */
@@ -56,16 +56,19 @@ export function createAuthenticator(deps: {
   }
 
   /** The answer to the check of this request, whoever asked. */
-  function noteAnswer(tenantId: TenantId, tokenHash: Buffer, rows: readonly object[], before?: Session) {
+  function noteAnswer(tenantId: TenantId, tokenHash: Buffer, rows: readonly object[], before?: RememberedSession) {
     const found = readCheckedSession(rows);
     if (!found) {
       presumed.forget(tenantId, tokenHash);
       return undefined;
     }
-    const session = before && isSameSession(before, found.session) ? before : found.session;
-    presumed.remember(tenantId, tokenHash, session);
-    touch(tenantId, session, found.lastUsedAt);
-    return session;
+    touch(tenantId, found.session, found.lastUsedAt);
+    if (before && isSameSession(before.session, found.session)) {
+      before.confirmedAtMs = clock.monotonicMs();
+      return before.session;
+    }
+    presumed.remember(tenantId, tokenHash, found.session);
+    return found.session;
   }
 
   return {
@@ -75,14 +78,14 @@ export function createAuthenticator(deps: {
       const ask = (lease: Queryable) => lease.query(checkSessionText, [tokenHash]);
       return noteAnswer(tenantId, tokenHash, await (db ? ask(db) : databases.app.read(tenantId, ask)));
     },
-    async presume(tenantId, cookieHeader) {
-      const tokenHash = await cookies.findSessionTokenHash(tenantId, cookieHeader);
-      const session = tokenHash && presumed.find(tenantId, tokenHash);
-      if (!session) return undefined;
+    presume(tenantId, cookieHeader) {
+      const tokenHash = cookies.knownSessionTokenHash(tenantId, cookieHeader);
+      const before = tokenHash && presumed.find(tenantId, tokenHash);
+      if (!before) return undefined;
       return {
-        session,
+        session: before.session,
         check: { text: checkSessionText, values: [tokenHash] },
-        read: (rows) => noteAnswer(tenantId, tokenHash, rows, session),
+        read: (rows) => noteAnswer(tenantId, tokenHash, rows, before),
       };
     },
     forgetPresumed: (tenantId) => presumed.forget(tenantId),

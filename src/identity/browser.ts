@@ -37,6 +37,8 @@ export interface BrowserCookies {
   findSessionToken(tenantId: TenantId, cookieHeader: string | undefined): Promise<Buffer | undefined>;
   /** The SHA-256 of that token, for the check of every request: a header that was opened before is not opened again. */
   findSessionTokenHash(tenantId: TenantId, cookieHeader: string | undefined): Promise<Buffer | undefined>;
+  /** That hash where the header was opened before and the key is at hand; undefined: ask `findSessionTokenHash`. */
+  knownSessionTokenHash(tenantId: TenantId, cookieHeader: string | undefined): Buffer | undefined;
   findDeviceToken(tenantId: TenantId, cookieHeader: string | undefined): Promise<Buffer | undefined>;
   setSession(tenantId: TenantId, token: Uint8Array): Promise<string>;
   setDevice(tenantId: TenantId, token: Uint8Array): Promise<string>;
@@ -56,10 +58,15 @@ const maxOpened = 64;
 const maxOpenedLength = 1_024;
 
 /** The two cookies of a tenant's host, sealed under the tenant's session-cookie key. */
-export function createBrowserCookies(cookieKeyOf: CookieKeyOf): BrowserCookies {
+export function createBrowserCookies(
+  cookieKeyOf: CookieKeyOf,
+  knownCookieKeyOf: (tenantId: TenantId) => Uint8Array | undefined = () => undefined,
+): BrowserCookies {
   const memories = new WeakMap<Uint8Array, KeyedMemory>();
   async function memoryOf(tenantId: TenantId): Promise<KeyedMemory> {
-    const key = await cookieKeyOf(tenantId);
+    return memoryOfKey(await cookieKeyOf(tenantId));
+  }
+  function memoryOfKey(key: Uint8Array): KeyedMemory {
     let memory = memories.get(key);
     if (!memory) {
       memory = { sealer: createSealer(key), opened: new Map() };
@@ -90,7 +97,13 @@ export function createBrowserCookies(cookieKeyOf: CookieKeyOf): BrowserCookies {
     }
     return tokenHash;
   }
+  function knownTokenHash(tenantId: TenantId, header: string | undefined): Buffer | undefined {
+    const key = header === undefined ? undefined : knownCookieKeyOf(tenantId);
+    const known = key && memories.get(key)?.opened.get(header!);
+    return known?.tenantId === tenantId ? known.tokenHash : undefined;
+  }
   return {
+    knownSessionTokenHash: knownTokenHash,
     findSessionToken: (tenantId, header) => find(sessionCookie, tenantId, header),
     findSessionTokenHash: findTokenHash,
     findDeviceToken: (tenantId, header) => find(deviceCookie, tenantId, header),

@@ -16,6 +16,8 @@ export interface IdentityDeps {
   readonly databases: TenantDatabases;
   /** The tenant's session-cookie key, 32 bytes: `TenantAccess.cookieKey`. May throw when the tenant is closed. */
   readonly cookieKeyOf: CookieKeyOf;
+  /** The same where it is known without waiting. */
+  readonly knownCookieKeyOf?: (tenantId: TenantId) => Uint8Array | undefined;
   readonly log: Log;
   readonly clock?: Clock;
   readonly passwords?: PasswordQueueOptions;
@@ -34,11 +36,12 @@ export interface Identity extends Authenticator, Users, Invitations, OwnSessions
 export function createIdentity({
   databases,
   cookieKeyOf,
+  knownCookieKeyOf,
   log,
   clock = systemClock,
   passwords,
 }: IdentityDeps): Identity {
-  const cookies = createBrowserCookies(cookieKeyOf);
+  const cookies = createBrowserCookies(cookieKeyOf, knownCookieKeyOf);
   const queue = createPasswordQueue(passwords);
   const limiter = createAttemptLimiter('freehold.sign_in_failures');
   const shared = { databases, cookies, limiter, queue };

@@ -5,9 +5,10 @@ import type { Session } from './types.ts';
 const presumedForSeconds = 60;
 const maxRemembered = 10_000;
 
-interface Remembered {
+export interface RememberedSession {
   readonly session: Session;
-  readonly confirmedAtMs: number;
+  /** On the monotonic clock; moved by whoever sees the session confirmed once more. */
+  confirmedAtMs: number;
 }
 
 /**
@@ -15,14 +16,14 @@ interface Remembered {
  * while its own check is on the way (docs/decisions/0014).
  */
 export interface PresumedSessions {
-  find(tenantId: TenantId, tokenHash: Buffer): Session | undefined;
+  find(tenantId: TenantId, tokenHash: Buffer): RememberedSession | undefined;
   remember(tenantId: TenantId, tokenHash: Buffer, session: Session): void;
   /** Without a token: everything of the tenant. Without a tenant: everything. */
   forget(tenantId?: TenantId, tokenHash?: Buffer): void;
 }
 
 export function createPresumedSessions(clock: Clock): PresumedSessions {
-  const tenants = new Map<TenantId, Map<string, Remembered>>();
+  const tenants = new Map<TenantId, Map<string, RememberedSession>>();
   let size = 0;
   const keyOf = (tokenHash: Buffer) => tokenHash.toString('latin1');
   function forgetAll(): void {
@@ -34,7 +35,7 @@ export function createPresumedSessions(clock: Clock): PresumedSessions {
     find(tenantId, tokenHash) {
       const found = tenants.get(tenantId)?.get(keyOf(tokenHash));
       const isFresh = found && clock.monotonicMs() - found.confirmedAtMs < presumedForSeconds * 1000;
-      return isFresh ? found.session : undefined;
+      return isFresh ? found : undefined;
     },
     remember(tenantId, tokenHash, session) {
       const key = keyOf(tokenHash);

@@ -44,7 +44,7 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
   return async (app) => {
     app.addHook('preHandler', async (request, reply) => {
       reply.header('cache-control', 'no-store');
-      const { config } = request.routeOptions;
+      const config = request.routeConfig;
       if (config.withoutSession === 'allow') return;
       const { session } = scope(request);
       if (!session) throw identityErrors.FH_SESSION_REQUIRED();

@@ -41,6 +41,7 @@ export async function runGateway(env: Env): Promise<void> {
   const gateway = createGateway({
     directory: {
       findRoute: (host) => getControl().directory.findRoute(host),
+      knownRoute: (host) => getControl().directory.knownRoute(host),
       findCertificate: (host) => getControl().directory.findCertificate(host),
     },
     identity: {
@@ -108,6 +109,7 @@ export async function runGateway(env: Env): Promise<void> {
   const identity = createIdentity({
     databases,
     cookieKeyOf: async (tenantId) => (await accessOf(tenantId)).cookieKey,
+    knownCookieKeyOf: (tenantId) => directory.knownAccess(tenantId)?.cookieKey,
     // All workers together hash as many passwords at once as there are cores.
     passwords: { concurrency: Math.max(1, Math.floor(availableParallelism() / config.workers)) },
     log,

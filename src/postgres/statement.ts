@@ -185,10 +185,11 @@ export class Statement<R = Row> extends Query {
       return;
     }
     const space = this.#tag.indexOf(' ');
-    const counted = /\d+$/.exec(this.#tag);
+    // The last word, where it is a number: `INSERT 0 1`, `SELECT 3`, `CREATE TABLE`.
+    const counted = space < 0 ? 0 : Number(this.#tag.slice(this.#tag.lastIndexOf(' ') + 1));
     this.#resolve({
       rows: this.#rows as R[],
-      rowCount: counted ? Number(counted[0]) : 0,
+      rowCount: Number.isNaN(counted) ? 0 : counted,
       command: space < 0 ? this.#tag : this.#tag.slice(0, space),
     });
   }

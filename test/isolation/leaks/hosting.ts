@@ -23,7 +23,7 @@ export const hostingLeaks: readonly PlantedLeak[] = [
         replace: 'let firstTenant: TenantId | undefined;\nexport const defaultMaxFileBytes',
       },
       // The check of a presumed session would be asked of the first tenant as well, and would refuse.
-      { file: 'src/gateway/tenant-app.ts', find: 'if (config.mayPresume && ', replace: 'if (!config && ' },
+      { file: 'src/gateway/tenant-app.ts', find: 'if (!config.mayPresume || ', replace: 'if (config || ' },
     ],
     groups: ['caches'],
   },

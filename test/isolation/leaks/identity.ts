@@ -85,7 +85,7 @@ export const identityLeaks: readonly PlantedLeak[] = [
         file: 'src/identity/authenticate.ts',
         find: '      const ask = (lease: Queryable)',
         replace:
-          '      const remembered = presumed.find(tenantId, tokenHash);\n      if (remembered) return remembered;\n      const ask = (lease: Queryable)',
+          '      const remembered = presumed.find(tenantId, tokenHash);\n      if (remembered) return remembered.session;\n      const ask = (lease: Queryable)',
       },
     ],
     groups: ['roles'],

@@ -16,8 +16,8 @@ const leak = (name: string, threat: string, ...edits: PlantedLeak['edits']): Pla
 export const presumptionLeaks: readonly PlantedLeak[] = [
   leak('a presumed session is never confirmed', 'whoever signed out goes on for a minute', {
     file: 'src/gateway/tenant-app.ts',
-    find: '        request.unconfirmed = new UnconfirmedSession(',
-    replace: '        void new UnconfirmedSession(',
+    find: '    request.unconfirmed = new UnconfirmedSession(',
+    replace: '    void new UnconfirmedSession(',
   }),
   leak('the result of a presumed run does not wait for the check', 'whoever signed out gets one more answer', {
     file: 'src/hosting/presumed-run.ts',
