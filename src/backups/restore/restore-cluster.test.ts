@@ -5,7 +5,7 @@ import { chown, mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { serialize } from 'node:v8';
-import { createCluster } from '#src/clusters/index.ts';
+import { createCluster, removeScratchFolders } from '#src/clusters/index.ts';
 import { silentLog } from '#src/kernel/index.ts';
 import { openConnection } from '#src/postgres/index.ts';
 import type { PlanRequest } from '../catalogue/plan-types.ts';
@@ -111,6 +111,7 @@ test('killed at every step: the folder is whole or not there, and the next attem
     const isThere = (await readdir(path.dirname(into))).includes('main');
     assert.equal(isThere, step === 'renamed');
     if (!isThere) await restoreCluster(await optionsFor(into));
+    else await removeScratchFolders(path.dirname(into), silentLog);
     assert.deepEqual(await readRestored(into), ['acme 1', 'globex 1']);
     if (!isThere) assert.deepEqual((await readdir(path.dirname(into))).sort(), ['logs', 'main', 'run']);
   }
