@@ -54,9 +54,11 @@ export function createCachedLookup<V>(options: CachedLookupOptions<V>): CachedLo
   const find = (key: string): Entry<V> | undefined => {
     const entry = entries.get(key);
     if (!entry || entry.expiresAtMs <= clock.monotonicMs()) return undefined;
-    // Map keeps insertion order: moved to the end, it is the last to go.
-    entries.delete(key);
-    entries.set(key, entry);
+    // Map keeps insertion order: moved to the end, it is the last to go. While there is plenty of room, nothing goes.
+    if (entries.size * 2 > maxEntries) {
+      entries.delete(key);
+      entries.set(key, entry);
+    }
     return entry;
   };
 
