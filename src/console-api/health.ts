@@ -12,6 +12,8 @@ export interface Health {
   readonly preparedDatabases: { readonly ready: number; readonly target: number };
   readonly operations: { readonly running: number; readonly failed: number };
   readonly disk: { readonly path: string; readonly freeBytes: number; readonly totalBytes: number };
+  /** Recurring work, by name; empty where there is none. */
+  readonly jobs: readonly JobView[];
   /** What a person should look at, worst first; empty when all is well. */
   readonly warnings: readonly HealthWarning[];
 }
@@ -75,6 +77,20 @@ export interface StandbyHealth {
     /** undefined: unknown. */
     readonly lostBytes?: number;
   };
+}
+
+/** Recurring work of control: a base backup every day, for example. */
+export interface JobView {
+  readonly name: string;
+  /** How the newest run ended; `waiting`: there was none yet. */
+  readonly state: 'waiting' | 'running' | 'succeeded' | 'failed';
+  readonly startedAt?: string;
+  readonly succeededAt?: string;
+  /** Of the newest run, when it failed. */
+  readonly error?: { readonly code: string; readonly text: string; readonly at: string };
+  readonly everyMs: number;
+  /** It has not succeeded for longer than it may. */
+  readonly isOverdue: boolean;
 }
 
 export interface HealthWarning {

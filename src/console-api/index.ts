@@ -20,6 +20,7 @@ export {
   type HealthDeps,
   type HealthWarning,
   healthRoutes,
+  type JobView,
   type ShippingHealth,
   type StandbyHealth,
 } from './health.ts';

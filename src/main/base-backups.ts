@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { recordAudit } from '#src/audit/index.ts';
 import {
   type BackupManifest,
@@ -17,12 +16,15 @@ import type { BackupKeys } from '#src/keys/index.ts';
 import type { ConnectionTarget, Pool } from '#src/postgres/index.ts';
 import type { BackupServices } from './backup-services.ts';
 import type { Canaries } from './canaries.ts';
+import type { Jobs } from './jobs.ts';
 import type { Shutdown } from './shutdown.ts';
 
 const everyMs = 24 * 60 * 60_000;
 /** The first of an installation; later enough that a start is not slowed down by it. */
 const firstAfterMs = 60_000;
 const retryAfterMs = 10 * 60_000;
+/** Never more than seven days apart is the promise; a day late is early enough to mend what is wrong. */
+const overdueAfterMs = 2 * everyMs;
 
 export interface BaseBackups extends BackupDeps {
   /** Begins the schedule: daily, and soon when there is none. */
@@ -37,6 +39,7 @@ export function createBaseBackups({
   pool,
   keys,
   canaries,
+  jobs,
   clock,
   log,
   shutdown,
@@ -48,6 +51,7 @@ export function createBaseBackups({
   readonly pool: Pool;
   readonly keys: BackupKeys;
   readonly canaries: Pick<Canaries, 'fly'>;
+  readonly jobs: Pick<Jobs, 'add'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly shutdown: Shutdown;
@@ -57,6 +61,8 @@ export function createBaseBackups({
   const { signal } = stopping;
   let latest: BackupRun | undefined;
   let running: Promise<void> | undefined;
+  /** Of the latest, when it failed. */
+  let failure: unknown;
 
   async function readManifests(): Promise<{ manifests: Map<string, Held>; away: string[] }> {
     const manifests = new Map<string, Held>();
@@ -139,6 +145,7 @@ export function createBaseBackups({
     } catch (error) {
       const { code, message } = toFreeholdError(error);
       latest = { ...begun, state: 'failed', error: { code, text: message } };
+      failure = error;
       if (signal.aborted) return;
       log.error('a base backup failed', { error });
       await recordAudit(pool, {
@@ -158,18 +165,13 @@ export function createBaseBackups({
     return begun;
   }
 
-  async function keepSchedule(): Promise<void> {
-    for (let pauseMs = firstAfterMs; ; ) {
-      await delay(pauseMs, undefined, { signal, ref: false }).catch(() => {});
-      if (signal.aborted) return;
-      const [newest] = (await list()).backups;
-      const dueInMs = newest ? Date.parse(newest.finishedAt) + everyMs - clock.now() : 0;
-      pauseMs = Math.min(Math.max(dueInMs, 0), everyMs);
-      if (dueInMs > 0) continue;
-      start();
-      await running;
-      pauseMs = latest?.state === 'failed' ? retryAfterMs : everyMs;
-    }
+  /** Skipped when there is a fresh one, also of an earlier life of this installation: what lies in regions is the truth. */
+  async function runWhenDue(): Promise<void> {
+    const [newest] = (await list()).backups;
+    if (newest && Date.parse(newest.finishedAt) + everyMs / 2 > clock.now()) return;
+    start();
+    await running;
+    if (latest?.state === 'failed') throw failure;
   }
 
   return {
@@ -178,11 +180,11 @@ export function createBaseBackups({
     latest: () => latest,
     schedule() {
       backups.whenGap(start);
-      const keeping = keepSchedule().catch((error) => log.error('the schedule of backups has ended', { error }));
       shutdown.add('base backups', 10_000, async () => {
         stopping.abort();
-        await Promise.all([keeping, running]);
+        await running;
       });
+      jobs.add({ name: 'base backup', everyMs, firstAfterMs, retryAfterMs, overdueAfterMs, run: runWhenDue });
     },
   };
 }

@@ -22,6 +22,7 @@ import type { Child } from './child.ts';
 import type { Config } from './config.ts';
 import { seedDemoTenant } from './demo-users.ts';
 import type { Folders } from './folders.ts';
+import { createJobs } from './jobs.ts';
 import { holdLeadership } from './leadership.ts';
 import type { Program } from './program.ts';
 import type { RegionKeys } from './regions.ts';
@@ -64,6 +65,7 @@ export async function startControlServices({
   // Only the leader: opening finishes what a crash interrupted.
   const ownKeys = await openKeyStore(folders.keys);
   await migrate(target, { schema: 'public', folder: program.controlMigrations });
+  const jobs = createJobs({ db: pool, clock, log, shutdown });
   const backups =
     config.backups === 'on' && !config.externalDatabase
       ? await createBackupServices({ config, regionKeys, folders, pool, keys: ownKeys, clock, log, shutdown })
@@ -80,6 +82,7 @@ export async function startControlServices({
       pool,
       keys: ownKeys,
       canaries: canaries!,
+      jobs,
       clock,
       log,
       shutdown,
@@ -263,6 +266,7 @@ export async function startControlServices({
 
   return {
     staff,
+    jobs,
     backups,
     baseBackups,
     replicator,

@@ -79,6 +79,7 @@ export async function runControl(env: Env): Promise<void> {
         gateway: tenantUrl('NAME').replace('NAME.', ''),
         startedAt,
         connectedGateways: () => link.gateways,
+        jobs: () => services.jobs.list(),
         shipping: backups && (() => backups.shipper.report),
         isFenced,
       }),

@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import type { ShippingReport } from '#src/backups/index.ts';
-import type { ClusterHealth, Health, HealthWarning } from '#src/console-api/index.ts';
+import type { ClusterHealth, Health, HealthWarning, JobView } from '#src/console-api/index.ts';
 import type { Clock } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import { apps } from './apps.ts';
@@ -21,6 +21,7 @@ export interface HealthSources {
   readonly connectedGateways: () => number;
   /** undefined: nothing is shipped. */
   readonly shipping: (() => ShippingReport | undefined) | undefined;
+  readonly jobs: () => Promise<JobView[]>;
   /** True when each part runs as an OS user of its own. */
   readonly isFenced: boolean;
 }
@@ -32,7 +33,12 @@ const lateStandbyBytes = 1024 ** 3;
 
 export async function measureHealth(sources: HealthSources): Promise<Health> {
   const { config, folders, db, version, gateway, startedAt } = sources;
-  const [cluster, counts, disk] = await Promise.all([measureCluster(sources), countTenants(db), statfs(folders.data)]);
+  const [cluster, counts, disk, jobs] = await Promise.all([
+    measureCluster(sources),
+    countTenants(db),
+    statfs(folders.data),
+    sources.jobs(),
+  ]);
   const facts = {
     version,
     startedAt: startedAt.toISOString(),
@@ -42,6 +48,7 @@ export async function measureHealth(sources: HealthSources): Promise<Health> {
     gateways: { connected: sources.connectedGateways(), expected: config.workers },
     ...counts,
     preparedDatabases: { ...counts.preparedDatabases, target: config.preparedDatabases * apps.length },
+    jobs,
     disk: { path: folders.data, freeBytes: disk.bavail * disk.bsize, totalBytes: disk.blocks * disk.bsize },
   };
   return { ...facts, warnings: findWarnings(facts, sources) };
@@ -162,6 +169,14 @@ function findWarnings(facts: Omit<Health, 'warnings'>, { config, isFenced }: Hea
     );
   if (facts.disk.freeBytes < facts.disk.totalBytes * lowDiskShare)
     problem('Less than a tenth of the disk is free.', `Make room on the file system of ${facts.disk.path}.`);
+  for (const { name, isOverdue, succeededAt, error } of facts.jobs) {
+    if (isOverdue)
+      problem(
+        `The job ${name} has not succeeded ${succeededAt ? `since ${succeededAt}` : 'yet'}${error ? `: ${error.text}` : '.'}`,
+        'Look at log/control.log in the data folder; it is tried again by itself.',
+      );
+    else if (error) risk(`The job ${name} failed: ${error.text}`, 'It is tried again by itself.');
+  }
   if (facts.operations.failed > 0)
     problem(
       `${facts.operations.failed} lifecycle operations failed.`,
