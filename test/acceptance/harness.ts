@@ -151,12 +151,23 @@ export class Freehold {
       .join('\n');
   }
 
-  /** SIGTERM, and waits for the end. */
+  /** SIGTERM, and waits for the end. Rejects when a process had ended by an error of its own meanwhile. */
   async stop({ keepData = false }: { keepData?: boolean } = {}): Promise<number | null> {
     const code = await stopChild(this.child, 'SIGTERM', 60_000);
+    const crashes = findCrashes(this.dataDir);
     if (!keepData) rmSync(this.dataDir, { recursive: true, force: true });
+    if (crashes.length > 0) throw new Error(`a process crashed:\n${crashes.join('\n')}`);
     return code;
   }
+}
+
+/** Log lines of processes that ended by an error that nobody had caught. */
+export function findCrashes(dataDir: string): string[] {
+  const folder = join(dataDir, 'log');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .flatMap((file) => readFileSync(join(folder, file), 'utf8').split('\n'))
+    .filter((line) => /"(uncaught exception|unhandled rejection)"/.test(line));
 }
 
 export interface Answer {

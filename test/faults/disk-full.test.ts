@@ -89,13 +89,13 @@ async function goOnWriting(writers: Writers): Promise<void> {
   await until('people to write again', async () => writers.acknowledged.size > already + 20, 60_000);
 }
 
-const fill = (leaveBytes?: number): void => void disk?.fill(leaveBytes);
+const fill = (): void => disk?.fill();
 const free = (): void => disk?.free();
 
 const onSmallDisk: Readonly<Record<string, (context: TestContext) => Promise<void>>> = {
   'little room is left: uploads, exports and new tenants are refused, people go on writing': async (context) => {
     const [{ client, itemId, tenantId }] = tenants as [Tenant];
-    fill(withinReserveBytes);
+    disk?.keepFilled(withinReserveBytes);
     const writing = await client.send('POST', `/api/items/${itemId}/comments`, { body: 'still possible' });
     assert.equal(writing.status, 201);
     const refused = await upload(client, `/api/items/${itemId}/attachments`, Buffer.alloc(100_000, 'x'));

@@ -8,7 +8,7 @@ import { parseConfig } from '#src/main/config.ts';
 import { foldersOf } from '#src/main/folders.ts';
 import { Shutdown } from '#src/main/shutdown.ts';
 import { startAll } from '#src/main/supervisor.ts';
-import { freePort, newFolder, until } from '../../acceptance/harness.ts';
+import { findCrashes, freePort, newFolder, until } from '../../acceptance/harness.ts';
 import { command, type Installation } from './operator.ts';
 import { findProcesses, pidsOf } from './processes.ts';
 
@@ -36,11 +36,13 @@ export async function startProduct(env: Readonly<Record<string, string>> = {}): 
   const stop = async (): Promise<void> => {
     await shutdown.run();
     const left = findProcesses(dataDir);
+    const crashes = findCrashes(dataDir);
     rmSync(dataDir, { recursive: true, force: true });
     // Only there when the data folder's own path is too long for a socket.
     const { controlRun } = foldersOf(dataDir);
     if (!controlRun.startsWith(dataDir)) rmSync(controlRun.replace(/\/control$/, ''), { recursive: true, force: true });
     if (left.length > 0) throw new Error(`left running: ${JSON.stringify(left)}`);
+    if (crashes.length > 0) throw new Error(`a process crashed:\n${crashes.join('\n')}`);
   };
   try {
     await startAll({

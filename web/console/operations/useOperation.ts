@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useRef } from 'react';
+import { useEffect } from 'react';
 import { useLiveEvents } from '../../design/index.ts';
 import { type Operation, operationQuery } from '../api.ts';
 
@@ -20,16 +20,14 @@ export function useOperation(operationId: string | undefined) {
     enabled: isRunning,
   });
 
-  // What an operation changes is shown on other pages too.
-  const wasRunning = useRef(false);
+  // What an operation changes is shown on other pages too. A quick one is over when it is first seen.
+  const endedId = query.data && !isRunning ? operationId : undefined;
   useEffect(() => {
-    if (wasRunning.current && !isRunning) {
-      void queryClient.invalidateQueries({ queryKey: ['tenants'] });
-      void queryClient.invalidateQueries({ queryKey: ['tenant'] });
-      void queryClient.invalidateQueries({ queryKey: ['operations'] });
-    }
-    wasRunning.current = isRunning;
-  }, [isRunning, queryClient]);
+    if (endedId === undefined) return;
+    void queryClient.invalidateQueries({ queryKey: ['tenants'] });
+    void queryClient.invalidateQueries({ queryKey: ['tenant'] });
+    void queryClient.invalidateQueries({ queryKey: ['operations'] });
+  }, [endedId, queryClient]);
   return query;
 }
 
