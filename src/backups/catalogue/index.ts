@@ -17,6 +17,7 @@ export { planRestore } from './plan.ts';
 export type * from './plan-types.ts';
 export { createCatalogueReader } from './reader.ts';
 export { formatRange, toRefusal } from './refusals.ts';
+export { findRestorable, type RestorableRequest, type RestorableStretch } from './restorable.ts';
 export {
   type BackupRecord,
   loadBackups,

@@ -101,14 +101,18 @@ function endsBefore(cluster: ClusterCatalogue, backup: ReadableBackup, target: R
   return restorableFrom(cluster, backup) <= moment.getTime();
 }
 
-function readOf(backup: ReadableBackup, wanted: ResolvedWanted, { destroyedKeys }: PlanRequest) {
+function readOf(backup: ReadableBackup, wanted: ResolvedWanted, { destroyedKeys }: Pick<PlanRequest, 'destroyedKeys'>) {
   const all = databasesOf(backup, wanted);
   const isGone = (database: BackedUpDatabase) => destroyedKeys?.has(ownerOf(database)) ?? false;
   return { read: all.filter((database) => !isGone(database)), unreadable: all.filter(isGone) };
 }
 
 /** What will be read of it is in this region. */
-function isReadable(backup: ReadableBackup, wanted: ResolvedWanted, request: PlanRequest): boolean {
+export function isReadable(
+  backup: ReadableBackup,
+  wanted: ResolvedWanted,
+  request: Pick<PlanRequest, 'destroyedKeys'>,
+): boolean {
   const missing = new Set(backup.missing);
   const { read } = readOf(backup, wanted, request);
   return !missing.has(backup.manifest.shared.object) && !read.some(({ object }) => missing.has(object));
