@@ -11,11 +11,13 @@ export { checkExternalServer, type ServerFacts } from './external.ts';
 export { findOsUser, type OsUser } from './os-user.ts';
 export {
   createScratchFolder,
+  type EmptyServer,
   type RecoveredServer,
   type RecoveryOptions,
   type RecoveryTarget,
   removeScratchFolders,
   type ScratchFolder,
+  startEmptyServer,
   startRecovery,
   type WalSource,
 } from './recovery/index.ts';

@@ -14,3 +14,4 @@ export {
   type PortabilityOptions,
   type RestoredTenant,
 } from './portability.ts';
+export { longJob, stableOutput, unexportedTables } from './sql.ts';

@@ -12,7 +12,7 @@ export {
 } from './backup.ts';
 export { type CopyResult, copyBackup } from './copy.ts';
 export { baseBackupErrors } from './errors.ts';
-export type { RegionResult } from './live-regions.ts';
+export { createLiveRegions, type LiveRegions, type RegionResult } from './live-regions.ts';
 export { findManifest, listBackups } from './manifest.ts';
 export { manifestName } from './names.ts';
 export { type RestoredFiles, type RestoreFilesOptions, restoreFiles } from './restore-files.ts';

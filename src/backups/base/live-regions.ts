@@ -22,6 +22,8 @@ export interface LiveRegionsOptions {
   readonly signal?: AbortSignal;
   /** A region that takes no byte for so long is away. Default 60,000. */
   readonly stallMs?: number;
+  /** What is being written, for the log. Default: a base backup. */
+  readonly what?: string;
 }
 
 /** Waits in front of each region while a large object is written. */
@@ -32,7 +34,13 @@ const slowestBytesPerMs = (512 * 1024) / 1000;
  * The regions that are still with this backup. One that fails is left out of the rest of it, and the backup goes on in the others: half an object
  * less is worth more than no backup. FH_BASE_BACKUP_NO_REGION when the last one is gone.
  */
-export function createLiveRegions({ stores, log, signal, stallMs = 60_000 }: LiveRegionsOptions) {
+export function createLiveRegions({
+  stores,
+  log,
+  signal,
+  stallMs = 60_000,
+  what = 'a base backup',
+}: LiveRegionsOptions) {
   if (stores.length === 0) throw new TypeError('a backup needs a region');
   const lost = new Map<string, Error>();
   const live = () => stores.filter((store) => !lost.has(store.region));
@@ -40,7 +48,7 @@ export function createLiveRegions({ stores, log, signal, stallMs = 60_000 }: Liv
   function lose(store: RegionStore, error: unknown): void {
     if (lost.has(store.region)) return;
     lost.set(store.region, error instanceof Error ? error : new Error(String(error)));
-    log.error('a region is left out of the base backup', { region: store.region, error });
+    log.error(`a region is left out of ${what}`, { region: store.region, error });
   }
 
   function requireOne(): void {

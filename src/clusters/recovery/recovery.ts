@@ -1,17 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { access, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { failpoint, formatLsn, type Log, type Lsn, waitFor } from '#src/kernel/index.ts';
 import { type ConnectionTarget, openConnection } from '#src/postgres/index.ts';
 import type { Binaries } from '../binaries.ts';
-import { clusterErrors } from '../errors.ts';
 import { replaceFile } from '../files.ts';
-import { minimalEnvironment, withParentDeathSignal } from '../run.ts';
 import { readControlData } from './control-data.ts';
 import { recoveryErrors } from './errors.ts';
 import { port, type ScratchFolder } from './scratch-folder.ts';
+import { isReady, type ScratchProcess, spawnScratchProcess } from './scratch-process.ts';
 import { recoverySettings } from './settings.ts';
 import { describeTarget, isReached, parseTimelineHistory, type RecoveryTarget, targetSettings } from './target.ts';
 import { openWalFeed, type WalFeed } from './wal-feed.ts';
@@ -73,7 +69,7 @@ export async function startRecovery(options: RecoveryOptions): Promise<Recovered
     log,
     onSegment: options.onSegment,
   });
-  let server: ScratchServer | undefined;
+  let server: ScratchProcess | undefined;
   const stop = async () => {
     // First the server, which may be waiting for an answer.
     await server?.stop();
@@ -93,7 +89,7 @@ export async function startRecovery(options: RecoveryOptions): Promise<Recovered
     await replaceFile(path.join(dataDir, 'postgresql.auto.conf'), '', osUser);
     await replaceFile(path.join(dataDir, 'recovery.signal'), '', osUser);
     await failpoint('clusters.recovery.prepared');
-    server = await spawnServer(folder, binaries, configFile);
+    server = await spawnScratchProcess(folder, binaries, configFile);
     await failpoint('clusters.recovery.started');
     await waitUntilReady(options, server, feed);
     const result = await judge(options, server, feed);
@@ -145,75 +141,22 @@ async function cleanDataFolder(dataDir: string): Promise<void> {
   }
 }
 
-interface ScratchServer {
-  readonly processId: number;
-  hasEnded(): boolean;
-  /** The last lines of its log. */
-  readonly lines: readonly string[];
-  stop(): Promise<void>;
-}
-
-const keptLines = 100;
-
-async function spawnServer({ dataDir, osUser }: ScratchFolder, { binDir }: Binaries, configFile: string) {
-  const postgres = [path.join(binDir, 'postgres'), '-D', dataDir, '-c', `config_file=${configFile}`];
-  const command = await withParentDeathSignal('INT', postgres);
-  const child: ChildProcess = spawn(command[0]!, command.slice(1), {
-    cwd: dataDir,
-    env: minimalEnvironment(),
-    stdio: ['ignore', 'ignore', 'pipe'],
-    detached: true,
-    ...(osUser && { uid: osUser.uid, gid: osUser.gid }),
-  });
-  await once(child, 'spawn');
-  const lines: string[] = [];
-  createInterface({ input: child.stderr! }).on('line', (line) => {
-    lines.push(line);
-    if (lines.length > keptLines) lines.shift();
-  });
-  const closed = once(child, 'close');
-  let ended = false;
-  closed.then(() => {
-    ended = true;
-  });
-  const server: ScratchServer = {
-    processId: child.pid!,
-    hasEnded: () => ended,
-    lines,
-    async stop() {
-      for (const [signal, deadlineMs] of [
-        ['SIGINT', 60_000],
-        ['SIGQUIT', 10_000],
-        ['SIGKILL', 5_000],
-      ] as const) {
-        if (ended) return;
-        child.kill(signal);
-        await waitFor('the scratch server to end', () => ended, { deadlineMs, everyMs: 5 }).catch(() => {});
-      }
-      if (!ended) throw clusterErrors.FH_CLUSTER_STOP_FAILED({ detail: `process ${child.pid}` });
-    },
-  };
-  return server;
-}
-
 /** With hot_standby off, PostgreSQL says `ready` only when recovery is over. */
-async function waitUntilReady(options: RecoveryOptions, server: ScratchServer, feed: WalFeed): Promise<void> {
+async function waitUntilReady(options: RecoveryOptions, server: ScratchProcess, feed: WalFeed): Promise<void> {
   const { deadlineMs = 6 * 60 * 60 * 1_000, signal } = options;
-  const pidFile = path.join(options.folder.dataDir, 'postmaster.pid');
   await waitFor(
     'recovery to end',
     async () => {
       signal?.throwIfAborted();
       if (server.hasEnded()) throw explain(options, server, feed);
-      const lines = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n');
-      return Number(lines[0]) === server.processId && lines[7]?.trim() === 'ready';
+      return isReady(options.folder, server);
     },
     { deadlineMs, everyMs: 20 },
   );
 }
 
 /** Why the server ended. What we refused to hand over comes first: PostgreSQL only says that a command failed. */
-function explain({ target }: RecoveryOptions, server: ScratchServer, feed: WalFeed): unknown {
+function explain({ target }: RecoveryOptions, server: ScratchProcess, feed: WalFeed): unknown {
   if (feed.failure()) return feed.failure();
   const cause = new Error(server.lines.join('\n'));
   const [last] = server.lines.filter((line) => /(FATAL|PANIC): /.test(line)).slice(-1);
@@ -234,7 +177,7 @@ function explain({ target }: RecoveryOptions, server: ScratchServer, feed: WalFe
 }
 
 /** Three witnesses: the history file that PostgreSQL wrote when it left the timeline, its own word, and no complaint of ours. */
-async function judge({ folder, target, timeline }: RecoveryOptions, server: ScratchServer, feed: WalFeed) {
+async function judge({ folder, target, timeline }: RecoveryOptions, server: ScratchProcess, feed: WalFeed) {
   const newTimeline = (await readdir(path.join(folder.dataDir, 'pg_wal')))
     .map((name) => /^([0-9A-F]{8})\.history$/.exec(name)?.[1])
     .reduce((newest, name) => Math.max(newest, name ? Number.parseInt(name, 16) : 0), 0);
