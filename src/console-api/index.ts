@@ -24,6 +24,18 @@ export {
   type ShippingHealth,
   type StandbyHealth,
 } from './health.ts';
+export {
+  type Checked,
+  type CheckRun,
+  type DrillRun,
+  type DrillView,
+  type Finding,
+  type VerificationDeps,
+  type VerificationRequest,
+  type VerificationRun,
+  type VerificationView,
+  verificationRoutes,
+} from './verifications.ts';
 export { archiveRoutes, operationRoutes, recordRoutes, tenantRoutes };
 
 /** All routes of tenants and operations. Register inside a scope whose hooks decide who may come in. */
