@@ -1,6 +1,6 @@
 import { FreeholdError, failpoint, type OperationId, retry, toFreeholdError } from '#src/kernel/index.ts';
 import { objectErrors, toStorageError } from '#src/objects/index.ts';
-import { CommitUncertainError, isRetryable, sqlState } from '#src/postgres/index.ts';
+import { CommitUncertainError, ConnectionLostError, isRetryable, sqlState } from '#src/postgres/index.ts';
 import type { Flow, Step, StepContext } from './flow.ts';
 import type { FlowDeps } from './flows/index.ts';
 import {
@@ -24,8 +24,14 @@ export interface RunnerDeps {
   readonly onChange: (operationId: OperationId, progress?: OperationProgress) => void;
 }
 
+/** object_not_in_prerequisite_state: the database accepts no connections. */
+const closedDatabase = '55000';
+
 /** The process is to stop: the operation stays `running` in the books. */
 class Stopped extends Error {}
+
+/** The control database was away when something was to be recorded: no fault of the operation, which goes on from its books later. */
+class BooksAway extends Error {}
 
 /**
  * Executes one recorded operation to its end. A step is marked before it begins and after it ended, so the next start knows what
@@ -43,6 +49,7 @@ export async function runOperation(runner: RunnerDeps, operationId: OperationId)
         return;
       } catch (error) {
         if (error instanceof Stopped || runner.signal.aborted) throw new Stopped();
+        if (error instanceof BooksAway) throw error;
         await recordFailure(runner, flow, context, error);
         if (flow.onFailure === 'keep') return;
       }
@@ -71,7 +78,7 @@ async function goForward(runner: RunnerDeps, flow: Flow, context: StepContext): 
   let finished: number | undefined;
   for (const { step, position } of waiting) {
     const done = finished === undefined ? [] : [{ position: finished, state: 'done' as const }];
-    await markSteps(db, operationId, [...done, { position, state: 'running' }], nowOf(runner));
+    await inBooks(() => markSteps(db, operationId, [...done, { position, state: 'running' }], nowOf(runner)));
     runner.onChange(operationId);
     if (runner.signal.aborted) throw new Stopped();
     await failpoint(`lifecycle.${kind}.${step.name}.before`);
@@ -104,7 +111,7 @@ async function goBack(runner: RunnerDeps, flow: Flow, context: StepContext): Pro
       if (runner.signal.aborted) throw new Stopped();
       await failpoint(`lifecycle.${kind}.${step.name}.undo`);
       if (step.undo) await tryStep(runner, () => step.undo!(context));
-      await markSteps(db, operationId, [{ position, state: 'undone' }], nowOf(runner));
+      await inBooks(() => markSteps(db, operationId, [{ position, state: 'undone' }], nowOf(runner)));
       runner.onChange(operationId);
     }
     await retryCommit(runner, () =>
@@ -117,6 +124,7 @@ async function goBack(runner: RunnerDeps, flow: Flow, context: StepContext): Pro
     await runner.deps.notifyGateways(context.tenantId).catch((error) => log.warn('gateways were not told', { error }));
   } catch (error) {
     if (error instanceof Stopped || runner.signal.aborted) throw new Stopped();
+    if (error instanceof BooksAway) throw error;
     log.error('an operation could not be taken back', { operationId, kind, error });
     // The tenants stay locked: half-undone is no state for another operation to begin from.
     await updateOperation(db, operationId, { state: 'failed' }, nowOf(runner));
@@ -169,15 +177,15 @@ function createContext(runner: RunnerDeps, operation: OperationRecord): StepCont
     log: log.child({ operationId, tenantId }),
     signal: runner.signal,
     async tenant() {
-      const tenant = await findTenant(db, tenantId);
+      const tenant = await inBooks(() => findTenant(db, tenantId));
       if (!tenant) throw new Error('the tenant of the operation is not in the registry');
       return tenant;
     },
     async remember(facts, tx = db) {
-      await mergeFacts(tx, operationId, facts);
+      await inBooks(() => mergeFacts(tx, operationId, facts));
       memo = { ...memo, ...facts };
     },
-    setResult: (result) => mergeResult(db, operationId, result),
+    setResult: (result) => inBooks(() => mergeResult(db, operationId, result)),
     progress: (progress) => runner.onChange(operationId, progress),
   };
 }
@@ -198,12 +206,21 @@ function tryStep(runner: RunnerDeps, work: () => Promise<void>): Promise<void> {
 
 /** The transactions that end something look first whether they already did, so an uncertain commit is simply made again. */
 function retryCommit(runner: RunnerDeps, work: () => Promise<void>): Promise<void> {
-  return tryStep(runner, work);
+  return inBooks(() => tryStep(runner, work));
+}
+
+async function inBooks<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const isAway = mayTryAgain(error) || sqlState(error) === closedDatabase;
+    throw isAway && !(error instanceof FreeholdError) ? new BooksAway('the books are away', { cause: error }) : error;
+  }
 }
 
 function mayTryAgain(error: unknown): boolean {
-  // Steps are idempotent: an uncertain commit is tried again like one that certainly did not happen.
-  if (error instanceof CommitUncertainError) return true;
+  // Steps are idempotent: what may have happened is tried again like what certainly did not.
+  if (error instanceof CommitUncertainError || error instanceof ConnectionLostError) return true;
   if (error instanceof FreeholdError) return error.retry === 'soon' && error.code !== 'FH_INTERNAL';
   return isRetryable(error);
 }
