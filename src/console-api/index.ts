@@ -24,6 +24,7 @@ export {
   type ShippingHealth,
   type StandbyHealth,
 } from './health.ts';
+export { type LagDeps, type LagSeries, type LagView, lagRoutes } from './lag.ts';
 export {
   type Checked,
   type CheckRun,

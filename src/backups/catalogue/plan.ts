@@ -67,7 +67,7 @@ function planOnTimeline(
   const candidates = usable.filter((backup) => endsBefore(cluster, backup, target));
   if (candidates.length === 0) return { outcome: 'before_oldest', region, oldest: oldestOf(cluster, usable) };
 
-  const isDamaged = (backup: ReadableBackup) => isDamagedFor(backup, readOf(backup, wanted, request).read);
+  const isDamaged = (backup: ReadableBackup) => isDamagedIn(backup, wanted, request);
   let failure: PlanResult | undefined;
   // An older undamaged one cannot help where the newest fails: it needs the same WAL and more. A damaged one that is newer may.
   for (const backup of [candidates.findLast((one) => !isDamaged(one)), candidates.findLast(isDamaged)]) {
@@ -105,6 +105,15 @@ function readOf(backup: ReadableBackup, wanted: ResolvedWanted, { destroyedKeys 
   const all = databasesOf(backup, wanted);
   const isGone = (database: BackedUpDatabase) => destroyedKeys?.has(ownerOf(database)) ?? false;
   return { read: all.filter((database) => !isGone(database)), unreadable: all.filter(isGone) };
+}
+
+/** A page of what will be read of it failed its checksum. */
+export function isDamagedIn(
+  backup: ReadableBackup,
+  wanted: ResolvedWanted,
+  request: Pick<PlanRequest, 'destroyedKeys'>,
+): boolean {
+  return isDamagedFor(backup, readOf(backup, wanted, request).read);
 }
 
 /** What will be read of it is in this region. */

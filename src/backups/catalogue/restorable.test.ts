@@ -49,13 +49,19 @@ test('one stretch from the first backup to the end of the WAL', () => {
   const planted = { bases: [base('x', 2)], pieces: [0, 1, 2, 3, 4, 5].map((quarter) => piece(quarter)) };
   compare(planted, 80);
   const [stretch, ...more] = findRestorable({ catalogue: plantCatalogue(planted), clusterId, oid });
-  assert.deepEqual([stretch, more], [{ from: at(29), to: at(59) }, []]);
+  assert.deepEqual([stretch, more], [{ from: at(29), to: at(59), isOpen: true }, []]);
 });
 
 test('a gap ends it until the next backup', () => {
   const pieces = [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12].map((quarter) => piece(quarter));
   compare({ bases: [base('x', 0), base('y', 9)], pieces }, 150);
   compare({ bases: [base('x', 0)], pieces }, 150);
+  const catalogue = plantCatalogue({ bases: [base('x', 0)], pieces });
+  assert.deepEqual(
+    findRestorable({ catalogue, clusterId, oid }).map(({ isOpen }) => isOpen),
+    [false],
+    'what comes behind the gap does not make it longer',
+  );
   compare({ bases: [base('x', 0), base('y', 4)], pieces }, 150);
 });
 
@@ -84,14 +90,16 @@ test('any catalogue of one timeline: exactly the moments that the planner reache
       fc.uniqueArray(fc.nat(30), { minLength: 1, maxLength: 30 }),
       fc.uniqueArray(fc.nat(28), { minLength: 1, maxLength: 4 }),
       fc.boolean(),
-      (quarters, starts, withTimes) => {
+      fc.nat(4),
+      (quarters, starts, withTimes, suspect) => {
         const pieces = quarters.map((quarter) => {
           const { first: _first, last, ...place } = piece(quarter);
           return withTimes ? piece(quarter) : { ...place, storedAt: last };
         });
-        compare({ bases: starts.map((start, index) => base(`b${index}`, start)), pieces }, 330);
+        const bases = starts.map((start, index) => ({ ...base(`b${index}`, start), suspect: index === suspect }));
+        compare({ bases, pieces }, 330);
       },
     ),
-    { seed, numRuns: 150 },
+    { seed, numRuns: 200 },
   );
 });

@@ -1,16 +1,18 @@
 import { type ClusterId, type Lsn, segmentStart } from '#src/kernel/index.ts';
 import { getCluster, isOnLine, readableBackups, restorableFrom } from './bases.ts';
 import { coverLine, type UsedPiece } from './coverage.ts';
-import { isReadable } from './plan.ts';
+import { isDamagedIn, isReadable } from './plan.ts';
 import type { PlanRequest } from './plan-types.ts';
 import { beginningOf, findLine, type Line, timelinesOf } from './timelines.ts';
-import type { ClusterCatalogue } from './types.ts';
+import type { ClusterCatalogue, ReadableBackup } from './types.ts';
 import { resolveWanted } from './wanted.ts';
 
 /** From its first moment until just before its end, every moment can be restored from one region. */
 export interface RestorableStretch {
   readonly from: Date;
   readonly to: Date;
+  /** It ends where the newest WAL of the region ends: what comes there next makes it longer. Only an open one may be empty. */
+  readonly isOpen: boolean;
 }
 
 export interface RestorableRequest extends Pick<PlanRequest, 'catalogue' | 'destroyedKeys'> {
@@ -36,7 +38,7 @@ export function findRestorable({ catalogue, clusterId, oid, destroyedKeys }: Res
   } satisfies PlanRequest;
   const wanted = resolveWanted(request, cluster);
   if ('outcome' in wanted) return [];
-  const found: { from: number; to: number }[] = [];
+  const found: Found[] = [];
   let isOpenUntil = Number.NEGATIVE_INFINITY;
   for (const timeline of timelinesOf(cluster)) {
     const line = findLine(cluster, timeline);
@@ -47,18 +49,25 @@ export function findRestorable({ catalogue, clusterId, oid, destroyedKeys }: Res
     const begins = beginningOf(cluster, timeline) ?? Number.NEGATIVE_INFINITY;
     // What was live then decides: from its beginning on it is this timeline, before it an older one, as far as that one's WAL goes.
     const liveFrom = Math.min(begins, isOpenUntil);
-    for (const stretch of found) stretch.to = Math.min(stretch.to, Math.max(begins, stretch.from));
+    for (const stretch of found) {
+      stretch.to = Math.min(stretch.to, Math.max(begins, stretch.from));
+      stretch.isOpen = false;
+    }
     isOpenUntil = Number.NEGATIVE_INFINITY;
+    const isDamaged = (backup: ReadableBackup) => isDamagedIn(backup, wanted, request);
     for (const run of runsOf(cluster, line, usable[0]?.startLsn)) {
       const within = usable.filter(
         ({ startLsn, stopLsn }) => segmentStart(startLsn) >= run.start && startLsn < run.end && stopLsn <= run.end,
       );
-      const [first] = within;
-      if (!first) continue;
-      const from = Math.max(liveFrom, Math.min(...within.map((backup) => restorableFrom(cluster, backup))));
-      const to = endOf(run.used, first.stopLsn);
-      if (to > from) found.push({ from, to });
-      if (run.isLast) isOpenUntil = to;
+      // A moment is reached from the newest undamaged backup before it, or else from the newest damaged one.
+      for (const chosen of [within.filter((backup) => !isDamaged(backup)), within.filter(isDamaged)])
+        for (const [index, backup] of chosen.entries()) {
+          const next = chosen[index + 1];
+          const from = Math.max(liveFrom, restorableFrom(cluster, backup));
+          const to = Math.min(endOf(run.used, backup.stopLsn), next ? restorableFrom(cluster, next) : Infinity);
+          found.push({ from, to: Math.max(from, to), isOpen: run.isLast && !next });
+        }
+      if (run.isLast && within.length > 0) isOpenUntil = Math.max(...found.map(({ to }) => to));
     }
   }
   return merge(found);
@@ -90,13 +99,22 @@ function* runsOf(cluster: ClusterCatalogue, line: Line, from: Lsn | undefined): 
   }
 }
 
-function merge(stretches: readonly { from: number; to: number }[]): RestorableStretch[] {
-  const merged: { from: number; to: number }[] = [];
-  for (const { from, to } of stretches.toSorted((a, b) => a.from - b.from)) {
-    if (to <= from) continue;
+interface Found {
+  from: number;
+  to: number;
+  isOpen: boolean;
+}
+
+function merge(stretches: readonly Found[]): RestorableStretch[] {
+  const merged: Found[] = [];
+  for (const { from, to, isOpen } of stretches.toSorted((a, b) => a.from - b.from)) {
+    // An open one may not have begun yet.
+    if (to < from || (to === from && !isOpen)) continue;
     const last = merged.at(-1);
-    if (last && from <= last.to) last.to = Math.max(last.to, to);
-    else merged.push({ from, to });
+    if (last && from <= last.to) {
+      last.to = Math.max(last.to, to);
+      last.isOpen ||= isOpen;
+    } else merged.push({ from, to, isOpen });
   }
-  return merged.map(({ from, to }) => ({ from: new Date(from), to: new Date(to) }));
+  return merged.map(({ from, to, isOpen }) => ({ from: new Date(from), to: new Date(to), isOpen }));
 }
