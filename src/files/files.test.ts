@@ -177,6 +177,33 @@ test('content left without a row is swept when it is old; content in use never',
   assert.equal((await onDisk()).length, 1);
 });
 
+test('what a sweep removes is told before it goes, and is unneeded until it is there or in a row again', async () => {
+  const told: [TenantId, readonly string[]][] = [];
+  const telling = await createFileVault({
+    ...deps,
+    onUnreferenced: async (tenantId, names) => {
+      assert.equal((await onDisk()).length, 2, 'nothing of it is gone yet');
+      told.push([tenantId, names]);
+    },
+  });
+  // The same content in both tenants, under names of their own.
+  const mine = await files.put(acme, bytes('shared words'), info);
+  await files.put(globex, bytes('shared words'), info);
+  await files.remove(acme, mine.fileId);
+  await makeOld();
+  assert.deepEqual([await telling.sweep(acme), await telling.sweep(globex)], [1, 0]);
+  const [[tenantId, names]] = told as [[TenantId, string[]]];
+  assert.deepEqual([tenantId, names.length, told.length], [acme, 1, 1]);
+  assert.deepEqual(await telling.findUnneeded(acme, names), names);
+  const again = await files.put(acme, bytes('shared words'), info);
+  assert.deepEqual(await telling.findUnneeded(acme, names), []);
+  await files.remove(acme, again.fileId);
+  assert.deepEqual(await telling.findUnneeded(acme, names), [], 'the vault still has it');
+  await makeOld();
+  await telling.sweep(acme);
+  assert.deepEqual(await telling.findUnneeded(acme, names), names);
+});
+
 test('a sweep beside uploads of the same content never takes it away', async () => {
   // A clock a year ahead makes every object old, so that only the lock protects what is being put.
   const later: Clock = { ...systemClock, now: () => systemClock.now() + 365 * 24 * 3_600_000 };

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { TenantDb } from '#src/databases/types.ts';
-import type { TenantId } from '#src/kernel/index.ts';
+import { failpoint, type TenantId } from '#src/kernel/index.ts';
 import { openSealedStream, sealStream } from '#src/keys/index.ts';
 import { createDiskStore, type ObjectName } from '#src/objects/index.ts';
 import { measure, verify } from './content.ts';
@@ -32,6 +32,8 @@ export interface FileVault {
   removeTenantFiles(tenantId: TenantId): Promise<void>;
   /** Removes objects no row refers to and left-over staged bytes, both older than `minAgeMs` (default 24 h). @returns how many */
   sweep(tenantId: TenantId, minAgeMs?: number): Promise<number>;
+  /** Of these objects of the tenant, in the vault once or still: those that are not there any more and that no row refers to. */
+  findUnneeded(tenantId: TenantId, names: readonly ObjectName[]): Promise<ObjectName[]>;
 }
 
 const pageSize = 500;
@@ -40,6 +42,8 @@ const dayMs = 24 * 60 * 60 * 1_000;
 export interface FileVaultDeps extends FilesDeps {
   /** Where content may be that is not here any more, sealed as it was here; for `readAll`. */
   readonly openElsewhere?: (name: ObjectName) => Promise<Readable | undefined>;
+  /** Told by the sweep, before it removes them and while no row can come to refer to them: copies elsewhere are needed only for moments until now. */
+  readonly onUnreferenced?: (tenantId: TenantId, names: readonly ObjectName[]) => Promise<void>;
 }
 
 export async function createFileVault({
@@ -48,6 +52,7 @@ export async function createFileVault({
   filesKeyOf,
   clock,
   openElsewhere,
+  onUnreferenced,
 }: FileVaultDeps): Promise<FileVault> {
   const store = await createDiskStore(root);
 
@@ -131,9 +136,18 @@ export async function createFileVault({
       return databases.platform.transact(tenantId, async (db) => {
         await lockForSweep(db);
         const unused = await unusedOf(db, tenantId, key, candidates);
+        if (unused.length > 0) await onUnreferenced?.(tenantId, unused);
+        await failpoint('files.sweep.recorded');
         for (const name of unused) await store.remove(name);
         return unused.length;
       });
+    },
+    async findUnneeded(tenantId, names) {
+      const key = await filesKeyOf(checkedTenant(tenantId));
+      const gone: ObjectName[] = [];
+      for (const name of names) if (!(await store.has(name))) gone.push(name);
+      if (gone.length === 0) return [];
+      return databases.platform.read(tenantId, (db) => unusedOf(db, tenantId, key, gone));
     },
   };
 }
