@@ -26,6 +26,13 @@ export {
 } from './health.ts';
 export { type LagDeps, type LagSeries, type LagView, lagRoutes } from './lag.ts';
 export {
+  type NamedPoint,
+  type RegionMoments,
+  type RestorePointDeps,
+  type RestorePoints,
+  restorePointRoutes,
+} from './restore-points.ts';
+export {
   type Checked,
   type CheckRun,
   type DrillRun,

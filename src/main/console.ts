@@ -1,6 +1,6 @@
 import { createServer } from 'node:https';
 import { join } from 'node:path';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { type ConsoleApiDeps, consoleApi, type HealthDeps, healthRoutes } from '#src/console-api/index.ts';
 import { refuseCrossSite } from '#src/gateway/index.ts';
 import { createHttpApp, type HttpMetrics, type Page, servePage, tlsFloor } from '#src/http/index.ts';
@@ -22,6 +22,7 @@ export interface ConsoleDeps {
   readonly page: Page;
   readonly apiDeps: Omit<ConsoleApiDeps, 'actorOf'>;
   readonly healthDeps: HealthDeps;
+  readonly backupApi: FastifyPluginAsync;
   readonly metrics: HttpMetrics;
   readonly child: Child;
 }
@@ -69,6 +70,7 @@ export async function startConsole(deps: ConsoleDeps): Promise<{ setupUrl: strin
     };
     await scope.register(consoleApi({ ...deps.apiDeps, actorOf }));
     await scope.register(healthRoutes(deps.healthDeps));
+    await scope.register(deps.backupApi);
   });
   servePage(app, deps.page, { except: ['/api/'] });
   await app.listen({ host: config.consoleHost, port: config.consolePort }).catch((error: NodeJS.ErrnoException) => {

@@ -26,6 +26,7 @@ import { createJobs } from './jobs.ts';
 import { holdLeadership } from './leadership.ts';
 import type { Program } from './program.ts';
 import type { RegionKeys } from './regions.ts';
+import { createRestorePoints } from './restore-points.ts';
 import { readReplicationTarget } from './secrets.ts';
 import { createTenantRestores } from './tenant-restores.ts';
 
@@ -262,6 +263,19 @@ export async function startControlServices({
     preparedDatabases: config.preparedDatabases,
   });
 
+  const restorePoints =
+    backups &&
+    createRestorePoints({
+      clusterId: backups.clusterId,
+      regions: backups.regions,
+      keys: ownKeys,
+      shipping: () => backups.shipper.report,
+      lifecycle,
+      db: pool,
+      clock,
+      log,
+    });
+
   const staff = createStaff({ db: pool, sessionKey: await keys.deriveInstallationKey('staff-session') });
 
   return {
@@ -269,6 +283,7 @@ export async function startControlServices({
     jobs,
     backups,
     baseBackups,
+    restorePoints,
     replicator,
     vault,
     keys,

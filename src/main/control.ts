@@ -1,9 +1,10 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import type { FastifyRequest } from 'fastify';
-import { backupRoutes, consoleApi, healthRoutes } from '#src/console-api/index.ts';
+import { consoleApi, healthRoutes } from '#src/console-api/index.ts';
 import { createHttpApp, createHttpMetrics, figuresAsMetrics, mergeMetrics } from '#src/http/index.ts';
 import { armFailpoints, systemClock } from '#src/kernel/index.ts';
+import { createBackupApi } from './backup-api.ts';
 import { createChild } from './child.ts';
 import { type Config, type Env, parseConfig } from './config.ts';
 import { startConsole } from './console.ts';
@@ -58,6 +59,7 @@ export async function runControl(env: Env): Promise<void> {
   metrics.gauge('freehold_standby_following', '1 while the standby of a cluster follows its primary.', () =>
     lagOf(standby() && Number(standby()?.state === 'following')),
   );
+  const backupApi = createBackupApi(services, { standby, child });
   const stopping = new AbortController();
   const apiDeps = {
     lifecycle,
@@ -105,14 +107,24 @@ export async function runControl(env: Env): Promise<void> {
   await commands.register(healthRoutes(healthDeps));
   await commands.register(staffLinkRoutes({ staff: services.staff, config }));
   if (backups) await commands.register(recoveryKitRoutes(backups));
-  if (baseBackups) await commands.register(backupRoutes(baseBackups));
+  await commands.register(backupApi);
   if (config.failpoints) await commands.register(failpointRoutes);
   rmSync(folders.commandSocket, { force: true });
   await commands.listen({ path: folders.commandSocket });
   chmodSync(folders.commandSocket, 0o600);
   shutdown.add('command socket', 5_000, () => commands.close());
 
-  const { setupUrl } = await startConsole({ config, folders, services, page, apiDeps, healthDeps, metrics, child });
+  const { setupUrl } = await startConsole({
+    config,
+    folders,
+    services,
+    page,
+    apiDeps,
+    healthDeps,
+    backupApi,
+    metrics,
+    child,
+  });
 
   if (backups) {
     await backups.shipper.start();

@@ -1,0 +1,24 @@
+import type { FastifyInstance } from 'fastify';
+import { backupRoutes, lagRoutes, restorePointRoutes, type StandbyHealth } from '#src/console-api/index.ts';
+import type { Child } from './child.ts';
+import type { ControlServices } from './control-services.ts';
+import { createLagHistory, keepLagHistory } from './lag-history.ts';
+
+/** Routes about copies, backups and moments, for the console's listener and for the command socket. */
+export function createBackupApi(
+  services: ControlServices,
+  { standby, child }: { readonly standby: () => StandbyHealth | undefined; readonly child: Child },
+): (app: FastifyInstance) => Promise<void> {
+  const { backups, baseBackups, restorePoints, clock } = services;
+  const history = createLagHistory(clock);
+  keepLagHistory(history, { standby, shipping: () => backups?.shipper.report }, child.shutdown);
+  const lag = (spanMs: number) => {
+    const { series, ...times } = history.read(spanMs);
+    return { ...times, clusters: [{ name: 'main', series }] };
+  };
+  return async (app) => {
+    await app.register(lagRoutes({ lag }));
+    if (baseBackups) await app.register(backupRoutes(baseBackups));
+    if (restorePoints) await app.register(restorePointRoutes(restorePoints));
+  };
+}
