@@ -5,9 +5,11 @@
  */
 export * from './base/index.ts';
 export * from './catalogue/index.ts';
+export * from './dumps/index.ts';
 export * from './files/index.ts';
 export * from './link/index.ts';
 export * from './restore/index.ts';
 export * from './retention/index.ts';
 export * from './shipping/index.ts';
 export type * from './types.ts';
+export * from './verification/index.ts';
