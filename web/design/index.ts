@@ -28,6 +28,7 @@ export * from './icons.ts';
 export { ButtonLink, TextLink } from './links.tsx';
 export { type LiveEventsOptions, type LiveState, useLiveEvents } from './liveEvents.ts';
 export { Mark } from './Mark.tsx';
+export { fromLocalInput, isWithin, nearestSeconds, type Stretch, toLocalInput, unite } from './moments.ts';
 export { mountPage } from './mountPage.tsx';
 export { NewPassword, type NewPasswordProps, type PasswordVerdict } from './NewPassword.tsx';
 export { safeNext } from './next.ts';
@@ -39,3 +40,5 @@ export { ProgressSteps, type ProgressStepsProps, type Step } from './ProgressSte
 export { SignInForm, type SignInFormProps } from './SignInForm.tsx';
 export { StateBadge, type Tone } from './StateBadge.tsx';
 export { EmptyState, ErrorState, LoadingState, Notice, ProblemNotice } from './states.tsx';
+export { type ChartPoint, TimeChart, type TimeChartProps } from './TimeChart.tsx';
+export { TimeSlider, type TimeSliderProps } from './TimeSlider.tsx';
