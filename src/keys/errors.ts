@@ -42,6 +42,16 @@ export const keyErrors = defineErrors({
     hint: 'Nothing is sealed under a key that only this machine has. Look at the regions; it goes on by itself when one is back.',
     retry: 'soon',
   },
+  FH_KEY_NOT_IN_REGION: {
+    status: 500,
+    title: 'The region does not hold a key that its backups need',
+    hint: 'It is written again within minutes, while the key store is there. Without this the region alone is no backup.',
+  },
+  FH_KEY_COPY_DAMAGED: {
+    status: 500,
+    title: 'A key in the region does not open under the root key',
+    hint: 'It was changed, or is of another installation. Remove the object there, and it is written again from the key store.',
+  },
   FH_KEY_ESCROW_CONFLICT: {
     status: 409,
     title: 'A region holds another key under the same name',
@@ -50,5 +60,10 @@ export const keyErrors = defineErrors({
   FH_CERTIFICATE_REFUSED: {
     status: 422,
     title: 'The local authority does not sign this certificate',
+  },
+  FH_KEY_AGE_RECIPIENT: {
+    status: 422,
+    title: 'This is no recipient of age',
+    hint: 'Paste one line that begins with age1, as age-keygen prints it.',
   },
 });

@@ -3,6 +3,7 @@
  * Destroying a tenant's key makes everything sealed under it unreadable; nothing here caches a key, so that takes effect at once.
  * Only control opens the key store; gateways get derived keys of hot tenants and use the sealers.
  */
+export { type AgeRecipient, encryptToAge, parseAgeRecipient } from './age.ts';
 export { createGatewayKey, createLocalAuthority, type LocalAuthority } from './authority.ts';
 export { keyErrors } from './errors.ts';
 export {

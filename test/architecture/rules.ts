@@ -73,7 +73,7 @@ export const owners: readonly Owner[] = [
     what: 'ciphers and private keys',
     where: ['src/keys/'],
     reason: 'one reviewed place for nonces, tags and key separation',
-    modules: [{ name: 'node:crypto', names: secretMakers }, { name: '@peculiar/x509' }],
+    modules: [{ name: 'node:crypto', names: secretMakers }, { name: '@peculiar/x509' }, { name: 'age-encryption' }],
     code: /\bcrypto\s*\.\s*subtle\b/,
   },
   {
