@@ -38,11 +38,12 @@ export {
   type SignedDocument,
   verifyDocument,
 } from './signing.ts';
-export { openKeyStore } from './store.ts';
+export { type OpenKeyStore, openKeyStore } from './store.ts';
 export { type StreamTransform, streamChunkBytes } from './stream.ts';
 export type {
   BackupKey,
   BackupKeys,
+  ColdKeys,
   KeyId,
   KeyOwner,
   KeyPurpose,

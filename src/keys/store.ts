@@ -1,6 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { idFrom, isId, randomBytes, type TenantId } from '#src/kernel/index.ts';
+import type { RegionStore } from '#src/objects/index.ts';
+import { openColdKeys } from './cold-keys.ts';
 import { deriveKey } from './derive.ts';
 import { findPrivateFile, makePrivateFolder, writeDurably } from './durable-file.ts';
 import { keyErrors } from './errors.ts';
@@ -10,13 +12,18 @@ import { formatKeyId, parseKeyId } from './owners.ts';
 import { assertNoRebuild } from './rebuild.ts';
 import { makeRecoveryKit } from './recovery-kit.ts';
 import { keyBytes } from './sealer.ts';
-import type { BackupKey, BackupKeys, KeyOwner, KeyStore, RecoveryKits } from './types.ts';
+import type { BackupKey, BackupKeys, ColdKeys, KeyOwner, KeyStore, RecoveryKits } from './types.ts';
 
 /**
  * Cookies, credentials and files say nothing of a version, so they stay with the first, whatever is rotated (decision 0004). Versions go all at once,
  * so the first is there as long as any.
  */
 const versionOfPurposes = 1;
+
+export interface OpenKeyStore extends KeyStore, BackupKeys, RecoveryKits {
+  /** The keys that this region and the root key give; for verification and drills. */
+  keysIn(region: RegionStore): ColdKeys;
+}
 
 /**
  * Opens the key store in a folder that only its owner may enter, and makes the root key on the first start.
@@ -27,7 +34,7 @@ const versionOfPurposes = 1;
  *
  * Keys are read from the disk each time: a destroyed key is gone at once, not when a cache forgets it.
  */
-export async function openKeyStore(folder: string): Promise<KeyStore & BackupKeys & RecoveryKits> {
+export async function openKeyStore(folder: string): Promise<OpenKeyStore> {
   await makePrivateFolder(folder);
   await assertNoRebuild(folder);
   const rootKey = await openRootKey(folder);
@@ -118,6 +125,8 @@ export async function openKeyStore(folder: string): Promise<KeyStore & BackupKey
     },
 
     retiredKits: () => kits.listRetired(),
+
+    keysIn: (region) => openColdKeys(rootKey, region, () => keys.destroyedOwners()),
   };
 }
 

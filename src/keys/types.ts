@@ -72,6 +72,9 @@ export interface BackupKeys {
   destroyedOwners(): Promise<KeyOwner[]>;
 }
 
+/** What of the keys can be had from one region alone. FH_KEY_NOT_IN_REGION, FH_KEY_COPY_DAMAGED, FH_KEY_DESTROYED. */
+export type ColdKeys = Pick<BackupKeys, 'openKey'> & Pick<KeyStore, 'deriveTenantKey'>;
+
 /** Made once, shown once. */
 export interface RecoveryKit {
   readonly kitId: KitId;

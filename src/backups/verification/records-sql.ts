@@ -1,0 +1,133 @@
+import type { TenantId } from '#src/kernel/index.ts';
+import type { Queryable } from '#src/postgres/index.ts';
+import type { Checked, Finding } from './types.ts';
+
+/** A row of `verifications`. */
+export interface Verification {
+  readonly verificationId: string;
+  readonly kind: 'backup' | 'dump';
+  /** `bak_…`, or the id of the dump. */
+  readonly subject: string;
+  readonly tenantId?: TenantId;
+  readonly region: string;
+  readonly startedAt: Date;
+  readonly finishedAt: Date;
+  readonly passed: boolean;
+  readonly findings: readonly Finding[];
+  readonly checked: Checked;
+}
+
+/** A row of `drills`. */
+export interface Drill {
+  readonly drillId: string;
+  readonly region: string;
+  readonly startedAt: Date;
+  readonly finishedAt: Date;
+  readonly passed: boolean;
+  readonly recoveryPointMs?: number;
+  readonly recoveryTimeMs?: number;
+  readonly findings: readonly Finding[];
+  readonly checked: Checked;
+}
+
+export async function insertVerification(
+  db: Queryable,
+  record: Omit<Verification, 'verificationId'>,
+): Promise<Verification> {
+  const { kind, subject, tenantId, region, startedAt, finishedAt, passed, findings, checked } = record;
+  const [row] = await db.query<{ verificationId: string }>(
+    `INSERT INTO verifications (kind, subject, tenant_id, region, started_at, finished_at, passed, findings, checked)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING verification_id AS "verificationId"`,
+    [
+      kind,
+      subject,
+      tenantId ?? null,
+      region,
+      startedAt,
+      finishedAt,
+      passed,
+      JSON.stringify(findings),
+      JSON.stringify(checked),
+    ],
+  );
+  return { ...record, ...row! };
+}
+
+/** Newest first. */
+export async function selectVerifications(
+  db: Queryable,
+  filter: { readonly limit: number; readonly kind?: string; readonly subject?: string; readonly tenantId?: string },
+): Promise<Verification[]> {
+  const rows = await db.query<Omit<Verification, 'tenantId'> & { tenantId: TenantId | null }>(
+    `SELECT verification_id AS "verificationId", kind, subject, tenant_id AS "tenantId", region, started_at AS "startedAt",
+            finished_at AS "finishedAt", passed, findings, checked
+     FROM verifications
+     WHERE ($1::text IS NULL OR subject = $1) AND ($2::text IS NULL OR tenant_id = $2) AND ($3::text IS NULL OR kind = $3)
+     ORDER BY finished_at DESC, verification_id DESC LIMIT $4`,
+    [filter.subject ?? null, filter.tenantId ?? null, filter.kind ?? null, filter.limit],
+  );
+  return rows.map(({ tenantId, ...row }) => ({ ...row, ...(tenantId && { tenantId }) }));
+}
+
+export async function insertDrill(db: Queryable, record: Omit<Drill, 'drillId'>): Promise<Drill> {
+  const { region, startedAt, finishedAt, passed, recoveryPointMs, recoveryTimeMs, findings, checked } = record;
+  const [row] = await db.query<{ drillId: string }>(
+    `INSERT INTO drills (region, started_at, finished_at, passed, recovery_point_ms, recovery_time_ms, details)
+     VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING drill_id AS "drillId"`,
+    [
+      region,
+      startedAt,
+      finishedAt,
+      passed,
+      recoveryPointMs ?? null,
+      recoveryTimeMs ?? null,
+      JSON.stringify({ findings, checked }),
+    ],
+  );
+  return { ...record, ...row! };
+}
+
+/** Newest first. */
+export async function selectDrills(db: Queryable, { limit }: { readonly limit: number }): Promise<Drill[]> {
+  const rows = await db.query<{
+    drillId: string;
+    region: string;
+    startedAt: Date;
+    finishedAt: Date;
+    passed: boolean;
+    recoveryPointMs: string | null;
+    recoveryTimeMs: string | null;
+    details: { findings: Finding[]; checked: Checked };
+  }>(
+    `SELECT drill_id AS "drillId", region, started_at AS "startedAt", finished_at AS "finishedAt", passed,
+            recovery_point_ms AS "recoveryPointMs", recovery_time_ms AS "recoveryTimeMs", details
+     FROM drills ORDER BY finished_at DESC, drill_id DESC LIMIT $1`,
+    [limit],
+  );
+  return rows.map(({ recoveryPointMs, recoveryTimeMs, details, ...row }) => ({
+    ...row,
+    ...details,
+    ...(recoveryPointMs !== null && { recoveryPointMs: Number(recoveryPointMs) }),
+    ...(recoveryTimeMs !== null && { recoveryTimeMs: Number(recoveryTimeMs) }),
+  }));
+}
+
+/** Tenants that are open, and when their rows were last compared. */
+export async function selectTenantsToVerify(
+  db: Queryable,
+): Promise<{ tenantId: TenantId; name: string; database: string; oid: number; createdAt: Date; verifiedAt?: Date }[]> {
+  const rows = await db.query<{
+    tenantId: TenantId;
+    name: string;
+    database: string;
+    oid: number;
+    createdAt: Date;
+    verifiedAt: Date | null;
+  }>(
+    `SELECT t.tenant_id AS "tenantId", t.name, t.database_name AS database, d.oid::int8::float8 AS oid,
+            t.created_at AS "createdAt", v.verified_at AS "verifiedAt"
+     FROM tenants t JOIN pg_database d ON d.datname = t.database_name LEFT JOIN verified_tenants v USING (tenant_id)
+     WHERE t.state IN ('active', 'suspended') ORDER BY t.tenant_id`,
+  );
+  return rows.map(({ verifiedAt, ...row }) => ({ ...row, ...(verifiedAt && { verifiedAt }) }));
+}

@@ -1,0 +1,80 @@
+import type { ClusterId, TenantId } from '#src/kernel/index.ts';
+import type { Connection, Queryable } from '#src/postgres/index.ts';
+
+/** One thing that is wrong with what was restored, for staff. */
+export interface Finding {
+  /** Of docs/errors.md. */
+  readonly code: string;
+  /** The cause, with the object, table or place that it is about. */
+  readonly text: string;
+  /** Whose it is; absent: everybody's. */
+  readonly tenantId?: TenantId;
+  readonly tenantName?: string;
+}
+
+/** What was compared. Absent: it did not come so far. */
+export interface Checked {
+  /** Compared with the ledger, and how many tenants there were. */
+  readonly tenants?: number;
+  readonly ofTenants?: number;
+  readonly tables?: number;
+  readonly rows?: number;
+  readonly canaries?: number;
+  /** The place in the WAL that was reached. */
+  readonly target?: string;
+  /** Written all the time, so that no exact moment of theirs could be had. */
+  readonly busyTenants?: number;
+  readonly backupId?: string;
+}
+
+export interface TableContent {
+  /** `schema.table`. */
+  readonly name: string;
+  readonly rows: number;
+  /** Over all rows, whatever their order on the disk; hexadecimal. */
+  readonly sha256: string;
+}
+
+export interface LedgerTenant {
+  readonly tenantId: TenantId;
+  readonly name: string;
+  readonly database: string;
+  readonly oid: number;
+  readonly tables: readonly TableContent[];
+}
+
+/** What tenants' databases held at one place in the WAL, as the running server told a client. Kept outside the cluster and the regions (decision 0016). */
+export interface RowLedger {
+  readonly format: 1;
+  readonly clusterId: ClusterId;
+  readonly timeline: number;
+  /** Every transaction whose rows were counted committed before it, and no later one did. */
+  readonly lsn: string;
+  readonly takenAt: string;
+  /** The last canary before `lsn`; a later one must not be in what was restored. */
+  readonly canaryId: string;
+  readonly canaries: number;
+  readonly tenants: readonly LedgerTenant[];
+  /** Of the sample, and could not be held still for a moment. */
+  readonly busy: readonly TenantId[];
+}
+
+/** How the rows of a database are counted and hashed; the same for the running server and for what was restored. */
+export interface RowReader {
+  /** Settings of the session, so that equal rows print equally. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** In a transaction with one snapshot. */
+  contentOf(db: Queryable): Promise<{ readonly tables: readonly TableContent[] }>;
+}
+
+/** A tenant whose rows can be asked for on the running server. */
+export interface LedgerSource {
+  readonly tenantId: TenantId;
+  readonly name: string;
+  readonly database: string;
+  readonly oid: number;
+  /** A session that sees every row, with the settings of the `RowReader`. */
+  open(): Promise<Connection>;
+}
+
+export type OnCheckProgress = (progress: { readonly fraction: number; readonly text: string }) => void;

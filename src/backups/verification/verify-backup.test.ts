@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { lsnName, parseLsn, silentLog, systemClock } from '#src/kernel/index.ts';
+import type { RegionStore } from '#src/objects/index.ts';
+import { contentHash, longJob, stableOutput } from '#src/portability/index.ts';
+import { openConnection } from '#src/postgres/index.ts';
+import type { TestTenant } from '../base/world.fixture.ts';
+import { type RestoreWorld, startRestoreWorld } from '../restore/restore-world.fixture.ts';
+import type { BackupManifest } from '../types.ts';
+import { takeRowLedger } from './row-ledger.ts';
+import type { LedgerSource, RowLedger, RowReader } from './types.ts';
+import { type VerifyBackupOptions, verifyBackup } from './verify-backup.ts';
+
+const rows: RowReader = { settings: { ...longJob, ...stableOutput }, contentOf: contentHash };
+let world: RestoreWorld;
+let scratchParent: string;
+let manifest: BackupManifest;
+let ledger: RowLedger;
+const nameOf = ({ tenantId }: TestTenant) => (tenantId === world.acme.tenantId ? 'acme' : 'globex');
+
+before(async () => {
+  world = await startRestoreWorld();
+  scratchParent = await world.newFolder();
+  await world.control.query(
+    'CREATE TABLE canaries (canary_id bigint GENERATED ALWAYS AS IDENTITY, written_at timestamptz DEFAULT clock_timestamp())',
+  );
+  manifest = await world.takeBackup();
+  for (const { database } of [world.acme, world.globex])
+    await world.sql(
+      database,
+      "INSERT INTO app.items VALUES (-1, 'after the backup')",
+      'DELETE FROM app.items WHERE item_id = 7',
+    );
+  ledger = await takeLedger();
+  // Behind the place, so not in the ledger and not in what is restored.
+  for (const { database } of [world.acme, world.globex])
+    await world.sql(database, "UPDATE app.items SET text = 'later'");
+  await world.control.query('INSERT INTO canaries DEFAULT VALUES');
+  await world.shipped();
+});
+after(() => world?.remove());
+
+function sourceOf(tenant: TestTenant): LedgerSource {
+  const { tenantId, database, oid } = tenant;
+  const open = () =>
+    openConnection({ ...world.own.control, database }, { applicationName: 'test', options: rows.settings });
+  return { tenantId, name: nameOf(tenant), database, oid, open };
+}
+
+async function takeLedger(): Promise<RowLedger> {
+  const { clusterId, control } = world;
+  const sources = [sourceOf(world.acme), sourceOf(world.globex)];
+  return takeRowLedger({ clusterId, control, sources, rows, now: () => new Date(systemClock.now()) });
+}
+
+async function verify(region: RegionStore, change: Partial<VerifyBackupOptions> = {}) {
+  const { binaries } = world.own.cluster.options;
+  const verdict = await verifyBackup({
+    region,
+    keys: world.keys,
+    backupId: manifest.backupId,
+    ledger,
+    names: new Map([
+      [world.acme.tenantId, 'acme'],
+      [world.globex.tenantId, 'globex'],
+    ]),
+    rows,
+    control: world.own.control,
+    binaries,
+    osUser: world.own.osUser,
+    scratchParent,
+    clock: systemClock,
+    log: silentLog,
+    ...change,
+  });
+  assert.deepEqual(await readdir(scratchParent), []);
+  return verdict;
+}
+
+const codes = (verdict: { findings: readonly { code: string }[] }) => verdict.findings.map(({ code }) => code);
+/** The object of a tenant, in one region. */
+const objectPath = (region: RegionStore, tenant: TestTenant) => {
+  const { object } = manifest.databases.find(({ oid }) => oid === tenant.oid)!;
+  return path.join(world.folderOf(region), object);
+};
+
+/** Does something to a file, and undoes it. */
+async function damaged(file: string, work: () => Promise<void>, act: (bytes: Buffer) => Buffer | undefined) {
+  const bytes = await readFile(file);
+  await rm(file);
+  const changed = act(Buffer.from(bytes));
+  if (changed) await writeFile(file, changed);
+  try {
+    await work();
+  } finally {
+    await writeFile(file, bytes);
+  }
+}
+const flipped = (bytes: Buffer) => {
+  bytes[Math.floor(bytes.length * 0.7)]! ^= 1;
+  return bytes;
+};
+
+test('a backup that is what it should be: from either region, with the other one gone', async () => {
+  for (const region of [world.north, world.south]) {
+    const { findings, checked, verified } = await verify(region);
+    assert.deepEqual(findings, []);
+    assert.deepEqual(verified.length, 2);
+    assert.deepEqual(checked, {
+      backupId: manifest.backupId,
+      target: ledger.lsn,
+      busyTenants: 0,
+      canaries: 1,
+      tenants: 2,
+      tables: 2,
+      rows: 4000,
+    });
+  }
+});
+
+test('writers wait only until the snapshots are taken; one who holds a table makes the tenant busy', async () => {
+  const writer = await openConnection(
+    { ...world.own.control, database: world.globex.database },
+    { applicationName: 'test' },
+  );
+  await writer.query('BEGIN');
+  await writer.query("UPDATE app.items SET text = 'not yet' WHERE item_id = 1");
+  const taken = await takeLedger();
+  await writer.query('COMMIT');
+  await writer.close();
+  assert.deepEqual(
+    taken.tenants.map(({ name }) => name),
+    ['acme'],
+  );
+  assert.deepEqual(taken.busy, [world.globex.tenantId]);
+});
+
+test('a changed bit in a tenant object of one region: the tenant and the object are named, the others are compared', async () => {
+  const file = objectPath(world.north, world.acme);
+  await damaged(
+    file,
+    async () => {
+      const { findings, checked, verified } = await verify(world.north);
+      assert.equal(findings.length, 1);
+      assert.equal(findings[0]!.tenantName, 'acme');
+      assert.match(findings[0]!.text, new RegExp(`north.*data/${world.acme.tenantId}`));
+      assert.deepEqual(verified, [world.globex.tenantId]);
+      assert.equal(checked.tenants, 1);
+    },
+    flipped,
+  );
+});
+
+test('a missing object of one tenant and a wrong key of another: both are named', async () => {
+  const openKey: VerifyBackupOptions['keys']['openKey'] = async (keyId) => {
+    const key = await world.keys.openKey(keyId);
+    return keyId.startsWith(world.acme.tenantId) ? { ...key, key: Buffer.alloc(32) } : key;
+  };
+  await damaged(
+    objectPath(world.south, world.globex),
+    async () => {
+      const { findings, verified } = await verify(world.south, { keys: { openKey } });
+      assert.deepEqual(
+        findings.map(({ tenantName }) => tenantName),
+        ['globex', 'acme'],
+      );
+      assert.equal(findings[0]!.code, 'FH_BACKUP_OBJECT_MISSING');
+      assert.match(findings[1]!.text, /south.*data\/ten_/);
+      assert.deepEqual(verified, []);
+    },
+    () => undefined,
+  );
+});
+
+/** A chunk of WAL between the backup and the ledger's place. */
+async function chunkOf(region: RegionStore): Promise<string> {
+  const folder = path.join(world.folderOf(region), 'wal', world.clusterId, '00000001');
+  const names = (await readdir(folder)).sort();
+  const from = lsnName(parseLsn(manifest.stopLsn));
+  return path.join(folder, names.findLast((name) => name < lsnName(parseLsn(ledger.lsn)) && name >= from)!);
+}
+
+test('WAL that is missing, or changed', async () => {
+  const file = await chunkOf(world.north);
+  await damaged(
+    file,
+    async () => {
+      const verdict = await verify(world.north);
+      assert.deepEqual(codes(verdict), ['FH_BACKUP_NOT_RESTORABLE']);
+      assert.match(verdict.findings[0]!.text, /WAL is missing in region north/);
+    },
+    () => undefined,
+  );
+  await damaged(
+    file,
+    async () => {
+      const { findings } = await verify(world.north);
+      assert.equal(findings.length, 1);
+      assert.match(findings[0]!.text, /WAL is missing in region north|wal\/clu_.*was changed/);
+    },
+    flipped,
+  );
+});
+
+test('rows that differ from the ledger: the table is named', async () => {
+  const [acme, globex] = ledger.tenants;
+  const other = { ...acme!, tables: acme!.tables.map((table) => ({ ...table, sha256: '00'.repeat(32) })) };
+  const fewer = {
+    ...globex!,
+    tables: [...globex!.tables.map((table) => ({ ...table, rows: 5 })), { ...globex!.tables[0]!, name: 'app.gone' }],
+  };
+  const { findings, verified } = await verify(world.south, {
+    ledger: { ...ledger, canaries: ledger.canaries + 1, tenants: [other, fewer] },
+  });
+  assert.deepEqual(
+    findings.map(({ code, tenantName }) => `${code} ${tenantName ?? '-'}`),
+    [
+      'FH_VERIFY_CANARY_MISSING -',
+      'FH_VERIFY_ROWS_DIFFER acme',
+      'FH_VERIFY_ROWS_DIFFER globex',
+      'FH_VERIFY_TABLE_MISSING globex',
+    ],
+  );
+  assert.match(findings[1]!.text, /app\.items has 2000 rows, as it should/);
+  assert.match(findings[2]!.text, /app\.items has 2000 rows and had 5/);
+  assert.deepEqual(verified, []);
+});
