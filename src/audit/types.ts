@@ -31,6 +31,7 @@ export const auditEvents = {
   'backup.completed': 'A base backup is in the regions.',
   'backup.suspect': 'A base backup is in the regions, and a page in it failed its checksum.',
   'backup.failed': 'A base backup was begun and is not there.',
+  'backup.pruned': 'Objects that retention needs no more were removed from a region.',
   'backup.kit_replaced': 'A new recovery kit was printed; older ones open nothing any more.',
   'staff.setup_link_created': 'A link was made with which one staff member can be set up.',
   'staff.created': 'A staff member was set up.',

@@ -12,6 +12,8 @@ export interface Health {
   readonly preparedDatabases: { readonly ready: number; readonly target: number };
   readonly operations: { readonly running: number; readonly failed: number };
   readonly disk: { readonly path: string; readonly freeBytes: number; readonly totalBytes: number };
+  /** What retention did last, by region; empty where it never ran. */
+  readonly retention: readonly RetentionHealth[];
   /** Recurring work, by name; empty where there is none. */
   readonly jobs: readonly JobView[];
   /** What a person should look at, worst first; empty when all is well. */
@@ -77,6 +79,22 @@ export interface StandbyHealth {
     /** undefined: unknown. */
     readonly lostBytes?: number;
   };
+}
+
+/** The newest run of retention in one region. */
+export interface RetentionHealth {
+  readonly region: string;
+  readonly startedAt: string;
+  /** Absent: it runs, or it was interrupted. */
+  readonly finishedAt?: string;
+  /** Every moment since then that could be restored still can. */
+  readonly horizon: string;
+  readonly removedObjects: number;
+  readonly removedBytes: number;
+  /** Since the beginning. */
+  readonly allRemovedBytes: number;
+  /** What a person should look at. */
+  readonly warnings: readonly string[];
 }
 
 /** Recurring work of control: a base backup every day, for example. */

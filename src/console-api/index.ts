@@ -21,6 +21,7 @@ export {
   type HealthWarning,
   healthRoutes,
   type JobView,
+  type RetentionHealth,
   type ShippingHealth,
   type StandbyHealth,
 } from './health.ts';
@@ -32,6 +33,13 @@ export {
   type RestorePoints,
   restorePointRoutes,
 } from './restore-points.ts';
+export {
+  type RetentionDeps,
+  type RetentionRegionView,
+  type RetentionRunView,
+  type RetentionShareView,
+  retentionRoutes,
+} from './retention.ts';
 export {
   type Checked,
   type CheckRun,

@@ -5,18 +5,20 @@ import {
   damagedOf,
   findManifest,
   listBackups,
+  type RetentionHolds,
   readClusterFacts,
   readDatabases,
   runBaseBackup,
 } from '#src/backups/index.ts';
 import type { Binaries } from '#src/clusters/index.ts';
 import type { BackupDeps, BackupList, BackupRun, BackupView } from '#src/console-api/index.ts';
-import { type Clock, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
+import { type Clock, type Log, newId, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
 import type { BackupKeys } from '#src/keys/index.ts';
 import type { ConnectionTarget, Pool } from '#src/postgres/index.ts';
 import type { BackupServices } from './backup-services.ts';
 import type { Canaries } from './canaries.ts';
 import type { Jobs } from './jobs.ts';
+import { holdBaseBackup } from './retention-holds.ts';
 import type { Shutdown } from './shutdown.ts';
 
 const everyMs = 24 * 60 * 60_000;
@@ -39,6 +41,7 @@ export function createBaseBackups({
   pool,
   keys,
   canaries,
+  holds,
   jobs,
   clock,
   log,
@@ -51,6 +54,7 @@ export function createBaseBackups({
   readonly pool: Pool;
   readonly keys: BackupKeys;
   readonly canaries: Pick<Canaries, 'fly'>;
+  readonly holds: RetentionHolds;
   readonly jobs: Pick<Jobs, 'add'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -88,21 +92,26 @@ export function createBaseBackups({
     return { backups: [...manifests.values()].map(toView).sort(newestFirst), away };
   }
 
-  /** What the next one is compared with: the newest that every region holds. */
-  async function findPrevious(): Promise<BackupManifest | undefined> {
+  /** What the next one is compared with: the newest that every region holds, or else an older one. */
+  async function findPrevious(): Promise<readonly BackupManifest[]> {
     const { manifests } = await readManifests();
     return [...manifests.values()]
       .filter((held) => held.regions.length === regions.length && !held.manifest.suspect)
       .map(({ manifest }) => manifest)
-      .sort((one, other) => other.finishedAt.localeCompare(one.finishedAt))[0];
+      .sort((one, other) => other.finishedAt.localeCompare(one.finishedAt));
   }
 
   async function run(begun: BackupRun): Promise<void> {
+    let release = () => {};
     try {
-      const previous = await findPrevious();
+      const backupId = newId('bak');
+      const held = await holdBaseBackup({ clusterId, backupId, findPrevious, holds, db: pool });
+      const { previous } = held;
+      release = held.release;
       await canaries.fly();
       const result = await runBaseBackup({
         clusterId,
+        backupId,
         facts: await readClusterFacts(pool),
         binaries,
         target: target(),
@@ -154,6 +163,8 @@ export function createBaseBackups({
         subject: clusterId,
         details: { code },
       }).catch((auditError) => log.error('the failure was not recorded', { error: auditError }));
+    } finally {
+      release();
     }
   }
 

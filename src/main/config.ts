@@ -34,6 +34,8 @@ export interface Config {
   readonly backups: 'on' | 'off';
   /** Where backups lie: folders or S3, each with the name it has in messages and metrics. */
   readonly regions: readonly RegionConfig[];
+  /** Every moment of the last so many days stays restorable from each region. */
+  readonly retentionDays: number;
   /** Backends that gateways may open together. */
   readonly backendBudget: number;
   /** Connections one tenant may hold in one worker. */
@@ -83,6 +85,8 @@ export const settings = {
   FREEHOLD_REGION_B:
     'Where the second region lies, on another machine at best; likewise. Default: regions/b in the data folder.',
   FREEHOLD_REGION_B_KEY_FILE: 'The same for the second region.',
+  FREEHOLD_RETENTION_DAYS:
+    'Every moment of so many days stays restorable from each region; what is older goes. Default: 180.',
   FREEHOLD_BACKENDS:
     'Database connections that all gateways may open together. Default: 16 per GiB of memory, at least 80 and at most 400; 80 with an external server.',
   FREEHOLD_BACKENDS_PER_TENANT: 'Database connections one tenant may hold in one gateway. Default: 8.',
@@ -163,6 +167,7 @@ export function parseConfig(env: Env): Config {
     failover: choice('FREEHOLD_FAILOVER', ['manual', 'automatic']),
     backups: choice('FREEHOLD_BACKUPS', ['on', 'off']),
     regions,
+    retentionDays: whole('FREEHOLD_RETENTION_DAYS', 180, 1, 36_500),
     backendBudget: whole('FREEHOLD_BACKENDS', externalDatabase ? 80 : backendsFor(memoryBytes()), 2, 10_000),
     backendsPerTenant: whole('FREEHOLD_BACKENDS_PER_TENANT', 8, 1, 1_000),
     statementTimeoutMs: whole('FREEHOLD_STATEMENT_TIMEOUT_MS', 30_000, 100, 3_600_000),

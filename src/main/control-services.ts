@@ -1,5 +1,10 @@
 import { controlAuditLog, recordAudit } from '#src/audit/index.ts';
-import { createFileReplicator, type ShippingReport } from '#src/backups/index.ts';
+import {
+  createFileReplicator,
+  createRetentionHolds,
+  recordUnreferencedFiles,
+  type ShippingReport,
+} from '#src/backups/index.ts';
 import { checkExternalServer, findBinaries } from '#src/clusters/index.ts';
 import { createDatabaseAdmin, createTenantDatabases, migrate } from '#src/databases/index.ts';
 import { createFileVault, createTenantFiles } from '#src/files/index.ts';
@@ -28,6 +33,8 @@ import type { Program } from './program.ts';
 import type { RegionKeys } from './regions.ts';
 import { createRestorePoints } from './restore-points.ts';
 import { readReplicationTarget } from './secrets.ts';
+import { createRetention } from './retention.ts';
+import { holdWhileRestoring } from './retention-holds.ts';
 import { createTenantRestores } from './tenant-restores.ts';
 
 const poolSize = 12;
@@ -74,6 +81,7 @@ export async function startControlServices({
   const keys = backups?.keys ?? ownKeys;
   const binaries = await findBinaries({ binDir: config.pgBinDir });
   const canaries = backups && createCanaries({ pool, shipped: () => furthestOf(backups.shipper.report) });
+  const retentionHolds = createRetentionHolds();
   const baseBackups =
     backups &&
     createBaseBackups({
@@ -83,6 +91,7 @@ export async function startControlServices({
       pool,
       keys: ownKeys,
       canaries: canaries!,
+      holds: retentionHolds,
       jobs,
       clock,
       log,
@@ -119,7 +128,10 @@ export async function startControlServices({
     filesKeyOf,
     clock,
     // A file that was removed since is there for a restore to the time when it was not.
-    ...(replicator && { openElsewhere: (name) => replicator.open(name) }),
+    ...(replicator && {
+      openElsewhere: (name) => replicator.open(name),
+      onUnreferenced: (tenantId, names) => recordUnreferencedFiles(pool, tenantId, names, new Date(clock.now())),
+    }),
   });
   const portability = createPortability({
     binaries,
@@ -163,6 +175,21 @@ export async function startControlServices({
       log,
     });
   await restores?.sweep();
+
+  const retention =
+    backups &&
+    createRetention({
+      regions: backups.regions,
+      days: config.retentionDays,
+      pool,
+      keys: ownKeys,
+      holds: retentionHolds,
+      findUnneededFiles: (tenantId, names) => vault.findUnneeded(tenantId, names),
+      jobs,
+      clock,
+      log,
+      shutdown,
+    });
 
   // A server of our own that finds no room for its log ends, for all tenants; so nothing is begun that would come near to it.
   const requireDatabaseRoom = async (sizeBytes = 0): Promise<void> => {
@@ -237,7 +264,7 @@ export async function startControlServices({
     },
     files: vault,
     portability,
-    ...(restores && { restores }),
+    ...(restores && { restores: holdWhileRestoring(restores, retentionHolds) }),
     notifyGateways: async (tenantId) => {
       await databases.evict(tenantId);
       await directory.changed(tenantId);
@@ -283,6 +310,8 @@ export async function startControlServices({
     jobs,
     backups,
     baseBackups,
+    retention,
+    retentionHolds,
     restorePoints,
     replicator,
     vault,

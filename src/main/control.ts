@@ -1,7 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import type { FastifyRequest } from 'fastify';
-import { consoleApi, healthRoutes } from '#src/console-api/index.ts';
+import { consoleApi, healthRoutes, retentionRoutes } from '#src/console-api/index.ts';
 import { createHttpApp, createHttpMetrics, figuresAsMetrics, mergeMetrics } from '#src/http/index.ts';
 import { armFailpoints, systemClock } from '#src/kernel/index.ts';
 import { createBackupApi } from './backup-api.ts';
@@ -82,13 +82,14 @@ export async function runControl(env: Env): Promise<void> {
         startedAt,
         connectedGateways: () => link.gateways,
         jobs: () => services.jobs.list(),
+        retention: services.retention && (() => services.retention!.health()),
         shipping: backups && (() => backups.shipper.report),
         isFenced,
       }),
     metrics: async () =>
       mergeMetrics([
         await metrics.json(),
-        figuresAsMetrics(backups?.shipper.report?.figures ?? []),
+        figuresAsMetrics([...(backups?.shipper.report?.figures ?? []), ...(services.retention?.figures() ?? [])]),
         ...(await link.collectMetrics()),
       ]),
   };
@@ -107,6 +108,7 @@ export async function runControl(env: Env): Promise<void> {
   await commands.register(healthRoutes(healthDeps));
   await commands.register(staffLinkRoutes({ staff: services.staff, config }));
   if (backups) await commands.register(recoveryKitRoutes(backups));
+  if (services.retention) await commands.register(retentionRoutes(services.retention));
   await commands.register(backupApi);
   if (config.failpoints) await commands.register(failpointRoutes);
   rmSync(folders.commandSocket, { force: true });
@@ -131,6 +133,7 @@ export async function runControl(env: Env): Promise<void> {
     shutdown.add('link to the shipper', 5_000, () => backups.shipper.stop());
     backups.start();
     baseBackups?.schedule();
+    await services.retention?.schedule();
     if (services.replicator) startFileReplication({ replicator: services.replicator, pool, clock, log, shutdown });
   }
   await link.start();

@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import type { ShippingReport } from '#src/backups/index.ts';
-import type { ClusterHealth, Health, HealthWarning, JobView } from '#src/console-api/index.ts';
+import type { ClusterHealth, Health, HealthWarning, JobView, RetentionHealth } from '#src/console-api/index.ts';
 import type { Clock } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import { apps } from './apps.ts';
@@ -22,6 +22,8 @@ export interface HealthSources {
   /** undefined: nothing is shipped. */
   readonly shipping: (() => ShippingReport | undefined) | undefined;
   readonly jobs: () => Promise<JobView[]>;
+  /** undefined: there are no regions. */
+  readonly retention: (() => Promise<RetentionHealth[]>) | undefined;
   /** True when each part runs as an OS user of its own. */
   readonly isFenced: boolean;
 }
@@ -33,11 +35,12 @@ const lateStandbyBytes = 1024 ** 3;
 
 export async function measureHealth(sources: HealthSources): Promise<Health> {
   const { config, folders, db, version, gateway, startedAt } = sources;
-  const [cluster, counts, disk, jobs] = await Promise.all([
+  const [cluster, counts, disk, jobs, retention] = await Promise.all([
     measureCluster(sources),
     countTenants(db),
     statfs(folders.data),
     sources.jobs(),
+    sources.retention?.() ?? [],
   ]);
   const facts = {
     version,
@@ -48,6 +51,7 @@ export async function measureHealth(sources: HealthSources): Promise<Health> {
     gateways: { connected: sources.connectedGateways(), expected: config.workers },
     ...counts,
     preparedDatabases: { ...counts.preparedDatabases, target: config.preparedDatabases * apps.length },
+    retention,
     jobs,
     disk: { path: folders.data, freeBytes: disk.bavail * disk.bsize, totalBytes: disk.blocks * disk.bsize },
   };
@@ -177,6 +181,9 @@ function findWarnings(facts: Omit<Health, 'warnings'>, { config, isFenced }: Hea
       );
     else if (error) risk(`The job ${name} failed: ${error.text}`, 'It is tried again by itself.');
   }
+  for (const { region, warnings: found } of facts.retention)
+    for (const text of found)
+      risk(`Retention of region ${region}: ${text}.`, 'See what it keeps and why: ./freehold backup prune --dry-run');
   if (facts.operations.failed > 0)
     problem(
       `${facts.operations.failed} lifecycle operations failed.`,

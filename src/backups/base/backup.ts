@@ -33,6 +33,8 @@ export interface DatabaseOwner {
 
 export interface BaseBackupOptions {
   readonly clusterId: ClusterId;
+  /** Default: a new one. Given by whoever must name the backup before it is there. */
+  readonly backupId?: BackupId;
   readonly facts: ClusterFacts;
   readonly binaries: Binaries;
   /** Role freehold_replication; the database is not used. */
@@ -77,7 +79,7 @@ export interface BaseBackupResult {
 export async function runBaseBackup(options: BaseBackupOptions): Promise<BaseBackupResult> {
   const { clusterId, log, clock = systemClock, previous } = options;
   if (previous && previous.clusterId !== clusterId) throw new TypeError('the previous backup is of another cluster');
-  const backupId: BackupId = newId('bak');
+  const backupId: BackupId = options.backupId ?? newId('bak');
   const startedAt = new Date(clock.now()).toISOString();
   const cancel = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, cancel.signal]) : cancel.signal;

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Clock, failpoint } from '#src/kernel/index.ts';
-import type { ObjectName, RegionStore } from '#src/objects/index.ts';
+import type { ObjectInfo, ObjectName, RegionStore } from '#src/objects/index.ts';
 import type { Catalogue, StoredObject } from '../catalogue/types.ts';
 import { decideRetention } from './decide.ts';
 import type { RetentionDecision, RetentionPolicy, RetentionRequest } from './types.ts';
@@ -14,9 +14,14 @@ export interface RetentionJournal {
 }
 
 export interface RetentionRecord {
-  /** Durable when it resolves. */
-  note(names: readonly ObjectName[]): Promise<void>;
-  finish(result: { readonly removedObjects: number; readonly removedBytes: number }): Promise<void>;
+  /** What goes next, and what went until now. Durable when it resolves. */
+  note(names: readonly ObjectName[], until: Removed): Promise<void>;
+  finish(result: Removed): Promise<void>;
+}
+
+export interface Removed {
+  readonly removedObjects: number;
+  readonly removedBytes: number;
 }
 
 export interface ApplyRetentionOptions {
@@ -26,17 +31,19 @@ export interface ApplyRetentionOptions {
   readonly policy: RetentionPolicy;
   /** Asked again before each removal: a backup or a restore may have begun meanwhile. */
   readonly readFacts: () => Promise<RetentionFacts>;
+  /** The last look before an object goes: whether somebody needs it again, for example a tenant a file. Default: nobody. */
+  readonly isNeededAgain?: (name: ObjectName) => Promise<boolean>;
   readonly journal: RetentionJournal;
   readonly clock: Clock;
+  /** Removals so far, and how many there will be. */
+  readonly onProgress?: (progress: { readonly done: number; readonly all: number }) => void;
   /** Decides, and changes nothing: neither the region nor the journal. Default: false. */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
 }
 
-export interface RetentionResult {
+export interface RetentionResult extends Removed {
   readonly decision: RetentionDecision;
-  readonly removedObjects: number;
-  readonly removedBytes: number;
   /** Were to go, and stayed: somebody needs them by now, or they are not what was listed any more. */
   readonly spared: readonly ObjectName[];
 }
@@ -49,7 +56,7 @@ const noteCount = 200;
  * decided about afresh. Rejects when the region is away (FH_REGION_UNAVAILABLE) or the signal aborts; what went until then is in the journal.
  */
 export async function applyRetention(options: ApplyRetentionOptions): Promise<RetentionResult> {
-  const { region, catalogue, policy, readFacts, journal, clock, dryRun = false, signal } = options;
+  const { region, catalogue, policy, readFacts, journal, clock, isNeededAgain, dryRun = false, signal } = options;
   const now = new Date(clock.now());
   let facts = await readFacts();
   const decision = decideRetention({ ...facts, catalogue, policy, now });
@@ -72,20 +79,19 @@ export async function applyRetention(options: ApplyRetentionOptions): Promise<Re
       const again = new Set(decideRetention({ ...facts, catalogue, policy, now }).remove);
       allowed = allowed.intersection(again);
     }
-    return allowed.has(name);
+    return allowed.has(name) && !(await isNeededAgain?.(name));
   }
 
   for (let offset = 0; offset < decision.remove.length; offset += noteCount) {
     const names = decision.remove.slice(offset, offset + noteCount);
-    await record.note(names);
+    await record.note(names, { removedObjects, removedBytes });
     await failpoint('retention.noted');
-    for (const name of names) {
+    for (const [index, name] of names.entries()) {
       signal?.throwIfAborted();
+      options.onProgress?.({ done: offset + index, all: decision.remove.length });
       const found = await region.stat(name);
       if (!found) continue;
-      const before = listed.get(name);
-      const isSame = before?.sizeBytes === found.sizeBytes && before.storedAt.getTime() === found.createdAt.getTime();
-      if (!isSame || !(await mayGo(name))) {
+      if (!isSame(listed.get(name), found) || !(await mayGo(name))) {
         spared.push(name);
         continue;
       }
@@ -100,7 +106,15 @@ export async function applyRetention(options: ApplyRetentionOptions): Promise<Re
   return { decision, removedObjects, removedBytes, spared };
 }
 
-function objectsOf({ clusters, data, dumps, files }: Catalogue): ReadonlyMap<ObjectName, StoredObject> {
+/** Services of S3 round the time of an object in one of two answers, up or down to the second. */
+const timeRoundedByMs = 1_000;
+
+function isSame(before: StoredObject | undefined, now: ObjectInfo): boolean {
+  if (before?.sizeBytes !== now.sizeBytes) return false;
+  return Math.abs(before.storedAt.getTime() - now.createdAt.getTime()) <= timeRoundedByMs;
+}
+
+export function objectsOf({ clusters, data, dumps, files }: Catalogue): ReadonlyMap<ObjectName, StoredObject> {
   const all = new Map<ObjectName, StoredObject>(data);
   const add = (objects: Iterable<StoredObject>) => {
     for (const object of objects) all.set(object.name, object);

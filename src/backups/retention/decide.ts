@@ -31,7 +31,9 @@ export function decideRetention(request: RetentionRequest): RetentionDecision {
   const horizon = Math.min(wanted, limit);
   const warnings = catalogueWarnings(request);
   if (limit < wanted)
-    warnings.push('the clock is far ahead of the last decision: what is too old goes two days at a time');
+    warnings.push(
+      'what is too old goes two days at a time: the region was away, retention was shortened, or the clock leapt ahead',
+    );
 
   const namedBy = new Map<ObjectName, string>();
   const namedOnce = new Set<ObjectName>();

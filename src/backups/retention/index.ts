@@ -1,6 +1,6 @@
 /**
  * retention: what may go from a region, and its removal. Invariants: one pure function decides, and says who needs the rest; every moment within retention that
- * could be restored still can; what is not understood stays. Caller: control, once a day and region.
+ * could be restored still can; what is not understood stays; nothing goes whose name is not written down. Caller: control, once a day and region.
  */
 export {
   type ApplyRetentionOptions,
@@ -10,5 +10,21 @@ export {
   type RetentionResult,
 } from './apply.ts';
 export { decideRetention } from './decide.ts';
-export { createRetentionJournal, findLastHorizon, listRetentionRuns, loadOrphans, type RetentionRun } from './sql.ts';
+export { createRetentionHolds, type Held, type HoldsWatch, type RetentionHolds } from './holds.ts';
+export {
+  type RetentionReport,
+  type RetentionShare,
+  reportRetention,
+} from './report.ts';
+export { type RetentionProgress, type RetentionRunResult, type RunRetentionOptions, runRetention } from './run.ts';
+export {
+  createRetentionJournal,
+  findLastHorizon,
+  isCondemned,
+  listRetentionRuns,
+  loadOrphans,
+  loadRetentionFacts,
+  type RetentionRun,
+  recordUnreferencedFiles,
+} from './sql.ts';
 export type * from './types.ts';

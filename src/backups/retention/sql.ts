@@ -1,3 +1,4 @@
+import type { TenantId } from '#src/kernel/index.ts';
 import type { ObjectName } from '#src/objects/types.ts';
 import type { Queryable } from '#src/postgres/index.ts';
 import type { RetentionJournal } from './apply.ts';
@@ -5,20 +6,25 @@ import type { RetentionJournal } from './apply.ts';
 /** The journal in the control database: `retention_runs` and `retention_removals`. Also remembers the orphans of the decision. */
 export function createRetentionJournal(db: Queryable, now: () => Date): RetentionJournal {
   return {
-    async begin({ region, horizon, orphans }) {
+    async begin({ region, horizon, orphans, warnings }) {
       await saveOrphans(db, region, orphans, now());
       const [row] = await db.query<{ run_id: string }>(
-        'INSERT INTO retention_runs (region, horizon, started_at) VALUES ($1, $2, $3) RETURNING run_id',
-        [region, horizon, now()],
+        'INSERT INTO retention_runs (region, horizon, started_at, warnings) VALUES ($1, $2, $3, $4) RETURNING run_id',
+        [region, horizon, now(), warnings],
       );
       const runId = row!.run_id;
       let position = 0;
       return {
-        async note(names) {
+        async note(names, { removedObjects, removedBytes }) {
           await db.query('INSERT INTO retention_removals (run_id, position, names) VALUES ($1, $2, $3)', [
             runId,
             position++,
             names,
+          ]);
+          await db.query('UPDATE retention_runs SET removed_objects = $2, removed_bytes = $3 WHERE run_id = $1', [
+            runId,
+            removedObjects,
+            removedBytes,
           ]);
         },
         async finish({ removedObjects, removedBytes }) {
@@ -49,13 +55,65 @@ export async function loadOrphans(db: Queryable, region: string): Promise<Readon
   return new Map(rows.map((row) => [row.name, row.seen_at]));
 }
 
-/** `lastHorizon` of the next decision; undefined: none was applied yet. One that was interrupted counts: objects up to it may be gone. */
+/**
+ * `lastHorizon` of the next decision: the furthest that was ever applied, because one that a hold kept back says nothing about the clock. One that was
+ * interrupted counts: objects up to it may be gone. Before the first one, the day when the region was set up: nothing in it is older. undefined: unknown region.
+ */
 export async function findLastHorizon(db: Queryable, region: string): Promise<Date | undefined> {
-  const rows = await db.query<{ horizon: Date }>(
-    'SELECT horizon FROM retention_runs WHERE region = $1 ORDER BY run_id DESC LIMIT 1',
+  const rows = await db.query<{ horizon: Date | null }>(
+    `SELECT coalesce((SELECT max(horizon) FROM retention_runs WHERE region = $1),
+                     (SELECT set_up_at FROM regions WHERE region = $1)) AS horizon`,
     [region],
   );
-  return rows[0]?.horizon;
+  return rows[0]?.horizon ?? undefined;
+}
+
+/** Runs that a removal may still be under way of: only the newest ever is, and requests of it that hang. */
+const recentRuns = 20;
+
+/** Whether it is written down somewhere that the object goes. Then it counts as gone, whether or not it is still there. */
+export async function isCondemned(db: Queryable, name: ObjectName): Promise<boolean> {
+  const rows = await db.query<{ found: boolean }>(
+    `SELECT EXISTS (SELECT FROM retention_removals
+                    WHERE run_id > (SELECT coalesce(max(run_id), 0) - $2 FROM retention_runs) AND $1 = ANY (names)) AS found`,
+    [name, recentRuns],
+  );
+  return rows[0]!.found;
+}
+
+/**
+ * Files of a tenant that no row refers to any more; whoever calls has proved it and keeps new rows away meanwhile. A clock that was set back must not
+ * make them look old: no time is earlier than one that we wrote down before.
+ */
+export async function recordUnreferencedFiles(
+  db: Queryable,
+  tenantId: TenantId,
+  names: readonly ObjectName[],
+  now: Date,
+): Promise<void> {
+  await db.query(
+    `INSERT INTO unreferenced_files AS f (tenant_id, name, since)
+     SELECT $1, name, greatest($3::timestamptz, (SELECT max(started_at) FROM retention_runs)) FROM unnest($2::text[]) AS n (name)
+     ON CONFLICT (tenant_id, name) DO UPDATE SET since = greatest(f.since, excluded.since)`,
+    [tenantId, names, now],
+  );
+}
+
+/** By tenant: what was recorded before a moment. A row may refer to it again by now. */
+export async function loadUnreferencedFiles(
+  db: Queryable,
+  before: Date,
+): Promise<ReadonlyMap<TenantId, ReadonlyMap<ObjectName, Date>>> {
+  const rows = await db.query<{ tenant_id: TenantId; name: ObjectName; since: Date }>(
+    'SELECT tenant_id, name, since FROM unreferenced_files WHERE since <= $1',
+    [before],
+  );
+  return new Map(
+    [...Map.groupBy(rows, (row) => row.tenant_id)].map(([tenantId, files]) => [
+      tenantId,
+      new Map(files.map(({ name, since }) => [name, since])),
+    ]),
+  );
 }
 
 export interface RetentionRun {
@@ -64,30 +122,52 @@ export interface RetentionRun {
   readonly startedAt: Date;
   /** undefined: it runs, or it was interrupted. */
   readonly finishedAt: Date | undefined;
+  /** Of one that was interrupted: at least. */
   readonly removedObjects: number;
   readonly removedBytes: number;
+  readonly warnings: readonly string[];
+}
+
+/** The newest of each region, and what all of its runs removed together. */
+export async function loadRetentionFacts(
+  db: Queryable,
+): Promise<readonly (RetentionRun & { readonly allRemovedBytes: number })[]> {
+  const runs = await db.query<RunRow & { all_removed_bytes: string }>(
+    `SELECT DISTINCT ON (region) region, horizon, started_at, finished_at, removed_objects, removed_bytes, warnings,
+            sum(removed_bytes) OVER (PARTITION BY region)::int8 AS all_removed_bytes
+     FROM retention_runs ORDER BY region, run_id DESC`,
+  );
+  return runs.map((row) => ({ ...toRun(row), allRemovedBytes: Number(row.all_removed_bytes ?? 0) }));
 }
 
 /** Newest first. */
 export async function listRetentionRuns(db: Queryable, limit = 50): Promise<readonly RetentionRun[]> {
-  const rows = await db.query<{
-    region: string;
-    horizon: Date;
-    started_at: Date;
-    finished_at: Date | null;
-    removed_objects: string | null;
-    removed_bytes: string | null;
-  }>(
-    `SELECT region, horizon, started_at, finished_at, removed_objects, removed_bytes FROM retention_runs
+  const rows = await db.query<RunRow>(
+    `SELECT region, horizon, started_at, finished_at, removed_objects, removed_bytes, warnings FROM retention_runs
      ORDER BY run_id DESC LIMIT $1`,
     [limit],
   );
-  return rows.map((row) => ({
+  return rows.map(toRun);
+}
+
+interface RunRow {
+  readonly region: string;
+  readonly horizon: Date;
+  readonly started_at: Date;
+  readonly finished_at: Date | null;
+  readonly removed_objects: string | null;
+  readonly removed_bytes: string | null;
+  readonly warnings: readonly string[];
+}
+
+function toRun(row: RunRow): RetentionRun {
+  return {
     region: row.region,
     horizon: row.horizon,
     startedAt: row.started_at,
     finishedAt: row.finished_at ?? undefined,
     removedObjects: Number(row.removed_objects ?? 0),
     removedBytes: Number(row.removed_bytes ?? 0),
-  }));
+    warnings: row.warnings,
+  };
 }

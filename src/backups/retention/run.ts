@@ -1,0 +1,127 @@
+import { type Clock, failpoint, type TenantId } from '#src/kernel/index.ts';
+import type { BackupKeys } from '#src/keys/types.ts';
+import type { ObjectName, RegionStore } from '#src/objects/index.ts';
+import type { Pool } from '#src/postgres/index.ts';
+import { buildCatalogue } from '../catalogue/build.ts';
+import { createCatalogueReader } from '../catalogue/reader.ts';
+import { saveCatalogue } from '../catalogue/sql.ts';
+import type { Catalogue } from '../catalogue/types.ts';
+import { applyRetention, type RetentionFacts, type RetentionResult } from './apply.ts';
+import { dayMs } from './decide.ts';
+import type { RetentionHolds } from './holds.ts';
+import { createRetentionJournal, findLastHorizon, loadOrphans, loadUnreferencedFiles } from './sql.ts';
+import type { RetentionPolicy } from './types.ts';
+
+export interface RunRetentionOptions {
+  readonly region: RegionStore;
+  readonly policy: RetentionPolicy;
+  /** Control's own database: the journal, and what is known of orphans and files. */
+  readonly db: Pool;
+  readonly keys: Pick<BackupKeys, 'openKey' | 'destroyedOwners'>;
+  readonly holds: RetentionHolds;
+  /** Of these objects of a tenant's files (names as in the vault) those that no row refers to and that the vault does not have. Rejects when nobody can tell. */
+  readonly findUnneededFiles: (tenantId: TenantId, names: readonly ObjectName[]) => Promise<readonly ObjectName[]>;
+  /** Of the same region, earlier: spares reading what is known. */
+  readonly previous?: Catalogue;
+  readonly clock: Clock;
+  /** Decides, and changes nothing. Default: false. */
+  readonly dryRun?: boolean;
+  readonly onProgress?: (progress: RetentionProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface RetentionProgress {
+  readonly phase: 'listing' | 'removing';
+  readonly done: number;
+  /** Not known while listing. */
+  readonly all?: number;
+}
+
+export interface RetentionRunResult extends RetentionResult {
+  readonly catalogue: Catalogue;
+  /** Uploads that never ended and are gone now. */
+  readonly removedUnfinished: number;
+}
+
+const filesPrefix = 'files/';
+
+/**
+ * Retention of one region, from its listing to the last removal. One at a time per region, though two would do no harm. Killed anywhere, the next run goes
+ * on from what the region holds then. Rejects with FH_REGION_UNAVAILABLE while the region is away; nothing is lost by waiting.
+ */
+export async function runRetention(options: RunRetentionOptions): Promise<RetentionRunResult> {
+  const { region, policy, db, keys, holds, previous, clock, dryRun = false, onProgress, signal } = options;
+  const now = () => new Date(clock.now());
+  // Before the listing: whoever begins from here on is seen, also when it has ended by the time of the decision.
+  const watch = holds.watch();
+  try {
+    onProgress?.({ phase: 'listing', done: 0 });
+    const reader = createCatalogueReader(region, keys);
+    const catalogue = await buildCatalogue({
+      region,
+      reader,
+      ...(previous && { previous }),
+      ...(signal && { signal }),
+    });
+    if (!dryRun) await db.transaction((tx) => saveCatalogue(tx, catalogue));
+    await failpoint('retention.catalogue_saved');
+
+    const lastHorizon = await findLastHorizon(db, region.region);
+    // Read once: all of it may only grow, or say that something is older. What may change while we remove is in the watch.
+    const settled = {
+      destroyedKeys: new Set(await keys.destroyedOwners()),
+      orphanSince: await loadOrphans(db, region.region),
+      unreferencedFiles: await readUnreferencedFiles(options, now()),
+      ...(lastHorizon && { lastHorizon }),
+    };
+    const readFacts = async (): Promise<RetentionFacts> => ({ ...settled, ...watch.held() });
+    const result = await applyRetention({
+      region,
+      catalogue,
+      policy,
+      readFacts,
+      journal: createRetentionJournal(db, now),
+      isNeededAgain: (name) => isFileNeeded(options, settled.destroyedKeys, name),
+      clock,
+      dryRun,
+      ...(signal && { signal }),
+      onProgress: (progress) => onProgress?.({ phase: 'removing', ...progress }),
+    });
+    let removedUnfinished = 0;
+    if (!dryRun) {
+      // As long as an orphan stays: an upload that goes on for days is still one that goes on.
+      removedUnfinished = await region.removeUnfinished(new Date(clock.now() - policy.fullEveryDays * dayMs));
+      await failpoint('retention.unfinished_removed');
+    }
+    return { ...result, catalogue, removedUnfinished };
+  } finally {
+    watch.end();
+  }
+}
+
+/** What was recorded as unreferenced long ago, as far as the tenant's own database and the vault say so today. */
+async function readUnreferencedFiles(
+  { db, policy, findUnneededFiles }: RunRetentionOptions,
+  now: Date,
+): Promise<ReadonlyMap<ObjectName, Date>> {
+  const found = new Map<ObjectName, Date>();
+  const recorded = await loadUnreferencedFiles(db, new Date(now.getTime() - policy.days * dayMs));
+  for (const [tenantId, files] of recorded) {
+    // Nobody can say: then all of them stay.
+    const unneeded = await findUnneededFiles(tenantId, [...files.keys()]).catch(() => []);
+    for (const name of unneeded) found.set(filesPrefix + name, files.get(name)!);
+  }
+  return found;
+}
+
+async function isFileNeeded(
+  { findUnneededFiles }: RunRetentionOptions,
+  destroyedKeys: ReadonlySet<string>,
+  object: ObjectName,
+): Promise<boolean> {
+  if (!object.startsWith(filesPrefix)) return false;
+  const name = object.slice(filesPrefix.length);
+  const tenantId = name.slice(0, name.indexOf('/')) as TenantId;
+  if (destroyedKeys.has(tenantId)) return false;
+  return !(await findUnneededFiles(tenantId, [name])).includes(name);
+}
