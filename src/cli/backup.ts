@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { BackupList, BackupRun } from '#src/console-api/index.ts';
+import { addBackupPruneCommand } from './backup-prune.ts';
 import { type CliContext, type CommonOptions, print, printJson } from './context.ts';
 import { cliErrors } from './errors.ts';
 import { formatAge, formatBytes } from './format.ts';
@@ -11,7 +12,7 @@ const askEveryMs = 250;
 
 /** Base backups: take one now, and what there is. */
 export function addBackupCommands(program: Command, context: CliContext): void {
-  const backup = program.command('backup').description('base backups: take one, list them');
+  const backup = program.command('backup').description('base backups: take one, list them, remove what is too old');
 
   backup
     .command('run')
@@ -47,6 +48,8 @@ export function addBackupCommands(program: Command, context: CliContext): void {
         );
       for (const region of found.away) print(context, `Region ${region} does not answer.`);
     });
+
+  addBackupPruneCommand(backup, context);
 }
 
 async function runBackup(context: CliContext, options: CommonOptions): Promise<void> {
