@@ -1,4 +1,4 @@
-import type { TenantId } from '#src/kernel/index.ts';
+import { type TenantId, waitFor } from '#src/kernel/index.ts';
 import { quoteIdentifier } from '#src/postgres/index.ts';
 import type { Internals } from './internals.ts';
 
@@ -25,6 +25,20 @@ export async function digestOf(internals: Internals, tenantId: TenantId): Promis
     });
     const rows = await connection.query<{ name: string; digest: string }>(parts.join(' UNION ALL '));
     return new Map(rows.map(({ name, digest }) => [name, digest]));
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Waits until the app has removed the spooled answers of requests that are over: it does so after the last byte was sent. */
+export async function waitUntilQuiet(internals: Internals, tenantId: TenantId): Promise<void> {
+  const connection = await internals.connect(tenantId, 'platform');
+  try {
+    await waitFor(
+      'spooled answers to be removed',
+      async () => (await connection.query('SELECT 1 FROM app.unused_files')).length === 0,
+      { deadlineMs: 60_000 },
+    );
   } finally {
     await connection.close();
   }

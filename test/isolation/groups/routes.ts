@@ -4,7 +4,7 @@
  * ids that both tenants have: what the other one owns must stay as it is.
  */
 import { randomBytes, randomName } from '#src/kernel/index.ts';
-import { changedTables, digestOf } from '../digest.ts';
+import { changedTables, digestOf, waitUntilQuiet } from '../digest.ts';
 import { type Recipe, recipes } from '../recipes.ts';
 import { cookiesOf, type Objects, roles, type SendOptions, type Side } from '../side.ts';
 import type { WireAnswer } from '../wire.ts';
@@ -21,6 +21,7 @@ interface Operation {
 export async function probeRoutes(world: World): Promise<void> {
   const { report, internals, a, b } = world;
   const operations = await readOperations(world);
+  for (const { tenantId } of [a, b]) await waitUntilQuiet(internals, tenantId);
   const before = new Map([a, b].map((side) => [side, digestOf(internals, side.tenantId)]));
   await Promise.all(before.values());
   for (const side of [b, a]) for (const operation of operations) await attack(world, operation, side);
@@ -152,6 +153,7 @@ async function probeOtherMethods(world: World, operations: readonly Operation[])
 async function callAll(world: World, operations: readonly Operation[], side: Side): Promise<void> {
   const { report, internals } = world;
   const other = otherOf(world, side);
+  await waitUntilQuiet(internals, other.tenantId);
   const before = await digestOf(internals, other.tenantId);
   for (const { recipe, ...operation } of operations) {
     if (recipe.isStream) continue;

@@ -96,8 +96,8 @@ export const tenantLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: deletion,
-        find: "{ name: 'key', run: ({ tenantId }) => deps.keys.destroyTenantKey(tenantId) },",
-        replace: "{ name: 'key', run: async () => {} },",
+        find: "return { name: 'key', run: ({ tenantId }) => deps.keys.destroyTenantKey(tenantId) };",
+        replace: "return { name: 'key', run: async () => {} };",
       },
     ],
     groups: ['lifecycle'],
