@@ -105,6 +105,12 @@ test('every command has its round', async () => {
   const deleted = json(await freehold('tenant', 'delete', 'square', '--confirm', 'square', '--json'));
   const certificate = json(await freehold('tenant', 'certificate', deleted.certificateId, '--json'));
   assert.ok(verifyDocument(deleted.certificate, certificate.publicKeyPem));
+  assert.equal(deleted.certificate.destroyed.key.destroyed, false);
+  const again = ['tenant', 'delete', deleted.tenantId, '--confirm', 'square', '--json'];
+  assert.equal((await freehold(...again)).code, 1);
+  const ended = json(await freehold(...again, '--now'));
+  assert.equal(ended.certificate.completes, deleted.certificateId);
+  assert.equal(ended.certificate.destroyed.key.destroyed, true);
   assert.match(ok(await freehold('audit', '--limit', '5')).out, /tenant\.deleted +os:root +square/);
   assert.match(ok(await freehold('operation', 'list')).out, /delete +square +succeeded/);
 });
@@ -170,7 +176,7 @@ test('delete asks a person for the name', async () => {
   const env = { FREEHOLD_DATA: join(folder, 'data') };
   const wrong = await runIn(env, ['tenant', 'delete', 'asked'], 'yes\n');
   assert.equal(wrong.code, 1);
-  assert.match(wrong.err, /its database, its files and its keys/);
+  assert.match(wrong.err, /its database, its files and its exports, at once\.\nIts key is kept for the grace period/);
   const right = await runIn(env, ['tenant', 'delete', 'asked'], 'asked\n');
   assert.equal(right.code, 0, right.err);
 });

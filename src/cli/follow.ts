@@ -25,6 +25,7 @@ const stepWords: Readonly<Record<string, string>> = {
   sessions: 'ending connections',
   exports: 'exports',
   certificate: 'certificate',
+  recover: 'going back to the moment',
 };
 
 /** Waits until an operation is over, with a bar when a person is watching. Throws unless it succeeded. */

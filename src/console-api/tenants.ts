@@ -1,5 +1,11 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { type OperationInputs, type TenantQuery, type TenantState, tenantStates } from '#src/tenants/index.ts';
+import {
+  type OperationInputs,
+  type TenantQuery,
+  type TenantState,
+  tenantStates,
+  type WantedMoment,
+} from '#src/tenants/index.ts';
 import {
   type ConsoleApiDeps,
   objectSchema,
@@ -21,13 +27,15 @@ type Params = { Params: { tenantId: string } };
 export function tenantRoutes(deps: ConsoleApiDeps) {
   const { lifecycle, actorOf } = deps;
 
-  async function start<K extends 'suspend' | 'resume' | 'rename' | 'swap' | 'clone' | 'export' | 'restore' | 'delete'>(
+  async function start<
+    K extends 'suspend' | 'resume' | 'rename' | 'swap' | 'clone' | 'export' | 'restore' | 'delete' | 'destroy',
+  >(
     kind: K,
     request: FastifyRequest<Params>,
     input: OperationInputs[K],
-    needsConfirmation = false,
+    { idOrName = request.params.tenantId, needsConfirmation = false } = {},
   ): Promise<Started> {
-    const tenant = await lifecycle.getTenant(request.params.tenantId);
+    const tenant = await lifecycle.getTenant(idOrName);
     const confirmed = (request.body as { confirm?: string } | undefined)?.confirm;
     if ((needsConfirmation && confirmed === undefined) || (confirmed !== undefined && confirmed !== tenant.name)) {
       throw consoleErrors.FH_CONFIRMATION_MISSING({ detail: `to ${kind} ${tenant.name}` });
@@ -65,7 +73,10 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
     app.get<Params>(
       '/api/tenants/:tenantId',
       { config: { operation: 'tenant.get' }, schema: { params: tenantParams } },
-      async (request) => toView(deps, await lifecycle.getTenant(request.params.tenantId)),
+      async (request) => ({
+        ...toView(deps, await lifecycle.getTenant(request.params.tenantId)),
+        deletionGraceDays: lifecycle.deletionGraceDays,
+      }),
     );
 
     app.post<{ Body: OperationInputs['create'] }>(
@@ -140,7 +151,7 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
       },
     );
 
-    app.post<Params & { Body: OperationInputs['restore'] }>(
+    app.post<Params & { Body: { newName?: string; title?: string; moment: WantedMoment } }>(
       '/api/tenants/:tenantId/restore',
       action(
         'restore',
@@ -150,22 +161,25 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
           // Which fields belong together, and that a time has been, the registry checks, whose refusals say what to do.
           moment: objectSchema(
             {
-              kind: { enum: ['time', 'name', 'xid', 'lsn'] },
+              kind: { enum: ['time', 'name', 'xid', 'lsn', 'before'] },
               time: text(64),
               name: text(300),
               xid: text(32),
               lsn: text(32),
               after: text(64),
+              event: text(40),
             },
             ['kind'],
           ),
         },
-        ['newName', 'moment'],
+        ['moment'],
       ),
       async (request, reply) => {
+        const { newName, title } = request.body;
+        // The tenant may be deleted, and may have had another name then.
+        const { tenantId, moment } = await lifecycle.findRestoreSource(request.params.tenantId, request.body.moment);
         reply.code(202);
-        const { newName, title, moment } = request.body;
-        return start('restore', request, { newName, title, moment });
+        return start('restore', request, { newName, title, moment }, { idOrName: tenantId });
       },
     );
 
@@ -174,9 +188,17 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
       return start('export', request, {});
     });
 
-    app.post<Params>('/api/tenants/:tenantId/delete', action('delete', {}), async (request, reply) => {
-      reply.code(202);
-      return start('delete', request, {}, true);
-    });
+    app.post<Params & { Body: { now?: boolean } }>(
+      '/api/tenants/:tenantId/delete',
+      action('delete', { now: { type: 'boolean' } }),
+      async (request, reply) => {
+        const { now = false } = request.body;
+        const { state } = await lifecycle.getTenant(request.params.tenantId);
+        reply.code(202);
+        // Deleted already, and its key is to go before its time.
+        if (now && state === 'deleted') return start('destroy', request, {}, { needsConfirmation: true });
+        return start('delete', request, { now }, { needsConfirmation: true });
+      },
+    );
   };
 }

@@ -34,6 +34,8 @@ export interface Config {
   readonly backups: 'on' | 'off';
   /** Where backups lie: folders or S3, each with the name it has in messages and metrics. */
   readonly regions: readonly RegionConfig[];
+  /** How long the key of a deleted tenant is kept, so that it can be restored. 0: not at all. */
+  readonly deletionGraceDays: number;
   /** Every moment of the last so many days stays restorable from each region. */
   readonly retentionDays: number;
   /** Backends that gateways may open together. */
@@ -85,6 +87,8 @@ export const settings = {
   FREEHOLD_REGION_B:
     'Where the second region lies, on another machine at best; likewise. Default: regions/b in the data folder.',
   FREEHOLD_REGION_B_KEY_FILE: 'The same for the second region.',
+  FREEHOLD_DELETION_GRACE_DAYS:
+    'Days that the key of a deleted tenant is kept, so that it can be restored; 0: destroyed at once. Default: 7.',
   FREEHOLD_RETENTION_DAYS:
     'Every moment of so many days stays restorable from each region; what is older goes. Default: 180.',
   FREEHOLD_BACKENDS:
@@ -167,6 +171,7 @@ export function parseConfig(env: Env): Config {
     failover: choice('FREEHOLD_FAILOVER', ['manual', 'automatic']),
     backups: choice('FREEHOLD_BACKUPS', ['on', 'off']),
     regions,
+    deletionGraceDays: whole('FREEHOLD_DELETION_GRACE_DAYS', 7, 0, 90),
     retentionDays: whole('FREEHOLD_RETENTION_DAYS', 180, 1, 36_500),
     backendBudget: whole('FREEHOLD_BACKENDS', externalDatabase ? 80 : backendsFor(memoryBytes()), 2, 10_000),
     backendsPerTenant: whole('FREEHOLD_BACKENDS_PER_TENANT', 8, 1, 1_000),

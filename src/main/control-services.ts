@@ -32,9 +32,9 @@ import { holdLeadership } from './leadership.ts';
 import type { Program } from './program.ts';
 import type { RegionKeys } from './regions.ts';
 import { createRestorePoints } from './restore-points.ts';
-import { readReplicationTarget } from './secrets.ts';
 import { createRetention } from './retention.ts';
 import { holdWhileRestoring } from './retention-holds.ts';
+import { readReplicationTarget } from './secrets.ts';
 import { createTenantRestores } from './tenant-restores.ts';
 
 const poolSize = 12;
@@ -125,7 +125,8 @@ export async function startControlServices({
   const vault = await createFileVault({
     root: folders.files,
     databases,
-    filesKeyOf,
+    // Of a deleted tenant as well, as long as it has a key: it can be restored.
+    filesKeyOf: (tenantId) => keys.deriveTenantKey(tenantId, 'files'),
     clock,
     // A file that was removed since is there for a restore to the time when it was not.
     ...(replicator && {
@@ -286,6 +287,7 @@ export async function startControlServices({
       apps: program.apps.map((app) => app.manifest.name),
       defaultApp: program.apps[0]!.manifest.name,
       tenantUrl,
+      deletionGraceDays: config.deletionGraceDays,
     },
     preparedDatabases: config.preparedDatabases,
   });

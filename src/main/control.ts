@@ -14,6 +14,7 @@ import { startFileReplication } from './file-replication.ts';
 import { reportFleet } from './fleet.ts';
 import { foldersOf } from './folders.ts';
 import { measureHealth } from './health.ts';
+import { keyDestruction } from './key-destruction.ts';
 import { startMaintenance } from './maintenance.ts';
 import { isRoot } from './os-users.ts';
 import { loadBuiltPage, loadProgram } from './program.ts';
@@ -146,6 +147,7 @@ export async function runControl(env: Env): Promise<void> {
   });
   const resumed = await lifecycle.resumeAll();
   if (resumed > 0) log.warn('lifecycle operations go on where they were interrupted', { operations: resumed });
+  services.jobs.add(keyDestruction(lifecycle));
   startMaintenance({ services, log, shutdown });
   lifecycle.startPool();
   usage.start();

@@ -29,6 +29,7 @@ before(async () => {
     folder,
     override: () => ({
       restores: {
+        findSource: (...args) => restores.findSource(...args),
         recoverArchive: (...args) => restores.recoverArchive(...args),
         removeArchive: (operationId) => restores.removeArchive(operationId),
       },

@@ -2,6 +2,7 @@ import {
   buildCatalogue,
   type Catalogue,
   createCatalogueReader,
+  loadTenantLedger,
   planRestore,
   type RestoreDatabaseOptions,
   type RestoredDatabase,
@@ -9,6 +10,7 @@ import {
   type RestoreProgress,
   type RestoreTarget,
   restoreDatabase,
+  type TenantLedger,
   toRefusal,
 } from '#src/backups/index.ts';
 import { type Binaries, removeScratchFolders } from '#src/clusters/index.ts';
@@ -18,9 +20,10 @@ import type { BackupKeys } from '#src/keys/index.ts';
 import type { RegionStore } from '#src/objects/index.ts';
 import type { FileVaultPort, Portability } from '#src/portability/index.ts';
 import { createPool, newPassword, type Pool } from '#src/postgres/index.ts';
-import type { OnProgress, RestoreMoment, RestorePort, Tenant } from '#src/tenants/index.ts';
+import type { OnProgress, RestoreMoment, RestorePort } from '#src/tenants/index.ts';
 import type { BackupServices } from './backup-services.ts';
 import type { Canaries } from './canaries.ts';
+import { findRestoreSource } from './restore-source.ts';
 
 export interface TenantRestoresOptions {
   readonly backups: Pick<BackupServices, 'clusterId' | 'regions'>;
@@ -63,7 +66,8 @@ export function createTenantRestores(options: TenantRestoresOptions): TenantRest
 
   async function plan(
     region: RegionStore,
-    oid: number,
+    tenantId: TenantId,
+    ledger: TenantLedger,
     target: RestoreTarget,
     signal: AbortSignal,
   ): Promise<RestorePlan> {
@@ -75,8 +79,9 @@ export function createTenantRestores(options: TenantRestoresOptions): TenantRest
       const catalogue = await buildCatalogue({ region, reader, signal, ...(previous && { previous }) });
       catalogues.set(region.region, catalogue);
       const { clusterId } = backups;
-      const wanted = { kind: 'database', oid } as const;
-      const result = planRestore({ catalogue, clusterId, target, wanted, now: new Date(clock.now()) });
+      // The ledger knows which database was the tenant's then; it may have none any more.
+      const wanted = { kind: 'tenant', tenantId } as const;
+      const result = planRestore({ catalogue, clusterId, target, wanted, ledger, now: new Date(clock.now()) });
       if (result.outcome === 'plan') return result.plan;
       refusal = toRefusal(result);
       // The record of this very operation was committed after the moment, and is on its way.
@@ -119,14 +124,16 @@ export function createTenantRestores(options: TenantRestoresOptions): TenantRest
   return {
     sweep: async () => void (await removeScratchFolders(options.scratchFolder, log)),
 
+    findSource: (idOrName, moment) => findRestoreSource(pool, idOrName, moment, clock.now()),
+
     async recoverArchive({ tenant, moment, operationId }, onProgress, signal) {
-      const oid = await findOid(pool, tenant);
+      const ledger = await loadTenantLedger(pool, tenant.tenantId);
       const target = toTarget(moment);
       onProgress({ fraction: undefined, text: 'waiting for the newest changes to reach a region' });
       await options.canaries?.fly();
       return inSomeRegion(async (region) => {
         onProgress({ fraction: undefined, text: `looking for the moment in ${region.region}` });
-        const planned = await plan(region, oid, target, signal);
+        const planned = await plan(region, tenant.tenantId, ledger, target, signal);
         const restore = (also: readonly number[]) =>
           restoreDatabase(
             {
@@ -138,8 +145,7 @@ export function createTenantRestores(options: TenantRestoresOptions): TenantRest
               log,
               scratchParent: options.scratchFolder,
               signal,
-              check: async (server) =>
-                options.canaries?.check(server, moment.kind === 'time' ? new Date(moment.time) : undefined),
+              check: async (server) => options.canaries?.check(server, timeOf(moment)),
               also,
               onProgress: (progress) => onProgress(toOperationProgress(progress, region.region)),
             },
@@ -174,23 +180,25 @@ function toOperationProgress({ phase, fraction }: RestoreProgress, region: strin
   return { fraction: 0.7, text: 'writing the archive' };
 }
 
-/** A tenant has one database all its life; its OID is what PostgreSQL's files are named after. */
-async function findOid(pool: Pool, { databaseName }: Tenant): Promise<number> {
-  const [row] = await pool.query<{ oid: number }>(
-    'SELECT oid::int8::float8 AS oid FROM pg_database WHERE datname = $1',
-    [databaseName],
-  );
-  if (!row) throw new Error('the tenant has no database');
-  return row.oid;
-}
-
-/** The database that a clone was copied from, when the backup has it. */
+/** The database that a clone was copied from, or that one's, and so on: the first that the backup has. */
 async function findSourceOfClone(pool: Pool, tenantId: TenantId, { backup }: RestorePlan): Promise<number | undefined> {
-  const [row] = await pool.query<{ source: TenantId }>(
-    `SELECT source_tenant_id AS source FROM operations WHERE tenant_id = $1 AND kind = 'clone' AND state = 'succeeded'`,
+  const sources = await pool.query<{ source: TenantId }>(
+    `WITH RECURSIVE copied (source, depth) AS (
+       SELECT source_tenant_id, 1 FROM operations WHERE tenant_id = $1 AND kind = 'clone' AND state = 'succeeded'
+       UNION ALL
+       SELECT o.source_tenant_id, depth + 1 FROM copied JOIN operations o ON o.tenant_id = copied.source
+       WHERE o.kind = 'clone' AND o.state = 'succeeded')
+     SELECT source FROM copied ORDER BY depth`,
     [tenantId],
   );
-  return row && backup.manifest.databases.find((database) => database.tenantId === row.source)?.oid;
+  const held = sources.map(({ source }) => backup.manifest.databases.find(({ tenantId: owner }) => owner === source));
+  return held.find((database) => database !== undefined)?.oid;
+}
+
+/** By which the canaries are counted; undefined: not known. */
+function timeOf(moment: RestoreMoment): Date | undefined {
+  if (moment.kind === 'time') return new Date(moment.time);
+  return moment.kind === 'before' ? new Date(moment.at) : undefined;
 }
 
 function toTarget(moment: RestoreMoment): RestoreTarget {
@@ -203,5 +211,10 @@ function toTarget(moment: RestoreMoment): RestoreTarget {
       return { kind: 'xid', xid: moment.xid, after: new Date(moment.after) };
     case 'lsn':
       return { kind: 'lsn', lsn: parseLsn(moment.lsn) };
+    case 'before': {
+      const { at, lsn, timeline } = moment;
+      if (lsn === undefined) return { kind: 'time', time: new Date(at) };
+      return { kind: 'lsn', lsn: parseLsn(lsn), ...(timeline !== undefined && { timeline }) };
+    }
   }
 }

@@ -42,6 +42,11 @@ export const tenantErrors = defineErrors({
     title: 'This is not a moment to go back to',
     hint: 'Write a time that has been, with its time zone, for example 2026-11-22T03:00:00Z.',
   },
+  FH_RESTORE_AMBIGUOUS: {
+    status: 409,
+    title: 'Several tenants are meant by this name',
+    hint: 'Say which one by its id instead of its name.',
+  },
   FH_RESTORE_UNAVAILABLE: {
     status: 409,
     title: 'This installation keeps no backups to restore from',
@@ -61,6 +66,11 @@ export const tenantErrors = defineErrors({
     status: 410,
     title: 'This was shown once and is gone',
     hint: 'Make a new invitation in the tenant, or ask an administrator of the tenant to do so.',
+  },
+  FH_KEY_NOT_DESTROYED: {
+    status: 500,
+    title: 'The key of a deleted tenant could not be destroyed',
+    hint: 'It is tried again. The failed operation says why: ./freehold operation list',
   },
   FH_CERTIFICATE_NOT_FOUND: { status: 404, title: 'There is no such deletion certificate' },
 });

@@ -13,8 +13,11 @@ export interface OperationInputs {
   clone: { newName: string; title?: string };
   export: Record<never, never>;
   import: { name: string; archivePath: string; title?: string; adminEmail?: string; app: string; createdFrom: string };
-  restore: { newName: string; title?: string; moment: RestoreMoment };
-  delete: Record<never, never>;
+  /** `newName`: default the name of a deleted tenant, if it is still held for it, otherwise NAME-restored. */
+  restore: { newName?: string; title?: string; moment: RestoreMoment };
+  /** `now`: the key as well, instead of after the grace period. `keyDueAt` is what was decided, in what is recorded. */
+  delete: { now?: boolean; keyDueAt?: string };
+  destroy: Record<never, never>;
 }
 
 /** What a step works with. */

@@ -9,7 +9,7 @@ export { type ControlDirectory, type ControlDirectoryDeps, createControlDirector
 export { tenantErrors } from './errors.ts';
 export type { OperationInputs } from './flow.ts';
 export { createTenantLifecycle, type TenantLifecycle, type TenantLifecycleOptions } from './lifecycle.ts';
-export { parseMoment } from './moments.ts';
+export { parseEvent, parseMoment } from './moments.ts';
 export { parseEmail, parseTenantName, parseTitle, suggestTenantName } from './names.ts';
 export type { DeletionCertificate, OperationQuery } from './operations-sql.ts';
 export type {

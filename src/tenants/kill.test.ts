@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { passedFailpoints, randomName, type TenantId } from '#src/kernel/index.ts';
+import { verifyDocument } from '#src/keys/index.ts';
 import { type ConnectionTarget, openConnection } from '#src/postgres/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
 import { dropTestTenants, openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
@@ -108,7 +109,13 @@ const cases: Record<OperationKind, (lane: Lane) => Promise<Case>> = {
     const moment = { kind: 'time', time: '2026-01-01T00:00:00Z' };
     return { tenantId: await createTenant(world), input: { newName: newName(), moment } };
   },
-  delete: async ({ world }) => ({ tenantId: await createTenant(world), input: {} }),
+  // The key at once: what the grace period leaves for later is `destroy`.
+  delete: async ({ world }) => ({ tenantId: await createTenant(world), input: { now: true } }),
+  destroy: async ({ world }) => {
+    const tenantId = await createTenant(world);
+    await finish(world, 'delete', tenantId, {});
+    return { tenantId, input: {} };
+  },
 };
 
 async function runUntilKilled(lane: Lane, kind: OperationKind, failpoints: string): Promise<void> {
@@ -152,18 +159,30 @@ async function assertTidy(): Promise<void> {
   assert.deepEqual(await lanes[0]!.world.admin.findOrphans(known), { databases: [], roles: [] });
   await Promise.all(lanes.map(assertTidyLane));
 }
+/** What the certificate of a deleted tenant says of its key; undefined: it was never in use, so there is none. */
+async function findKeyPart(world: TestInstallation, tenantId: TenantId) {
+  const certificate = await world.lifecycle.getCertificate(tenantId).catch(() => undefined);
+  if (!certificate) return undefined;
+  assert.ok(verifyDocument(certificate.document, certificate.publicKeyPem));
+  return (certificate.document as { destroyed: { key: { destroyed: boolean } } }).destroyed.key;
+}
 async function assertTidyLane({ world, folder: laneFolder }: Lane): Promise<void> {
   assert.deepEqual(await world.pool.query('SELECT tenant_id FROM tenant_locks'), []);
   assert.deepEqual(await world.pool.query(`SELECT name FROM tenant_names WHERE status = 'claimed'`), []);
   const known = await world.lifecycle.knownDatabases();
   const existing = new Map((await world.admin.listDatabases()).map(({ name, state }) => [name, state]));
   for (const name of known) assert.equal(existing.get(name), 'ready', name);
-  const tenants = await world.pool.query<{ tenant_id: TenantId; state: string; database_name: string | null }>(
-    'SELECT tenant_id, state, database_name FROM tenants',
-  );
-  for (const { tenant_id, state, database_name } of tenants) {
+  const tenants = await world.pool.query<{
+    tenant_id: TenantId;
+    state: string;
+    database_name: string | null;
+    key_due_at: Date | null;
+  }>('SELECT tenant_id, state, database_name, key_due_at FROM tenants');
+  for (const { tenant_id, state, database_name, key_due_at } of tenants) {
     assert.ok(['active', 'suspended', 'deleted'].includes(state), state);
-    assert.equal(await world.keys.hasTenantKey(tenant_id), state !== 'deleted');
+    assert.equal(await world.keys.hasTenantKey(tenant_id), state !== 'deleted' || key_due_at !== null);
+    const certificate = state === 'deleted' && (await findKeyPart(world, tenant_id));
+    if (certificate) assert.equal(certificate.destroyed, key_due_at === null);
     assert.equal(database_name === null, state === 'deleted');
     const route =
       state === 'deleted'

@@ -1,9 +1,10 @@
 import { EventEmitter } from 'node:events';
-import { newId, type OperationId, type RetryOptions, retry, type TenantId } from '#src/kernel/index.ts';
+import { FreeholdError, newId, type OperationId, type RetryOptions, retry, type TenantId } from '#src/kernel/index.ts';
 import { isRetryable } from '#src/postgres/index.ts';
 import { createCredentials } from './credentials.ts';
 import { tenantErrors } from './errors.ts';
 import type { OperationInputs } from './flow.ts';
+import { graceDaysOf } from './flows/delete.ts';
 import { createFlows, type FlowDeps } from './flows/index.ts';
 import { secretContext, secretSealer } from './flows/steps.ts';
 import {
@@ -27,11 +28,12 @@ import {
   findTenantByName,
   isDuplicate,
   listTenants,
+  selectDueKeys,
   selectKnownDatabases,
   type TenantPage,
   type TenantQuery,
 } from './sql.ts';
-import type { Operation, OperationKind, OperationProgress, Tenant } from './types.ts';
+import type { Operation, OperationKind, OperationProgress, RestoreMoment, Tenant, WantedMoment } from './types.ts';
 
 /** The registry and the life of tenants: what control, the console and the command line call. */
 export interface TenantLifecycle {
@@ -58,10 +60,19 @@ export interface TenantLifecycle {
   takeSecretResult(operationId: OperationId, actor: string): Promise<Record<string, string>>;
   getTenant(idOrName: string): Promise<Tenant>;
   findTenant(tenantId: TenantId): Promise<Tenant | undefined>;
+  /** The tenant, deleted or not, and the moment for `restore`; errors as in RestorePort, FH_RESTORE_UNAVAILABLE without backups. */
+  findRestoreSource(
+    idOrName: string,
+    moment: WantedMoment,
+  ): Promise<{ readonly tenantId: TenantId; readonly moment: RestoreMoment }>;
   listTenants(query?: TenantQuery): Promise<TenantPage>;
   getCertificate(certificateOrTenantId: string): Promise<DeletionCertificate>;
   /** Every database that the registry accounts for: for finding those that nobody knows. */
   knownDatabases(): Promise<string[]>;
+  /** Days between a deletion and the destruction of the key; 0: at once, always so without backups. */
+  readonly deletionGraceDays: number;
+  /** Destroys the keys of deleted tenants whose grace period is over, one after the other. Rejects when one could not be destroyed. @returns how many */
+  destroyDueKeys(signal?: AbortSignal): Promise<number>;
   /** Starts the pool of prepared databases. */
   startPool(): void;
   /** Begins nothing more; waits for running steps, at most `graceMs`. What is not finished goes on at the next start. */
@@ -171,7 +182,7 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
     return getOperation(operationId);
   }
 
-  return {
+  const lifecycle: TenantLifecycle = {
     async startOperation(kind, tenantId, input, actor) {
       if (stopping.signal.aborted) throw new Error('the lifecycle is stopped');
       const flow = flows[kind];
@@ -247,6 +258,10 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
       return tenant;
     },
     findTenant: (tenantId) => findTenant(db, tenantId),
+    async findRestoreSource(idOrName, moment) {
+      if (!options.restores) throw tenantErrors.FH_RESTORE_UNAVAILABLE();
+      return options.restores.findSource(idOrName, moment);
+    },
     listTenants: (query = {}) => listTenants(db, query),
 
     async getCertificate(id) {
@@ -256,6 +271,26 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
     },
 
     knownDatabases: () => selectKnownDatabases(db),
+
+    deletionGraceDays: graceDaysOf(options),
+    async destroyDueKeys(signal) {
+      let destroyed = 0;
+      const failed: string[] = [];
+      for (const tenantId of await selectDueKeys(db, new Date(clock.now()))) {
+        if (signal?.aborted || stopping.signal.aborted) break;
+        try {
+          const { operationId } = await lifecycle.startOperation('destroy', tenantId, {}, 'system');
+          const { state } = await lifecycle.waitForOperation(operationId);
+          if (state === 'failed') failed.push(operationId);
+          if (state === 'succeeded') destroyed++;
+        } catch (error) {
+          // Somebody else was about to, or has done it meanwhile.
+          if (!isCode(error, 'FH_TENANT_BUSY') && !isCode(error, 'FH_TENANT_STATE')) throw error;
+        }
+      }
+      if (failed.length > 0) throw tenantErrors.FH_KEY_NOT_DESTROYED({ detail: failed.join(', ') });
+      return destroyed;
+    },
 
     startPool: () => pool.start(),
 
@@ -270,4 +305,9 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
       clearTimeout(timer);
     },
   };
+  return lifecycle;
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof FreeholdError && error.code === code;
 }

@@ -1,6 +1,6 @@
-import { parseLsn } from '#src/kernel/index.ts';
+import { isId, parseLsn } from '#src/kernel/index.ts';
 import { tenantErrors } from './errors.ts';
-import type { RestoreMoment } from './types.ts';
+import type { RestoreEvent, RestoreMoment } from './types.ts';
 
 /**
  * Checks the moment that somebody wants to go back to. Throws FH_RESTORE_MOMENT_INVALID on one that is none, that has no time zone, or that has
@@ -22,9 +22,23 @@ export function parseMoment(input: unknown, nowMs: number): RestoreMoment {
       return { kind, xid: given.xid, after: parseTime(given.after, nowMs) };
     case 'lsn':
       return { kind, lsn: parsePlace(given.lsn) };
+    case 'before':
+      return {
+        kind,
+        event: parseEvent(given.event),
+        at: parseTime(given.at, nowMs),
+        ...(given.lsn !== undefined && { lsn: parsePlace(given.lsn) }),
+        ...(typeof given.timeline === 'number' && { timeline: given.timeline }),
+      };
     default:
-      throw invalid('it is a time, a restore point, a transaction or an LSN');
+      throw invalid('it is a time, a restore point, a transaction, an LSN, or before something');
   }
+}
+
+export function parseEvent(input: unknown): RestoreEvent {
+  if (input === 'delete' || input === 'rename') return input;
+  if (typeof input === 'string' && isId('opr', input)) return input;
+  throw invalid('before what: delete, rename, or the id of an operation');
 }
 
 function parseTime(input: unknown, nowMs: number): string {

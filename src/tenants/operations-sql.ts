@@ -255,13 +255,20 @@ export interface DeletionCertificate {
   readonly issuedAt: Date;
   readonly document: Readonly<Record<string, unknown>>;
   readonly publicKeyPem: string;
+  /** The certificate of the deletion, when this one says that the key is destroyed as well. */
+  readonly completes?: string;
+  /** The one that completes this one. */
+  readonly completedBy?: string;
 }
 
-/** Keeps the certificate; a second one for the same tenant is ignored, so that the step may run again. */
-export async function insertCertificate(db: Queryable, certificate: DeletionCertificate): Promise<void> {
+/** Keeps the certificate; a second one of the same kind for the same tenant is ignored, so that the step may run again. */
+export async function insertCertificate(
+  db: Queryable,
+  certificate: Omit<DeletionCertificate, 'completedBy'>,
+): Promise<void> {
   await db.query(
-    `INSERT INTO deletion_certificates (certificate_id, tenant_id, tenant_name, issued_at, document, public_key)
-     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant_id) DO NOTHING`,
+    `INSERT INTO deletion_certificates (certificate_id, tenant_id, tenant_name, issued_at, document, public_key, completes)
+     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
     [
       certificate.certificateId,
       certificate.tenantId,
@@ -269,10 +276,30 @@ export async function insertCertificate(db: Queryable, certificate: DeletionCert
       certificate.issuedAt,
       JSON.stringify(certificate.document),
       certificate.publicKeyPem,
+      certificate.completes ?? null,
     ],
   );
 }
 
+export interface LivingCopy {
+  readonly tenantId: TenantId;
+  readonly name: string;
+  readonly madeBy: 'clone' | 'restore';
+  readonly madeAt: Date;
+}
+
+/** Tenants that were made of this one and are still there, the oldest first. */
+export async function selectLivingCopies(db: Queryable, tenantId: TenantId): Promise<LivingCopy[]> {
+  return db.query<LivingCopy>(
+    `SELECT t.tenant_id AS "tenantId", t.name, o.kind AS "madeBy", o.finished_at AS "madeAt"
+     FROM operations o JOIN tenants t ON t.tenant_id = o.tenant_id
+     WHERE o.source_tenant_id = $1 AND o.kind IN ('clone', 'restore') AND o.state = 'succeeded' AND t.state <> 'deleted'
+     ORDER BY o.finished_at, o.operation_id`,
+    [tenantId],
+  );
+}
+
+/** By its own id, or the last one of a tenant. */
 export async function findCertificate(db: Queryable, id: string): Promise<DeletionCertificate | undefined> {
   const rows = await db.query<{
     certificate_id: string;
@@ -281,9 +308,12 @@ export async function findCertificate(db: Queryable, id: string): Promise<Deleti
     issued_at: Date;
     document: Record<string, unknown>;
     public_key: string;
+    completes: string | null;
+    completed_by: string | null;
   }>(
-    `SELECT certificate_id, tenant_id, tenant_name, issued_at, document, public_key FROM deletion_certificates
-     WHERE certificate_id = $1 OR tenant_id = $1`,
+    `SELECT c.certificate_id, c.tenant_id, c.tenant_name, c.issued_at, c.document, c.public_key, c.completes, later.certificate_id AS completed_by
+     FROM deletion_certificates c LEFT JOIN deletion_certificates later ON later.completes = c.certificate_id
+     WHERE c.certificate_id = $1 OR c.tenant_id = $1 ORDER BY (c.completes IS NULL) LIMIT 1`,
     [id],
   );
   const row = rows[0];
@@ -295,6 +325,8 @@ export async function findCertificate(db: Queryable, id: string): Promise<Deleti
       issuedAt: row.issued_at,
       document: row.document,
       publicKeyPem: row.public_key,
+      ...(row.completes !== null && { completes: row.completes }),
+      ...(row.completed_by !== null && { completedBy: row.completed_by }),
     }
   );
 }

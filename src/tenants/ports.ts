@@ -2,7 +2,7 @@ import type { RecordAudit } from '#src/audit/types.ts';
 import type { Clock, Log, OperationId, TenantId } from '#src/kernel/index.ts';
 import type { KeyStore } from '#src/keys/types.ts';
 import type { Queryable } from '#src/postgres/types.ts';
-import type { OperationProgress, RestoreMoment, Tenant } from './types.ts';
+import type { OperationProgress, RestoreMoment, Tenant, WantedMoment } from './types.ts';
 
 /** The control database. */
 export interface ControlDatabase extends Queryable {
@@ -81,6 +81,14 @@ export interface TenantInventory {
 /** Tenants as they were. */
 export interface RestorePort {
   /**
+   * Whose database, and which moment of it, is meant. A name means who had it then, and who has it now.
+   * FH_TENANT_NOT_FOUND; FH_RESTORE_AMBIGUOUS when that is more than one; FH_RESTORE_MOMENT_INVALID when there was no such event.
+   */
+  findSource(
+    idOrName: string,
+    moment: WantedMoment,
+  ): Promise<{ readonly tenantId: TenantId; readonly moment: RestoreMoment }>;
+  /**
    * Recovers the tenant's database to the moment on a server of its own and writes it as an archive for `importArchive`: whole or not at all, brought to
    * the newest migrations, under a name that belongs to the operation, so that another attempt replaces it. The tenant itself is not touched. Besides the archive
    * nothing is left when this resolves or rejects.
@@ -126,6 +134,8 @@ export interface LifecycleSettings {
   readonly defaultApp: string;
   /** `https://NAME.DOMAIN[:PORT]`, no trailing slash. */
   readonly tenantUrl: (name: string) => string;
+  /** How long the key of a deleted tenant is kept, when there are backups to restore it from. 0: not at all. Default 7. */
+  readonly deletionGraceDays?: number;
   /** How long a name that a tenant gave up stays held back. Default 90. */
   readonly nameHoldDays?: number;
   /** Operations that run at the same time. Default 4. */

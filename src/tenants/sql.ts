@@ -5,7 +5,7 @@ import { canMove } from './transitions.ts';
 import type { Edition, Tenant, TenantRoute, TenantState } from './types.ts';
 
 const tenantColumns = `t.tenant_id, t.name, t.title, t.state, t.edition, t.app, t.admin_email, t.database_name, t.created_at,
-  t.state_changed_at, t.last_used_at, t.size_bytes,
+  t.state_changed_at, t.last_used_at, t.size_bytes, t.key_due_at,
   coalesce((SELECT l.operation_id FROM tenant_locks l WHERE l.tenant_id = t.tenant_id),
            (SELECT o.operation_id FROM operations o WHERE o.tenant_id = t.tenant_id AND o.state = 'failed'
               AND NOT EXISTS (SELECT FROM operations newer WHERE newer.tenant_id = o.tenant_id AND newer.started_at > o.started_at)
@@ -24,6 +24,7 @@ interface TenantRow {
   state_changed_at: Date;
   last_used_at: Date | null;
   size_bytes: string | null;
+  key_due_at: Date | null;
   operation_id: Tenant['operationId'] | null;
 }
 
@@ -42,6 +43,7 @@ function toTenant(row: TenantRow): Tenant {
     lastUsedAt: row.last_used_at ?? undefined,
     sizeBytes: row.size_bytes === null ? undefined : Number(row.size_bytes),
     operationId: row.operation_id ?? undefined,
+    keyDueAt: row.key_due_at ?? undefined,
   };
 }
 
@@ -139,15 +141,21 @@ export async function listTenants(db: Queryable, query: TenantQuery): Promise<Te
 
 /**
  * Promises a name to a tenant. One statement decides: it takes a free name, one whose time of being held back is over, or one
- * that this tenant had before. Anything else is FH_TENANT_NAME_TAKEN.
+ * that this tenant had before, or the deleted one whose heir it is. Anything else is FH_TENANT_NAME_TAKEN.
  */
-export async function claimName(db: Queryable, name: string, tenantId: TenantId, now: Date): Promise<void> {
+export async function claimName(
+  db: Queryable,
+  name: string,
+  tenantId: TenantId,
+  now: Date,
+  heirOf: TenantId = tenantId,
+): Promise<void> {
   const rows = await db.query(
     `INSERT INTO tenant_names (name, tenant_id, status) VALUES ($1, $2, 'claimed')
      ON CONFLICT (name) DO UPDATE SET tenant_id = excluded.tenant_id, status = 'claimed', held_until = NULL
-       WHERE tenant_names.status = 'former' AND (tenant_names.held_until <= $3 OR tenant_names.tenant_id = excluded.tenant_id)
+       WHERE tenant_names.status = 'former' AND (tenant_names.held_until <= $3 OR tenant_names.tenant_id IN (excluded.tenant_id, $4))
      RETURNING name`,
-    [name, tenantId, now],
+    [name, tenantId, now, heirOf],
   );
   if (rows.length === 0) throw tenantErrors.FH_TENANT_NAME_TAKEN({ detail: JSON.stringify(name) });
 }
@@ -191,6 +199,23 @@ export async function swapNames(db: Queryable, one: Named, other: Named): Promis
     await db.query('UPDATE tenants SET name = $2 WHERE tenant_id = $1', [tenantId, name]);
 }
 
+/** Until when a name is held back for a tenant that had it; undefined: it is not. */
+export async function findHeldName(db: Queryable, name: string, tenantId: TenantId): Promise<Date | undefined> {
+  const [row] = await db.query<{ heldUntil: Date }>(
+    `SELECT held_until AS "heldUntil" FROM tenant_names WHERE name = $1 AND tenant_id = $2 AND status = 'former' FOR UPDATE`,
+    [name, tenantId],
+  );
+  return row?.heldUntil;
+}
+
+/** Holds a name back for a tenant again, after its heir has given it up. */
+export async function holdName(db: Queryable, name: string, tenantId: TenantId, heldUntil: Date): Promise<void> {
+  await db.query(
+    `INSERT INTO tenant_names (name, tenant_id, status, held_until) VALUES ($1, $2, 'former', $3) ON CONFLICT DO NOTHING`,
+    [name, tenantId, heldUntil],
+  );
+}
+
 /** Gives up a promised name that was never answered. */
 export async function releaseClaim(db: Queryable, tenantId: TenantId): Promise<void> {
   await db.query(`DELETE FROM tenant_names WHERE tenant_id = $1 AND status = 'claimed'`, [tenantId]);
@@ -227,6 +252,22 @@ export async function forgetTenant(db: Queryable, tenantId: TenantId): Promise<v
     `UPDATE tenants SET title = name, admin_email = '', database_name = NULL, size_bytes = NULL WHERE tenant_id = $1`,
     [tenantId],
   );
+}
+
+/** When the key of a deleted tenant is to be destroyed; null: it is. */
+export async function setKeyDueAt(db: Queryable, tenantId: TenantId, dueAt: Date | null): Promise<void> {
+  await db.query('UPDATE tenants SET key_due_at = $2 WHERE tenant_id = $1', [tenantId, dueAt]);
+}
+
+/** Deleted tenants whose keys are due and that nobody is restoring just now, the longest due first. */
+export async function selectDueKeys(db: Queryable, now: Date): Promise<TenantId[]> {
+  const rows = await db.query<{ tenant_id: TenantId }>(
+    `SELECT t.tenant_id FROM tenants t WHERE t.state = 'deleted' AND t.key_due_at <= $1
+       AND NOT EXISTS (SELECT FROM operations o WHERE o.source_tenant_id = t.tenant_id AND o.state = 'running')
+     ORDER BY t.key_due_at, t.tenant_id`,
+    [now],
+  );
+  return rows.map((row) => row.tenant_id);
 }
 
 export type SecretName = 'database.app' | 'database.platform';

@@ -27,8 +27,8 @@ after(async () => {
 async function insertInState(state: TenantState): Promise<TenantId> {
   const tenantId = newId('ten');
   await world.pool.query(
-    `INSERT INTO tenants (tenant_id, name, title, state, edition, app, admin_email, created_at, state_changed_at)
-     VALUES ($1, $2, 'x', $3, 'standard', 'sample', 'a@example.com', now(), now())`,
+    `INSERT INTO tenants (tenant_id, name, title, state, edition, app, admin_email, created_at, state_changed_at, key_due_at)
+     VALUES ($1, $2, 'x', $3, 'standard', 'sample', 'a@example.com', now(), now(), CASE WHEN $3 = 'deleted' THEN now() END)`,
     [tenantId, `t-${tenantId.slice(4, 20)}`, state],
   );
   return tenantId;
@@ -67,9 +67,14 @@ test('every operation in every state begins exactly where the table allows it', 
   const moment = { kind: 'time', time: '2026-01-01T00:00:00Z' };
   const otherTenantId = await insertInState('active');
   const inputs = { newName: 'other-name', moment, otherTenantId };
+  const deleted = await insertInState('deleted');
+  await assert.rejects(world.lifecycle.startOperation('restore', deleted, { moment } as never, 'os:test'), {
+    code: 'FH_KEY_DESTROYED',
+  });
   for (const kind of operationKinds.filter((candidate) => candidate !== 'create' && candidate !== 'import')) {
     for (const state of tenantStates) {
       const tenantId = await insertInState(state);
+      if (kind === 'restore') await world.keys.createTenantKey(tenantId);
       const isAllowed = allowedStates[kind].includes(state);
       const begun = world.lifecycle.startOperation(kind, tenantId, inputs as never, 'os:test');
       if (!isAllowed) {

@@ -25,9 +25,11 @@ export const allowedStates: Readonly<Record<OperationKind, readonly TenantState[
   rename: ['active', 'suspended'],
   clone: ['active', 'suspended'],
   export: ['active', 'suspended'],
-  restore: ['active', 'suspended'],
+  // deleting, deleted: as long as there is a key.
+  restore: ['active', 'suspended', 'deleting', 'deleted'],
   swap: ['active', 'suspended'],
   delete: ['active', 'suspended'],
+  destroy: ['deleted'],
 };
 
 export function canMove(from: TenantState, to: TenantState): boolean {

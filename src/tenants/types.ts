@@ -37,6 +37,8 @@ export interface Tenant {
   readonly sizeBytes: number | undefined;
   /** The operation that is running or failed on it, if any. */
   readonly operationId: OperationId | undefined;
+  /** Of a deleted tenant whose key is not destroyed yet: when it will be. Until then the tenant can be restored. */
+  readonly keyDueAt: Date | undefined;
 }
 
 export const operationKinds = [
@@ -50,6 +52,7 @@ export const operationKinds = [
   'import',
   'restore',
   'delete',
+  'destroy',
 ] as const;
 export type OperationKind = (typeof operationKinds)[number];
 export type OperationState = 'running' | 'succeeded' | 'failed' | 'undone';
@@ -75,7 +78,7 @@ export interface Operation {
   readonly finishedAt: Date | undefined;
   /** Code and text of what failed; safe to show to staff. */
   readonly error: { readonly code: string; readonly text: string } | undefined;
-  /** What the operation made: `{url}` of create, clone, import and restore, `{fileName, sizeBytes, sha256}` of export, `{certificateId}` of delete. */
+  /** What the operation made: `{url}` of create, clone, import and restore, `{fileName, sizeBytes, sha256}` of export, `{certificateId}` of delete and destroy. */
   readonly result: Readonly<Record<string, string | number>>;
 }
 
@@ -84,12 +87,28 @@ export interface Operation {
  * - `time`: everything committed until then, by the server's clock.
  * - `name`: a restore point; `xid`: up to and with this transaction. `after`: a moment that is known to be before it.
  * - `lsn`: everything written before this place.
+ * - `before`: just before the commit that changed the tenant, or before an operation began. `at` and, when it is known, the place are what was found;
+ *   whoever asks says only `event`.
  */
 export type RestoreMoment =
   | { readonly kind: 'time'; readonly time: string }
   | { readonly kind: 'name'; readonly name: string; readonly after: string }
   | { readonly kind: 'xid'; readonly xid: string; readonly after: string }
-  | { readonly kind: 'lsn'; readonly lsn: string };
+  | { readonly kind: 'lsn'; readonly lsn: string }
+  | {
+      readonly kind: 'before';
+      readonly event: RestoreEvent;
+      readonly at: string;
+      readonly lsn?: string;
+      readonly timeline?: number;
+    };
+
+/** A deletion or renaming of the tenant (the last one), or an operation. */
+export type RestoreEvent = 'delete' | 'rename' | OperationId;
+/** What may be asked for: what a `before` means is found in the ledger of tenants. */
+export type WantedMoment =
+  | Exclude<RestoreMoment, { kind: 'before' }>
+  | { readonly kind: 'before'; readonly event: RestoreEvent };
 
 export interface OperationProgress {
   /** 0 to 1; undefined: how much is left is not known. */

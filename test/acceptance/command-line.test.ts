@@ -172,12 +172,22 @@ describe('the command line', { timeout: 240_000 }, () => {
     const deleted = await json('tenant', 'delete', 'northwind-copy', '--confirm', 'northwind-copy');
     assert.deepEqual(Object.keys(deleted), ['tenantId', 'name', 'certificateId', 'certificate']);
     assert.equal(deleted.certificate.tenant.name, 'northwind-copy');
-    assert.equal(deleted.certificate.destroyed.key.destroyed, true);
-    assert.ok(deleted.certificate.destroyed.database.rows > 0);
+    const { key, database } = deleted.certificate.destroyed;
+    assert.ok(database.rows > 0);
+    // A week in which a wrong deletion can be undone; the certificate says until when.
+    assert.equal(key.destroyed, false);
+    assert.ok(Math.abs(Date.parse(key.dueAt) - Date.now() - 7 * 24 * 3_600_000) < 3_600_000, key.dueAt);
+    assert.ok(deleted.certificate.expires.some((one: { when: string }) => one.when.includes(key.dueAt)));
     const certificate = await json('tenant', 'certificate', deleted.certificateId);
     assert.deepEqual(certificate.document ?? certificate.certificate, deleted.certificate);
     assert.match(await text('tenant', 'certificate', deleted.certificateId), /northwind-copy/);
     await refuse(['tenant', 'resume', 'northwind-copy'], 1, /./, 'FH_TENANT_NOT_FOUND', /tenant list/);
+
+    // The key before its time: another certificate says so.
+    const ended = await json('tenant', 'delete', deleted.tenantId, '--confirm', 'northwind-copy', '--now');
+    assert.equal(ended.certificate.destroyed.key.destroyed, true);
+    assert.equal(ended.certificate.completes, deleted.certificateId);
+    assert.deepEqual(ended.certificate.destroyed.database, database);
   });
 
   it('names that cannot be are refused with a better one where there is one', async () => {

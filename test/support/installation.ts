@@ -85,7 +85,10 @@ export async function openTestInstallation(options: TestInstallationOptions): Pr
   const databases = connectTenants(targetOf);
   const filesKeyOf = async (tenantId: TenantId) => (await directory.forLifecycle.getAccess(tenantId)).filesKey;
   const filesDeps = { root: filesFolder, databases, filesKeyOf, clock };
-  const vault = await createFileVault(filesDeps);
+  const vault = await createFileVault({
+    ...filesDeps,
+    filesKeyOf: (tenantId) => keys.deriveTenantKey(tenantId, 'files'),
+  });
   const portability = createPortability({
     binaries: await findBinariesOnce(),
     exportsFolder,
@@ -128,6 +131,10 @@ export async function openTestInstallation(options: TestInstallationOptions): Pr
     portability,
     // What a scratch server would give, without going back in time: recovery has tests of its own.
     restores: {
+      async findSource(idOrName, moment) {
+        if (moment.kind === 'before') throw new TypeError('recovery has tests of its own');
+        return { tenantId: (await lifecycle.getTenant(idOrName)).tenantId, moment };
+      },
       async recoverArchive({ tenant, operationId }, onProgress) {
         const from = { target: await targetOf(tenant.tenantId, 'platform'), vault };
         const archivePath = await portability.writeRestored(tenant, operationId, from, onProgress);

@@ -31,6 +31,10 @@ export interface Tenant {
   readonly lastUsedAt?: Maybe<string>;
   readonly sizeBytes?: Maybe<number>;
   readonly operationId?: Maybe<string>;
+  /** Deleted, and its key is destroyed then; until then it can be restored. */
+  readonly keyDueAt?: Maybe<string>;
+  /** Only of one that was asked for by itself: days between a deletion and the destruction of the key. */
+  readonly deletionGraceDays?: Maybe<number>;
   /** `https://NAME.DOMAIN[:PORT]` */
   readonly url?: Maybe<string>;
 }
@@ -46,6 +50,7 @@ export const operationKinds = [
   'import',
   'restore',
   'delete',
+  'destroy',
 ] as const;
 export type OperationKind = (typeof operationKinds)[number];
 export type OperationState = 'running' | 'succeeded' | 'failed' | 'undone';

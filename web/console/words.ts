@@ -13,8 +13,8 @@ export const tenantStateWords: Record<
   suspended: { label: 'Suspended', tone: 'late', means: 'Its users see a page that says so. Its data is kept.' },
   restoring: { label: 'Restoring', tone: 'working', means: 'It is being brought back to an earlier moment.' },
   moving: { label: 'Moving', tone: 'working', means: 'It is being moved to another server.' },
-  deleting: { label: 'Deleting', tone: 'working', means: 'Its data and keys are being destroyed.' },
-  deleted: { label: 'Deleted', tone: 'quiet', means: 'Its data and keys are destroyed.' },
+  deleting: { label: 'Deleting', tone: 'working', means: 'Its data is being destroyed.' },
+  deleted: { label: 'Deleted', tone: 'quiet', means: 'Its data is destroyed.' },
 };
 
 export const operationStateWords: Record<OperationState, { readonly label: string; readonly tone: Tone }> = {
@@ -38,6 +38,7 @@ export const kindWords: Record<
   import: { label: 'Import', running: 'Importing', usually: 'about two minutes per gigabyte' },
   restore: { label: 'Restore', running: 'Restoring', usually: 'some minutes per gigabyte' },
   delete: { label: 'Delete', running: 'Deleting', usually: 'usually a few seconds' },
+  destroy: { label: 'Destroy key', running: 'Destroying its key', usually: 'usually under a second' },
 };
 
 const stepWords: Readonly<Record<string, string>> = {
@@ -75,6 +76,7 @@ const stepWordsByKind: Partial<Record<OperationKind, Readonly<Record<string, str
     files: 'Remove its files',
     key: 'Destroy its key',
   },
+  destroy: { key: 'Destroy its key', certificate: 'Complete the deletion certificate' },
 };
 
 export function describeStep(kind: OperationKind, step: string): string | undefined {
@@ -93,6 +95,7 @@ export const auditEventNames: readonly string[] = [
   'tenant.imported',
   'tenant.restored',
   'tenant.deleted',
+  'tenant.key_destroyed',
   'tenant.operation_failed',
   'staff.setup_link_created',
   'staff.created',

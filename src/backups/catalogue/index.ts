@@ -7,8 +7,11 @@ export type { UsedPiece } from './coverage.ts';
 export { catalogueErrors } from './errors.ts';
 export {
   findMomentBefore,
+  findMomentBetween,
   findTenantAt,
+  findTenantAtLsn,
   findTenantsByName,
+  findTenantsMeant,
   type LedgerEntry,
   type MomentBefore,
   type TenantLedger,

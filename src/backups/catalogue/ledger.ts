@@ -31,7 +31,8 @@ export function findTenantAt(ledger: TenantLedger, tenantId: TenantId, at: Date)
 export function findTenantAtLsn(ledger: TenantLedger, tenantId: TenantId, lsn: Lsn): LedgerEntry | undefined {
   let found: LedgerEntry | undefined;
   for (const entry of ledger) {
-    if (entry.lsn !== undefined && entry.lsn > lsn) continue;
+    // The place is from before the commit, and a restore to it ends there.
+    if (entry.lsn !== undefined && entry.lsn >= lsn) continue;
     if (entry.tenantId === tenantId) found = entry;
   }
   return found;
@@ -43,30 +44,86 @@ export function findTenantsByName(ledger: TenantLedger, name: string): readonly 
 }
 
 export interface MomentBefore {
-  readonly target: Extract<RestoreTarget, { kind: 'time' }>;
+  /** The place of the change in the WAL, and its timeline, when they are known; otherwise the time. */
+  readonly target: Extract<RestoreTarget, { kind: 'time' | 'lsn' }>;
+  /** When it was. */
+  readonly at: Date;
   /** As it was just before. */
   readonly tenant: LedgerEntry;
 }
 
+export type LedgerEvent = 'delete' | 'rename';
+
 /**
- * The last moment before a tenant was deleted or (most recently) renamed. Deletion counts from its beginning, when everything was still there: what it
- * destroys goes in later steps. undefined: it never happened.
+ * The last moment before a tenant was deleted or (most recently) renamed; `name`: only renamings from it or to it. Deletion counts from its beginning, when
+ * everything was still there: what it destroys goes in later steps. undefined: it never happened.
  */
 export function findMomentBefore(
   ledger: TenantLedger,
   tenantId: TenantId,
-  event: 'deleted' | 'renamed',
+  event: LedgerEvent,
+  name?: string,
 ): MomentBefore | undefined {
   const own = ledger.filter((entry) => entry.tenantId === tenantId);
   for (let index = own.length - 1; index > 0; index--) {
     const [before, after] = [own[index - 1]!, own[index]!];
-    const isIt =
-      event === 'renamed'
-        ? before.tenantName !== after.tenantName
-        : before.state !== 'deleting' &&
-          (after.state === 'deleting' || after.state === 'deleted') &&
-          before.state !== 'deleted';
-    if (isIt) return { target: { kind: 'time', time: after.at }, tenant: before };
+    const isIt = event === 'rename' ? isRenaming(before, after) : isDeletion(before, after);
+    const isNamed = name === undefined || before.tenantName === name || after.tenantName === name;
+    if (isIt && isNamed) return toMoment(before, after);
   }
   return undefined;
+}
+
+/** The moment before the first change of the tenant between two times, which an operation made; undefined: it changed nothing. */
+export function findMomentBetween(
+  ledger: TenantLedger,
+  tenantId: TenantId,
+  from: Date,
+  to: Date,
+): MomentBefore | undefined {
+  const own = ledger.filter((entry) => entry.tenantId === tenantId);
+  const index = own.findIndex(({ at }) => at >= from && at <= to);
+  return index > 0 ? toMoment(own[index - 1]!, own[index]!) : undefined;
+}
+
+function isRenaming(before: LedgerEntry, after: LedgerEntry): boolean {
+  return before.tenantName !== after.tenantName && hasLived(before);
+}
+
+function isDeletion(before: LedgerEntry, after: LedgerEntry): boolean {
+  return hasLived(before) && !isGone(before) && isGone(after);
+}
+
+/** Not one that was being made, and perhaps taken back. */
+function hasLived({ state, databaseName }: LedgerEntry): boolean {
+  return databaseName !== undefined && state !== 'requested' && state !== 'creating';
+}
+
+function isGone({ state }: LedgerEntry): boolean {
+  return state === 'deleting' || state === 'deleted';
+}
+
+function toMoment(before: LedgerEntry, { at, lsn, timeline }: LedgerEntry): MomentBefore {
+  const target =
+    lsn === undefined
+      ? ({ kind: 'time', time: at } as const)
+      : ({ kind: 'lsn', lsn, ...(timeline !== undefined && { timeline }) } as const);
+  return { target, at, tenant: before };
+}
+
+/**
+ * Who may be meant by a name at a moment: whoever was called so then, and whoever is called so now and was there then. More than one: whoever asks
+ * must say which.
+ */
+export function findTenantsMeant(
+  ledger: TenantLedger,
+  name: string,
+  entryAt: (tenantId: TenantId) => LedgerEntry | undefined,
+): readonly TenantId[] {
+  return findTenantsByName(ledger, name).filter((tenantId) => {
+    const then = entryAt(tenantId);
+    if (!then || !hasLived(then) || then.state === 'deleted') return false;
+    const now = ledger.findLast((entry) => entry.tenantId === tenantId)!;
+    return then.tenantName === name || (now.tenantName === name && !isGone(now));
+  });
 }

@@ -132,10 +132,11 @@ describe('the ledger of tenants', () => {
     assert.deepEqual([own[0]!.timeline, own[1]!.databaseOid], [1, 1]);
     assert.deepEqual(findTenantsByName(ledger, 'acme'), [one, other].reverse());
 
-    const deleted = findMomentBefore(ledger, one, 'deleted')!;
-    assert.deepEqual([deleted.tenant.databaseName, deleted.target.time], ['template1', own[4]!.at]);
-    assert.equal(findMomentBefore(ledger, one, 'renamed')!.tenant.tenantName, 'acme');
-    assert.equal(findMomentBefore(ledger, other, 'deleted'), undefined);
+    const deleted = findMomentBefore(ledger, one, 'delete')!;
+    assert.deepEqual([deleted.tenant.databaseName, deleted.at], ['template1', own[4]!.at]);
+    assert.deepEqual(deleted.target, { kind: 'lsn', lsn: own[4]!.lsn, timeline: 1 });
+    assert.equal(findMomentBefore(ledger, one, 'rename')!.tenant.tenantName, 'acme');
+    assert.equal(findMomentBefore(ledger, other, 'delete'), undefined);
     assert.equal(findTenantAt(ledger, one, own[3]!.at)!.tenantName, 'acme-2');
     assert.equal(findTenantAt(ledger, one, new Date(0)), undefined);
     assert.equal(

@@ -1,21 +1,20 @@
-import { newId } from '#src/kernel/index.ts';
-import { createDocumentSigner } from '#src/keys/index.ts';
 import type { Flow, Step } from '../flow.ts';
-import { insertCertificate } from '../operations-sql.ts';
-import { forgetTenant, moveTenant, retireNames, setDatabaseName } from '../sql.ts';
+import { forgetTenant, moveTenant, retireNames, setDatabaseName, setKeyDueAt } from '../sql.ts';
 import { gatewaysStep } from './availability.ts';
-import { beginOnTenant, type FlowDeps, heldUntilOf, nowOf, requireDatabase, withOpenDatabase } from './steps.ts';
+import { certificateStep } from './certificate.ts';
+import { beginOnTenant, dayMs, type FlowDeps, heldUntilOf, nowOf, requireDatabase, withOpenDatabase } from './steps.ts';
 
 /**
  * Delete: the name first, so that nobody comes in while things go; the key last of what is destroyed, because it makes
- * unreadable whatever a crash might have left. A step that fails stays visible and can be tried again; there is no way back.
+ * unreadable whatever a crash might have left. A step that fails stays visible and can be tried again; it is never taken back.
+ * With backups the key is kept for a grace period (decision 0017): until `destroy` ends it, the tenant can be restored.
  */
 export function createDeleteFlow(deps: FlowDeps): Flow<'delete'> {
   return {
     kind: 'delete',
     onFailure: 'keep',
     cancellable: false,
-    steps: () => [
+    steps: ({ keyDueAt }) => [
       {
         name: 'host',
         run: ({ tenantId }) => deps.db.transaction((tx) => retireNames(tx, tenantId, heldUntilOf(deps))),
@@ -32,30 +31,54 @@ export function createDeleteFlow(deps: FlowDeps): Flow<'delete'> {
       databaseStep(deps),
       { name: 'files', run: ({ tenantId }) => deps.files.removeTenantFiles(tenantId) },
       exportsStep(deps),
-      { name: 'key', run: ({ tenantId }) => deps.keys.destroyTenantKey(tenantId) },
+      ...(keyDueAt ? [] : [destroyKeyStep(deps)]),
       certificateStep(deps),
     ],
 
     async begin(tx, request) {
       const { tenantId, tenant } = await beginOnTenant(tx, 'delete', request);
       await moveTenant(tx, tenantId, 'deleting', nowOf(deps));
-      return { tenantId, tenantName: tenant.name, input: { title: tenant.title, stateBefore: tenant.state } };
+      const keyDueAt = request.input.now ? undefined : keyDueAtOf(deps);
+      const input = { title: tenant.title, stateBefore: tenant.state, ...(keyDueAt && { keyDueAt }) };
+      return { tenantId, tenantName: tenant.name, input };
     },
 
     async finish(tx, { operation, tenantId, memo }) {
+      const { keyDueAt } = operation.input as { keyDueAt?: string };
       await forgetTenant(tx, tenantId);
+      if (keyDueAt) await setKeyDueAt(tx, tenantId, new Date(keyDueAt));
       await moveTenant(tx, tenantId, 'deleted', nowOf(deps));
       await deps.recordAudit(tx, {
         name: 'tenant.deleted',
         actor: operation.requestedBy,
         subject: tenantId,
         tenantId,
-        details: { name: operation.tenantName, certificateId: memo.certificateId ?? null },
+        details: {
+          name: operation.tenantName,
+          certificateId: memo.certificateId ?? null,
+          ...(keyDueAt && { keyDueAt }),
+        },
       });
     },
 
     abandon: async () => {},
   };
+}
+
+/** Where no backups are kept there is nothing that the key could open. */
+export function graceDaysOf({ restores, settings }: Pick<FlowDeps, 'restores' | 'settings'>): number {
+  return restores ? (settings.deletionGraceDays ?? 7) : 0;
+}
+
+/** Undefined: at once. */
+function keyDueAtOf(deps: FlowDeps): string | undefined {
+  const graceDays = graceDaysOf(deps);
+  if (graceDays === 0) return undefined;
+  return new Date(deps.clock.now() + graceDays * dayMs).toISOString();
+}
+
+export function destroyKeyStep(deps: FlowDeps): Step {
+  return { name: 'key', run: ({ tenantId }) => deps.keys.destroyTenantKey(tenantId) };
 }
 
 /** What is about to be destroyed, while it can still be read. */
@@ -95,60 +118,6 @@ function exportsStep(deps: FlowDeps): Step {
         exports: Number(memo.exports ?? 0) + files,
         exportBytes: Number(memo.exportBytes ?? 0) + bytes,
       });
-    },
-  };
-}
-
-/** Says what was destroyed and what expires when, signed with the installation's key. */
-function certificateStep(deps: FlowDeps): Step {
-  return {
-    name: 'certificate',
-    async run({ operation, tenantId, memo, remember, setResult }) {
-      const certificateId = typeof memo.certificateId === 'string' ? memo.certificateId : newId('crt');
-      await remember({ certificateId });
-      const signer = createDocumentSigner(await deps.keys.deriveInstallationKey('document-signing'));
-      const issuedAt = nowOf(deps);
-      const count = (name: string) => Number(memo[name] ?? 0);
-      const document = signer.signDocument({
-        type: 'freehold.deletion-certificate',
-        version: 1,
-        certificateId,
-        issuedAt: issuedAt.toISOString(),
-        tenant: { tenantId, name: operation.tenantName, title: String(operation.input.title) },
-        requestedBy: operation.requestedBy,
-        requestedAt: operation.startedAt.toISOString(),
-        destroyed: {
-          database: {
-            bytes: count('databaseBytes'),
-            tables: count('tables'),
-            rows: count('rows'),
-            contentSha256: String(memo.contentHash ?? ''),
-          },
-          files: { count: count('files'), bytes: count('fileBytes') },
-          exports: { count: count('exports'), bytes: count('exportBytes') },
-          key: { destroyed: !(await deps.keys.hasTenantKey(tenantId)) },
-        },
-        kept: [
-          { what: 'host name, so that nobody inherits it', until: heldUntilOf(deps).toISOString() },
-          { what: 'records of operations and security events, without personal data of users', until: 'unlimited' },
-        ],
-        expires: [
-          {
-            what: "write-ahead log of the database server that is not yet recycled, on the server's own disk",
-            when: 'after the next checkpoints',
-          },
-        ],
-        backups: 'This installation keeps no backups.',
-      });
-      await insertCertificate(deps.db, {
-        certificateId,
-        tenantId,
-        tenantName: operation.tenantName,
-        issuedAt,
-        document,
-        publicKeyPem: signer.publicKeyPem,
-      });
-      await setResult({ certificateId });
     },
   };
 }

@@ -6,6 +6,7 @@ import { createResumeFlow, createSuspendFlow } from './availability.ts';
 import { createCloneFlow } from './clone.ts';
 import { createCreateFlow } from './create.ts';
 import { createDeleteFlow } from './delete.ts';
+import { createDestroyFlow } from './destroy.ts';
 import { createRenameFlow } from './rename.ts';
 import { createRestoreFlow } from './restore.ts';
 import type { FlowDeps } from './steps.ts';
@@ -25,5 +26,6 @@ export function createFlows(deps: FlowDeps): Readonly<Record<OperationKind, Flow
     import: asFlow(createImportFlow(deps)),
     restore: asFlow(createRestoreFlow(deps)),
     delete: asFlow(createDeleteFlow(deps)),
+    destroy: asFlow(createDestroyFlow(deps)),
   };
 }

@@ -1,11 +1,14 @@
 import { newId, type OperationId } from '#src/kernel/index.ts';
+import { keyErrors } from '#src/keys/index.ts';
+import type { Queryable } from '#src/postgres/index.ts';
 import { tenantErrors } from '../errors.ts';
 import type { Flow, Step, StepContext } from '../flow.ts';
 import { parseMoment } from '../moments.ts';
 import { parseTenantName, parseTitle } from '../names.ts';
-import { mergeResult } from '../operations-sql.ts';
-import { findTenant } from '../sql.ts';
+import { findCertificate, mergeResult } from '../operations-sql.ts';
+import { findHeldName, findTenant, holdName } from '../sql.ts';
 import { assertAllowed } from '../transitions.ts';
+import type { Tenant } from '../types.ts';
 import { loadStep, secureStep } from './archive.ts';
 import {
   abandonNewTenant,
@@ -22,6 +25,7 @@ import {
 /**
  * Restore: a new tenant beside the old one, with the content of an earlier moment. The old one is neither touched nor held up. What a scratch server gave
  * travels as an archive, so the second half is an import: rows only, our own structure, the same content hash, sessions and invitations stripped.
+ * A deleted tenant can be restored while its key is kept; the new one is the heir of its name.
  */
 export function createRestoreFlow(deps: FlowDeps): Flow<'restore'> {
   return {
@@ -47,16 +51,30 @@ export function createRestoreFlow(deps: FlowDeps): Flow<'restore'> {
       assertAllowed('restore', source.state);
       if (!deps.restores) throw tenantErrors.FH_RESTORE_UNAVAILABLE();
       const moment = parseMoment(input.moment, deps.clock.now());
-      const name = parseTenantName(input.newName);
-      const title = input.title === undefined ? `${source.title} (restored)`.slice(0, 120) : parseTitle(input.title);
+      if (!(await deps.keys.hasTenantKey(source.tenantId)))
+        throw keyErrors.FH_KEY_DESTROYED({ detail: `${source.name} (${source.tenantId}) was deleted for good` });
+      const isDeleted = source.state === 'deleted';
+      const ownName = isDeleted && (await findHeldName(tx, source.name, source.tenantId));
+      const name = parseTenantName(input.newName ?? (ownName ? source.name : `${source.name}-restored`));
+      const heldUntil = isDeleted ? await findHeldName(tx, name, source.tenantId) : undefined;
+      const formerTitle = isDeleted ? await findTitle(tx, source) : source.title;
+      const given = heldUntil ? formerTitle : `${formerTitle} (restored)`.slice(0, 120);
+      const title = input.title === undefined ? given : parseTitle(input.title);
       const tenantId = newId('ten');
       const { app, adminEmail, edition } = source;
-      await beginNewTenant(tx, deps, { tenantId, name, title, app, adminEmail, edition }, operationId);
+      const heirOf = heldUntil && source.tenantId;
+      await beginNewTenant(tx, deps, { tenantId, name, title, app, adminEmail, edition }, operationId, heirOf);
       return {
         tenantId,
         tenantName: name,
         sourceTenantId: source.tenantId,
-        input: { newName: name, title, moment, sourceName: source.name },
+        input: {
+          newName: name,
+          title,
+          moment,
+          sourceName: source.name,
+          ...(heldUntil && { inheritedUntil: heldUntil.toISOString() }),
+        },
       };
     },
 
@@ -80,8 +98,18 @@ export function createRestoreFlow(deps: FlowDeps): Flow<'restore'> {
     },
 
     announce: ({ tenantId }) => deps.notifyGateways(tenantId),
-    abandon: (tx, context) => abandonNewTenant(tx, deps, context),
+    async abandon(tx, context) {
+      await abandonNewTenant(tx, deps, context);
+      const { newName, inheritedUntil } = context.operation.input as { newName: string; inheritedUntil?: string };
+      if (inheritedUntil) await holdName(tx, newName, context.operation.sourceTenantId!, new Date(inheritedUntil));
+    },
   };
+}
+
+/** A deleted tenant's title is forgotten, but for the certificate. */
+async function findTitle(tx: Queryable, { tenantId, title }: Tenant): Promise<string> {
+  const document = (await findCertificate(tx, tenantId))?.document as { tenant?: { title?: string } } | undefined;
+  return document?.tenant?.title ?? title;
 }
 
 function recoverStep(deps: FlowDeps): Step {

@@ -27,7 +27,7 @@ export interface FlowDeps extends LifecycleDeps {
   readonly pool: DatabasePool;
 }
 
-const dayMs = 24 * 60 * 60 * 1_000;
+export const dayMs = 24 * 60 * 60 * 1_000;
 
 export function nowOf(deps: FlowDeps): Date {
   return new Date(deps.clock.now());
@@ -49,17 +49,18 @@ export async function beginOnTenant(
   return { tenantId, tenant: (await findTenant(tx, tenantId))! };
 }
 
-/** A new tenant and its claim on a name; when the name is taken, the whole transaction is refused. */
+/** A new tenant and its claim on a name, which may be held back for `heirOf`; when it is taken, the whole transaction is refused. */
 export async function beginNewTenant(
   tx: Queryable,
   deps: FlowDeps,
   tenant: NewTenant,
   operationId: OperationId,
+  heirOf?: TenantId,
 ): Promise<void> {
   const now = nowOf(deps);
   await insertTenant(tx, tenant, now);
   await lockTenants(tx, [tenant.tenantId], operationId);
-  await claimName(tx, tenant.name, tenant.tenantId, now);
+  await claimName(tx, tenant.name, tenant.tenantId, now, heirOf);
 }
 
 export function keyStep(deps: FlowDeps): Step {

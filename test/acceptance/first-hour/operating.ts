@@ -79,6 +79,7 @@ export async function operate(hour: Hour): Promise<void> {
     await dialog.getByLabel(/Type northwind-copy to confirm/).fill('northwind');
     assert.equal(await dialog.getByRole('button', { name: /Delete tenant/ }).isDisabled(), true);
     await dialog.getByLabel(/Type northwind-copy to confirm/).fill('northwind-copy');
+    await dialog.getByRole('checkbox', { name: 'Destroy the key at once; no way back' }).check();
     await screenshot(page, '18-delete-asks');
     await dialog.getByRole('button', { name: /Delete tenant/ }).click();
     await page.getByRole('link', { name: 'View the deletion certificate' }).click({ timeout: 30_000 });

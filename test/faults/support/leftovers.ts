@@ -12,6 +12,8 @@ interface TenantRow {
   readonly name: string;
   readonly state: string;
   readonly database_name: string | null;
+  /** Of a deleted one whose key is kept for its grace period. */
+  readonly key_due_at: Date | null;
 }
 
 /** Control's own role, past control: for looking behind the curtain. */
@@ -27,7 +29,7 @@ export async function withRegistry<T>({ dataDir }: Installation, look: (db: Conn
 /** One line per thing that should not be there, or that is missing; empty when all is in order and nothing runs. */
 export function findLeftovers(at: Installation): Promise<string[]> {
   return withRegistry(at, async (db) => {
-    const tenants = await db.query<TenantRow>('SELECT tenant_id, name, state, database_name FROM tenants');
+    const tenants = await db.query<TenantRow>('SELECT tenant_id, name, state, database_name, key_due_at FROM tenants');
     return [
       ...(await inRegistry(db, tenants)),
       ...(await onServer(db, tenants)),
@@ -74,15 +76,24 @@ async function inRegistry(db: Connection, tenants: readonly TenantRow[]): Promis
      AND NOT EXISTS (SELECT FROM deletion_certificates c WHERE c.tenant_id = o.tenant_id)`,
   );
   await list(
+    'certificate that does not say what became of the key',
+    `SELECT t.tenant_id AS it FROM tenants t WHERE EXISTS (SELECT FROM deletion_certificates c WHERE c.tenant_id = t.tenant_id)
+     AND (t.key_due_at IS NULL) <> EXISTS (SELECT FROM deletion_certificates c WHERE c.tenant_id = t.tenant_id
+                                           AND (c.document->'destroyed'->'key'->>'destroyed')::boolean)`,
+  );
+  await list(
     'audit event of an operation told more than once, or never',
     `SELECT o.operation_id || ' ' || o.kind AS it FROM operations o
-     WHERE o.state = 'succeeded' AND o.kind IN ('create', 'import', 'delete')
+     WHERE o.state = 'succeeded' AND o.kind IN ('create', 'import', 'delete', 'destroy')
      AND (SELECT count(*) FROM audit_events a WHERE a.subject = o.tenant_id
-          AND a.name = CASE o.kind WHEN 'create' THEN 'tenant.created' WHEN 'import' THEN 'tenant.imported' ELSE 'tenant.deleted' END) <> 1`,
+          AND a.name = CASE o.kind WHEN 'create' THEN 'tenant.created' WHEN 'import' THEN 'tenant.imported'
+                              WHEN 'delete' THEN 'tenant.deleted' ELSE 'tenant.key_destroyed' END) <> 1`,
   );
-  for (const { tenant_id, state, database_name } of tenants) {
+  for (const { tenant_id, state, database_name, key_due_at } of tenants) {
     if (!['active', 'suspended', 'deleted'].includes(state))
       lines.push(`tenant between two states: ${tenant_id} ${state}`);
+    if (key_due_at && state !== 'deleted')
+      lines.push(`key of a tenant that is ${state} is to be destroyed: ${tenant_id}`);
     if ((database_name === null) !== (state === 'deleted'))
       lines.push(`tenant ${state} with database ${database_name}`);
   }
@@ -132,7 +143,9 @@ async function onServer(db: Connection, tenants: readonly TenantRow[]): Promise<
 function inKeyStore(dataDir: string, tenants: readonly TenantRow[]): string[] {
   const folder = join(foldersOf(dataDir).keys, 'tenants');
   const lines: string[] = [];
-  const living = new Set(tenants.filter((one) => one.state !== 'deleted').map((one) => one.tenant_id));
+  const living = new Set(
+    tenants.filter((one) => one.state !== 'deleted' || one.key_due_at).map((one) => one.tenant_id),
+  );
   for (const tenantId of readdirSync(folder)) {
     const names = readdirSync(join(folder, tenantId));
     if (!living.delete(tenantId)) lines.push(`key of nobody: ${tenantId}`);

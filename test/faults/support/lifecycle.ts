@@ -16,7 +16,17 @@ import {
   type Tenant,
 } from './operator.ts';
 
-export const kinds = ['create', 'suspend', 'resume', 'rename', 'clone', 'export', 'import', 'delete'] as const;
+export const kinds = [
+  'create',
+  'suspend',
+  'resume',
+  'rename',
+  'clone',
+  'export',
+  'import',
+  'delete',
+  'destroy',
+] as const;
 export type Kind = (typeof kinds)[number];
 
 export interface Case {
@@ -52,7 +62,7 @@ export async function openScene(at: Installation, size: number): Promise<Scene> 
   const exported = await finish(at, `/api/tenants/${subjects[0]!.tenant.tenantId}/export`, {});
   const archive = (await command(at, 'GET', `/api/exports/${exported.operationId}/download`)).bytes;
   const archivedContent = subjects[0]!.content;
-  /** Made by earlier cases and not needed any more: what `delete` works on. */
+  /** Made by earlier cases and not needed any more: what `delete` and `destroy` work on. */
   const spare: string[] = [];
   let turn = 0;
 
@@ -64,6 +74,18 @@ export async function openScene(at: Installation, size: number): Promise<Scene> 
     assert.equal(await contentOf(client), content, `${name} is not what it was copied from`);
     await client.close();
     spare.push(name);
+  }
+
+  async function nextSpare(): Promise<{ name: string; tenantId: string }> {
+    const name = spare.shift() ?? newName();
+    const known = await command(at, 'GET', `/api/tenants/${name}`);
+    if (known.status === 200) return { name, tenantId: known.json.tenantId };
+    return { name, tenantId: (await finish(at, `/api/tenants/import?name=${name}`, archive)).tenantId };
+  }
+
+  async function isKeyDestroyed(certificateId: unknown): Promise<boolean> {
+    const { json } = await command(at, 'GET', `/api/certificates/${certificateId}`);
+    return json.document.destroyed.key.destroyed;
   }
 
   async function assertGone(name: string, status: number): Promise<void> {
@@ -153,17 +175,24 @@ export async function openScene(at: Installation, size: number): Promise<Scene> 
       };
     },
     async delete() {
-      const name = spare.shift() ?? newName();
-      const known = await command(at, 'GET', `/api/tenants/${name}`);
-      const tenantId =
-        known.status === 200
-          ? known.json.tenantId
-          : (await finish(at, `/api/tenants/import?name=${name}`, archive)).tenantId;
+      const { name, tenantId } = await nextSpare();
       return {
         start: () => begin(at, `/api/tenants/${tenantId}/delete`, { confirm: name }),
         async checkDone({ result }) {
           await assertGone(name, 410);
-          assert.ok(result.certificateId);
+          assert.equal(await isKeyDestroyed(result.certificateId), false);
+        },
+        checkUndone: never,
+      };
+    },
+    async destroy() {
+      const { name, tenantId } = await nextSpare();
+      await finish(at, `/api/tenants/${tenantId}/delete`, { confirm: name });
+      return {
+        start: () => begin(at, `/api/tenants/${tenantId}/delete`, { confirm: name, now: true }),
+        async checkDone({ result }) {
+          await assertGone(name, 410);
+          assert.equal(await isKeyDestroyed(result.certificateId), true);
         },
         checkUndone: never,
       };

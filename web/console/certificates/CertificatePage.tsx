@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import {
   apiFetch,
+  ButtonLink,
   CopyableId,
   ErrorState,
   Fact,
@@ -11,6 +12,7 @@ import {
   formatExact,
   formatPlural,
   LoadingState,
+  Notice,
   PageTitle,
   Panel,
   StateBadge,
@@ -33,11 +35,14 @@ interface CertificateDocument {
     };
     readonly files: { readonly count: number; readonly bytes: number };
     readonly exports: { readonly count: number; readonly bytes: number };
-    readonly key: { readonly destroyed: boolean };
+    /** `dueAt`: it is kept until then. */
+    readonly key: { readonly destroyed: boolean; readonly dueAt?: string; readonly at?: string };
   };
   readonly kept: readonly { readonly what: string; readonly until: string }[];
   readonly expires: readonly { readonly what: string; readonly when: string }[];
   readonly backups: string;
+  /** Tenants that were made of it and live on. */
+  readonly copies?: readonly { readonly tenantId: string; readonly name: string; readonly madeBy: string }[];
 }
 
 interface Certificate {
@@ -47,6 +52,8 @@ interface Certificate {
   /** The signed document: `CertificateDocument` with its signature. */
   readonly document: CertificateDocument;
   readonly publicKeyPem: string;
+  /** A later one, which says that the key is destroyed as well. */
+  readonly completedBy?: string;
 }
 
 /** What was destroyed, what is kept, what expires when: for the customer's security officer. Prints on one page. */
@@ -56,7 +63,7 @@ export function CertificatePage() {
   const query = useQuery({
     queryKey: ['certificate', certificateId],
     queryFn: ({ signal }) => apiFetch<Certificate>(url, { signal }),
-    staleTime: Number.POSITIVE_INFINITY,
+    staleTime: 60_000,
   });
   if (!query.data)
     return (
@@ -80,6 +87,18 @@ export function CertificatePage() {
         }
       />
       <Stack gap="lg">
+        {query.data.completedBy && (
+          <Notice tone="ok">
+            Its key was destroyed since.{' '}
+            <ButtonLink
+              variant="default"
+              to="/certificates/$certificateId"
+              params={{ certificateId: query.data.completedBy }}
+            >
+              View the certificate that completes this one
+            </ButtonLink>
+          </Notice>
+        )}
         <Panel title="Destroyed">
           <Facts>
             <Fact label="Database">
@@ -95,6 +114,8 @@ export function CertificatePage() {
             <Fact label="Key of the tenant">
               {destroyed.key.destroyed ? (
                 <StateBadge tone="ok">Destroyed</StateBadge>
+              ) : destroyed.key.dueAt ? (
+                <StateBadge tone="late">Kept until {formatExact(new Date(destroyed.key.dueAt))}</StateBadge>
               ) : (
                 <StateBadge tone="urgent">Still there</StateBadge>
               )}
@@ -117,6 +138,11 @@ export function CertificatePage() {
               </List.Item>
             ))}
             <List.Item>Backups: {document.backups}</List.Item>
+            {document.copies?.map(({ tenantId, name, madeBy }) => (
+              <List.Item key={tenantId}>
+                {name} was made of it by {madeBy} and is a tenant of its own, which this deletion did not touch.
+              </List.Item>
+            ))}
           </List>
         </Panel>
         <Panel title="Issued">

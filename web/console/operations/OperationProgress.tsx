@@ -62,7 +62,7 @@ function Failure({ operation }: { operation: Operation }) {
             <Button size="compact-md" loading={act.isPending} onClick={() => act.mutate('retry')}>
               Try again
             </Button>
-            {operation.kind !== 'delete' && (
+            {operation.kind !== 'delete' && operation.kind !== 'destroy' && (
               <Button size="compact-md" variant="default" loading={act.isPending} onClick={() => act.mutate('cancel')}>
                 Take it back
               </Button>

@@ -9,6 +9,7 @@ import {
   ErrorState,
   Fact,
   Facts,
+  formatExact,
   LoadingState,
   Notice,
   PageTitle,
@@ -82,6 +83,11 @@ export function TenantPage() {
             <Fact label={`${label} since`}>
               <RelativeTime value={tenant.stateChangedAt} />
             </Fact>
+            {tenant.state === 'deleted' && (
+              <Fact label="Key">
+                {tenant.keyDueAt ? `kept until ${formatExact(new Date(tenant.keyDueAt))}, then destroyed` : 'destroyed'}
+              </Fact>
+            )}
             {tenant.adminEmail && <Fact label="First administrator">{tenant.adminEmail}</Fact>}
             <Fact label="Tenant id">
               <CopyableId value={tenant.tenantId} what="tenant id" />

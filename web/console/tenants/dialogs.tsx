@@ -1,8 +1,8 @@
 /** One dialog per action on a tenant: what will happen to whom, the way back, and what must be typed. */
-import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Checkbox, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, type ReactNode, useState } from 'react';
-import { apiFetch, ConfirmByName, Notice, ProblemError, ProblemNotice } from '../../design/index.ts';
+import { apiFetch, ConfirmByName, formatPlural, Notice, ProblemError, ProblemNotice } from '../../design/index.ts';
 import type { Operation, OperationKind, Tenant } from '../api.ts';
 import { whyNotAName } from './nameRules.ts';
 import { TenantNameField } from './TenantNameField.tsx';
@@ -16,7 +16,7 @@ interface DialogProps {
 function useStart({ tenant, onClose, onStarted }: DialogProps, kind: OperationKind) {
   const queryClient = useQueryClient();
   return useMutation({
-    mutationFn: (body: Record<string, string>) =>
+    mutationFn: (body: Record<string, string | boolean>) =>
       apiFetch<{ operation: Operation }>(`/api/tenants/${encodeURIComponent(tenant.tenantId)}/${kind}`, {
         method: 'POST',
         body,
@@ -66,22 +66,46 @@ export function SuspendDialog(props: DialogProps) {
 }
 
 export function DeleteDialog(props: DialogProps) {
+  const [now, setNow] = useState(false);
   const start = useStart(props, 'delete');
+  // 0: the key goes at once, and nobody is asked.
+  const graceDays = props.tenant.deletionGraceDays ?? 0;
+  const isFinal = now || graceDays === 0;
   return (
     <ConfirmByName
       opened
       onClose={props.onClose}
       title={`Delete ${props.tenant.name}`}
       name={props.tenant.name}
-      confirmLabel="Delete tenant for ever"
+      confirmLabel={isFinal ? 'Delete tenant for ever' : 'Delete tenant'}
       pending={start.isPending}
       error={start.error}
-      onConfirm={() => start.mutate({ confirm: props.tenant.name })}
+      onConfirm={() => start.mutate({ confirm: props.tenant.name, ...(now && { now }) })}
+      fields={
+        graceDays > 0 && (
+          <Checkbox
+            label="Destroy the key at once; no way back"
+            description={`Otherwise it is destroyed ${formatPlural(graceDays, 'day')} from now.`}
+            checked={now}
+            onChange={(event) => setNow(event.currentTarget.checked)}
+          />
+        )
+      }
     >
       <Text size="sm">
-        All users of {props.tenant.title} are cut off at once. Its database, files and exports are destroyed, then its
-        key. <b>There is no way back.</b> Export it first if anybody may want the data. You get a signed certificate of
-        what was destroyed; the name is held back for a while.
+        All users of {props.tenant.title} are cut off at once. Its database, files and exports are destroyed.{' '}
+        {isFinal ? (
+          <>
+            Its key is destroyed as well, and with it its backups: <b>there is no way back.</b> Export it first if
+            anybody may want the data.
+          </>
+        ) : (
+          <>
+            Its key is kept for {formatPlural(graceDays, 'day')}: until then{' '}
+            <code>./freehold restore {props.tenant.name} --before delete</code> brings it back. Afterwards nobody can.
+          </>
+        )}{' '}
+        You get a signed certificate of what was destroyed; the name is held back for a while.
       </Text>
     </ConfirmByName>
   );
