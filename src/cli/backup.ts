@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { BackupList, BackupRun } from '#src/console-api/index.ts';
+import { addBackupDumpCommands } from './backup-dump.ts';
 import { addBackupPruneCommand } from './backup-prune.ts';
 import { type CliContext, type CommonOptions, print, printJson } from './context.ts';
 import { cliErrors } from './errors.ts';
@@ -49,6 +50,7 @@ export function addBackupCommands(program: Command, context: CliContext): void {
       for (const region of found.away) print(context, `Region ${region} does not answer.`);
     });
 
+  addBackupDumpCommands(backup, context);
   addBackupPruneCommand(backup, context);
 }
 

@@ -14,6 +14,8 @@ export interface InitialiseOptions {
   readonly dataDir: string;
   readonly binaries: Binaries;
   readonly osUser?: OsUser;
+  /** False: thrown away soon, so it is not brought to the disk. Default true. */
+  readonly durable?: boolean;
   readonly log: Log;
 }
 
@@ -23,7 +25,13 @@ const marker = '.initialising-';
  * Makes the data folder when there is none. It is made under another name and renamed when it is complete and on disk:
  * a data folder is either whole or not there. What an earlier, killed attempt left is removed.
  */
-export async function initialiseDataDir({ dataDir, binaries, osUser, log }: InitialiseOptions): Promise<void> {
+export async function initialiseDataDir({
+  dataDir,
+  binaries,
+  osUser,
+  durable = true,
+  log,
+}: InitialiseOptions): Promise<void> {
   const parent = path.dirname(dataDir);
   const prefix = path.basename(dataDir) + marker;
   for (const entry of await readdir(parent)) {
@@ -44,10 +52,9 @@ export async function initialiseDataDir({ dataDir, binaries, osUser, log }: Init
   await mkdir(temporary, { mode: 0o700 });
   if (osUser) await chown(temporary, osUser.uid, osUser.gid);
   await failpoint('clusters.initialise.folder_made');
-  const result = await runProgram(path.join(binaries.binDir, 'initdb'), initdbArguments(temporary, binaries.major), {
-    osUser,
-    cwd: temporary,
-  });
+  const args = initdbArguments(temporary, binaries.major);
+  if (!durable) args.push('--no-sync');
+  const result = await runProgram(path.join(binaries.binDir, 'initdb'), args, { osUser, cwd: temporary });
   if (result.exitCode !== 0) {
     await rm(temporary, { recursive: true, force: true });
     throw clusterErrors.FH_CLUSTER_INITIALISE_FAILED({

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { backupRoutes, lagRoutes, restorePointRoutes, type StandbyHealth } from '#src/console-api/index.ts';
+import { backupRoutes, dumpRoutes, lagRoutes, restorePointRoutes, type StandbyHealth } from '#src/console-api/index.ts';
 import type { Child } from './child.ts';
 import type { ControlServices } from './control-services.ts';
 import { createLagHistory, keepLagHistory } from './lag-history.ts';
@@ -9,7 +9,7 @@ export function createBackupApi(
   services: ControlServices,
   { standby, child }: { readonly standby: () => StandbyHealth | undefined; readonly child: Child },
 ): (app: FastifyInstance) => Promise<void> {
-  const { backups, baseBackups, restorePoints, clock } = services;
+  const { backups, baseBackups, dumps, restorePoints, clock } = services;
   const history = createLagHistory(clock);
   keepLagHistory(history, { standby, shipping: () => backups?.shipper.report }, child.shutdown);
   const lag = (spanMs: number) => {
@@ -19,6 +19,7 @@ export function createBackupApi(
   return async (app) => {
     await app.register(lagRoutes({ lag }));
     if (baseBackups) await app.register(backupRoutes(baseBackups));
+    if (dumps) await app.register(dumpRoutes(dumps));
     if (restorePoints) await app.register(restorePointRoutes(restorePoints));
   };
 }

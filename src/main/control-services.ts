@@ -14,7 +14,7 @@ import { createFirstInvitation, createIdentity, stripClone } from '#src/identity
 import { parseLsn, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createLocalAuthority, openKeyStore } from '#src/keys/index.ts';
 import { createDiskStore, requireRoom } from '#src/objects/index.ts';
-import { createPortability } from '#src/portability/index.ts';
+import { contentHash, createPortability, longJob, stableOutput, unexportedTables } from '#src/portability/index.ts';
 import { createPool } from '#src/postgres/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
 import { createStaff } from '#src/staff/index.ts';
@@ -28,6 +28,7 @@ import type { Config } from './config.ts';
 import { seedDemoTenant } from './demo-users.ts';
 import type { Folders } from './folders.ts';
 import { createJobs } from './jobs.ts';
+import { createDumps } from './dumps.ts';
 import { holdLeadership } from './leadership.ts';
 import type { Program } from './program.ts';
 import type { RegionKeys } from './regions.ts';
@@ -37,6 +38,7 @@ import { holdWhileRestoring } from './retention-holds.ts';
 import { readReplicationTarget } from './secrets.ts';
 import { createTenantRestores } from './tenant-restores.ts';
 
+import { findStandbySocket } from './standby-health.ts';
 const poolSize = 12;
 /** Control's own reach into tenants' databases: exports, invitations, demo data. */
 const lifecycleBackends = 10;
@@ -136,18 +138,19 @@ export async function startControlServices({
   });
   const portability = createPortability({
     binaries,
+  const platformTargetOf = async (tenantId: TenantId): Promise<ConnectionTarget> => {
+    const access = await directory.forLifecycle.getAccess(tenantId);
+    return {
+      ...access.platform,
+      host: access.database.host,
+      port: access.database.port,
+      database: access.database.name,
+      tls: access.database.tls,
+    };
+  };
     exportsFolder: folders.exports,
     vault,
-    openTarget: async (tenantId) => {
-      const access = await directory.forLifecycle.getAccess(tenantId);
-      return {
-        ...access.platform,
-        host: access.database.host,
-        port: access.database.port,
-        database: access.database.name,
-        tls: access.database.tls,
-      };
-    },
+    openTarget: platformTargetOf,
     appVersion: (name) => program.apps.find((app) => app.manifest.name === name)?.manifest.version ?? '0',
     createdBy: `freehold ${program.version}`,
     clock,
@@ -178,6 +181,22 @@ export async function startControlServices({
   await restores?.sweep();
 
   const retention =
+  const dumps =
+    backups &&
+    createDumps({
+      backups,
+      binaries,
+      pool,
+      keys: ownKeys,
+      content: { settings: { ...longJob, ...stableOutput }, withoutRows: unexportedTables, read: contentHash },
+      targetOf: platformTargetOf,
+      standbySocket: () => findStandbySocket(folders),
+      scratchFolder: folders.scratch,
+      jobs,
+      clock,
+      log,
+      shutdown,
+    });
     backups &&
     createRetention({
       regions: backups.regions,
@@ -336,5 +355,7 @@ export async function startControlServices({
 /** End of the WAL in the region that holds most. */
 function furthestOf(report: ShippingReport | undefined): string | undefined {
   const places = report?.regions.map(({ shipped }) => shipped) ?? [];
+    checks,
+    dumps,
   return places.sort((one, other) => Number(parseLsn(other) - parseLsn(one)))[0];
 }

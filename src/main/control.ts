@@ -135,6 +135,7 @@ export async function runControl(env: Env): Promise<void> {
     backups.start();
     baseBackups?.schedule();
     await services.retention?.schedule();
+    services.dumps?.schedule();
     if (services.replicator) startFileReplication({ replicator: services.replicator, pool, clock, log, shutdown });
   }
   await link.start();

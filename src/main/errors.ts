@@ -26,5 +26,16 @@ export const mainErrors = defineErrors({
     title: 'The restored database does not hold the rows that prove its moment',
     hint: 'Nothing was changed. Try the other region, or an earlier moment, and look at ./freehold doctor.',
   },
+  FH_DUMP_NO_TENANT: {
+    status: 404,
+    title: 'There is no tenant of this name that could be dumped now',
+    hint: 'See ./freehold tenant list; a tenant that is being made or deleted is not dumped.',
+  },
+  FH_DUMP_UNVERIFIED: {
+    status: 500,
+    title: 'A dump could not be verified',
+    hint: 'It is tried again from the other region; ./freehold doctor says what was found.',
+    retry: 'later',
+  },
   FH_OS_USER: { status: 500, title: 'An operating-system user is missing and could not be created' },
 });

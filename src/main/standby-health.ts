@@ -30,6 +30,13 @@ export async function measureStandby(
   return { ...facts, lagBytes: lag.lagBytes, lagMs: lag.lagMs ?? Math.max(0, clock.now() - Date.parse(since)) };
 }
 
+/** Socket folder of the standby that follows the primary now; undefined: there is none. */
+export function findStandbySocket(folders: Folders): string | undefined {
+  const status = readPairStatus(folders);
+  if (status?.standby.state !== 'following') return undefined;
+  return status.primary === 'main' ? folders.standbySocket : folders.clusterSocket;
+}
+
 function readPairStatus({ standbyStatus }: Folders): PairStatus | undefined {
   try {
     return JSON.parse(readFileSync(standbyStatus, 'utf8')) as PairStatus;

@@ -31,7 +31,7 @@ export interface EmptyServer {
 export async function startEmptyServer(options: EmptyServerOptions): Promise<EmptyServer> {
   const { folder, binaries, log, signal, startDeadlineMs = 120_000 } = options;
   const { home, dataDir, socketDir, osUser } = folder;
-  await initialiseDataDir({ dataDir, binaries, ...(osUser && { osUser }), log });
+  await initialiseDataDir({ dataDir, binaries, ...(osUser && { osUser }), durable: false, log });
   const [configFile, hbaFile] = [path.join(home, 'server.conf'), path.join(home, 'hba.conf')];
   await replaceFile(hbaFile, 'local all all trust\n', osUser);
   await replaceFile(configFile, settings(socketDir, hbaFile), osUser);

@@ -1,0 +1,236 @@
+import assert from 'node:assert/strict';
+import { chmod, chown, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { selectDumps, selectDumpVerifications } from '#src/backups/index.ts';
+import { type Cluster, createCluster, startTool } from '#src/clusters/index.ts';
+import type { DumpRunView } from '#src/console-api/index.ts';
+import { type Clock, newId, silentLog, systemClock, waitFor } from '#src/kernel/index.ts';
+import type { BackupKeys, KeyStore } from '#src/keys/types.ts';
+import { createDiskRegion, type RegionStore } from '#src/objects/index.ts';
+import { contentHash, longJob, stableOutput, unexportedTables } from '#src/portability/index.ts';
+import type { Tenant } from '#src/tenants/index.ts';
+import { openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
+import { type OwnCluster, startOwnCluster } from '../../test/support/own-cluster.ts';
+import { createDumps, type DumpServices } from './dumps.ts';
+import type { Job } from './jobs.ts';
+
+let own: OwnCluster;
+let world: TestInstallation;
+let regions: RegionStore[];
+let standby: Cluster | undefined;
+let dumps: DumpServices;
+let acme: Tenant;
+let globex: Tenant;
+/** Ahead of the machine's. */
+let aheadMs = 0;
+const jobs = new Map<string, Job>();
+const ended: (() => Promise<void>)[] = [];
+const hourMs = 3_600_000;
+
+before(async () => {
+  own = await startOwnCluster();
+  const folder = path.join(own.folder, 'control');
+  await mkdir(folder);
+  world = await openTestInstallation({ control: own.control, folder });
+  const keys = world.keys as KeyStore & BackupKeys;
+  const clusterId = newId('clu');
+  await keys.createKey(clusterId);
+  regions = [];
+  for (const region of ['north', 'south']) {
+    await mkdir(path.join(own.folder, region));
+    const store = createDiskRegion({ region, root: path.join(own.folder, region), initialise: true });
+    await store.stat('kits/none');
+    regions.push(store);
+  }
+  const scratchFolder = path.join(own.folder, 'scratch');
+  await mkdir(scratchFolder);
+  await chmod(scratchFolder, 0o711);
+  if (own.osUser) await chown(scratchFolder, own.osUser.uid, own.osUser.gid);
+  const clock: Clock = { ...systemClock, now: () => systemClock.now() + aheadMs };
+  dumps = createDumps({
+    backups: { clusterId, regions },
+    binaries: own.cluster.options.binaries,
+    pool: world.pool,
+    keys,
+    content: { settings: { ...longJob, ...stableOutput }, withoutRows: unexportedTables, read: contentHash },
+    targetOf: async (tenantId) => {
+      const { database, platform } = await world.directory.forLifecycle.getAccess(tenantId);
+      return { host: database.host, port: database.port, database: database.name, ...platform };
+    },
+    standbySocket: () => standby?.options.socketDir,
+    scratchFolder,
+    osUser: own.osUser,
+    jobs: { add: (job) => void jobs.set(job.name, job) },
+    clock,
+    log: silentLog,
+    shutdown: { add: (_name, _deadlineMs, run) => void ended.push(run) },
+  });
+  dumps.schedule();
+  [acme, globex] = [await createTenant('acme'), await createTenant('globex')];
+});
+after(async () => {
+  for (const end of ended) await end();
+  await standby?.stop({ smartMs: 0 });
+  await world?.stop();
+  await own?.remove();
+});
+
+async function createTenant(name: string): Promise<Tenant> {
+  const input = { name, adminEmail: 'ada@example.com' };
+  const started = await world.lifecycle.startOperation('create', undefined, input, 'os:test');
+  assert.equal((await world.lifecycle.waitForOperation(started.operationId)).state, 'succeeded');
+  const tenant = await world.lifecycle.getTenant(name);
+  await write(tenant, 'n1', `first of ${name}`);
+  return tenant;
+}
+const write = ({ tenantId }: Tenant, id: string, text: string) =>
+  world.databases.app.transact(tenantId, (db) =>
+    db.query(`INSERT INTO notes (note_id, text, author_id, created_at) VALUES ('${id}', '${text}', 'usr_x', now())`),
+  );
+const runJob = (name: string) => jobs.get(name)!.run(new AbortController().signal);
+const folderOf = (region: RegionStore) => path.join(own.folder, region.region);
+
+async function runByCommand(tenant?: string): Promise<DumpRunView> {
+  await dumps.start(tenant);
+  await waitFor('the dumps', () => dumps.latest()?.state !== 'running', { deadlineMs: 120_000 });
+  return dumps.latest()!;
+}
+
+test('by command: dumped, restored from one region to see that it does, and the next from the other', async () => {
+  const run = await runByCommand('acme');
+  assert.equal(run.state, 'succeeded', JSON.stringify(run));
+  const [first] = run.tenants;
+  assert.deepEqual(
+    [first!.outcome, first!.server, first!.regions, first!.verified?.passed],
+    ['stored', 'primary', ['north', 'south'], true],
+  );
+  const second = await runByCommand(acme.tenantId);
+  assert.notEqual(second.tenants[0]!.verified!.region, first!.verified!.region);
+  assert.equal((await dumps.list()).length, 2);
+  assert.deepEqual(await readdir(path.join(own.folder, 'scratch')), []);
+  await assert.rejects(dumps.start('nobody'), { code: 'FH_DUMP_NO_TENANT' });
+});
+
+test('the newest of a tenant opens, whatever region is away, and is nobody else’s', async () => {
+  await assert.rejects(dumps.openNewest(globex.tenantId), { code: 'FH_DUMP_NOT_FOUND' });
+  const [north] = regions as [RegionStore];
+  await rename(folderOf(north), `${folderOf(north)}-away`);
+  const { header, content } = await dumps.openNewest(acme.tenantId);
+  await rename(`${folderOf(north)}-away`, folderOf(north));
+  assert.equal(header.tenantId, acme.tenantId);
+  assert.equal((await Array.fromAsync(content)).join('').slice(0, 5), 'PGDMP');
+  assert.equal((await selectDumps(world.pool, globex.tenantId)).length, 0);
+});
+
+test('nightly: from the standby, every tenant, again only when something changed; a region that was away has it later', async () => {
+  standby = await startStandby();
+  const [north, south] = regions as [RegionStore, RegionStore];
+  await rename(folderOf(south), `${folderOf(south)}-away`);
+  await runJob('dumps');
+  const [ofGlobex] = await selectDumps(world.pool, globex.tenantId);
+  assert.deepEqual(ofGlobex!.regions, ['north']);
+  await rename(`${folderOf(south)}-away`, folderOf(south));
+  const { header, content } = await dumps.openNewest(globex.tenantId);
+  await content.return?.();
+  assert.equal(header.server, 'standby');
+  await runJob('dumps');
+  assert.deepEqual((await selectDumps(world.pool, globex.tenantId))[0]!.regions, ['north', 'south']);
+
+  // Nothing is due within hours, all are the next day; those that did not change are not stored again.
+  const count = async () => (await selectDumps(world.pool)).length;
+  const before = await count();
+  aheadMs = hourMs;
+  await runJob('dumps');
+  assert.equal(await count(), before);
+  aheadMs = 30 * hourMs;
+  await write(acme, 'n2', 'second of acme');
+  await runJob('dumps');
+  assert.equal(await count(), before + 1);
+  assert.equal((await selectDumps(world.pool, acme.tenantId)).length, 3);
+  aheadMs = 9 * 24 * hourMs;
+  await runJob('dumps');
+  assert.equal(await count(), before + 3, 'nothing is left without a new dump for longer than a week');
+
+  // A copy that was lost, and one that we never wrote, are seen.
+  const [newest] = await selectDumps(world.pool, acme.tenantId);
+  await rm(path.join(folderOf(north), 'dumps', acme.tenantId, newest!.dumpId));
+  await writeFile(path.join(folderOf(south), 'dumps', acme.tenantId, newId('dmp')), 'not one of ours');
+  aheadMs += 13 * hourMs;
+  await runJob('dumps');
+  const seen = await selectDumps(world.pool, acme.tenantId);
+  assert.deepEqual(seen.find(({ dumpId }) => dumpId === newest!.dumpId)!.regions, ['north', 'south']);
+});
+
+test('each is verified from one region alone; a copy that is damaged turns it red, and the other is tried', async () => {
+  await write(globex, 'n3', 'third of globex');
+  aheadMs += 30 * hourMs;
+  await runJob('dumps');
+  const [newest] = await selectDumps(world.pool, globex.tenantId);
+  for (const region of regions) {
+    const file = path.join(folderOf(region), 'dumps', globex.tenantId, newest!.dumpId);
+    const bytes = await readFile(file);
+    bytes[bytes.length - 9]! ^= 4;
+    await chmod(file, 0o600);
+    await writeFile(file, bytes);
+  }
+  for (const _ of regions) await assert.rejects(runJob('verification of dumps'), { code: 'FH_DUMP_UNVERIFIED' });
+  const found = (await selectDumpVerifications(world.pool, globex.tenantId)).filter(
+    ({ dumpId }) => dumpId === newest!.dumpId,
+  );
+  assert.deepEqual(found.map(({ region, passed, findings }) => [region, passed, findings[0]!.code]).sort(), [
+    ['north', false, 'FH_DUMP_DAMAGED'],
+    ['south', false, 'FH_DUMP_DAMAGED'],
+  ]);
+  const events = await world.pool.query(`SELECT 1 FROM audit_events WHERE name = 'backup.dump_unsound'`);
+  assert.equal(events.length, 2);
+});
+
+test('a tenant that cannot be dumped keeps nobody else from being, and is told', async () => {
+  await world.pool.query(`UPDATE tenants SET database_name = 't_00000000000000000000' WHERE tenant_id = $1`, [
+    acme.tenantId,
+  ]);
+  aheadMs += 30 * hourMs;
+  await write(globex, 'n4', 'fourth of globex');
+  const before = (await selectDumps(world.pool, globex.tenantId)).length;
+  await assert.rejects(runJob('dumps'), { code: 'FH_DUMP_FAILED', message: /acme/ });
+  assert.equal((await selectDumps(world.pool, globex.tenantId)).length, before + 1);
+  const events = await world.pool.query(`SELECT 1 FROM audit_events WHERE name = 'backup.dump_failed'`);
+  assert.equal(events.length, 1);
+});
+
+/** A server that streams from the own cluster, as the product's standby does. */
+async function startStandby(): Promise<Cluster> {
+  const make = async (name: string) => {
+    const made = path.join(own.folder, name);
+    await mkdir(made, { mode: 0o700 });
+    if (own.osUser) await chown(made, own.osUser.uid, own.osUser.gid);
+    return made;
+  };
+  const { options } = own.cluster;
+  const passFile = path.join(own.folder, 'standby.pass');
+  await writeFile(passFile, `*:*:*:freehold_replication:${own.replication.password}\n`, { mode: 0o600 });
+  if (own.osUser) await chown(passFile, own.osUser.uid, own.osUser.gid);
+  const home = await make('second');
+  const dataDir = path.join(home, 'data');
+  const args = ['-D', dataDir, '--wal-method=stream', '--create-slot', '--slot=freehold_standby', '--checkpoint=fast'];
+  const tool = await startTool(options.binaries, 'pg_basebackup', args, own.replication);
+  tool.stdout.resume();
+  await tool.done;
+  for (const name of own.osUser ? ['', ...(await readdir(dataDir, { recursive: true }))] : [])
+    await chown(path.join(dataDir, name), own.osUser!.uid, own.osUser!.gid);
+  const cluster = createCluster({
+    ...options,
+    dataDir,
+    socketDir: await make('run2'),
+    logFile: path.join(await make('logs2'), 'postgres.log'),
+    upstream: {
+      socketDir: options.socketDir,
+      port: options.port,
+      passFile,
+      handoverDir: path.join(own.folder, 'handover'),
+    },
+  });
+  await cluster.start({ role: 'standby' });
+  return cluster;
+}
