@@ -355,7 +355,6 @@ export async function startControlServices({
 /** End of the WAL in the region that holds most. */
 function furthestOf(report: ShippingReport | undefined): string | undefined {
   const places = report?.regions.map(({ shipped }) => shipped) ?? [];
-    checks,
     dumps,
   return places.sort((one, other) => Number(parseLsn(other) - parseLsn(one)))[0];
 }
