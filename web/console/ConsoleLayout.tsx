@@ -6,6 +6,8 @@ import { sessionQuery } from './api.ts';
 const nav = [
   { label: 'Tenants', to: '/tenants' },
   { label: 'Operations', to: '/operations' },
+  { label: 'Backups', to: '/backups' },
+  { label: 'Drills', to: '/drills' },
   { label: 'Health', to: '/health' },
   { label: 'Audit log', to: '/audit' },
 ];

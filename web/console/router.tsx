@@ -8,6 +8,7 @@ import {
   useRouter,
 } from '@tanstack/react-router';
 import { ErrorState, LoadingState } from '../design/index.ts';
+import { spans } from './backups/api.ts';
 import { NotFound } from './NotFound.tsx';
 
 const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
@@ -66,6 +67,15 @@ const tenant = createRoute({
   path: '/tenants/$tenantId',
   component: lazyRouteComponent(() => import('./tenants/TenantPage.tsx'), 'TenantPage'),
 });
+const restore = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/tenants/$tenantId/restore',
+  validateSearch: (search) => ({
+    to: text(search.to),
+    place: search.place === 'in-place' ? ('in-place' as const) : undefined,
+  }),
+  component: lazyRouteComponent(() => import('./restore/RestorePage.tsx'), 'RestorePage'),
+});
 const operations = createRoute({
   getParentRoute: () => signedIn,
   path: '/operations',
@@ -76,6 +86,17 @@ const operation = createRoute({
   getParentRoute: () => signedIn,
   path: '/operations/$operationId',
   component: lazyRouteComponent(() => import('./operations/OperationPage.tsx'), 'OperationPage'),
+});
+const backups = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/backups',
+  validateSearch: (search) => ({ span: spans.find(({ value }) => value === String(search.span))?.value }),
+  component: lazyRouteComponent(() => import('./backups/BackupsPage.tsx'), 'BackupsPage'),
+});
+const drills = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/drills',
+  component: lazyRouteComponent(() => import('./drills/DrillsPage.tsx'), 'DrillsPage'),
 });
 const health = createRoute({
   getParentRoute: () => signedIn,
@@ -100,7 +121,19 @@ export const router = createRouter({
     signedOut,
     setup,
     setupByPath,
-    signedIn.addChildren([index, tenants, tenant, operations, operation, health, audit, certificate]),
+    signedIn.addChildren([
+      index,
+      tenants,
+      tenant,
+      restore,
+      operations,
+      operation,
+      backups,
+      drills,
+      health,
+      audit,
+      certificate,
+    ]),
   ]),
   defaultPreload: 'intent',
   defaultPendingComponent: LoadingState,

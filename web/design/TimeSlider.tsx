@@ -32,16 +32,17 @@ const day = 24 * hour;
 export function TimeSlider({ label, value, onChange, whole, spanMs, lanes, marks }: TimeSliderProps) {
   const { ref, width } = useElementSize();
   const helpId = useId();
-  const [place, setPlace] = useState({ spanMs, shown: windowAround(whole, spanMs, value, 0.8) });
+  const [place, setPlace] = useState<{ spanMs: number; shown: Stretch }>();
   // It stands still under the pointer, and follows the moment out of sight; another span is put around the moment.
+  const inside = Math.min(Math.max(value, whole.from), whole.to);
+  const isWhole = spanMs >= whole.to - whole.from;
   const fits =
-    place.spanMs === spanMs &&
-    value >= place.shown.from &&
-    value <= place.shown.to &&
-    place.shown.from >= whole.from &&
-    (place.shown.to <= whole.to || value <= whole.to);
-  const shown = fits ? place.shown : windowAround(whole, spanMs, value);
-  if (!fits) setPlace({ spanMs, shown });
+    place?.spanMs === spanMs &&
+    inside >= place.shown.from &&
+    inside <= place.shown.to &&
+    place.shown.from >= whole.from;
+  const shown = isWhole ? whole : fits ? place.shown : windowAround(whole, spanMs, inside);
+  if (!isWhole && !fits) setPlace({ spanMs, shown });
 
   const length = Math.max(1, shown.to - shown.from);
   const share = (at: number) => Math.min(1, Math.max(0, (at - shown.from) / length));

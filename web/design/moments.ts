@@ -38,10 +38,10 @@ export function unite(all: readonly Stretch[]): readonly Stretch[] {
   return united;
 }
 
-/** What a part of the line shows: as long as asked for, inside the whole, and with the moment in it, where possible at `place` (0…1). */
-export function windowAround(whole: Stretch, spanMs: number, at: number, place = 0.5): Stretch {
+/** What a part of the line shows: as long as asked for, inside the whole, and with the moment in its middle where possible. */
+export function windowAround(whole: Stretch, spanMs: number, at: number): Stretch {
   const length = Math.min(spanMs, whole.to - whole.from);
-  const from = Math.min(Math.max(at - length * place, whole.from), whole.to - length);
+  const from = Math.min(Math.max(at - length / 2, whole.from), whole.to - length);
   return { from, to: from + length };
 }
 

@@ -19,12 +19,14 @@ import {
 import {
   type ClusterHealth,
   describeFailover,
+  describeRegion,
   describeStandby,
   type Health,
   healthQuery,
   summarise,
   toneOfShare,
 } from './health.ts';
+import { JobsPanel } from './JobsPanel.tsx';
 import { Meter } from './Meter.tsx';
 
 /** Is everything well: the answer first, then what it was read from. Asked again every five seconds. */
@@ -53,6 +55,7 @@ export function HealthPage() {
         {health?.clusters.map((cluster) => (
           <Cluster key={cluster.name} cluster={cluster} />
         ))}
+        {health && <JobsPanel jobs={health.jobs} />}
         {health && <Installation health={health} />}
         <div>
           <Text size="sm" c="dimmed" mb={4}>
@@ -85,7 +88,7 @@ function Findings({ health }: { health: Health }) {
 }
 
 function Cluster({ cluster }: { cluster: ClusterHealth }) {
-  const { connections, databases, dataChecksums, standby } = cluster;
+  const { connections, databases, dataChecksums, standby, shipping } = cluster;
   return (
     <Panel
       title={`Cluster ${cluster.name}`}
@@ -113,6 +116,11 @@ function Cluster({ cluster }: { cluster: ClusterHealth }) {
           )}
         </Fact>
         {standby && <Fact label="Standby">{describeStandby(standby)}</Fact>}
+        {shipping?.regions.map((region) => (
+          <Fact key={region.region} label={`Region ${region.region}`}>
+            {describeRegion(region)}
+          </Fact>
+        ))}
         {standby?.lastFailover && (
           <Fact label="Last failover">
             <RelativeTime value={standby.lastFailover.finishedAt} />, {describeFailover(standby.lastFailover)}
@@ -123,6 +131,11 @@ function Cluster({ cluster }: { cluster: ClusterHealth }) {
           {dataChecksums === undefined ? 'unknown' : dataChecksums ? 'on' : 'off: damage on disk goes unnoticed'}
         </Fact>
       </Facts>
+      {shipping && (
+        <Text size="sm" mt="sm">
+          <TextLink to="/backups">Lag over time, and backups</TextLink>
+        </Text>
+      )}
     </Panel>
   );
 }

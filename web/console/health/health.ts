@@ -1,6 +1,6 @@
 /** `GET /api/health`: how the installation is. Sizes in bytes, times in ISO 8601. */
 import { queryOptions } from '@tanstack/react-query';
-import { apiFetch, formatBytes, formatCount, type Tone } from '../../design/index.ts';
+import { apiFetch, formatBytes, formatCount, formatDuration, type Tone } from '../../design/index.ts';
 
 export interface Health {
   readonly version: string;
@@ -16,6 +16,8 @@ export interface Health {
   readonly preparedDatabases: { readonly ready: number; readonly target: number };
   readonly operations: { readonly running: number; readonly failed: number };
   readonly disk: { readonly path: string; readonly freeBytes: number; readonly totalBytes: number };
+  /** Recurring work of control, by name. */
+  readonly jobs: readonly Job[];
   /** What a person should look at, worst first. */
   readonly warnings: readonly { readonly severity: 'risk' | 'problem'; readonly text: string; readonly hint: string }[];
 }
@@ -30,6 +32,34 @@ export interface ClusterHealth {
   readonly databases?: number;
   readonly dataChecksums?: boolean;
   readonly standby?: StandbyHealth;
+  /** undefined: nothing is shipped. */
+  readonly shipping?: Shipping;
+}
+
+/** The log of a cluster on its way to the regions. */
+export interface Shipping {
+  readonly state: 'starting' | 'connecting' | 'shipping' | 'stopped';
+  readonly reason?: string;
+  readonly regions: readonly {
+    readonly region: string;
+    readonly state: 'shipping' | 'behind' | 'away';
+    readonly behindBytes: number;
+    readonly lagMs: number;
+    readonly reason?: string;
+  }[];
+  readonly spoolBytes: number;
+}
+
+export interface Job {
+  readonly name: string;
+  /** How the newest run ended; `waiting`: there was none yet. */
+  readonly state: 'waiting' | 'running' | 'succeeded' | 'failed';
+  readonly startedAt?: string;
+  readonly succeededAt?: string;
+  readonly error?: { readonly code: string; readonly text: string; readonly at: string };
+  readonly everyMs: number;
+  /** It has not succeeded for longer than it may. */
+  readonly isOverdue: boolean;
 }
 
 /** The second server of an embedded cluster. */
@@ -93,6 +123,13 @@ const standbyWords: Readonly<Record<StandbyHealth['state'], string>> = {
   away: 'does not follow',
   failed: 'not there, tried again',
 };
+
+/** One line: whether a region gets the log, and how far behind it is. */
+export function describeRegion({ state, behindBytes, lagMs, reason }: Shipping['regions'][number]): string {
+  const lag = behindBytes === 0 ? 'nothing behind' : `${formatBytes(behindBytes)} and ${formatDuration(lagMs)} behind`;
+  if (state === 'shipping') return lag;
+  return `${state === 'away' ? 'does not answer' : 'catches up'}, ${lag}${reason ? `: ${reason}` : ''}`;
+}
 
 /** What it cost. */
 export function describeFailover({ to, lostBytes, closedMs }: NonNullable<StandbyHealth['lastFailover']>): string {
