@@ -199,7 +199,9 @@ export async function startControlServices({
     });
     backups &&
     createRetention({
+      clusterId: backups.clusterId,
       regions: backups.regions,
+      shipping: () => backups.shipper.report,
       days: config.retentionDays,
       pool,
       keys: ownKeys,

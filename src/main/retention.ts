@@ -2,16 +2,18 @@ import { recordAudit } from '#src/audit/index.ts';
 import {
   type Catalogue,
   loadRetentionFacts,
+  type OwedToRegions,
   type RetentionHolds,
   type RetentionProgress,
   type RetentionRunResult,
   type RunRetentionOptions,
   reportRetention,
   runRetention,
+  type ShippingReport,
 } from '#src/backups/index.ts';
 import type { RetentionDeps, RetentionHealth, RetentionRegionView, RetentionRunView } from '#src/console-api/index.ts';
 import type { MetricFigure } from '#src/http/index.ts';
-import { type Clock, type Log, toFreeholdError } from '#src/kernel/index.ts';
+import { type Clock, type ClusterId, type Log, toFreeholdError } from '#src/kernel/index.ts';
 import type { BackupKeys } from '#src/keys/index.ts';
 import type { RegionStore } from '#src/objects/index.ts';
 import type { Pool } from '#src/postgres/index.ts';
@@ -35,7 +37,9 @@ export interface RetentionServices extends RetentionDeps {
 
 /** Removes from the regions what is older than the retention and needed by nobody. Each region by itself: one that is away keeps nobody else waiting. */
 export function createRetention({
+  clusterId,
   regions,
+  shipping,
   days,
   pool,
   keys,
@@ -46,7 +50,9 @@ export function createRetention({
   log,
   shutdown,
 }: {
+  readonly clusterId: ClusterId;
   readonly regions: readonly RegionStore[];
+  readonly shipping: () => ShippingReport | undefined;
   /** Every moment of so many days stays restorable. */
   readonly days: number;
   readonly pool: Pool;
@@ -85,6 +91,8 @@ export function createRetention({
         db: pool,
         keys,
         holds,
+        clusterId,
+        readOwed: () => toOwed(shipping()),
         findUnneededFiles,
         ...(previous && { previous }),
         clock,
@@ -191,6 +199,10 @@ export function createRetention({
     },
     figures: () => facts.flatMap(toFigures),
   };
+}
+
+function toOwed(report: ShippingReport | undefined): OwedToRegions {
+  return report && new Map();
 }
 
 function jobName(region: string): string {

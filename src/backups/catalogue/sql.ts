@@ -28,6 +28,8 @@ export interface WalStretch {
 /** Makes the rows of one region say what its catalogue says; in the caller's transaction. Rows of backups that are in no region any more go. */
 export async function saveCatalogue(tx: Queryable, catalogue: Catalogue): Promise<void> {
   const { region } = catalogue;
+  // One after another: two of one region would write the same rows, and of two regions one could take a backup away that the other just found.
+  await tx.query("SELECT pg_advisory_xact_lock(hashtextextended('freehold catalogue', 0))");
   for (const table of ['backup_copies', 'wal_stretches', 'dumps'])
     await tx.query(`DELETE FROM ${table} WHERE region = $1`, [region]);
   for (const cluster of catalogue.clusters.values()) {

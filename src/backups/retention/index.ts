@@ -11,6 +11,7 @@ export {
 } from './apply.ts';
 export { decideRetention } from './decide.ts';
 export { createRetentionHolds, type Held, type HoldsWatch, type RetentionHolds } from './holds.ts';
+export type { OwedRange, OwedToRegions } from './owed.ts';
 export {
   type RetentionReport,
   type RetentionShare,

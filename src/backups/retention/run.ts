@@ -1,4 +1,4 @@
-import { type Clock, failpoint, type TenantId } from '#src/kernel/index.ts';
+import { type Clock, type ClusterId, failpoint, type TenantId } from '#src/kernel/index.ts';
 import type { BackupKeys } from '#src/keys/types.ts';
 import type { ObjectName, RegionStore } from '#src/objects/index.ts';
 import type { Pool } from '#src/postgres/index.ts';
@@ -9,6 +9,7 @@ import type { Catalogue } from '../catalogue/types.ts';
 import { applyRetention, type RetentionFacts, type RetentionResult } from './apply.ts';
 import { dayMs } from './decide.ts';
 import type { RetentionHolds } from './holds.ts';
+import { findOwed, type OwedToRegions } from './owed.ts';
 import { createRetentionJournal, findLastHorizon, loadOrphans, loadUnreferencedFiles } from './sql.ts';
 import type { RetentionPolicy } from './types.ts';
 
@@ -19,6 +20,9 @@ export interface RunRetentionOptions {
   readonly db: Pool;
   readonly keys: Pick<BackupKeys, 'openKey' | 'destroyedOwners'>;
   readonly holds: RetentionHolds;
+  readonly clusterId: ClusterId;
+  /** What other regions lack of the cluster's WAL, as the shipper says. */
+  readonly readOwed: () => OwedToRegions;
   /** Of these objects of a tenant's files (names as in the vault) those that no row refers to and that the vault does not have. Rejects when nobody can tell. */
   readonly findUnneededFiles: (tenantId: TenantId, names: readonly ObjectName[]) => Promise<readonly ObjectName[]>;
   /** Of the same region, earlier: spares reading what is known. */
@@ -71,6 +75,7 @@ export async function runRetention(options: RunRetentionOptions): Promise<Retent
     const settled = {
       destroyedKeys: new Set(await keys.destroyedOwners()),
       orphanSince: await loadOrphans(db, region.region),
+      owed: findOwed(catalogue, options.clusterId, options.readOwed()),
       unreferencedFiles: await readUnreferencedFiles(options, now()),
       ...(lastHorizon && { lastHorizon }),
     };
