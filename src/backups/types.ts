@@ -37,11 +37,17 @@ export interface ShipperStatus extends ShippingStatus {
     /** Of the present interruption. */
     readonly lastError?: string;
   };
-  /** Reported to the primary: commits that ask for it have waited for this. */
+  /** Reported to the primary as flushed: it need not keep what is before. */
   readonly flushed: Lsn;
+  /** Reported to the primary as applied: every region holds it, and commits of tenants with recovery point zero have waited for it. */
+  readonly confirmed: Lsn;
   readonly regions: readonly (ShippingStatus['regions'][number] & {
     /** Chunks and histories of the spool that the region lacks. */
     readonly owedObjects: number;
+    /** WAL that the region lacks and the spool no longer holds: another region does, from which it is copied. */
+    readonly owedBytes: number;
+    /** Sealed bytes that were copied from other regions since the start of the shipper. */
+    readonly copiedBytes: number;
     /** Chunks by how long they took from receipt to the region; bounds: `lagBucketsMs`. */
     readonly lagCounts: readonly number[];
     readonly lagSumMs: number;

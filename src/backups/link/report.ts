@@ -12,12 +12,13 @@ export function toShippingReport(status: ShipperStatus): ShippingReport {
     primary: formatLsn(status.primary),
     flushed: formatLsn(status.flushed),
     receiver: { state: receiver.state, ...(receiver.lastError !== undefined && { lastError: receiver.lastError }) },
-    regions: regions.map(({ region, shipped, lagMs, state, lastError }) => ({
+    regions: regions.map(({ region, shipped, lagMs, state, owedBytes, lastError }) => ({
       region,
       shipped: formatLsn(shipped),
       behindBytes: Number(status.primary > shipped ? status.primary - shipped : 0n),
       lagMs,
       state,
+      owedBytes,
       ...(lastError !== undefined && { lastError }),
     })),
     spoolBytes: status.spoolBytes,

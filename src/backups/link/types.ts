@@ -17,6 +17,8 @@ export interface ShippingReport {
     /** The oldest byte that is owed waits this long. */
     readonly lagMs: number;
     readonly state: 'shipping' | 'behind' | 'away';
+    /** Of that, what no longer lies in the spool: it is copied from another region. */
+    readonly owedBytes: number;
     readonly lastError?: string;
   }[];
   readonly spoolBytes: number;

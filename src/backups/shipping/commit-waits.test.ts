@@ -40,7 +40,7 @@ test(`recovery point 0: ${rounds} kills, no acknowledged commit is missing in ei
   const random = randomOf(seed);
   for (let round = 1; round <= rounds; round++) {
     const before = ledger.acknowledged.length;
-    const child = await world.launch('', { policy: 'strict', chunkIntervalMs: 20 });
+    const child = await world.launch('', { chunkIntervalMs: 20 });
     await waitFor('commits that wait', () => ledger.acknowledged.length > before + 20, { deadlineMs: 30_000 });
     await delay(random() * 400);
     const what = ['shipper', 'server', 'both'][Math.floor(random() * 3)]!;

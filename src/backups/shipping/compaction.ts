@@ -7,7 +7,8 @@ import { chunkFolder, openWal, parseWalName, sealWal, segmentName, type WalOwner
 export interface CompactOptions {
   readonly store: RegionStore;
   readonly owner: WalOwner;
-  readonly key: BackupKey;
+  /** The cluster's current key. */
+  readonly key: () => BackupKey;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -45,7 +46,7 @@ export async function compactRegion({ store, owner, key, log, signal }: CompactO
     if (!isThere) {
       const data = joinWhole(chunks, start);
       if (!data) return false;
-      const sealed = await sealWal('segment', { clusterId: owner.clusterId, key }, range, data);
+      const sealed = await sealWal('segment', { clusterId: owner.clusterId, key: key() }, range, data);
       await failpoint('shipping.segment.put');
       await store.put(name, sealed, { expectedBytes: sealed.byteLength, signal });
       await failpoint('shipping.segment.written');

@@ -17,5 +17,9 @@ export type ShippingEvent =
   | { readonly kind: 'slot.has_room' }
   | { readonly kind: 'region.away'; readonly region: string; readonly error: unknown }
   | { readonly kind: 'region.back'; readonly region: string }
+  /** The spool would have become too full: what the region lacks is no longer there, but in another region, from which it will be copied. */
+  | { readonly kind: 'region.owed'; readonly region: string; readonly sizeBytes: number }
+  | { readonly kind: 'region.caught_up'; readonly region: string }
+  /** No region takes anything: nothing is received until one does. */
   | { readonly kind: 'spool.full'; readonly sizeBytes: number; readonly limitBytes: number }
   | { readonly kind: 'spool.has_room' };

@@ -63,6 +63,8 @@ export function shippingFigures(status: ShipperStatus): Figure[] {
     figures.push(
       gauge('shipped_lsn', 'End of the WAL in the region', Number(region.shipped), labels),
       gauge('lag_seconds', 'Age of the oldest byte that the region lacks', region.lagMs / 1_000, labels),
+      gauge('owed_bytes', 'WAL that the region is owed by other regions', region.owedBytes, labels),
+      counter('copied_bytes_total', 'Sealed bytes copied from other regions', region.copiedBytes, labels),
       gauge('region_away', '1 when the region is no longer waited for', region.state === 'away' ? 1 : 0, labels),
     );
     let total = 0;

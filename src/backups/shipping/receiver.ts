@@ -31,7 +31,8 @@ export interface ReceiverOptions {
   readonly findPrimary: () => Promise<ConnectionTarget>;
   readonly slotName: string;
   readonly applicationName: string;
-  readonly key: BackupKey;
+  /** The cluster's current key. */
+  readonly key: () => BackupKey;
   readonly spool: Spool;
   readonly chunkBytes: number;
   readonly chunkIntervalMs: number;
@@ -40,8 +41,8 @@ export interface ReceiverOptions {
   readonly signal: AbortSignal;
   /** End of what is held already; undefined: nothing, begin where the slot begins. Tried again when it rejects. */
   readonly resumeAt: () => Promise<WalPosition | undefined>;
-  /** What may be reported as flushed on a stream that began at `from`. */
-  readonly flushed: (from: WalPosition) => Lsn;
+  /** What may be reported on a stream that began at `from`: `safe`, the server need not keep it; `everywhere`, every region holds it. */
+  readonly held: (from: WalPosition) => { readonly safe: Lsn; readonly everywhere: Lsn };
   /** Resolves when the spool may grow. */
   readonly room: () => Promise<void>;
   readonly onSpooled: () => void;
@@ -60,8 +61,10 @@ export interface Receiver {
   spooled(): WalPosition | undefined;
   /** When the oldest byte that is received and not spooled came. */
   waitingSinceMs(): number | undefined;
-  /** What was last reported as flushed on this stream. */
+  /** What was last reported on this stream as flushed: the server need not keep it. */
   flushed(): Lsn;
+  /** What was last reported on this stream as applied: every region holds it. */
+  confirmed(): Lsn;
   /** Bytes of WAL between what was reported as flushed and the server's end, and how many the slot keeps; undefined: no limit. */
   slot(): { readonly heldBytes: number; readonly limitBytes: number | undefined };
   /** Something changed that the server should know. */
@@ -85,6 +88,7 @@ export function startReceiver(options: ReceiverOptions): Receiver {
   let isGone = false;
   let primary = 0n;
   let reported = 0n;
+  let confirmed = 0n;
   let limitBytes: number | undefined;
   /** Everything before it is in the spool. */
   let spooled: WalPosition | undefined;
@@ -199,13 +203,17 @@ export function startReceiver(options: ReceiverOptions): Receiver {
     });
     chunker = cutter;
     report = () => {
-      const flush = options.flushed(from);
+      const { safe, everywhere } = options.held(from);
       // Invariant: nothing is reported that is not held. (A region may be further than a spool that was lost.)
       const write = spooled!.lsn;
-      reported = flush > reported ? flush : reported;
-      stream.sendStatus({ write, flush: reported, apply: reported });
+      reported = safe > reported ? safe : reported;
+      confirmed = everywhere > confirmed ? everywhere : confirmed;
+      // The server drops WAL by what is flushed; a commit of a tenant with recovery point zero waits for what is applied. So a region that is away holds up
+      // the commits of those tenants and nothing else.
+      stream.sendStatus({ write, flush: reported, apply: confirmed });
     };
     reported = 0n;
+    confirmed = 0n;
     const timer = setInterval(report, statusEveryMs);
     try {
       for await (const message of stream) {
@@ -232,7 +240,7 @@ export function startReceiver(options: ReceiverOptions): Receiver {
 
   async function sealAndSpool({ range, data, receivedAtMs }: Chunk): Promise<void> {
     await failpoint('shipping.chunk.cut');
-    const sealed = await sealWal('wal', { clusterId, key }, range, data);
+    const sealed = await sealWal('wal', { clusterId, key: key() }, range, data);
     await spool.addChunk(range, sealed, receivedAtMs);
     spooled = { timeline: range.timeline, lsn: range.end };
     failures = 0;
@@ -243,7 +251,7 @@ export function startReceiver(options: ReceiverOptions): Receiver {
   async function spoolHistory(connection: ReplicationConnection, timeline: number): Promise<void> {
     if (timeline === 1) return;
     const { content } = await connection.timelineHistory(timeline);
-    await spool.addHistory(timeline, await sealHistory({ clusterId, key }, timeline, content));
+    await spool.addHistory(timeline, await sealHistory({ clusterId, key: key() }, timeline, content));
     await failpoint('shipping.history.spooled');
     options.onSpooled();
   }
@@ -257,6 +265,7 @@ export function startReceiver(options: ReceiverOptions): Receiver {
     spooled: () => spooled,
     waitingSinceMs: () => chunker?.waitingSinceMs(),
     flushed: () => reported,
+    confirmed: () => confirmed,
     slot: () => ({ heldBytes: reported > 0n && primary > reported ? Number(primary - reported) : 0, limitBytes }),
     report: () => report(),
     done: run(),

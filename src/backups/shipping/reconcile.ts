@@ -15,6 +15,8 @@ import {
 export interface ReconcileOptions {
   readonly regions: readonly RegionStore[];
   readonly owner: WalOwner;
+  /** Resolves when so many bytes more may be copied. */
+  readonly pace: (bytes: number) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -23,14 +25,15 @@ export interface ReconcileOptions {
  * replaced. Only what opens is copied, as it is; nothing is overwritten. Histories first, then segments, oldest first.
  * @returns how many objects were copied
  */
-export async function reconcileRegions({ regions, owner, signal }: ReconcileOptions): Promise<number> {
+export async function reconcileRegions(options: ReconcileOptions): Promise<number> {
+  const { regions } = options;
   let copied = 0;
-  for (const to of regions)
-    for (const from of regions) if (from !== to) copied += await copyMissing(from, to, owner, signal);
+  for (const to of regions) for (const from of regions) if (from !== to) copied += await copyMissing(from, to, options);
   return copied;
 }
 
-async function copyMissing(from: RegionStore, to: RegionStore, owner: WalOwner, signal: AbortSignal): Promise<number> {
+async function copyMissing(from: RegionStore, to: RegionStore, options: ReconcileOptions): Promise<number> {
+  const { owner, pace, signal } = options;
   let copied = 0;
   for (const folder of [historyFolder, segmentFolder, chunkFolder].map((of) => of(owner.clusterId))) {
     for await (const name of missingNames(from.list(folder), to.list(folder))) {
@@ -41,6 +44,7 @@ async function copyMissing(from: RegionStore, to: RegionStore, owner: WalOwner, 
       if (!content) continue;
       const sealed = await buffer(content);
       await requireOpens(name, sealed, owner);
+      await pace(sealed.byteLength);
       await failpoint('shipping.reconcile.put');
       await to.put(name, sealed, { expectedBytes: sealed.byteLength, signal });
       copied++;

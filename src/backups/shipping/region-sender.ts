@@ -1,28 +1,18 @@
-import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, FreeholdError, failpoint, jitter, type Lsn } from '#src/kernel/index.ts';
-import type { BackupKey } from '#src/keys/types.ts';
 import type { RegionStore } from '#src/objects/index.ts';
-import { shippingErrors } from './errors.ts';
 import { createLagHistogram, type LagHistogram } from './figures.ts';
+import { type OwedStretch, startOf } from './owed.ts';
 import { compareEntries, type Spool, type SpoolEntry } from './spool.ts';
 import { comparePositions, type WalPosition } from './timeline.ts';
-import {
-  chunkName,
-  historyName,
-  openHistory,
-  openWal,
-  sealWal,
-  segmentName,
-  type WalOwner,
-  type WalRange,
-} from './wal-objects.ts';
+import type { WalWriter } from './wal-writer.ts';
 
 export interface RegionSenderOptions {
   readonly store: RegionStore;
-  readonly owner: WalOwner;
-  readonly key: BackupKey;
+  readonly writer: WalWriter;
   readonly spool: Spool;
+  /** What left the spool without having reached the region, oldest first. */
+  readonly owed: () => readonly OwedStretch[];
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** The region has it now, read back. */
@@ -36,6 +26,8 @@ export interface RegionSender {
   readonly store: RegionStore;
   /** Everything up to here is in the region; undefined: nothing was sent yet. */
   shipped(): WalPosition | undefined;
+  /** Everything up to here is in the region or owed to it by another one. */
+  reached(): WalPosition | undefined;
   hasShipped(entry: SpoolEntry): boolean;
   /** Oldest entry that is owed. */
   oldestOwed(): SpoolEntry | undefined;
@@ -51,7 +43,7 @@ const firstRetryMs = 100;
 const maxRetryMs = 5_000;
 
 export function startRegionSender(options: RegionSenderOptions): RegionSender {
-  const { store, owner, key, spool, clock, signal, onShipped, onTrouble } = options;
+  const { store, writer, spool, owed, clock, signal, onShipped, onTrouble } = options;
   const lag = createLagHistogram();
   let last: SpoolEntry | undefined;
   let position: WalPosition | undefined;
@@ -77,6 +69,8 @@ export function startRegionSender(options: RegionSenderOptions): RegionSender {
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof FreeholdError && error.code === 'FH_WAL_SECOND_WRITER') throw error;
+        // It left the spool meanwhile: another region owes it.
+        if (!spool.entries().includes(entry)) continue;
         lastError = error;
         onTrouble(error);
         const ceiling = Math.min(maxRetryMs, firstRetryMs * 2 ** failures++);
@@ -104,61 +98,22 @@ export function startRegionSender(options: RegionSenderOptions): RegionSender {
   async function send(entry: SpoolEntry): Promise<void> {
     const sealed = await spool.read(entry);
     await failpoint('shipping.region.put');
-    if (entry.kind === 'history') await sendHistory(entry.timeline, sealed);
-    else await sendChunk(entry.range, sealed);
+    if (entry.kind === 'history') await writer.putHistory(entry.timeline, sealed);
+    else await writer.putChunk(entry.range, sealed);
   }
 
-  async function sendChunk(range: WalRange, sealed: Buffer): Promise<void> {
-    const name = chunkName(owner.clusterId, range);
-    const { outcome } = await store.put(name, sealed, { expectedBytes: sealed.byteLength, signal });
-    if (outcome === 'created') return;
-    const there = await readObject(name);
-    // Compacted and removed between our two looks: then its bytes were compared by whoever removed it.
-    if (!there) {
-      if (await store.stat(segmentName(owner.clusterId, range.timeline, range.start))) return;
-      return sendChunk(range, sealed);
-    }
-    if (there.equals(sealed)) return;
-    await sendWhatIsMissing(range, sealed, there);
-  }
-
-  /**
-   * The name is taken by a chunk that was cut or sealed another time: after the spool was lost, WAL is received again. The same WAL is no harm, other
-   * bytes at the same place are a second primary (fault F08).
-   */
-  async function sendWhatIsMissing(range: WalRange, sealed: Buffer, there: Buffer): Promise<void> {
-    const theirs = await openWal('wal', owner, range, there);
-    const ours = await openWal('wal', owner, range, sealed);
-    const common = Math.min(theirs.data.length, ours.data.length);
-    if (!theirs.data.subarray(0, common).equals(ours.data.subarray(0, common)))
-      throw shippingErrors.FH_WAL_SECOND_WRITER({
-        detail: `region ${store.region}, ${chunkName(owner.clusterId, range)}`,
-      });
-    if (theirs.end >= ours.end) return;
-    const rest = { timeline: range.timeline, start: theirs.end, end: ours.end };
-    const data = ours.data.subarray(common);
-    await sendChunk(rest, await sealWal('wal', { clusterId: owner.clusterId, key }, rest, data));
-  }
-
-  async function sendHistory(timeline: number, sealed: Buffer): Promise<void> {
-    const name = historyName(owner.clusterId, timeline);
-    if ((await store.put(name, sealed, { expectedBytes: sealed.byteLength, signal })).outcome === 'created') return;
-    const there = await readObject(name);
-    if (!there) return sendHistory(timeline, sealed);
-    if (there.equals(sealed)) return;
-    const [theirs, ours] = [await openHistory(owner, timeline, there), await openHistory(owner, timeline, sealed)];
-    if (!theirs.equals(ours)) throw shippingErrors.FH_WAL_SECOND_WRITER({ detail: `region ${store.region}, ${name}` });
-  }
-
-  async function readObject(name: string): Promise<Buffer | undefined> {
-    const content = await store.get(name);
-    return content && buffer(content);
+  function shipped(): WalPosition | undefined {
+    const [hole] = owed();
+    if (!hole) return position;
+    const before = startOf(hole);
+    return position && comparePositions(position, before) < 0 ? position : before;
   }
 
   signal.addEventListener('abort', () => wake?.(), { once: true });
   return {
     store,
-    shipped: () => position,
+    shipped,
+    reached: () => position,
     hasShipped: (entry) => !isOwed(entry),
     oldestOwed,
     lastError: () => lastError,

@@ -1,6 +1,7 @@
 import type { Clock } from '#src/kernel/index.ts';
 import type { ShippingEvent } from './events.ts';
 import type { RegionSender } from './region-sender.ts';
+import type { WalPosition } from './timeline.ts';
 
 export interface RegionWatchOptions {
   readonly sender: RegionSender;
@@ -24,7 +25,9 @@ export function createRegionWatch({ sender, clock, awayAfterMs, onEvent }: Regio
   const startedAtMs = clock.monotonicMs();
   let away = false;
   /** Monotonic time since which the same entry, or one before it, is owed. */
-  let owedSince: { readonly fileName: string; readonly atMs: number } | undefined;
+  let owedSince:
+    | { readonly fileName: string; readonly reached: WalPosition | undefined; readonly atMs: number }
+    | undefined;
 
   /** How long the oldest owed entry has been owed as far as this process knows: a clock that is set must not declare a region away. */
   function owedForMs(): number {
@@ -33,9 +36,11 @@ export function createRegionWatch({ sender, clock, awayAfterMs, onEvent }: Regio
       owedSince = undefined;
       return 0;
     }
-    if (owedSince?.fileName !== oldest.fileName) {
+    const reached = sender.reached();
+    // Another entry is the oldest also when the spool gave the older ones up: without progress the region is as late as before.
+    if (!owedSince || (owedSince.fileName !== oldest.fileName && owedSince.reached !== reached)) {
       const age = Math.min(Math.max(0, clock.now() - oldest.receivedAtMs), clock.monotonicMs() - startedAtMs);
-      owedSince = { fileName: oldest.fileName, atMs: clock.monotonicMs() - age };
+      owedSince = { fileName: oldest.fileName, reached, atMs: clock.monotonicMs() - age };
     }
     return clock.monotonicMs() - owedSince.atMs;
   }

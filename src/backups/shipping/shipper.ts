@@ -1,17 +1,20 @@
-import { type Clock, type ClusterId, type Log, type Lsn, systemClock } from '#src/kernel/index.ts';
+import { type Clock, type ClusterId, type Log, systemClock } from '#src/kernel/index.ts';
 import type { BackupKey } from '#src/keys/types.ts';
 import type { RegionStore } from '#src/objects/index.ts';
 import type { ConnectionTarget } from '#src/postgres/index.ts';
 import type { ShipperStatus, WalGap } from '../types.ts';
-import { type Compactor, startCompactor } from './compactor.ts';
+import { describeShipper } from './describe.ts';
 import type { ShippingEvent } from './events.ts';
+import { handOver } from './hand-over.ts';
+import { openOwed } from './owed.ts';
+import { createPace } from './pace.ts';
 import { codeOf, startReceiver } from './receiver.ts';
 import { reconcileRegions } from './reconcile.ts';
-import { flushedBy, type RegionSender, startRegionSender } from './region-sender.ts';
-import { createRegionWatch, type RegionWatch } from './region-watch.ts';
+import { flushedBy } from './region-sender.ts';
+import { startRegionShipping } from './region-shipping.ts';
 import { findResumePosition } from './resume.ts';
-import { openSpool, type Spool } from './spool.ts';
-import { comparePositions, type WalPosition } from './timeline.ts';
+import { openSpool, type SpoolEntry } from './spool.ts';
+import type { WalPosition } from './timeline.ts';
 import type { FindKey } from './wal-objects.ts';
 import { startWorker } from './worker.ts';
 
@@ -21,7 +24,7 @@ export interface ShipperOptions {
   readonly findPrimary: () => Promise<ConnectionTarget>;
   /** At least one; all get the same bytes. */
   readonly regions: readonly RegionStore[];
-  /** The cluster's current key. */
+  /** The cluster's key as of now; later ones by `useKey`. */
   readonly key: BackupKey;
   /** Keys of earlier versions, to compact what was sealed under them. */
   readonly findKey: FindKey;
@@ -29,12 +32,17 @@ export interface ShipperOptions {
   readonly spoolDir: string;
   readonly log: Log;
   readonly onEvent?: (event: ShippingEvent) => void;
-  /** `strict`: a commit waits for every region for ever. `away` (default): no longer for one that is away. */
-  readonly policy?: 'away' | 'strict';
   /** A region that lacks something for this long is away. Default 30,000. */
   readonly awayAfterMs?: number;
-  /** Sealed bytes on the local disk; then nothing is received until there is room. Default 8 GiB. */
+  /**
+   * Sealed bytes on the local disk. At the limit, what some region holds leaves the spool, and the others get it from there later; only while no region takes
+   * anything, nothing is received. Default 8 GiB.
+   */
   readonly spoolLimitBytes?: number;
+  /** Chunks on the local disk; as above, but never stops receiving. Default 20,000. */
+  readonly spoolLimitChunks?: number;
+  /** Between regions, for what one of them missed. Default 32 MiB. */
+  readonly catchUpBytesPerSecond?: number;
   /** Default 100. */
   readonly chunkIntervalMs?: number;
   /** Default 1 MiB. */
@@ -46,6 +54,8 @@ export interface ShipperOptions {
 
 export interface Shipper {
   status(): ShipperStatus;
+  /** Everything that is sealed from now on is sealed under this key, which must be in a region already. */
+  useKey(key: BackupKey): void;
   /** Keeps what was received, lets go of what is under way and resolves when nothing of it runs any more. May be called again. */
   stop(): Promise<void>;
   /** Resolves after `stop`; rejects when shipping has ended for good (FH_WAL_SECOND_WRITER): a person must act. */
@@ -58,56 +68,65 @@ const nearLimitShare = 0.6;
 
 /** Ships the WAL of one cluster to all regions until it is stopped; survives restarts of the server, failovers, regions that are away and its own death. */
 export async function startShipper(options: ShipperOptions): Promise<Shipper> {
-  const { clusterId, regions, key, log, clock = systemClock, slotName = 'freehold_shipper', policy = 'away' } = options;
-  const { awayAfterMs = 30_000, spoolLimitBytes = 8 * 2 ** 30, onEvent = () => {} } = options;
+  const { clusterId, regions, log, clock = systemClock, slotName = 'freehold_shipper' } = options;
+  const { awayAfterMs = 30_000, spoolLimitBytes = 8 * 2 ** 30, spoolLimitChunks = 20_000 } = options;
   if (regions.length === 0) throw new TypeError('WAL is shipped to at least one region');
   const owner = { clusterId, findKey: options.findKey };
+  let currentKey = options.key;
+  const key = () => currentKey;
   const ending = new AbortController();
   const { signal } = ending;
   const spool = await openSpool(options.spoolDir, clock);
+  const owed = await openOwed(options.spoolDir);
   const gaps: WalGap[] = [];
-  let spoolFull = false;
-  let nearLimit = false;
+  let isFull = false;
+  let isNearLimit = false;
   let failure: unknown;
   const roomWaiters: (() => void)[] = [];
 
   function announce(event: ShippingEvent): void {
     if (event.kind === 'wal.gap')
       gaps.push({ timeline: event.from.timeline, from: event.from.lsn, to: event.to.lsn, noticedAtMs: clock.now() });
-    const write = event.kind.endsWith('.back') || event.kind.endsWith('.has_room') ? log.info : log.error;
+    const write = goodNews.has(event.kind) ? log.info : log.error;
     write(event.kind, printable(event));
     if (event.kind === 'region.back') reconciler.trigger();
-    onEvent(event);
+    options.onEvent?.(event);
   }
 
-  const ships = regions.map((store) => {
-    const compactor = startCompactor({ store, owner, key, log, signal });
-    const sender = startRegionSender({
+  const pace = createPace(options.catchUpBytesPerSecond ?? 32 * 2 ** 20, clock, signal);
+  const ships = regions.map((store) =>
+    startRegionShipping({
       store,
+      others: regions.filter((other) => other !== store),
       owner,
       key,
       spool,
+      owed,
+      awayAfterMs,
+      pace,
       clock,
+      log,
       signal,
-      onShipped(entry) {
-        if (entry.kind === 'wal') compactor.shippedFrom(entry.range.start);
+      onShipped() {
         tick();
-        releaseShipped();
+        tidySpool();
         receiver.report();
       },
-      onTrouble(error) {
-        if (error === undefined) log.info('the region answers again', { region: store.region });
-        else log.warn('the region did not take WAL', { region: store.region, error });
+      onCaughtUp() {
+        receiver.report();
+        reconciler.trigger();
       },
-    });
-    const watch = createRegionWatch({ sender, clock, awayAfterMs, onEvent: announce });
-    return { store, sender, watch, compactor };
-  });
+      onEvent: announce,
+    }),
+  );
+  const senders = ships.map(({ sender }) => sender);
 
   const reconciler = startWorker({
     signal,
     async work() {
-      const copied = await reconcileRegions({ regions, owner, signal });
+      // What is written down as owed is copied first, and then it begins again.
+      if (ships.some((ship) => ship.owedBytes() > 0)) return;
+      const copied = await reconcileRegions({ regions, owner, pace, signal });
       if (copied > 0) log.info('copied WAL from region to region', { objects: copied });
     },
     onError: (error) => log.warn('regions could not be compared', { error }),
@@ -117,7 +136,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
 
   const receiver = startReceiver({
     ...options,
-    clusterId,
+    key,
     slotName,
     applicationName: slotName,
     spool,
@@ -126,51 +145,75 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
     chunkBytes: options.chunkBytes ?? 2 ** 20,
     chunkIntervalMs: options.chunkIntervalMs ?? 100,
     resumeAt: () => findResumePosition({ spool, regions, owner, log }),
-    flushed: flushedAcrossRegions,
+    held,
     room: roomInSpool,
     onSpooled() {
-      for (const { sender } of ships) sender.wake();
+      for (const sender of senders) sender.wake();
     },
     onEvent: announce,
   });
 
-  /** The least of all regions that are waited for; when all are away, of all. */
-  function flushedAcrossRegions(from: WalPosition): Lsn {
-    const waitedFor = ships.filter(({ watch }) => policy === 'strict' || !watch.isAway());
-    const counted = waitedFor.length > 0 ? waitedFor : ships;
-    return counted
-      .map(({ sender }) => flushedBy(sender.shipped(), from) ?? 0n)
-      .reduce((least, lsn) => (lsn < least ? lsn : least));
+  /**
+   * `safe`: the least that any region has that is not away, what it is owed by another included; when all are away, the least of all.
+   * `everywhere`: the least that all regions have without a hole.
+   */
+  function held(from: WalPosition) {
+    const answering = ships.filter(({ watch }) => !watch.isAway());
+    const counted = answering.length > 0 ? answering : ships;
+    const least = (positions: readonly (WalPosition | undefined)[]) =>
+      positions
+        .map((position) => flushedBy(position, from) ?? 0n)
+        .reduce((lowest, lsn) => (lsn < lowest ? lsn : lowest));
+    return {
+      safe: least(counted.map(({ sender }) => sender.reached())),
+      everywhere: least(senders.map((sender) => sender.shipped())),
+    };
   }
 
+  const isOverBytes = () => spool.owedBytes() >= spoolLimitBytes;
+
   async function roomInSpool(): Promise<void> {
-    while (spool.owedBytes() >= spoolLimitBytes && !signal.aborted) {
-      if (!spoolFull) {
-        spoolFull = true;
+    while (isOverBytes() && !signal.aborted) {
+      await tidySpool();
+      if (!isOverBytes()) break;
+      if (!isFull) {
+        isFull = true;
         announce({ kind: 'spool.full', sizeBytes: spool.owedBytes(), limitBytes: spoolLimitBytes });
       }
       await new Promise<void>((resolve) => roomWaiters.push(resolve));
     }
-    if (spoolFull && !signal.aborted) {
-      spoolFull = false;
+    if (isFull && !signal.aborted) {
+      isFull = false;
       announce({ kind: 'spool.has_room' });
     }
   }
 
-  let releasing = Promise.resolve();
-  /** Invariant: nothing of the spool is removed before every region has it. */
-  function releaseShipped(): void {
-    releasing = releasing
+  let tidying = Promise.resolve();
+  /** Invariant: nothing leaves the spool before every region has it, or one has it and what the others lack is written down. */
+  function tidySpool(): Promise<void> {
+    tidying = tidying
       .then(async () => {
-        const shipped = (entry: ReturnType<Spool['entries']>[number]) =>
-          ships.every(({ sender }) => sender.hasShipped(entry));
-        for (const entry of spool.entries().filter(shipped)) await spool.release(entry);
+        const isShipped = (entry: SpoolEntry) => senders.every((sender) => sender.hasShipped(entry));
+        for (const entry of spool.entries().filter(isShipped)) await spool.release(entry);
+        if (isOverBytes() || spool.entries().length > spoolLimitChunks) await makeRoom();
       })
       // The file stays and is sent again after a restart, which is no harm.
-      .catch((error) => log.warn('a shipped chunk could not be removed from the spool', { error }))
+      .catch((error) => log.warn('the spool could not be tidied', { error }))
       .finally(() => {
         for (const resolve of roomWaiters.splice(0)) resolve();
       });
+    return tidying;
+  }
+
+  async function makeRoom(): Promise<void> {
+    const before = ships.map((ship) => ship.owedBytes());
+    await handOver({ spool, owed, senders, keepBytes: spoolLimitBytes / 2, keepEntries: spoolLimitChunks / 2 });
+    ships.forEach((ship, index) => {
+      if (ship.owedBytes() === before[index]) return;
+      ship.catchUp.wake();
+      const sizeBytes = ship.owedBytes();
+      if (before[index] === 0) announce({ kind: 'region.owed', region: ship.store.region, sizeBytes });
+    });
   }
 
   /** Looks at what changes with time alone. */
@@ -178,8 +221,8 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
     for (const { watch } of ships) watch.look();
     const { heldBytes, limitBytes } = receiver.slot();
     const isNear = limitBytes !== undefined && heldBytes > limitBytes * nearLimitShare;
-    if (isNear !== nearLimit) {
-      nearLimit = isNear;
+    if (isNear !== isNearLimit) {
+      isNearLimit = isNear;
       announce(isNear ? { kind: 'slot.near_limit', heldBytes, limitBytes: limitBytes! } : { kind: 'slot.has_room' });
     }
   }
@@ -194,9 +237,11 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
     clearInterval(daily);
     for (const resolve of roomWaiters.splice(0)) resolve();
     await receiver.done;
-    await Promise.allSettled(ships.flatMap(({ sender, compactor }) => [sender.done, compactor.done]));
+    await Promise.allSettled(
+      ships.flatMap(({ sender, compactor, catchUp }) => [sender.done, compactor.done, catchUp.done]),
+    );
     await reconciler.done;
-    await releasing;
+    await tidying;
   }
 
   const done = new Promise<void>((resolve, reject) => {
@@ -204,90 +249,38 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
       stopping = end();
       stopping.then(() => (failure === undefined ? resolve() : reject(failure)));
     });
-    for (const { sender } of ships)
-      sender.done.catch((error) => {
-        failure ??= error;
-        if (codeOf(error) === 'FH_WAL_SECOND_WRITER') announce({ kind: 'wal.second_writer', detail: error.detail });
-        else log.error('shipping has ended', { error });
-        ending.abort();
-      });
+    for (const { sender, catchUp } of ships)
+      for (const part of [sender.done, catchUp.done])
+        part.catch((error) => {
+          failure ??= error;
+          if (codeOf(error) === 'FH_WAL_SECOND_WRITER') announce({ kind: 'wal.second_writer', detail: error.detail });
+          else log.error('shipping has ended', { error });
+          ending.abort();
+        });
   });
   // Whoever started it may look at it later.
   done.catch(() => {});
 
   return {
-    status: () => describe(),
+    status: () =>
+      describeShipper({ clusterId, receiver, ships, spool, gaps, isFull, isNearLimit, failure, nowMs: clock.now() }),
+    useKey(next) {
+      currentKey = next;
+    },
     stop() {
       ending.abort();
       return stopping!;
     },
     done,
   };
-
-  function describe(): ShipperStatus {
-    const now = clock.now();
-    const received = receiver.received();
-    const spooled = receiver.spooled();
-    assertInvariants(received, spooled, ships);
-    const { heldBytes, limitBytes } = receiver.slot();
-    const waitingSinceMs = receiver.waitingSinceMs();
-    const primary = receiver.primary();
-    return {
-      clusterId,
-      timeline: received?.timeline ?? 0,
-      primary,
-      received: received?.lsn ?? 0n,
-      spooled: spooled?.lsn ?? 0n,
-      flushed: receiver.flushed(),
-      spoolBytes: spool.sizeBytes(),
-      spoolFull,
-      receiver: {
-        state: receiver.state(),
-        sinceMs: now - receiver.sinceMs(),
-        ...describeError(receiver.lastError()),
-      },
-      slot: { state: nearLimit ? 'near_limit' : 'fine', heldBytes, ...(limitBytes !== undefined && { limitBytes }) },
-      gaps,
-      ...(failure !== undefined && { stoppedBy: codeOf(failure) ?? 'FH_INTERNAL' }),
-      regions: ships.map(({ store, sender, watch, compactor }) => {
-        const oldestMs = sender.oldestOwed()?.receivedAtMs ?? waitingSinceMs;
-        return {
-          region: store.region,
-          shipped: sender.shipped()?.lsn ?? 0n,
-          lagMs: oldestMs === undefined ? 0 : Math.max(0, now - oldestMs),
-          state: watch.state(),
-          ...describeError(sender.lastError()),
-          owedObjects: spool.entries().filter((entry) => !sender.hasShipped(entry)).length,
-          lagCounts: [...sender.lag.counts()],
-          lagSumMs: sender.lag.sumMs(),
-          segmentsCompacted: compactor.compacted(),
-        };
-      }),
-    };
-  }
 }
 
-type Ship = { readonly sender: RegionSender; readonly watch: RegionWatch; readonly compactor: Compactor };
-
-/** `received ≥ spooled ≥ shipped[region]`. A region may be further than a spool that was lost, but only until WAL is received again. */
-function assertInvariants(
-  received: WalPosition | undefined,
-  spooled: WalPosition | undefined,
-  ships: readonly Ship[],
-): void {
-  if (!received || !spooled) return;
-  if (comparePositions(received, spooled) < 0) throw new Error('less WAL was received than spooled');
-  for (const { sender } of ships) {
-    const shipped = sender.shipped();
-    if (shipped && shipped.timeline === spooled.timeline && shipped.lsn > spooled.lsn)
-      throw new Error('more WAL was shipped than spooled');
-  }
-}
-
-function describeError(error: unknown): { lastError?: string } {
-  if (error === undefined) return {};
-  return { lastError: error instanceof Error ? error.message : String(error) };
-}
+const goodNews: ReadonlySet<ShippingEvent['kind']> = new Set([
+  'region.back',
+  'region.caught_up',
+  'spool.has_room',
+  'slot.has_room',
+]);
 
 function printable(event: object): object {
   return JSON.parse(JSON.stringify(event, (_, value) => (typeof value === 'bigint' ? value.toString(16) : value)));

@@ -48,7 +48,7 @@ export interface ShippingWorld {
   remove(): Promise<void>;
 }
 
-export type ChildOptions = Pick<ShipperOptions, 'awayAfterMs' | 'policy' | 'chunkIntervalMs'>;
+export type ChildOptions = Pick<ShipperOptions, 'awayAfterMs' | 'chunkBytes' | 'chunkIntervalMs' | 'spoolLimitBytes'>;
 
 export interface ShipperProcess {
   readonly process: ChildProcess;
@@ -274,7 +274,7 @@ export interface LedgerWriter {
 }
 
 export interface LedgerOptions {
-  /** Commits wait for the regions. Default: false. */
+  /** Commits wait for every region (recovery point zero). Default: false. */
   readonly synchronous?: boolean;
   /** Pause of a writer between two commits. Default 2. */
   readonly everyMs?: number;
@@ -291,7 +291,7 @@ export async function startLedger(world: ShippingWorld, options: LedgerOptions =
   async function open(): Promise<Connection> {
     const db = await world.server.connect();
     sessions.add(db);
-    await db.query(`SET synchronous_commit = ${synchronous ? 'on' : 'local'}`);
+    await db.query(`SET synchronous_commit = ${synchronous ? 'remote_apply' : 'local'}`);
     return db;
   }
 

@@ -27,14 +27,18 @@ export interface Spool {
   addChunk(range: WalRange, sealed: Uint8Array, receivedAtMs: number): Promise<SpoolEntry>;
   addHistory(timeline: number, sealed: Uint8Array): Promise<SpoolEntry>;
   read(entry: SpoolEntry): Promise<Buffer>;
-  /** Removes an entry that every region has. The newest chunk stays: it says where to go on after a restart. */
+  /** Removes an entry that every region has, or is owed by another region. The newest chunk stays: it says where to go on after a restart. */
   release(entry: SpoolEntry): Promise<void>;
+  /** Kept only because it is the newest chunk. */
+  isReleased(entry: SpoolEntry): boolean;
   /** Binds the spool to one cluster for ever; throws FH_WAL_OTHER_CLUSTER when it is bound to another. */
   claim(systemIdentifier: string): Promise<void>;
 }
 
 const temporaryEnding = '.tmp';
 const claimFile = 'system_identifier';
+/** Lies in the same folder, so that it shares the fate of the spool: owed.ts. */
+export const owedFile = 'owed.json';
 const namePattern = /^([0-9a-f]{8})_(?:([0-9a-f]{16})_([0-9a-f]{16})|history)$/;
 
 /** Opens the spool in `folder` (made 0700 when it is not there); what a killed process left half written is removed. */
@@ -49,6 +53,7 @@ export async function openSpool(folder: string, clock: Clock): Promise<Spool> {
   for (const fileName of await readdir(folder)) {
     const file = path.join(folder, fileName);
     if (fileName.endsWith(temporaryEnding)) await unlink(file);
+    else if (fileName === owedFile) continue;
     else if (fileName === claimFile) claimedBy = await readFile(file, 'utf8');
     else {
       const facts = await stat(file);
@@ -115,6 +120,7 @@ export async function openSpool(folder: string, clock: Clock): Promise<Spool> {
       if (isNewest) kept.add(entry);
       else await remove(entry);
     },
+    isReleased: (entry) => kept.has(entry),
     async claim(systemIdentifier) {
       if (claimedBy === undefined) {
         await write(claimFile, Buffer.from(systemIdentifier));
@@ -145,7 +151,7 @@ export function compareEntries(a: SpoolEntry, b: SpoolEntry): number {
   return a.range.start < b.range.start ? -1 : a.range.start > b.range.start ? 1 : 0;
 }
 
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
     await handle.sync();
