@@ -23,6 +23,11 @@ export const databaseErrors = defineErrors({
     title: 'The connection was lost while a change was being saved',
     hint: 'Look whether the change is there before you make it again.',
   },
+  FH_DB_NOT_IN_REGIONS: {
+    status: 503,
+    title: 'The change is saved, but not in every region yet',
+    hint: 'Look whether the change is there before you make it again. It is safe when the regions answer again.',
+  },
   FH_DB_ROLLED_BACK: { status: 500, title: 'The transaction was rolled back because one of its statements had failed' },
   FH_DB_STATEMENT_REFUSED: {
     status: 500,

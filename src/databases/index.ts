@@ -5,6 +5,7 @@
  * are opening or closing included, never exceed the budget; connection strings never leave this folder.
  */
 export { createDatabaseAdmin, type DatabaseAdminOptions } from './admin.ts';
+export { describeCondition } from './conditions.ts';
 export { databaseErrors } from './errors.ts';
 export { type FleetEntry, type FleetOptions, type FleetSubject, migrateFleet } from './fleet.ts';
 export { type MigrateOptions, type MigrateResult, migrate } from './migrate.ts';

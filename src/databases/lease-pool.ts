@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CancelSignal, FreeholdError, TenantId } from '#src/kernel/index.ts';
-import { type Connection, sqlState } from '#src/postgres/index.ts';
+import type { Connection } from '#src/postgres/index.ts';
+import { describeOpening } from './conditions.ts';
 import { databaseErrors } from './errors.ts';
 import type { LeasePool, LeasePoolOptions, OwnPlace, Place, Tenant, TenantRole, Waiter } from './places.ts';
 
@@ -184,7 +185,7 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
       (error) => {
         closing++;
         place.state = 'closing';
-        waiter.reject(openError(error));
+        waiter.reject(describeOpening(error));
         remove(place);
       },
     );
@@ -280,13 +281,4 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
 
 function busy(): FreeholdError {
   return databaseErrors.FH_DB_BUSY({ retryAfterSeconds: 1 });
-}
-
-/** The server is full, or gone, or does not let the role in any more; a refusal of the directory goes on as it is. */
-function openError(error: unknown): unknown {
-  const state = sqlState(error);
-  if (state === '53300') return databaseErrors.FH_DB_BUSY({ retryAfterSeconds: 1, cause: error });
-  const { syscall } = error as { syscall?: unknown };
-  if (state !== undefined || syscall !== undefined) return databaseErrors.FH_DB_UNAVAILABLE({ cause: error });
-  return error;
 }

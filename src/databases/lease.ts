@@ -1,13 +1,6 @@
-import { FreeholdError, type TenantId, waitFor } from '#src/kernel/index.ts';
-import { objectErrors } from '#src/objects/index.ts';
-import {
-  CommitUncertainError,
-  ConnectionLostError,
-  commit,
-  type QueryResult,
-  type Row,
-  sqlState,
-} from '#src/postgres/index.ts';
+import { type TenantId, waitFor } from '#src/kernel/index.ts';
+import { CommitUncertainError, CommitUnconfirmedError, commit, type QueryResult, type Row, sqlState } from '#src/postgres/index.ts';
+import { describeCondition } from './conditions.ts';
 import { databaseErrors } from './errors.ts';
 import type { LeasePool, Place, TenantRole } from './places.ts';
 import type { StatementPlan } from './statements.ts';
@@ -17,9 +10,6 @@ export interface LeaseDeps {
   readonly pool: LeasePool;
   readonly planStatement: (text: string) => StatementPlan;
 }
-
-/** SQLSTATE disk_full. */
-const diskFull = '53100';
 
 const defaultTimeoutMs = 30_000;
 /** Prepared statements per connection; further texts run without one. */
@@ -144,7 +134,7 @@ class Lease implements TenantDb {
       }
       // Made in the socket's callback, its trace says nothing; from here it names who asked.
       if (state !== undefined) Error.captureStackTrace(error as Error);
-      throw this.#interruption ?? describeError(error);
+      throw this.#interruption ?? describeCondition(error);
     } finally {
       // A statement behind a BEGIN that failed may still be under way; the connection is given up in that case.
       if (--this.#running === 0) this.#onIdle?.();
@@ -205,7 +195,12 @@ class Lease implements TenantDb {
       return result;
     } catch (error) {
       if (error instanceof CommitUncertainError) this.#doubtful = true;
-      throw describeError(error);
+      if (error instanceof CommitUnconfirmedError) {
+        // A request to cancel may still be on its way to the session.
+        this.#doubtful = true;
+        throw databaseErrors.FH_DB_NOT_IN_REGIONS({ cause: error });
+      }
+      throw describeCondition(error);
     }
   }
 
@@ -261,7 +256,8 @@ async function commitLease(place: Place): Promise<void> {
   try {
     await commit(place.connection);
   } catch (error) {
-    if (sqlState(error) !== undefined || error instanceof CommitUncertainError) throw error;
+    const isKnown = error instanceof CommitUncertainError || error instanceof CommitUnconfirmedError;
+    if (sqlState(error) !== undefined || isKnown) throw error;
     // The server turned COMMIT into ROLLBACK: the callback had swallowed a statement's error.
     throw databaseErrors.FH_DB_ROLLED_BACK({ cause: error });
   }
@@ -290,16 +286,4 @@ function usableName(place: Place, { name }: StatementPlan): string | undefined {
 
 function isClean({ connection }: Place): boolean {
   return connection.transactionStatus() === 'I' && connection.reportedSetting('default_transaction_read_only') === 'on';
-}
-
-/** Conditions of the server and the connection get a code of ours; what the statement itself did wrong stays as the server said it. */
-function describeError(error: unknown): unknown {
-  if (error instanceof FreeholdError) return error;
-  if (error instanceof CommitUncertainError) return databaseErrors.FH_DB_OUTCOME_UNKNOWN({ cause: error });
-  const state = sqlState(error);
-  if (state === '57014') return databaseErrors.FH_DB_TIMEOUT({ cause: error });
-  if (state === diskFull) return objectErrors.FH_STORAGE_FULL({ cause: error });
-  if (state === '55P03') return databaseErrors.FH_DB_LOCK_TIMEOUT({ cause: error });
-  if (state !== undefined) return /^(57P|08)/.test(state) ? databaseErrors.FH_DB_UNAVAILABLE({ cause: error }) : error;
-  return error instanceof ConnectionLostError ? databaseErrors.FH_DB_UNAVAILABLE({ cause: error }) : error;
 }

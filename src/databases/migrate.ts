@@ -51,6 +51,8 @@ export async function migrate(target: ConnectionTarget, options: MigrateOptions)
       options: {
         search_path: quoteIdentifier(schema),
         default_transaction_read_only: 'off',
+        // A migration that is lost is made again: it waits for no region, also where the tenant's own commits do.
+        synchronous_commit: 'local',
         lock_timeout: String(lockTimeoutMs),
         statement_timeout: '0',
         idle_in_transaction_session_timeout: '0',

@@ -52,6 +52,12 @@ export async function openConnection(target: ConnectionTarget, options: OpenConn
       reported.set(message.parameterName, message.parameterValue),
   );
 
+  let unconfirmedCommits = 0;
+  client.on('notice', (notice) => {
+    // A COMMIT whose wait is cancelled succeeds, with a warning that has no SQLSTATE of its own, only the place in the server that it is from
+    // (PostgreSQL manual, "Synchronous Replication": syncrep.c).
+    if ((notice as { routine?: unknown }).routine === 'SyncRepWaitForLSN') unconfirmedCommits++;
+  });
   let ended = false;
   let broken = false;
   let endError: Error | undefined;
@@ -68,7 +74,7 @@ export async function openConnection(target: ConnectionTarget, options: OpenConn
     await client.connect();
   } catch (error) {
     client.connection.stream.destroy();
-    throw error;
+    throw describeRefusal(error);
   }
 
   // The driver gives what it rejects after a loss no code of its own.
@@ -109,6 +115,7 @@ export async function openConnection(target: ConnectionTarget, options: OpenConn
     },
     transactionStatus: () => client.getTransactionStatus() ?? undefined,
     reportedSetting: (name) => reported.get(name),
+    unconfirmedCommits: () => unconfirmedCommits,
     cancel: () => sendCancelRequest(target, ids.processID, ids.secretKey),
     close() {
       closing ??= closeClient(client, () => ended);
@@ -119,6 +126,12 @@ export async function openConnection(target: ConnectionTarget, options: OpenConn
       else endListeners.push(listener);
     },
   };
+}
+
+/** The driver gives no code to what it rejects with when the server hangs up, or is silent, before the session exists. */
+function describeRefusal(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof TypeError || 'code' in error) return error;
+  return Object.assign(new Error(error.message, { cause: error }), { code: 'ECONNRESET', syscall: 'connect' });
 }
 
 async function closeClient(client: pg.Client, isEnded: () => boolean): Promise<'clean' | 'cut'> {
