@@ -12,6 +12,7 @@ interface Armed {
 const armed = new Map<string, Armed>();
 /** Every name passed so far, so that the fault suite can list the failpoints that a flow crosses. */
 export const passedFailpoints = new Set<string>();
+const forever: (() => void)[] = [];
 /** Names at which something hangs until the process ends. */
 export const hangingFailpoints = new Set<string>();
 
@@ -36,5 +37,6 @@ export async function failpoint(name: string): Promise<void> {
     throw Object.assign(new Error(`failpoint ${name}: no space left on device`), { code: 'ENOSPC' });
   if (point.action === 'error') throw new Error(`failpoint ${name}`);
   hangingFailpoints.add(name);
-  await new Promise(() => {});
+  // Kept: what waits for a promise that nobody can settle is garbage, and its open files with it.
+  await new Promise<void>((resolve) => forever.push(resolve));
 }
