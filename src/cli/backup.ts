@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { BackupList, BackupRun } from '#src/console-api/index.ts';
 import { addBackupDumpCommands } from './backup-dump.ts';
 import { addBackupPruneCommand } from './backup-prune.ts';
+import { addBackupVerifyCommand } from './checks.ts';
 import { type CliContext, type CommonOptions, print, printJson } from './context.ts';
 import { cliErrors } from './errors.ts';
 import { formatAge, formatBytes } from './format.ts';
@@ -51,6 +52,7 @@ export function addBackupCommands(program: Command, context: CliContext): void {
     });
 
   addBackupDumpCommands(backup, context);
+  addBackupVerifyCommand(backup, context);
   addBackupPruneCommand(backup, context);
 }
 

@@ -6,6 +6,7 @@
 import { Command, CommanderError } from 'commander';
 import { systemClock } from '#src/kernel/index.ts';
 import { addBackupCommands } from './backup.ts';
+import { addDrillCommand } from './checks.ts';
 import { createCommandClient } from './client.ts';
 import type { CliContext, Env, Streams } from './context.ts';
 import { findInstallation } from './instances.ts';
@@ -78,6 +79,7 @@ export async function runCli(
   addTenantImport(tenant, context);
   addTenantDelete(tenant, context);
   addBackupCommands(program, context);
+  addDrillCommand(program, context);
   addRestore(program, context);
   addOperationCommands(program, context);
   addRecordCommands(program, context);

@@ -14,6 +14,8 @@ export interface Health {
   readonly disk: { readonly path: string; readonly freeBytes: number; readonly totalBytes: number };
   /** What retention did last, by region; empty where it never ran. */
   readonly retention: readonly RetentionHealth[];
+  /** What backups are known to be worth; undefined where there are none. */
+  readonly checks?: ChecksHealth;
   /** Recurring work, by name; empty where there is none. */
   readonly jobs: readonly JobView[];
   /** What a person should look at, worst first; empty when all is well. */
@@ -95,6 +97,33 @@ export interface RetentionHealth {
   readonly allRemovedBytes: number;
   /** What a person should look at. */
   readonly warnings: readonly string[];
+}
+
+/** Restores that were tried. */
+export interface ChecksHealth {
+  /** Of the newest base backup since control started; of earlier ones, the job `base backup` tells. */
+  readonly lastBackupAt?: string;
+  /** The newest of a base backup, whether it passed or not. */
+  readonly lastVerification?: {
+    readonly at: string;
+    readonly passed: boolean;
+    readonly region: string;
+    readonly backupId: string;
+    /** Of the first finding. */
+    readonly finding?: string;
+  };
+  /** The newest that passed. */
+  readonly lastVerifiedAt?: string;
+  readonly lastDrill?: {
+    readonly at: string;
+    readonly passed: boolean;
+    readonly region: string;
+    readonly recoveryPointMs?: number;
+    readonly recoveryTimeMs?: number;
+    readonly finding?: string;
+  };
+  /** Tenants that are older than two weeks and were not compared after a restore within them. */
+  readonly unverifiedTenants: number;
 }
 
 /** Recurring work of control: a base backup every day, for example. */

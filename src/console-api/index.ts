@@ -16,6 +16,7 @@ export { type BackupDeps, type BackupList, type BackupRun, type BackupView, back
 export { type DumpDeps, type DumpedTenant, type DumpRunView, type DumpView, dumpRoutes } from './dumps.ts';
 export { consoleErrors } from './errors.ts';
 export {
+  type ChecksHealth,
   type ClusterHealth,
   type Health,
   type HealthDeps,

@@ -72,6 +72,8 @@ export interface CheckRun {
   readonly fraction: number;
   /** What it is doing. */
   readonly text: string;
+  /** It could not even be begun, or was cut short; then there is no record of it. */
+  readonly error?: { readonly code: string; readonly text: string };
 }
 
 export interface VerificationRun extends CheckRun {

@@ -1,5 +1,12 @@
 import type { FastifyInstance } from 'fastify';
-import { backupRoutes, dumpRoutes, lagRoutes, restorePointRoutes, type StandbyHealth } from '#src/console-api/index.ts';
+import {
+  backupRoutes,
+  dumpRoutes,
+  lagRoutes,
+  restorePointRoutes,
+  type StandbyHealth,
+  verificationRoutes,
+} from '#src/console-api/index.ts';
 import type { Child } from './child.ts';
 import type { ControlServices } from './control-services.ts';
 import { createLagHistory, keepLagHistory } from './lag-history.ts';
@@ -9,7 +16,7 @@ export function createBackupApi(
   services: ControlServices,
   { standby, child }: { readonly standby: () => StandbyHealth | undefined; readonly child: Child },
 ): (app: FastifyInstance) => Promise<void> {
-  const { backups, baseBackups, dumps, restorePoints, clock } = services;
+  const { backups, baseBackups, checks, dumps, restorePoints, clock } = services;
   const history = createLagHistory(clock);
   keepLagHistory(history, { standby, shipping: () => backups?.shipper.report }, child.shutdown);
   const lag = (spanMs: number) => {
@@ -20,6 +27,7 @@ export function createBackupApi(
     await app.register(lagRoutes({ lag }));
     if (baseBackups) await app.register(backupRoutes(baseBackups));
     if (dumps) await app.register(dumpRoutes(dumps));
+    if (checks) await app.register(verificationRoutes(checks));
     if (restorePoints) await app.register(restorePointRoutes(restorePoints));
   };
 }

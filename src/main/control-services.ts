@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { controlAuditLog, recordAudit } from '#src/audit/index.ts';
 import {
   createFileReplicator,
@@ -6,7 +7,7 @@ import {
   type ShippingReport,
 } from '#src/backups/index.ts';
 import { checkExternalServer, findBinaries } from '#src/clusters/index.ts';
-import { createDatabaseAdmin, createTenantDatabases, migrate } from '#src/databases/index.ts';
+import { createDatabaseAdmin, createTenantDatabases, describeCondition, migrate } from '#src/databases/index.ts';
 import { createFileVault, createTenantFiles } from '#src/files/index.ts';
 import { type ControlPort, createControlLink } from '#src/gateway/index.ts';
 import { createHosting } from '#src/hosting/index.ts';
@@ -23,12 +24,13 @@ import { createBackupServices } from './backup-services.ts';
 import { createBaseBackups } from './base-backups.ts';
 import { createCanaries } from './canaries.ts';
 import { createCertificateDesk } from './certificate-desk.ts';
+import { createChecks } from './checks.ts';
 import type { Child } from './child.ts';
 import type { Config } from './config.ts';
 import { seedDemoTenant } from './demo-users.ts';
+import { createDumps } from './dumps.ts';
 import type { Folders } from './folders.ts';
 import { createJobs } from './jobs.ts';
-import { createDumps } from './dumps.ts';
 import { holdLeadership } from './leadership.ts';
 import type { Program } from './program.ts';
 import type { RegionKeys } from './regions.ts';
@@ -36,9 +38,9 @@ import { createRestorePoints } from './restore-points.ts';
 import { createRetention } from './retention.ts';
 import { holdWhileRestoring } from './retention-holds.ts';
 import { readReplicationTarget } from './secrets.ts';
+import { findStandbySocket } from './standby-health.ts';
 import { createTenantRestores } from './tenant-restores.ts';
 
-import { findStandbySocket } from './standby-health.ts';
 const poolSize = 12;
 /** Control's own reach into tenants' databases: exports, invitations, demo data. */
 const lifecycleBackends = 10;
@@ -136,8 +138,6 @@ export async function startControlServices({
       onUnreferenced: (tenantId, names) => recordUnreferencedFiles(pool, tenantId, names, new Date(clock.now())),
     }),
   });
-  const portability = createPortability({
-    binaries,
   const platformTargetOf = async (tenantId: TenantId): Promise<ConnectionTarget> => {
     const access = await directory.forLifecycle.getAccess(tenantId);
     return {
@@ -148,6 +148,8 @@ export async function startControlServices({
       tls: access.database.tls,
     };
   };
+  const portability = createPortability({
+    binaries,
     exportsFolder: folders.exports,
     vault,
     openTarget: platformTargetOf,
@@ -172,6 +174,7 @@ export async function startControlServices({
       keys: ownKeys,
       portability,
       vault,
+      replicator,
       migrationsOf: foldersOfApp,
       scratchFolder: folders.scratch,
       ...(canaries && { canaries }),
@@ -179,8 +182,6 @@ export async function startControlServices({
       log,
     });
   await restores?.sweep();
-
-  const retention =
   const dumps =
     backups &&
     createDumps({
@@ -197,6 +198,8 @@ export async function startControlServices({
       log,
       shutdown,
     });
+
+  const retention =
     backups &&
     createRetention({
       clusterId: backups.clusterId,
@@ -212,6 +215,26 @@ export async function startControlServices({
       log,
       shutdown,
     });
+
+  const checks =
+    backups &&
+    (await createChecks({
+      backups,
+      binaries,
+      pool,
+      control: target,
+      keys: ownKeys,
+      canaries: canaries!,
+      getAccess: (tenantId) => directory.forLifecycle.getAccess(tenantId),
+      scratchFolder: folders.scratch,
+      ledgerFolder: join(folders.control, 'ledgers'),
+      domain: config.domain,
+      baseBackups: baseBackups!,
+      jobs,
+      clock,
+      log,
+      shutdown,
+    }));
 
   // A server of our own that finds no room for its log ends, for all tenants; so nothing is begun that would come near to it.
   const requireDatabaseRoom = async (sizeBytes = 0): Promise<void> => {
@@ -238,8 +261,8 @@ export async function startControlServices({
   };
 
   const port: ControlPort = {
-    findRoute: (host) => directory.findRoute(host),
-    getAccess: (tenantId) => directory.getAccess(tenantId),
+    findRoute: (host) => orUnavailable(directory.findRoute(host)),
+    getAccess: (tenantId) => orUnavailable(directory.getAccess(tenantId)),
     findCertificate: createCertificateDesk({
       authority,
       domain: config.domain,
@@ -333,6 +356,8 @@ export async function startControlServices({
     jobs,
     backups,
     baseBackups,
+    checks,
+    dumps,
     retention,
     retentionHolds,
     restorePoints,
@@ -354,9 +379,15 @@ export async function startControlServices({
   };
 }
 
+/** A control database that is away is no fault of the gateway's request. */
+function orUnavailable<T>(asked: Promise<T>): Promise<T> {
+  return asked.catch((error) => {
+    throw describeCondition(error);
+  });
+}
+
 /** End of the WAL in the region that holds most. */
 function furthestOf(report: ShippingReport | undefined): string | undefined {
   const places = report?.regions.map(({ shipped }) => shipped) ?? [];
-    dumps,
   return places.sort((one, other) => Number(parseLsn(other) - parseLsn(one)))[0];
 }

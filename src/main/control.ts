@@ -23,6 +23,7 @@ import { readRegionKeys } from './regions.ts';
 import { controlTarget } from './secrets.ts';
 import { staffLinkRoutes } from './staff-links.ts';
 import { measureStandby, sampleStandby } from './standby-health.ts';
+import { startBackupsLink } from './tenant-backups.ts';
 
 /** The control process: registry, lifecycle, key store, the console's listener and the command socket. */
 export async function runControl(env: Env): Promise<void> {
@@ -83,6 +84,7 @@ export async function runControl(env: Env): Promise<void> {
         startedAt,
         connectedGateways: () => link.gateways,
         jobs: () => services.jobs.list(),
+        checks: services.checks && (() => services.checks!.health()),
         retention: services.retention && (() => services.retention!.health()),
         shipping: backups && (() => backups.shipper.report),
         isFenced,
@@ -90,7 +92,11 @@ export async function runControl(env: Env): Promise<void> {
     metrics: async () =>
       mergeMetrics([
         await metrics.json(),
-        figuresAsMetrics([...(backups?.shipper.report?.figures ?? []), ...(services.retention?.figures() ?? [])]),
+        figuresAsMetrics([
+          ...(backups?.shipper.report?.figures ?? []),
+          ...(services.retention?.figures() ?? []),
+          ...(services.checks?.figures() ?? []),
+        ]),
         ...(await link.collectMetrics()),
       ]),
   };
@@ -134,10 +140,12 @@ export async function runControl(env: Env): Promise<void> {
     shutdown.add('link to the shipper', 5_000, () => backups.shipper.stop());
     backups.start();
     baseBackups?.schedule();
-    await services.retention?.schedule();
     services.dumps?.schedule();
+    await services.retention?.schedule();
+    services.checks?.schedule();
     if (services.replicator) startFileReplication({ replicator: services.replicator, pool, clock, log, shutdown });
   }
+  await startBackupsLink(services, folders, child);
   await link.start();
   shutdown.add('link to gateways', 5_000, () => link.stop());
   // Stops before the link: a running step may still have to tell the gateways.

@@ -1,9 +1,17 @@
 import { statfs } from 'node:fs/promises';
 import type { ShippingReport } from '#src/backups/index.ts';
-import type { ClusterHealth, Health, HealthWarning, JobView, RetentionHealth } from '#src/console-api/index.ts';
+import type {
+  ChecksHealth,
+  ClusterHealth,
+  Health,
+  HealthWarning,
+  JobView,
+  RetentionHealth,
+} from '#src/console-api/index.ts';
 import type { Clock } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import { apps } from './apps.ts';
+import { findCheckWarnings } from './checks.ts';
 import type { Config } from './config.ts';
 import type { Folders } from './folders.ts';
 import { isRoot } from './os-users.ts';
@@ -22,6 +30,8 @@ export interface HealthSources {
   /** undefined: nothing is shipped. */
   readonly shipping: (() => ShippingReport | undefined) | undefined;
   readonly jobs: () => Promise<JobView[]>;
+  /** undefined: there are no backups. */
+  readonly checks: (() => Promise<ChecksHealth>) | undefined;
   /** undefined: there are no regions. */
   readonly retention: (() => Promise<RetentionHealth[]>) | undefined;
   /** True when each part runs as an OS user of its own. */
@@ -35,12 +45,13 @@ const lateStandbyBytes = 1024 ** 3;
 
 export async function measureHealth(sources: HealthSources): Promise<Health> {
   const { config, folders, db, version, gateway, startedAt } = sources;
-  const [cluster, counts, disk, jobs, retention] = await Promise.all([
+  const [cluster, counts, disk, jobs, retention, checks] = await Promise.all([
     measureCluster(sources),
     countTenants(db),
     statfs(folders.data),
     sources.jobs(),
     sources.retention?.() ?? [],
+    sources.checks?.(),
   ]);
   const facts = {
     version,
@@ -52,6 +63,7 @@ export async function measureHealth(sources: HealthSources): Promise<Health> {
     ...counts,
     preparedDatabases: { ...counts.preparedDatabases, target: config.preparedDatabases * apps.length },
     retention,
+    ...(checks && { checks }),
     jobs,
     disk: { path: folders.data, freeBytes: disk.bavail * disk.bsize, totalBytes: disk.blocks * disk.bsize },
   };
@@ -124,7 +136,7 @@ async function countTenants(
   };
 }
 
-function findWarnings(facts: Omit<Health, 'warnings'>, { config, isFenced }: HealthSources): HealthWarning[] {
+function findWarnings(facts: Omit<Health, 'warnings'>, { config, isFenced, clock }: HealthSources): HealthWarning[] {
   const warnings: HealthWarning[] = [];
   const problem = (text: string, hint: string) => warnings.unshift({ severity: 'problem', text, hint });
   const risk = (text: string, hint: string) => warnings.push({ severity: 'risk', text, hint });
@@ -181,6 +193,9 @@ function findWarnings(facts: Omit<Health, 'warnings'>, { config, isFenced }: Hea
       );
     else if (error) risk(`The job ${name} failed: ${error.text}`, 'It is tried again by itself.');
   }
+  for (const warning of findCheckWarnings(facts, clock.now()))
+    if (warning.severity === 'problem') warnings.unshift(warning);
+    else warnings.push(warning);
   for (const { region, warnings: found } of facts.retention)
     for (const text of found)
       risk(`Retention of region ${region}: ${text}.`, 'See what it keeps and why: ./freehold backup prune --dry-run');

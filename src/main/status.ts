@@ -48,6 +48,7 @@ function describe(health: Health): [string, string][] {
     if (cluster.standby) facts.push(['  standby', describeStandby(cluster.standby)]);
     if (cluster.shipping) facts.push(...describeShipping(cluster.shipping));
   }
+  facts.push(...describeChecks(health));
   const states = Object.entries(health.tenants).map(([state, count]) => `${count} ${state}`);
   facts.push(
     ['Tenants', states.join(', ') || 'none yet'],
@@ -59,6 +60,28 @@ function describe(health: Health): [string, string][] {
     ],
   );
   return facts;
+}
+
+/** What the backups are known to be worth. */
+function describeChecks({ checks, jobs }: Health): [string, string][] {
+  if (!checks) return [];
+  const { lastBackupAt, lastVerification, lastVerifiedAt, lastDrill } = checks;
+  const backupAt = lastBackupAt ?? jobs.find(({ name }) => name === 'base backup')?.succeededAt;
+  const failed = lastVerification && !lastVerification.passed;
+  const measured = (ms: number | undefined) => (ms === undefined ? '?' : `${(ms / 1_000).toFixed(1)} s`);
+  return [
+    ['Last backup', backupAt ?? 'none yet'],
+    [
+      'Last verified restore',
+      `${lastVerifiedAt ?? 'none yet'}${failed ? `   FAILED ${lastVerification.at}, region ${lastVerification.region}: ${lastVerification.finding}` : ''}`,
+    ],
+    [
+      'Last drill',
+      lastDrill
+        ? `${lastDrill.at}, region ${lastDrill.region}   ${lastDrill.passed ? '' : `FAILED: ${lastDrill.finding}   `}recovery point ${measured(lastDrill.recoveryPointMs)}, recovery time ${measured(lastDrill.recoveryTimeMs)}`
+        : 'none yet',
+    ],
+  ];
 }
 
 function describeShipping({ state, reason, regions, spoolBytes }: ShippingHealth): [string, string][] {

@@ -4,6 +4,8 @@
  * finding that names the cause and the tenant, never only a log line. Callers: control (jobs, `backup verify`, `drill`).
  */
 
+export type { TenantNames } from './cause.ts';
+export { type DrillOptions, type DrillResult, runDrill } from './drill.ts';
 export { verificationErrors } from './errors.ts';
 export { type LedgerFolder, openLedgerFolder } from './ledger-folder.ts';
 export { type Candidate, choosePortion, type PortionLimits } from './portion.ts';

@@ -112,7 +112,7 @@ export async function selectDrills(db: Queryable, { limit }: { readonly limit: n
   }));
 }
 
-/** Tenants that are open, and when their rows were last compared. */
+/** Tenants that can be signed in to (of others the roles are closed), and when their rows were last compared. */
 export async function selectTenantsToVerify(
   db: Queryable,
 ): Promise<{ tenantId: TenantId; name: string; database: string; oid: number; createdAt: Date; verifiedAt?: Date }[]> {
@@ -127,7 +127,7 @@ export async function selectTenantsToVerify(
     `SELECT t.tenant_id AS "tenantId", t.name, t.database_name AS database, d.oid::int8::float8 AS oid,
             t.created_at AS "createdAt", v.verified_at AS "verifiedAt"
      FROM tenants t JOIN pg_database d ON d.datname = t.database_name LEFT JOIN verified_tenants v USING (tenant_id)
-     WHERE t.state IN ('active', 'suspended') ORDER BY t.tenant_id`,
+     WHERE t.state = 'active' ORDER BY t.tenant_id`,
   );
   return rows.map(({ verifiedAt, ...row }) => ({ ...row, ...(verifiedAt && { verifiedAt }) }));
 }

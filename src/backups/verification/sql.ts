@@ -44,6 +44,10 @@ export interface Place {
   readonly timeline: number;
 }
 
+export async function insertCanary(control: Queryable): Promise<void> {
+  await control.query('INSERT INTO canaries DEFAULT VALUES');
+}
+
 /** A canary, and the place behind its commit. */
 export async function markPlace(control: Queryable): Promise<Place> {
   const [canary] = await control.query<{ canaryId: string }>(

@@ -1,0 +1,190 @@
+import { recordAudit } from '#src/audit/index.ts';
+import {
+  type Drill,
+  type Finding,
+  findManifest,
+  insertDrill,
+  listBackups,
+  runDrill,
+  selectDrills,
+  selectTenantsToVerify,
+  verificationErrors,
+} from '#src/backups/index.ts';
+import type { DrillRun, DrillView } from '#src/console-api/index.ts';
+import { toFreeholdError } from '#src/kernel/index.ts';
+import type { ColdKeys } from '#src/keys/index.ts';
+import type { RegionStore } from '#src/objects/index.ts';
+import { type ConnectionTarget, createPool, openConnection } from '#src/postgres/index.ts';
+import { createControlDirectory } from '#src/tenants/index.ts';
+import { chooseRegion, createCheckRuns, newestFirst, summarise } from './check-runs.ts';
+import { rowReader } from './ledger-samples.ts';
+import type { CheckDeps } from './verifications.ts';
+
+const dayMs = 24 * 60 * 60_000;
+const everyMs = 7 * dayMs;
+/** Not in the first hour of an installation, which has better to do. */
+const firstAfterMs = 60 * 60_000;
+const retryAfterMs = 12 * 60 * 60_000;
+const overdueAfterMs = 15 * dayMs;
+
+export interface Drills {
+  list(filter: { limit: number }): Promise<DrillView[]>;
+  start(request: { readonly region?: string }): Promise<DrillRun>;
+  latest(): DrillRun | undefined;
+  /** Weekly. */
+  schedule(): void;
+}
+
+/** The whole installation is rebuilt beside the running one from one region alone, with the keys of that region, and removed again. */
+export function createDrills(deps: CheckDeps & { readonly domain: string }): Drills {
+  const { backups, pool, keys, samples, clock, log } = deps;
+  const runs = createCheckRuns<DrillView, DrillRun>({
+    what: 'a drill',
+    lane: deps.lane,
+    toRun: (run, drill) => ({ ...run, ...(drill && { drill }) }),
+    clock,
+    log,
+  });
+
+  async function nextRegion(wanted?: string): Promise<RegionStore> {
+    const [last] = await selectDrills(pool, { limit: 1 });
+    return chooseRegion(backups.regions, wanted, last?.region);
+  }
+
+  /** For the sample of tenants; which backup is used, the plan says. */
+  async function newestBackup(region: RegionStore, cold: ColdKeys) {
+    const { clusterId } = backups;
+    const manifests = [];
+    for await (const backupId of listBackups(region, clusterId)) {
+      const manifest = await findManifest(region, { clusterId, backupId }, cold.openKey).catch(() => undefined);
+      if (manifest) manifests.push(manifest);
+    }
+    const [newest] = manifests.sort(newestFirst);
+    if (!newest)
+      throw verificationErrors.FH_VERIFICATION_UNKNOWN_BACKUP({ detail: `region ${region.region} has none yet` });
+    return newest;
+  }
+
+  async function drill(
+    region: RegionStore,
+    report: (progress: { fraction: number; text: string }) => void,
+  ): Promise<DrillView> {
+    const startedAt = new Date(clock.now());
+    const cold = keys.keysIn(region);
+    report({ fraction: 0, text: 'counting rows' });
+    const { ledger, sources } = await samples.take(await newestBackup(region, cold), deps.signal, () => {});
+    const result = await runDrill({
+      region,
+      keys: cold,
+      destroyedOwners: new Set(await keys.destroyedOwners()),
+      running: pool,
+      ledger,
+      sources,
+      names: await samples.names(),
+      rows: rowReader,
+      control: deps.control,
+      binaries: deps.binaries,
+      answer: (target) => askEverybody(target, cold),
+      scratchParent: deps.scratchFolder,
+      clock,
+      log,
+      signal: deps.signal,
+      onProgress: ({ fraction, text }) => report({ fraction: 0.05 + 0.95 * fraction, text }),
+    });
+    const { findings } = result;
+    const record = await pool.transaction(async (tx) => {
+      await recordAudit(tx, {
+        name: findings.length > 0 ? 'backup.drill_failed' : 'backup.drill_passed',
+        actor: 'system',
+        subject: backups.clusterId,
+        details: {
+          region: region.region,
+          ...(result.recoveryPointMs !== undefined && { recoveryPointMs: result.recoveryPointMs }),
+          ...(result.recoveryTimeMs !== undefined && { recoveryTimeMs: result.recoveryTimeMs }),
+          ...(findings.length > 0 && { findings: findings.length, first: summarise(findings) }),
+        },
+      });
+      const finishedAt = new Date(clock.now());
+      return insertDrill(tx, {
+        region: region.region,
+        startedAt,
+        finishedAt,
+        passed: findings.length === 0,
+        ...result,
+      });
+    });
+    if (findings.length > 0) log.error('a drill found something wrong', { region: region.region, findings });
+    return toView(record);
+  }
+
+  /** As control would after a recovery: its own password, and each tenant's two roles with the passwords that its key opens. */
+  async function askEverybody(
+    targetOf: (database: string, user: string, password: string) => ConnectionTarget,
+    cold: ColdKeys,
+  ) {
+    const { database, user, password } = deps.control;
+    const target = targetOf(database, user, password);
+    const rebuilt = createPool(target, { max: 2, applicationName: 'freehold drill' });
+    try {
+      const directory = createControlDirectory({
+        db: rebuilt,
+        keys: { ...keys, deriveTenantKey: cold.deriveTenantKey },
+        server: { host: target.host, port: target.port, tls: 'off' },
+        domain: deps.domain,
+        log,
+      });
+      const findings: Finding[] = [];
+      const tenants = await selectTenantsToVerify(rebuilt);
+      for (const { tenantId, name } of tenants) {
+        deps.signal.throwIfAborted();
+        try {
+          const access = await directory.getAccess(tenantId);
+          for (const role of [access.app, access.platform])
+            await ask(targetOf(access.database.name, role.user, role.password));
+        } catch (error) {
+          const { code, message } = toFreeholdError(error);
+          const why = code === 'FH_INTERNAL' ? (error as Error).message : message;
+          const wrong = verificationErrors.FH_VERIFY_NOT_ANSWERING({ detail: why });
+          findings.push({ code: wrong.code, text: wrong.message, tenantId, tenantName: name });
+        }
+      }
+      return { findings, tenants };
+    } finally {
+      await rebuilt.stop();
+    }
+  }
+
+  return {
+    async list(filter) {
+      return (await selectDrills(pool, filter)).map(toView);
+    },
+    latest: () => runs.latest(),
+    async start({ region: wanted }) {
+      const region = await nextRegion(wanted);
+      return runs.start(region.region, (report) => drill(region, report)).run;
+    },
+    schedule() {
+      deps.jobs.add({
+        name: 'drill',
+        everyMs,
+        firstAfterMs,
+        retryAfterMs,
+        overdueAfterMs,
+        run: async () => {
+          const region = await nextRegion();
+          const { passed, findings } = await runs.startWhenFree(region.region, (report) => drill(region, report));
+          if (!passed) throw verificationErrors.FH_DRILL_FAILED({ detail: summarise(findings) });
+        },
+      });
+    },
+  };
+}
+
+async function ask(target: ConnectionTarget): Promise<void> {
+  const connection = await openConnection(target, { applicationName: 'freehold drill' });
+  await connection.query('SELECT 1').finally(() => connection.close());
+}
+
+function toView({ startedAt, finishedAt, ...record }: Drill): DrillView {
+  return { ...record, startedAt: startedAt.toISOString(), finishedAt: finishedAt.toISOString() };
+}
