@@ -23,6 +23,7 @@ const stepWords: Readonly<Record<string, string>> = {
   secure: 'new passwords',
   inventory: 'counting what goes',
   sessions: 'ending connections',
+  copies: 'last files to a region',
   exports: 'exports',
   certificate: 'certificate',
   recover: 'going back to the moment',

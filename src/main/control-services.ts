@@ -175,6 +175,7 @@ export async function startControlServices({
       portability,
       vault,
       replicator,
+      replicator,
       migrationsOf: foldersOfApp,
       scratchFolder: folders.scratch,
       ...(canaries && { canaries }),

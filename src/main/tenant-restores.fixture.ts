@@ -53,6 +53,7 @@ export async function startRestoreInstallation(
       restores: {
         findSource: (...args) => restores.findSource(...args),
         recoverArchive: (...args) => around(() => restores.recoverArchive(...args)),
+        keepFiles: (tenantId) => restores.keepFiles(tenantId),
         removeArchive: (operationId) => restores.removeArchive(operationId),
       },
     }),

@@ -2,6 +2,7 @@ import {
   buildCatalogue,
   type Catalogue,
   createCatalogueReader,
+  type FileReplicator,
   loadTenantLedger,
   planRestore,
   type RestoreDatabaseOptions,
@@ -35,6 +36,8 @@ export interface TenantRestoresOptions {
   readonly keys: Pick<BackupKeys, 'openKey'>;
   readonly portability: Pick<Portability, 'writeRestored' | 'removeRestored'>;
   readonly vault: Pick<FileVaultPort, 'readAll'>;
+  /** Undefined: files are in no region. */
+  readonly replicator?: Pick<FileReplicator, 'replicate'> | undefined;
   readonly migrationsOf: (app: string) => MigrationFolders;
   /** Folder for scratch servers; nothing else lies in it. */
   readonly scratchFolder: string;
@@ -168,6 +171,13 @@ export function createTenantRestores(options: TenantRestoresOptions): TenantRest
           return restore([also]);
         });
       });
+    },
+
+    async keepFiles(tenantId) {
+      const results = await options.replicator?.replicate([tenantId]);
+      const [first, ...others] = results ?? [];
+      // One is enough: a restore asks all of them.
+      if (first?.owed && others.every(({ owed }) => owed)) throw first.owed;
     },
 
     removeArchive: (operationId) => options.portability.removeRestored(operationId),

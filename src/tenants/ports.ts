@@ -99,6 +99,8 @@ export interface RestorePort {
     onProgress: OnProgress,
     signal: AbortSignal,
   ): Promise<{ archivePath: string; lastCommitAt: Date | undefined }>;
+  /** Brings the tenant's files to a region, so that a restore finds them when they are gone here. Rejects unless one has them all. */
+  keepFiles(tenantId: TenantId): Promise<void>;
   /** Does nothing when there is none. */
   removeArchive(operationId: OperationId): Promise<void>;
 }

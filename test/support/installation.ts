@@ -130,6 +130,10 @@ export async function openTestInstallation(options: TestInstallationOptions): Pr
     files: vault,
     portability,
     // What a scratch server would give, without going back in time: recovery has tests of its own.
+    recoveryPoints: {
+      set: (name, point) => admin.setCommitWaits(name, point === 'zero'),
+      endSessions: (name, openedBefore) => admin.endSessions(name, openedBefore),
+    },
     restores: {
       async findSource(idOrName, moment) {
         if (moment.kind === 'before') throw new TypeError('recovery has tests of its own');
@@ -140,6 +144,7 @@ export async function openTestInstallation(options: TestInstallationOptions): Pr
         const archivePath = await portability.writeRestored(tenant, operationId, from, onProgress);
         return { archivePath, lastCommitAt: undefined };
       },
+      keepFiles: async () => {},
       removeArchive: portability.removeRestored,
     },
     notifyGateways: async (tenantId) => {

@@ -72,6 +72,7 @@ const stepWordsByKind: Partial<Record<OperationKind, Readonly<Record<string, str
   clone: { database: 'Copy the database' },
   delete: {
     host: 'Withdraw its host name',
+    copies: 'Bring its last files to a region',
     database: 'Drop its database',
     files: 'Remove its files',
     key: 'Destroy its key',

@@ -28,6 +28,10 @@ export function createDeleteFlow(deps: FlowDeps): Flow<'delete'> {
           if (databaseName) await deps.databases.closeDatabase(databaseName);
         },
       },
+      // Nothing is destroyed before a region has what a restore will need.
+      ...(keyDueAt
+        ? [{ name: 'copies', run: async ({ tenantId }) => deps.restores?.keepFiles(tenantId) } as Step]
+        : []),
       databaseStep(deps),
       { name: 'files', run: ({ tenantId }) => deps.files.removeTenantFiles(tenantId) },
       exportsStep(deps),
