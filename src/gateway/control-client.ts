@@ -24,12 +24,16 @@ export interface ControlClientOptions extends Omit<DirectoryClientOptions, 'cloc
   readonly metrics?: () => Promise<readonly object[]>;
 }
 
+/** Control is started again at once when it dies; on a busy machine that takes seconds, and people wait rather than read an error. */
+const waitForControlMs = 10_000;
+
 /** A gateway worker's end of link.sock. */
 export function connectToControl(options: ControlClientOptions): ControlClient {
   const { socketPath, log, tellUseEveryMs = 30_000 } = options;
   const rpc = connectRpc<LinkProtocol>({
     socketPath,
     log,
+    waitMs: waitForControlMs,
     onConnected: () => directory.flush(),
     handlers: {
       tenantChanged: async ({ tenantId }) => {
