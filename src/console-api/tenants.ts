@@ -151,13 +151,14 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
       },
     );
 
-    app.post<Params & { Body: { newName?: string; title?: string; moment: WantedMoment } }>(
+    app.post<Params & { Body: { newName?: string; title?: string; moment: WantedMoment; inPlace?: boolean } }>(
       '/api/tenants/:tenantId/restore',
       action(
         'restore',
         {
           newName: text(300),
           title: text(1_000),
+          inPlace: { type: 'boolean' },
           // Which fields belong together, and that a time has been, the registry checks, whose refusals say what to do.
           moment: objectSchema(
             {
@@ -175,11 +176,12 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
         ['moment'],
       ),
       async (request, reply) => {
-        const { newName, title } = request.body;
+        const { newName, title, inPlace = false } = request.body;
         // The tenant may be deleted, and may have had another name then.
         const { tenantId, moment } = await lifecycle.findRestoreSource(request.params.tenantId, request.body.moment);
         reply.code(202);
-        return start('restore', request, { newName, title, moment }, { idOrName: tenantId });
+        const input = { newName, title, moment, inPlace };
+        return start('restore', request, input, { idOrName: tenantId, needsConfirmation: inPlace });
       },
     );
 

@@ -13,8 +13,11 @@ export interface OperationInputs {
   clone: { newName: string; title?: string };
   export: Record<never, never>;
   import: { name: string; archivePath: string; title?: string; adminEmail?: string; app: string; createdFrom: string };
-  /** `newName`: default the name of a deleted tenant, if it is still held for it, otherwise NAME-restored. */
-  restore: { newName?: string; title?: string; moment: RestoreMoment };
+  /**
+   * `newName`: default the name of a deleted tenant, if it is still held for it, otherwise NAME-restored. `inPlace`: the two exchange their names when the
+   * restored one goes live, and `newName` (default NAME-before) is what the old one is kept as.
+   */
+  restore: { newName?: string; title?: string; moment: RestoreMoment; inPlace?: boolean };
   /** `now`: the key as well, instead of after the grace period. `keyDueAt` is what was decided, in what is recorded. */
   delete: { now?: boolean; keyDueAt?: string };
   destroy: Record<never, never>;

@@ -13,6 +13,8 @@ let folder: string;
 let world: TestInstallation;
 /** What the next recovery does before it gives its archive. */
 let meanwhile: (moment: RestoreMoment) => Promise<void> = async () => {};
+/** What happens when its content is loaded. */
+let later: () => Promise<void> = async () => {};
 before(async () => {
   cluster = await startTestCluster();
   folder = await mkdtemp(join(tmpdir(), 'freehold-restore-'));
@@ -25,6 +27,10 @@ before(async () => {
         async recoverArchive(request, onProgress, signal) {
           await meanwhile(request.moment);
           return restores!.recoverArchive(request, onProgress, signal);
+        },
+        async removeArchive(operationId) {
+          await later();
+          await restores!.removeArchive(operationId);
         },
       },
     }),
@@ -48,8 +54,9 @@ async function create(name: string): Promise<Tenant> {
   assert.equal((await world.lifecycle.waitForOperation(started.operationId)).state, 'succeeded');
   return world.lifecycle.getTenant(name);
 }
-async function restore(tenant: Tenant, newName: string): Promise<Operation> {
-  const started = await world.lifecycle.startOperation('restore', tenant.tenantId, { newName, moment }, 'os:test');
+async function restore(tenant: Tenant, newName: string, more: { inPlace?: boolean } = {}): Promise<Operation> {
+  const input = { newName, moment, ...more };
+  const started = await world.lifecycle.startOperation('restore', tenant.tenantId, input, 'os:test');
   return world.lifecycle.waitForOperation(started.operationId);
 }
 const invitations = async ({ tenantId }: Tenant) =>
@@ -126,6 +133,36 @@ test('a restored tenant takes the place of the old one, and the same again takes
   await assert.rejects(world.lifecycle.startOperation('swap', source.tenantId, withItself, 'os:test'), {
     code: 'FH_TENANT_NAME_TAKEN',
   });
+});
+
+test('in place, the names are exchanged when the restored tenant goes live; what is told undoes it', async () => {
+  const source = await create('quay');
+  const operation = await restore(source, 'quay-before', { inPlace: true });
+  assert.equal(operation.state, 'succeeded', JSON.stringify(operation.error));
+  const { url, keptName, keptTenantId } = operation.result;
+  assert.deepEqual([url, keptName, keptTenantId], ['https://quay.localhost:8443', 'quay-before', source.tenantId]);
+  const route = async (name: string) => (await world.directory.findRoute(`${name}.localhost`))?.tenantId;
+  assert.deepEqual([await route('quay'), await route('quay-before')], [operation.tenantId, source.tenantId]);
+  assert.equal((await world.lifecycle.getTenant('quay')).title, source.title);
+
+  const undo = { otherTenantId: source.tenantId };
+  const { operationId } = await world.lifecycle.startOperation('swap', operation.tenantId, undo, 'os:test');
+  const undone = await world.lifecycle.waitForOperation(operationId);
+  assert.equal(undone.result.keptTenantId, source.tenantId);
+  assert.deepEqual([await route('quay'), await route('quay-before')], [source.tenantId, operation.tenantId]);
+});
+
+test('an old tenant that is gone by then is not replaced: the restored one stands beside, and why is told', async () => {
+  const source = await create('jetty');
+  later = async () => {
+    const { operationId } = await world.lifecycle.startOperation('delete', source.tenantId, {}, 'os:test');
+    assert.equal((await world.lifecycle.waitForOperation(operationId)).state, 'succeeded');
+    later = async () => {};
+  };
+  const operation = await restore(source, 'jetty-before', { inPlace: true });
+  assert.equal(operation.state, 'succeeded', JSON.stringify(operation.error));
+  assert.match(String(operation.result.notInPlace), /deleted/);
+  assert.equal((await world.lifecycle.getTenant('jetty-before')).tenantId, operation.tenantId);
 });
 
 test('a moment is checked before anything begins', async () => {

@@ -78,7 +78,10 @@ export interface Operation {
   readonly finishedAt: Date | undefined;
   /** Code and text of what failed; safe to show to staff. */
   readonly error: { readonly code: string; readonly text: string } | undefined;
-  /** What the operation made: `{url}` of create, clone, import and restore, `{fileName, sizeBytes, sha256}` of export, `{certificateId}` of delete and destroy. */
+  /**
+   * What the operation made: `{url}` of create, clone, import, restore and swap, `{fileName, sizeBytes, sha256}` of export, `{certificateId}` of delete and
+   * destroy. `{keptName, keptTenantId}` of swap and of a restore in place: who had the address before. `{notInPlace}`: why the names were not exchanged.
+   */
   readonly result: Readonly<Record<string, string | number>>;
 }
 

@@ -1,12 +1,12 @@
-import { newId, type OperationId } from '#src/kernel/index.ts';
+import { FreeholdError, newId, type OperationId } from '#src/kernel/index.ts';
 import { keyErrors } from '#src/keys/index.ts';
 import type { Queryable } from '#src/postgres/index.ts';
 import { tenantErrors } from '../errors.ts';
 import type { Flow, Step, StepContext } from '../flow.ts';
 import { parseMoment } from '../moments.ts';
 import { parseTenantName, parseTitle } from '../names.ts';
-import { findCertificate, mergeResult } from '../operations-sql.ts';
-import { findHeldName, findTenant, holdName } from '../sql.ts';
+import { findCertificate, lockTenants, mergeResult } from '../operations-sql.ts';
+import { findHeldName, findTenant, holdName, lockTenant, swapNames } from '../sql.ts';
 import { assertAllowed } from '../transitions.ts';
 import type { Tenant } from '../types.ts';
 import { loadStep, secureStep } from './archive.ts';
@@ -49,16 +49,19 @@ export function createRestoreFlow(deps: FlowDeps): Flow<'restore'> {
       const source = sourceTenantId && (await findTenant(tx, sourceTenantId));
       if (!source) throw tenantErrors.FH_TENANT_NOT_FOUND();
       assertAllowed('restore', source.state);
+      const { inPlace = false } = input;
+      if (inPlace) assertAllowed('swap', source.state);
       if (!deps.restores) throw tenantErrors.FH_RESTORE_UNAVAILABLE();
       const moment = parseMoment(input.moment, deps.clock.now());
       if (!(await deps.keys.hasTenantKey(source.tenantId)))
         throw keyErrors.FH_KEY_DESTROYED({ detail: `${source.name} (${source.tenantId}) was deleted for good` });
       const isDeleted = source.state === 'deleted';
       const ownName = isDeleted && (await findHeldName(tx, source.name, source.tenantId));
-      const name = parseTenantName(input.newName ?? (ownName ? source.name : `${source.name}-restored`));
+      const madeName = `${source.name}-${inPlace ? 'before' : 'restored'}`;
+      const name = parseTenantName(input.newName ?? (ownName ? source.name : madeName));
       const heldUntil = isDeleted ? await findHeldName(tx, name, source.tenantId) : undefined;
       const formerTitle = isDeleted ? await findTitle(tx, source) : source.title;
-      const given = heldUntil ? formerTitle : `${formerTitle} (restored)`.slice(0, 120);
+      const given = heldUntil || inPlace ? formerTitle : `${formerTitle} (restored)`.slice(0, 120);
       const title = input.title === undefined ? given : parseTitle(input.title);
       const tenantId = newId('ten');
       const { app, adminEmail, edition } = source;
@@ -73,6 +76,7 @@ export function createRestoreFlow(deps: FlowDeps): Flow<'restore'> {
           title,
           moment,
           sourceName: source.name,
+          ...(inPlace && { inPlace }),
           ...(heldUntil && { inheritedUntil: heldUntil.toISOString() }),
         },
       };
@@ -82,7 +86,8 @@ export function createRestoreFlow(deps: FlowDeps): Flow<'restore'> {
       const { operation, tenantId, memo } = context;
       await goLive(tx, deps, context);
       const reached = { contentHash: String(memo.contentHash), lastCommitAt: String(memo.lastCommitAt ?? '') };
-      await mergeResult(tx, operation.operationId, reached);
+      const place = operation.input.inPlace ? await takePlace(tx, deps, context) : {};
+      await mergeResult(tx, operation.operationId, { ...reached, ...place });
       await deps.recordAudit(tx, {
         name: 'tenant.restored',
         actor: operation.requestedBy,
@@ -97,13 +102,48 @@ export function createRestoreFlow(deps: FlowDeps): Flow<'restore'> {
       });
     },
 
-    announce: ({ tenantId }) => deps.notifyGateways(tenantId),
+    async announce({ tenantId, operation: { input, sourceTenantId } }) {
+      await Promise.all([tenantId, ...(input.inPlace ? [sourceTenantId!] : [])].map((id) => deps.notifyGateways(id)));
+    },
     async abandon(tx, context) {
       await abandonNewTenant(tx, deps, context);
       const { newName, inheritedUntil } = context.operation.input as { newName: string; inheritedUntil?: string };
       if (inheritedUntil) await holdName(tx, newName, context.operation.sourceTenantId!, new Date(inheritedUntil));
     },
   };
+}
+
+/**
+ * The restored tenant takes the name of the old one, in the transaction in which it goes live. When the old one is busy with something else or gone by then,
+ * nothing is exchanged: the new one stands beside it, and the result says why.
+ */
+async function takePlace(
+  tx: Queryable,
+  deps: FlowDeps,
+  { operation, tenantId }: StepContext,
+): Promise<Readonly<Record<string, string>>> {
+  const { operationId, tenantName, requestedBy } = operation;
+  const sourceTenantId = operation.sourceTenantId!;
+  // It may have been renamed meanwhile.
+  let name: string;
+  try {
+    await lockTenants(tx, [sourceTenantId], operationId);
+    const source = await lockTenant(tx, sourceTenantId);
+    assertAllowed('swap', source.state);
+    name = source.name;
+  } catch (error) {
+    if (!(error instanceof FreeholdError)) throw error;
+    return { notInPlace: error.message };
+  }
+  await swapNames(tx, { tenantId, name }, { tenantId: sourceTenantId, name: tenantName });
+  await deps.recordAudit(tx, {
+    name: 'tenant.swapped',
+    actor: requestedBy,
+    subject: tenantId,
+    tenantId,
+    details: { from: tenantName, to: name, other: sourceTenantId },
+  });
+  return { url: deps.settings.tenantUrl(name), keptName: tenantName, keptTenantId: sourceTenantId };
 }
 
 /** A deleted tenant's title is forgotten, but for the certificate. */

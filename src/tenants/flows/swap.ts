@@ -1,7 +1,7 @@
 import type { TenantId } from '#src/kernel/index.ts';
 import { tenantErrors } from '../errors.ts';
 import type { Flow, StepContext } from '../flow.ts';
-import { lockTenants } from '../operations-sql.ts';
+import { lockTenants, mergeResult } from '../operations-sql.ts';
 import { findTenant, lockTenant, swapNames } from '../sql.ts';
 import { assertAllowed } from '../transitions.ts';
 import type { FlowDeps } from './steps.ts';
@@ -43,6 +43,11 @@ export function createSwapFlow(deps: FlowDeps): Flow<'swap'> {
     },
     async finish(tx, { operation, tenantId }) {
       const { name, otherName, otherTenantId } = operation.input as unknown as Exchange;
+      await mergeResult(tx, operation.operationId, {
+        url: deps.settings.tenantUrl(otherName),
+        keptName: name,
+        keptTenantId: otherTenantId,
+      });
       await deps.recordAudit(tx, {
         name: 'tenant.swapped',
         actor: operation.requestedBy,
