@@ -16,7 +16,7 @@ import { repository, runSuite } from './run-suite.ts';
 const isSlow = process.env.FREEHOLD_SLOW_TESTS === '1';
 const seed = Number(process.env.FREEHOLD_SEED ?? Math.floor(performance.timeOrigin) % 1_000_000);
 /** Of the leaks on the product in one process, about two seconds of two cores each; and on `up`, besides those that need it. */
-const sampleSizes = { oneProcess: 48, up: 2 };
+const sampleSizes = { oneProcess: 40, up: 1 };
 
 let folder: string;
 let stopCluster: (() => Promise<void>) | undefined;
