@@ -8,6 +8,7 @@ export const auditEvents = {
   'tenant.resumed': 'A suspended tenant was opened again.',
   'tenant.renamed': 'A tenant has another host name.',
   'tenant.swapped': 'Two tenants exchanged their host names.',
+  'tenant.recovery_point_changed': "How much of a tenant's work may be lost was changed.",
   'tenant.cloned': 'A tenant was copied without sessions and secrets.',
   'tenant.exported': "A tenant's data left the installation as an archive.",
   'tenant.imported': 'A tenant was made from an archive.',

@@ -1,5 +1,6 @@
-import type { Command } from 'commander';
-import type { Operation, Tenant } from '#src/tenants/index.ts';
+import { type Command, Option } from 'commander';
+import type { Operation, RecoveryPoint, Tenant } from '#src/tenants/index.ts';
+import { recoveryPoints } from '#src/tenants/types.ts';
 import type { CommandClient } from './client.ts';
 import { type CliContext, type CommonOptions, print, printJson } from './context.ts';
 import { followOperation } from './follow.ts';
@@ -22,14 +23,14 @@ export async function act(
 }
 
 function report(context: CliContext, options: CommonOptions, tenant: TenantView, ...lines: string[]): void {
-  const { tenantId, name, url, state } = tenant;
-  if (options.json) printJson(context, { tenantId, name, url, state });
+  const { tenantId, name, url, state, recoveryPoint } = tenant;
+  if (options.json) printJson(context, { tenantId, name, url, state, recoveryPoint });
   else print(context, ...lines);
 }
 
 const common = (command: Command): Command =>
   command
-    .option('--json', 'one line of JSON: tenantId, name, url, state')
+    .option('--json', 'one line of JSON: tenantId, name, url, state, recoveryPoint')
     .option('--data <folder>', 'data folder of the installation');
 
 export function addTenantActions(tenant: Command, context: CliContext): void {
@@ -94,6 +95,31 @@ export function addTenantActions(tenant: Command, context: CliContext): void {
       `Tenant ${operation.tenantName} is now ${found.name}, and the other way round. Users sign in again.`,
       `Undo it with: ./freehold tenant swap ${found.name} ${operation.tenantName}`,
     );
+  });
+
+  common(
+    tenant
+      .command('set')
+      .description('change how a tenant is kept')
+      .argument('<name>', 'name or tenant id')
+      .addOption(
+        new Option('--recovery-point <how>', 'what may be lost with the primary: a second of work, or nothing (zero)')
+          .choices(recoveryPoints)
+          .makeOptionMandatory(),
+      ),
+  ).action(async (name: string, options: CommonOptions & { recoveryPoint: RecoveryPoint }) => {
+    const { recoveryPoint } = options;
+    const client = context.connect(options.data);
+    const { tenant: found } = await act(context, client, name, 'set', { recoveryPoint }, `Changing ${name}`);
+    const lines =
+      recoveryPoint === 'zero'
+        ? [
+            `Tenant ${found.name} loses nothing that was saved: each change waits until every region has it.`,
+            'While a region is away its changes are refused after 15 seconds. Lower it with:',
+            `  ./freehold tenant set ${found.name} --recovery-point second`,
+          ]
+        : [`Tenant ${found.name} waits for no region: with the primary, the work of the last second may be lost.`];
+    report(context, options, found, ...lines);
   });
 
   common(

@@ -89,6 +89,7 @@ export function addTenantShow(tenant: Command, context: CliContext): void {
           ['app', found.app],
           ['edition', found.edition],
           ['administrator', found.adminEmail],
+          ['recovery point', found.recoveryPoint === 'zero' ? 'zero: commits wait for every region' : 'one second'],
           ['size', formatBytes(found.sizeBytes)],
           ['last use', formatAge(found.lastUsedAt, now)],
           ['created', found.createdAt],

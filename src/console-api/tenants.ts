@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import {
   type OperationInputs,
+  recoveryPoints,
   type TenantQuery,
   type TenantState,
   tenantStates,
@@ -28,7 +29,7 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
   const { lifecycle, actorOf } = deps;
 
   async function start<
-    K extends 'suspend' | 'resume' | 'rename' | 'swap' | 'clone' | 'export' | 'restore' | 'delete' | 'destroy',
+    K extends 'suspend' | 'resume' | 'rename' | 'swap' | 'set' | 'clone' | 'export' | 'restore' | 'delete' | 'destroy',
   >(
     kind: K,
     request: FastifyRequest<Params>,
@@ -139,6 +140,15 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
         const { tenantId: otherTenantId } = await lifecycle.getTenant(request.body.other);
         reply.code(202);
         return start('swap', request, { otherTenantId });
+      },
+    );
+
+    app.post<Params & { Body: OperationInputs['set'] }>(
+      '/api/tenants/:tenantId/set',
+      action('set', { recoveryPoint: { enum: recoveryPoints } }, ['recoveryPoint']),
+      async (request, reply) => {
+        reply.code(202);
+        return start('set', request, { recoveryPoint: request.body.recoveryPoint });
       },
     );
 

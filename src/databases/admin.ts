@@ -17,6 +17,7 @@ import { digestMigrations, type MigrationFile, readMigrations } from './migratio
 import { type DatabaseRoles, isTemplateName, newDatabaseName, rolesOf, templateNameOf } from './names.ts';
 import { reownScript } from './reown.ts';
 import {
+  commitWaitsSql,
   createRolesSql,
   type DatabaseFacts,
   existingRoles,
@@ -26,6 +27,7 @@ import {
   selectDatabases,
   selectRoles,
   selectSizeBytes,
+  serverTime,
   terminateSessions,
 } from './sql.ts';
 import type { DatabaseAdmin, DatabaseMigration, Template } from './types.ts';
@@ -258,6 +260,16 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
       const size = await selectSizeBytes(pool, name);
       if (size === undefined) throw databaseErrors.FH_DB_NOT_FOUND({ detail: name });
       return size;
+    },
+    async setCommitWaits(name, waits) {
+      await requireReady(name);
+      await runStatements([commitWaitsSql(name, waits)]);
+      await failpoint('databases.commit_waits.set');
+      return serverTime(pool);
+    },
+    async endSessions(name, openedBefore) {
+      rolesOf(name);
+      await terminateSessions(pool, name, openedBefore);
     },
     async listDatabases() {
       return (await selectDatabases(pool)).map(({ name, note, valid }) => ({

@@ -1,5 +1,12 @@
 import { type TenantId, waitFor } from '#src/kernel/index.ts';
-import { CommitUncertainError, CommitUnconfirmedError, commit, type QueryResult, type Row, sqlState } from '#src/postgres/index.ts';
+import {
+  CommitUncertainError,
+  CommitUnconfirmedError,
+  commit,
+  type QueryResult,
+  type Row,
+  sqlState,
+} from '#src/postgres/index.ts';
 import { describeCondition } from './conditions.ts';
 import { databaseErrors } from './errors.ts';
 import type { LeasePool, Place, TenantRole } from './places.ts';

@@ -101,10 +101,26 @@ export function openDoorSql(roles: DatabaseRoles): string[] {
   ];
 }
 
-export async function terminateSessions(db: Queryable, name: string): Promise<number> {
+/**
+ * The shipper confirms as flushed what the server need not keep, and as applied what every region holds; so it is `remote_apply` that waits for the regions.
+ * All others commit as the server's configuration says: locally.
+ */
+export function commitWaitsSql(name: string, waits: boolean): string {
+  const database = `ALTER DATABASE ${id(name)}`;
+  return waits ? `${database} SET synchronous_commit = 'remote_apply'` : `${database} RESET synchronous_commit`;
+}
+
+export async function serverTime(db: Queryable): Promise<Date> {
+  const [row] = await db.query<{ now: Date }>('SELECT clock_timestamp() AS now');
+  return row!.now;
+}
+
+/** @returns how many there were */
+export async function terminateSessions(db: Queryable, name: string, openedBefore?: Date): Promise<number> {
   const rows = await db.query(
-    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() AND backend_type = $2',
-    [name, 'client backend'],
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE datname = $1 AND pid <> pg_backend_pid() AND backend_type = $2 AND ($3::timestamptz IS NULL OR backend_start < $3)`,
+    [name, 'client backend', openedBefore ?? null],
   );
   return rows.length;
 }

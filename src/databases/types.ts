@@ -95,6 +95,13 @@ export interface DatabaseAdmin {
   /** Removes the database and its roles; does nothing when they are gone. */
   dropDatabase(name: string): Promise<void>;
   databaseSize(name: string): Promise<number>;
+  /**
+   * Whether commits in it wait until every region holds them (recovery point zero), for sessions that are opened from now on; it stays with the
+   * database at a new primary and in base backups. @returns the server's time
+   */
+  setCommitWaits(name: string, waits: boolean): Promise<Date>;
+  /** Ends sessions that were opened before. */
+  endSessions(name: string, openedBefore: Date): Promise<void>;
   listDatabases(): Promise<ListedDatabase[]>;
   /** Databases and roles with names of ours that nobody knows: what a crash before the first record left, or a restored registry. */
   findOrphans(known: Iterable<string>): Promise<{ databases: string[]; roles: string[] }>;

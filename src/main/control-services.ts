@@ -175,7 +175,6 @@ export async function startControlServices({
       portability,
       vault,
       replicator,
-      replicator,
       migrationsOf: foldersOfApp,
       scratchFolder: folders.scratch,
       ...(canaries && { canaries }),
@@ -310,6 +309,12 @@ export async function startControlServices({
     },
     files: vault,
     portability,
+    ...(backups && {
+      recoveryPoints: {
+        set: (name, point) => admin.setCommitWaits(name, point === 'zero'),
+        endSessions: (name, openedBefore) => admin.endSessions(name, openedBefore),
+      },
+    }),
     ...(restores && { restores: holdWhileRestoring(restores, retentionHolds) }),
     notifyGateways: async (tenantId) => {
       await databases.evict(tenantId);

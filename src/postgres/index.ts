@@ -15,7 +15,14 @@ export {
 } from './replication.ts';
 export type { TimelineEnd, WalStream } from './replication-stream.ts';
 export { newPassword, scramVerifier } from './scram.ts';
-export { CommitUncertainError, ConnectionLostError, isRetryable, retryableStates, sqlState } from './sqlstate.ts';
+export {
+  CommitUncertainError,
+  CommitUnconfirmedError,
+  ConnectionLostError,
+  isRetryable,
+  retryableStates,
+  sqlState,
+} from './sqlstate.ts';
 export { commit, retryTransaction, runTransaction, type TransactionRunner } from './transaction.ts';
 export type * from './types.ts';
 export type { ReceiverStatus, WalMessage } from './wal-messages.ts';

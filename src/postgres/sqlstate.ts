@@ -36,6 +36,14 @@ export class CommitUncertainError extends Error {
   }
 }
 
+/** The transaction is committed on the primary, and whoever it waits for (recovery point zero) has not confirmed it. */
+export class CommitUnconfirmedError extends Error {
+  override readonly name = 'CommitUnconfirmedError';
+  constructor() {
+    super('the transaction was committed by the primary alone');
+  }
+}
+
 /** The session is gone: whether the statement that ran was carried out is not known. */
 export class ConnectionLostError extends Error {
   override readonly name = 'ConnectionLostError';

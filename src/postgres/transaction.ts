@@ -1,5 +1,5 @@
 import { retry } from '#src/kernel/index.ts';
-import { CommitUncertainError, isRetryable, sqlState } from './sqlstate.ts';
+import { CommitUncertainError, CommitUnconfirmedError, isRetryable, sqlState } from './sqlstate.ts';
 import type { Connection, Queryable } from './types.ts';
 
 /**
@@ -20,15 +20,41 @@ export async function runTransaction<T>(connection: Connection, fn: (tx: Queryab
   return result;
 }
 
-/** COMMIT that tells success from the two ways in which it quietly is none. */
-export async function commit(connection: Connection): Promise<void> {
+export interface CommitOptions {
+  /** How long a commit may wait for those that must confirm it (recovery point zero). Default 15,000. */
+  readonly confirmWithinMs?: number;
+}
+
+const defaultConfirmMs = 15_000;
+const cancelEveryMs = 1_000;
+
+/**
+ * COMMIT that tells success from the three ways in which it quietly is none. Throws CommitUnconfirmedError when the primary has committed and whoever
+ * must confirm it has not in time: the change is there, and may be lost with the primary. No statement timeout of the server ends that wait.
+ */
+export async function commit(
+  connection: Connection,
+  { confirmWithinMs = defaultConfirmMs }: CommitOptions = {},
+): Promise<void> {
+  const before = connection.unconfirmedCommits();
+  let cancelling: NodeJS.Timeout | undefined;
+  const cancel = () => {
+    connection.cancel().catch(() => {});
+    // One that comes before the wait begins ends nothing.
+    cancelling = setTimeout(cancel, cancelEveryMs);
+  };
+  cancelling = setTimeout(cancel, confirmWithinMs);
   let command: string;
   try {
     ({ command } = await connection.run('COMMIT'));
+    if (connection.unconfirmedCommits() > before) throw new CommitUnconfirmedError();
   } catch (error) {
+    if (error instanceof CommitUnconfirmedError) throw error;
     // A refusal by the server (a deferred constraint) is certain: nothing was committed. A lost connection is not.
     if (sqlState(error) !== undefined && !/^57P/.test(sqlState(error)!)) throw error;
     throw new CommitUncertainError(error);
+  } finally {
+    clearTimeout(cancelling);
   }
   if (command !== 'COMMIT') throw new Error('the transaction was rolled back because one of its statements had failed');
 }

@@ -53,6 +53,8 @@ export interface Connection extends Queryable {
   transactionStatus(): 'I' | 'T' | 'E' | undefined;
   /** Latest value of a setting that the server reports (GUC_REPORT), for example `server_version`. */
   reportedSetting(name: string): string | undefined;
+  /** Commits so far that were answered although those for whom they wait (`synchronous_standby_names`) had not confirmed them. */
+  unconfirmedCommits(): number;
   /** Asks the server to cancel what runs; resolves when the server has passed the request on. The statement itself then rejects with 57014. */
   cancel(): Promise<void>;
   /** Says goodbye and resolves when the socket is closed. `cut`: the server did not answer within 5 seconds, so its side may still

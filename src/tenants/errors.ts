@@ -47,6 +47,11 @@ export const tenantErrors = defineErrors({
     title: 'Several tenants are meant by this name',
     hint: 'Say which one by its id instead of its name.',
   },
+  FH_RECOVERY_POINT_UNAVAILABLE: {
+    status: 409,
+    title: 'No commit can wait for regions: nothing is shipped to any',
+    hint: 'Unset FREEHOLD_BACKUPS. For an external server its own standby must confirm commits.',
+  },
   FH_RESTORE_UNAVAILABLE: {
     status: 409,
     title: 'This installation keeps no backups to restore from',

@@ -1,7 +1,7 @@
 import type { Log, OperationId, TenantId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/index.ts';
 import type { Facts, OperationRecord } from './operations-sql.ts';
-import type { Edition, OperationKind, OperationProgress, RestoreMoment, Tenant } from './types.ts';
+import type { Edition, OperationKind, OperationProgress, RecoveryPoint, RestoreMoment, Tenant } from './types.ts';
 
 /** What each operation is asked to do. Checked and normalised before it is recorded. */
 export interface OperationInputs {
@@ -10,6 +10,7 @@ export interface OperationInputs {
   resume: Record<never, never>;
   rename: { newName: string };
   swap: { otherTenantId: TenantId };
+  set: { recoveryPoint: RecoveryPoint };
   clone: { newName: string; title?: string };
   export: Record<never, never>;
   import: { name: string; archivePath: string; title?: string; adminEmail?: string; app: string; createdFrom: string };

@@ -22,11 +22,12 @@ export type {
   LifecycleSettings,
   OnProgress,
   PortabilityPort,
+  RecoveryPointPort,
   RestorePort,
   TenantInventory,
 } from './ports.ts';
 export type { TenantPage, TenantQuery } from './sql.ts';
 export { allowedStates, canMove, moves } from './transitions.ts';
 export type * from './types.ts';
-export { operationKinds, tenantStates } from './types.ts';
+export { operationKinds, recoveryPoints, tenantStates } from './types.ts';
 export { createTenantUsage, type TenantUsage, type TenantUsageDeps } from './usage.ts';

@@ -98,6 +98,7 @@ const cases: Record<OperationKind, (lane: Lane) => Promise<Case>> = {
     tenantId: await createTenant(world),
     input: { otherTenantId: await createTenant(world) },
   }),
+  set: async ({ world }) => ({ tenantId: await createTenant(world), input: { recoveryPoint: 'zero' } }),
   clone: async ({ world }) => ({ tenantId: await createTenant(world), input: { newName: newName() } }),
   export: async ({ world }) => ({ tenantId: await createTenant(world), input: {} }),
   import: async ({ world, archive }) => {

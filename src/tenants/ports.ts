@@ -2,7 +2,7 @@ import type { RecordAudit } from '#src/audit/types.ts';
 import type { Clock, Log, OperationId, TenantId } from '#src/kernel/index.ts';
 import type { KeyStore } from '#src/keys/types.ts';
 import type { Queryable } from '#src/postgres/types.ts';
-import type { OperationProgress, RestoreMoment, Tenant, WantedMoment } from './types.ts';
+import type { OperationProgress, RecoveryPoint, RestoreMoment, Tenant, WantedMoment } from './types.ts';
 
 /** The control database. */
 export interface ControlDatabase extends Queryable {
@@ -105,6 +105,14 @@ export interface RestorePort {
   removeArchive(operationId: OperationId): Promise<void>;
 }
 
+/** Which commits wait until every region holds them. */
+export interface RecoveryPointPort {
+  /** For sessions of the database that are opened from now on. May be called again. @returns the server's time, at which it held */
+  set(databaseName: string, point: RecoveryPoint): Promise<Date>;
+  /** Ends the sessions that were opened before. */
+  endSessions(databaseName: string, openedBefore: Date): Promise<void>;
+}
+
 export interface LifecyclePorts {
   readonly databases: DatabasesPort;
   readonly identity: IdentityPort;
@@ -112,6 +120,8 @@ export interface LifecyclePorts {
   readonly portability: PortabilityPort;
   /** undefined: no backups are kept. */
   readonly restores?: RestorePort;
+  /** undefined: nothing is shipped to regions, so no commit can wait for them. */
+  readonly recoveryPoints?: RecoveryPointPort;
   /** Tells every gateway that a tenant's state, name or access changed, and waits until each has dropped what it knew. */
   notifyGateways(tenantId: TenantId): Promise<void>;
   /** Fills a tenant with the app's demo data. */

@@ -2,10 +2,10 @@ import type { TenantId } from '#src/kernel/index.ts';
 import { type Queryable, sqlState } from '#src/postgres/index.ts';
 import { tenantErrors } from './errors.ts';
 import { canMove } from './transitions.ts';
-import type { Edition, Tenant, TenantRoute, TenantState } from './types.ts';
+import type { Edition, RecoveryPoint, Tenant, TenantRoute, TenantState } from './types.ts';
 
 const tenantColumns = `t.tenant_id, t.name, t.title, t.state, t.edition, t.app, t.admin_email, t.database_name, t.created_at,
-  t.state_changed_at, t.last_used_at, t.size_bytes, t.key_due_at,
+  t.state_changed_at, t.last_used_at, t.size_bytes, t.key_due_at, t.recovery_point,
   coalesce((SELECT l.operation_id FROM tenant_locks l WHERE l.tenant_id = t.tenant_id),
            (SELECT o.operation_id FROM operations o WHERE o.tenant_id = t.tenant_id AND o.state = 'failed'
               AND NOT EXISTS (SELECT FROM operations newer WHERE newer.tenant_id = o.tenant_id AND newer.started_at > o.started_at)
@@ -25,6 +25,7 @@ interface TenantRow {
   last_used_at: Date | null;
   size_bytes: string | null;
   key_due_at: Date | null;
+  recovery_point: RecoveryPoint;
   operation_id: Tenant['operationId'] | null;
 }
 
@@ -44,6 +45,7 @@ function toTenant(row: TenantRow): Tenant {
     sizeBytes: row.size_bytes === null ? undefined : Number(row.size_bytes),
     operationId: row.operation_id ?? undefined,
     keyDueAt: row.key_due_at ?? undefined,
+    recoveryPoint: row.recovery_point,
   };
 }
 
@@ -243,6 +245,10 @@ export async function findRouteByName(db: Queryable, name: string): Promise<Omit
 
 export async function setDatabaseName(db: Queryable, tenantId: TenantId, databaseName: string | null): Promise<void> {
   await db.query('UPDATE tenants SET database_name = $2 WHERE tenant_id = $1', [tenantId, databaseName]);
+}
+
+export async function setRecoveryPoint(db: Queryable, tenantId: TenantId, point: RecoveryPoint): Promise<void> {
+  await db.query('UPDATE tenants SET recovery_point = $2 WHERE tenant_id = $1', [tenantId, point]);
 }
 
 /** Forgets what a deleted tenant no longer needs: secrets, and the words that name people. */

@@ -28,6 +28,7 @@ export const allowedStates: Readonly<Record<OperationKind, readonly TenantState[
   // deleting, deleted: as long as there is a key.
   restore: ['active', 'suspended', 'deleting', 'deleted'],
   swap: ['active', 'suspended'],
+  set: ['active', 'suspended'],
   delete: ['active', 'suspended'],
   destroy: ['deleted'],
 };

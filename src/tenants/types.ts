@@ -15,6 +15,13 @@ export const tenantStates = [
 export type TenantState = (typeof tenantStates)[number];
 export type Edition = 'standard' | 'private-cloud';
 
+/**
+ * How much of a tenant's work may be lost with the primary: what was committed within the last second, or nothing, because each commit waits until every
+ * region holds it.
+ */
+export const recoveryPoints = ['second', 'zero'] as const;
+export type RecoveryPoint = (typeof recoveryPoints)[number];
+
 /** A customer account, as the registry knows it. */
 export interface Tenant {
   readonly tenantId: TenantId;
@@ -35,6 +42,7 @@ export interface Tenant {
   readonly lastUsedAt: Date | undefined;
   /** Size of the database at the last measurement; undefined: not measured yet. */
   readonly sizeBytes: number | undefined;
+  readonly recoveryPoint: RecoveryPoint;
   /** The operation that is running or failed on it, if any. */
   readonly operationId: OperationId | undefined;
   /** Of a deleted tenant whose key is not destroyed yet: when it will be. Until then the tenant can be restored. */
@@ -47,6 +55,7 @@ export const operationKinds = [
   'resume',
   'rename',
   'swap',
+  'set',
   'clone',
   'export',
   'import',

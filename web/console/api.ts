@@ -31,6 +31,7 @@ export interface Tenant {
   readonly lastUsedAt?: Maybe<string>;
   readonly sizeBytes?: Maybe<number>;
   readonly operationId?: Maybe<string>;
+  readonly recoveryPoint: 'second' | 'zero';
   /** Deleted, and its key is destroyed then; until then it can be restored. */
   readonly keyDueAt?: Maybe<string>;
   /** Only of one that was asked for by itself: days between a deletion and the destruction of the key. */
@@ -45,6 +46,7 @@ export const operationKinds = [
   'resume',
   'rename',
   'swap',
+  'set',
   'clone',
   'export',
   'import',

@@ -2,6 +2,7 @@ import { newId, type TenantId } from '#src/kernel/index.ts';
 import type { Flow, Step, StepContext } from '../flow.ts';
 import { parseTenantName, parseTitle } from '../names.ts';
 import { findTenant, moveTenant, setDatabaseName } from '../sql.ts';
+import { inheritRecoveryPointStep } from './set.ts';
 import {
   abandonNewTenant,
   beginNewTenant,
@@ -34,6 +35,7 @@ export function createCloneFlow(deps: FlowDeps): Flow<'clone'> {
       openStep(deps),
       { name: 'strip', run: ({ tenantId }) => deps.identity.stripClone(tenantId) },
       filesStep(deps),
+      inheritRecoveryPointStep(deps),
       hostStep(deps),
     ],
 

@@ -9,6 +9,7 @@ import { createDeleteFlow } from './delete.ts';
 import { createDestroyFlow } from './destroy.ts';
 import { createRenameFlow } from './rename.ts';
 import { createRestoreFlow } from './restore.ts';
+import { createSetFlow } from './set.ts';
 import type { FlowDeps } from './steps.ts';
 import { createSwapFlow } from './swap.ts';
 
@@ -21,6 +22,7 @@ export function createFlows(deps: FlowDeps): Readonly<Record<OperationKind, Flow
     resume: asFlow(createResumeFlow(deps)),
     rename: asFlow(createRenameFlow(deps)),
     swap: asFlow(createSwapFlow(deps)),
+    set: asFlow(createSetFlow(deps)),
     clone: asFlow(createCloneFlow(deps)),
     export: asFlow(createExportFlow(deps)),
     import: asFlow(createImportFlow(deps)),

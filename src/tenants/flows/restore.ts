@@ -10,6 +10,7 @@ import { findHeldName, findTenant, holdName, lockTenant, swapNames } from '../sq
 import { assertAllowed } from '../transitions.ts';
 import type { Tenant } from '../types.ts';
 import { loadStep, secureStep } from './archive.ts';
+import { inheritRecoveryPointStep } from './set.ts';
 import {
   abandonNewTenant,
   beginNewTenant,
@@ -42,6 +43,7 @@ export function createRestoreFlow(deps: FlowDeps): Flow<'restore'> {
       loadStep(deps, archiveOf),
       secureStep(deps),
       { name: 'upload', run: ({ operation }) => removeArchive(deps, operation.operationId) },
+      inheritRecoveryPointStep(deps),
       hostStep(deps),
     ],
 

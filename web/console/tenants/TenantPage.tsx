@@ -69,6 +69,9 @@ export function TenantPage() {
           <Facts>
             <Fact label="App">{tenant.app}</Fact>
             <Fact label="Edition">{tenant.edition === 'standard' ? 'Standard' : 'Private Cloud'}</Fact>
+            <Fact label="Recovery point">
+              {tenant.recoveryPoint === 'zero' ? 'Zero: commits wait for every region' : 'One second'}
+            </Fact>
             {tenant.state !== 'deleted' && (
               <Fact label="Size of the database">
                 <SizeText bytes={tenant.sizeBytes} />
