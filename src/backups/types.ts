@@ -46,6 +46,8 @@ export interface ShipperStatus extends ShippingStatus {
     readonly owedObjects: number;
     /** WAL that the region lacks and the spool no longer holds: another region does, from which it is copied. */
     readonly owedBytes: number;
+    /** WAL that the region lacks, wherever it lies now: what is removed elsewhere must be none of it. */
+    readonly lacking: readonly { readonly timeline: number; readonly start: Lsn; readonly end: Lsn }[];
     /** Sealed bytes that were copied from other regions since the start of the shipper. */
     readonly copiedBytes: number;
     /** Chunks by how long they took from receipt to the region; bounds: `lagBucketsMs`. */

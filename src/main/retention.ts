@@ -13,7 +13,7 @@ import {
 } from '#src/backups/index.ts';
 import type { RetentionDeps, RetentionHealth, RetentionRegionView, RetentionRunView } from '#src/console-api/index.ts';
 import type { MetricFigure } from '#src/http/index.ts';
-import { type Clock, type ClusterId, type Log, toFreeholdError } from '#src/kernel/index.ts';
+import { type Clock, type ClusterId, type Log, parseLsn, toFreeholdError } from '#src/kernel/index.ts';
 import type { BackupKeys } from '#src/keys/index.ts';
 import type { RegionStore } from '#src/objects/index.ts';
 import type { Pool } from '#src/postgres/index.ts';
@@ -202,7 +202,13 @@ export function createRetention({
 }
 
 function toOwed(report: ShippingReport | undefined): OwedToRegions {
-  return report && new Map();
+  if (!report) return undefined;
+  const toRange = ({ timeline, start, end }: { timeline: number; start: string; end: string }) => ({
+    timeline,
+    start: parseLsn(start),
+    end: parseLsn(end),
+  });
+  return new Map(report.regions.map(({ region, lacking }) => [region, lacking.map(toRange)]));
 }
 
 function jobName(region: string): string {

@@ -12,13 +12,14 @@ export function toShippingReport(status: ShipperStatus): ShippingReport {
     primary: formatLsn(status.primary),
     flushed: formatLsn(status.flushed),
     receiver: { state: receiver.state, ...(receiver.lastError !== undefined && { lastError: receiver.lastError }) },
-    regions: regions.map(({ region, shipped, lagMs, state, owedBytes, lastError }) => ({
+    regions: regions.map(({ region, shipped, lagMs, state, owedBytes, lacking, lastError }) => ({
       region,
       shipped: formatLsn(shipped),
       behindBytes: Number(status.primary > shipped ? status.primary - shipped : 0n),
       lagMs,
       state,
       owedBytes,
+      lacking: lacking.map(({ timeline, start, end }) => ({ timeline, start: formatLsn(start), end: formatLsn(end) })),
       ...(lastError !== undefined && { lastError }),
     })),
     spoolBytes: status.spoolBytes,

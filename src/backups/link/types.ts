@@ -19,6 +19,8 @@ export interface ShippingReport {
     readonly state: 'shipping' | 'behind' | 'away';
     /** Of that, what no longer lies in the spool: it is copied from another region. */
     readonly owedBytes: number;
+    /** WAL that the region lacks, wherever it lies now; exclusive ends. */
+    readonly lacking: readonly { readonly timeline: number; readonly start: string; readonly end: string }[];
     readonly lastError?: string;
   }[];
   readonly spoolBytes: number;

@@ -1,5 +1,6 @@
 import type { ClusterId } from '#src/kernel/index.ts';
 import type { ShipperStatus, WalGap } from '../types.ts';
+import { joinStretches } from './owed.ts';
 import { codeOf, type Receiver } from './receiver.ts';
 import type { RegionShipping } from './region-shipping.ts';
 import type { Spool } from './spool.ts';
@@ -58,11 +59,22 @@ function describeRegion(ship: RegionShipping, spool: Spool, waitingSinceMs: numb
     ...describeError(sender.lastError() ?? catchUp.lastError()),
     owedObjects: spool.entries().filter((entry) => !sender.hasShipped(entry)).length,
     owedBytes: ship.owedBytes(),
+    lacking: lackingIn(ship, spool),
     copiedBytes: catchUp.copiedBytes(),
     lagCounts: [...sender.lag.counts()],
     lagSumMs: sender.lag.sumMs(),
     segmentsCompacted: compactor.compacted(),
   };
+}
+
+/** What other regions owe it, and what the spool has for it: an entry may go from there to those at any time. */
+function lackingIn({ owed, sender }: RegionShipping, spool: Spool) {
+  const spooled = spool
+    .entries()
+    .flatMap((entry) =>
+      entry.kind === 'wal' && !sender.hasShipped(entry) ? [{ ...entry.range, receivedAtMs: entry.receivedAtMs }] : [],
+    );
+  return joinStretches([...owed(), ...spooled]).map(({ timeline, start, end }) => ({ timeline, start, end }));
 }
 
 /** `received ≥ spooled ≥ shipped[region]`. A region may be further than a spool that was lost, but only until WAL is received again. */

@@ -4,7 +4,7 @@ import type { RegionStore } from '#src/objects/index.ts';
 import { type CatchUpWorker, startCatchUpWorker } from './catch-up-worker.ts';
 import { type Compactor, startCompactor } from './compactor.ts';
 import type { ShippingEvent } from './events.ts';
-import type { OwedWal } from './owed.ts';
+import type { OwedStretch, OwedWal } from './owed.ts';
 import { type RegionSender, startRegionSender } from './region-sender.ts';
 import { createRegionWatch, type RegionWatch } from './region-watch.ts';
 import type { Spool } from './spool.ts';
@@ -37,6 +37,7 @@ export interface RegionShipping {
   readonly catchUp: CatchUpWorker;
   /** WAL that other regions owe it, before compression. */
   owedBytes(): number;
+  owed(): readonly OwedStretch[];
   /** When the oldest byte of that was received. */
   oldestOwedMs(): number | undefined;
 }
@@ -84,6 +85,7 @@ export function startRegionShipping(options: RegionShippingOptions): RegionShipp
     compactor,
     catchUp,
     owedBytes: () => owed.bytesOf(region),
+    owed: () => owed.of(region),
     oldestOwedMs: () => owed.of(region)[0]?.receivedAtMs,
   };
 }
