@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import { createHttpApp, createHttpMetrics, type HttpMetrics, type Page } from '#src/http/index.ts';
 import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
 import { createCertificates } from './certificates.ts';
@@ -24,6 +24,8 @@ export interface GatewayOptions {
   readonly directory: GatewayDirectory;
   readonly identity: IdentityPort;
   readonly hosting: HostingPort;
+  /** Routes about a tenant's backups, below `/-/api`; undefined: none are made. */
+  readonly backups?: FastifyPluginAsync;
   /** The built account page: sign-in, invitation, account. */
   readonly accountPage: Page;
   /** Base domain in lower case; tenants live one label below it. */

@@ -4,6 +4,8 @@
  * directory's answer; the session is asked for on every request; nothing of a tenant is remembered after control said it changed.
  * Called by: main (a gateway worker: `connectToControl`, `createGateway`; control: `createControlLink`).
  */
+export { type BackupRoutesOptions, backupRoutes } from './backup-routes.ts';
+export { connectToBackups, createBackupsServer } from './backups-link.ts';
 export { type ControlClient, type ControlClientOptions, connectToControl } from './control-client.ts';
 export { type ControlLink, type ControlLinkOptions, type ControlPort, createControlLink } from './control-link.ts';
 export { refuseCrossSite } from './cross-site.ts';

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { createHttpApp, type HttpMetrics, httpErrors, isNavigation, type Page, servePage } from '#src/http/index.ts';
 import { identityErrors } from '#src/identity/index.ts';
 import type { PresumedSession } from '#src/identity/types.ts';
@@ -17,6 +17,8 @@ import { isPremature, requireRole, UnconfirmedSession } from './unconfirmed-sess
 export interface TenantAppOptions {
   readonly identity: IdentityPort;
   readonly hosting: HostingPort;
+  /** Below `/-/api` too; undefined: no backups are made. */
+  readonly backups?: FastifyPluginAsync | undefined;
   readonly accountPage: Page;
   readonly limits: GatewayLimits;
   readonly guard: LimitGuard;
@@ -165,6 +167,7 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
 
   const describe = describePlatform(app);
   await app.register(identity.routes, { prefix: '/-/api' });
+  if (options.backups) await app.register(options.backups, { prefix: '/-/api' });
   // What the sign-in page shows; whoever can open that page may read it.
   app.get('/-/api/tenant', { config: { operation: 'tenant.get', withoutSession: 'allow' } }, ({ tenant }) => ({
     name: tenant.name,

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { PresumedSession, Role, Session } from '#src/identity/types.ts';
-import type { CancelSignal, TenantId } from '#src/kernel/index.ts';
+import type { CancelSignal, TenantId, UserId } from '#src/kernel/index.ts';
 import type { TenantDirectory, TenantRoute } from '#src/tenants/types.ts';
 import type { UnconfirmedSession } from './unconfirmed-session.ts';
 
@@ -132,3 +132,59 @@ export interface LiveEvent {
 }
 
 export type EventListener = (tenantId: TenantId, event: LiveEvent) => void;
+
+/** What an owner is told about the backups of the account. Times in ISO 8601; null: none yet. */
+export interface TenantBackups {
+  /** The newest base backup of the server that holds the account. */
+  readonly lastBackup: { readonly finishedAt: string } | null;
+  /** The newest restore of a base backup, or of a dump of this account, that was made to check it. */
+  readonly lastVerification: {
+    readonly finishedAt: string;
+    readonly kind: 'backup' | 'dump';
+    readonly passed: boolean;
+  } | null;
+  readonly dump: {
+    readonly dumpId: string;
+    readonly madeAt: string;
+    /** As stored, sealed; a download is as large within a thousandth. */
+    readonly sizeBytes: number;
+    readonly regions: number;
+    /** Since then nothing had changed that a new one would hold. */
+    readonly unchangedUntil: string | null;
+    readonly verification: { readonly finishedAt: string; readonly passed: boolean } | null;
+  } | null;
+  /** Any second of it can be restored; the region that reaches back furthest counts. */
+  readonly restorable: { readonly from: string; readonly to: string } | null;
+}
+
+/** Who downloads: the session of a request at this very tenant. */
+export interface Downloader {
+  readonly tenantId: TenantId;
+  readonly userId: UserId;
+  readonly sessionId: Session['sessionId'];
+}
+
+export interface DownloadRequest {
+  /** What `confirm` gave, once. */
+  readonly confirmation: string;
+  /** A recipient of age; undefined: as pg_dump wrote it. */
+  readonly recipient?: string;
+}
+
+export interface DumpDownload {
+  readonly dumpId: string;
+  readonly madeAt: string;
+  /** undefined: not known before its end. */
+  readonly sizeBytes?: number;
+  /** Ends with an error unless it is whole. */
+  readonly content: AsyncIterable<Uint8Array>;
+}
+
+/** What the gateway needs of backups; control answers, which has the keys. */
+export interface TenantBackupsPort {
+  overview(tenantId: TenantId): Promise<TenantBackups>;
+  /** For somebody who has just shown again who they are: good once, for a short time, for this session alone. */
+  confirm(who: Downloader): Promise<{ readonly confirmation: string; readonly expiresAt: string }>;
+  /** The newest dump. Throws FH_DOWNLOAD_NOT_CONFIRMED, FH_KEY_AGE_RECIPIENT, FH_DUMP_NOT_FOUND. */
+  open(who: Downloader, download: DownloadRequest, signal?: AbortSignal): Promise<DumpDownload>;
+}

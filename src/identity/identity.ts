@@ -6,6 +6,7 @@ import { type Authenticator, createAuthenticator } from './authenticate.ts';
 import { type Caller, type CookieKeyOf, createBrowserCookies } from './browser.ts';
 import { createPasswordQueue, type PasswordQueueOptions } from './hash-queue.ts';
 import { createInvitations, type Invitations } from './invitations.ts';
+import { createOwnConfirmation, type OwnConfirmation } from './own-confirmation.ts';
 import { createOwnSessions, type OwnSessions } from './own-sessions.ts';
 import type { StartedSession } from './session-start.ts';
 import { type Credentials, signIn } from './sign-in.ts';
@@ -24,7 +25,7 @@ export interface IdentityDeps {
 }
 
 /** Everything about the users of tenants. Each call names the tenant; nothing is kept between calls but the queue of hashes. */
-export interface Identity extends Authenticator, Users, Invitations, OwnSessions {
+export interface Identity extends Authenticator, Users, Invitations, OwnSessions, OwnConfirmation {
   signIn(tenantId: TenantId, credentials: Credentials, caller: Caller): Promise<StartedSession>;
   /** The tenant's own security log, newest first, with the names of the users it speaks of. */
   listAuditEvents(
@@ -50,6 +51,7 @@ export function createIdentity({
     ...createUsers(databases, limiter),
     ...createInvitations(databases, cookies, queue),
     ...createOwnSessions(shared),
+    ...createOwnConfirmation(shared),
     signIn: (tenantId, credentials, caller) => signIn(shared, tenantId, credentials, caller),
     listAuditEvents: (tenantId, options) =>
       databases.platform.read(tenantId, async (db) => {

@@ -9,6 +9,8 @@ import {
 } from '#src/backups/index.ts';
 import type { DumpDeps, DumpRunView } from '#src/console-api/index.ts';
 import { type TenantId, toFreeholdError } from '#src/kernel/index.ts';
+import { sealedObjectBytes } from '#src/keys/index.ts';
+import type { ObjectHeader } from '#src/keys/types.ts';
 import { createDumpVerification, type DumpVerificationOptions } from './dump-verification.ts';
 import { type Candidate, createDumping, type DumpingOptions, listCandidates, type Teller } from './dumping.ts';
 import { mainErrors } from './errors.ts';
@@ -25,8 +27,8 @@ const overdueAfterMs = 30 * hourMs;
 export interface DumpServices extends DumpDeps {
   /** Hourly: whoever is due is dumped, what is not verified is verified. */
   schedule(): void;
-  /** The newest dump of the tenant, from the first region that gives it. Throws FH_DUMP_NOT_FOUND. */
-  openNewest(tenantId: TenantId): Promise<OpenedDump>;
+  /** The newest dump of the tenant and how large it is, from the first region that gives it. Throws FH_DUMP_NOT_FOUND. */
+  openNewest(tenantId: TenantId): Promise<OpenedDump & { readonly contentBytes?: number }>;
 }
 
 export interface DumpServicesOptions extends DumpingOptions, Omit<DumpVerificationOptions, 'regions'> {
@@ -171,7 +173,9 @@ export function createDumps(options: DumpServicesOptions): DumpServices {
       let first: unknown;
       for (const region of regions.filter((each) => newest.regions.includes(each.region))) {
         try {
-          return await openDump(region, newest, keys);
+          const opened = await openDump(region, newest, keys);
+          const contentBytes = contentBytesOf(opened.header, newest.sizeBytes);
+          return { ...opened, ...(contentBytes !== undefined && { contentBytes }) };
         } catch (error) {
           log.warn('a dump could not be read from this region', { region: region.region, error });
           first ??= error;
@@ -180,4 +184,11 @@ export function createDumps(options: DumpServicesOptions): DumpServices {
       throw first ?? dumpErrors.FH_DUMP_NOT_FOUND();
     },
   };
+}
+
+/** What is in a sealed object of this length; undefined: it has another. A chunk of 65,536 bytes is sealed with a tag of 16 (docs/backup-format.md). */
+function contentBytesOf(header: ObjectHeader, sealedBytes: number): number | undefined {
+  const chunksBytes = sealedBytes - (sealedObjectBytes(header, 0) - 16);
+  const contentBytes = chunksBytes - 16 * Math.ceil(chunksBytes / (65_536 + 16));
+  return sealedObjectBytes(header, contentBytes) === sealedBytes ? contentBytes : undefined;
 }

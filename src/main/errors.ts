@@ -31,6 +31,11 @@ export const mainErrors = defineErrors({
     title: 'There is no tenant of this name that could be dumped now',
     hint: 'See ./freehold tenant list; a tenant that is being made or deleted is not dumped.',
   },
+  FH_DOWNLOAD_NOT_CONFIRMED: {
+    status: 403,
+    title: 'This download is not confirmed',
+    hint: 'A confirmation is good once, for two minutes, in the browser it was given in. Enter your password again.',
+  },
   FH_DUMP_UNVERIFIED: {
     status: 500,
     title: 'A dump could not be verified',

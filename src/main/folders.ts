@@ -35,6 +35,8 @@ export interface Folders {
   readonly standbySocket: string;
   readonly controlRun: string;
   readonly linkSocket: string;
+  /** Gateways ask about backups here, and take dumps out. */
+  readonly backupsSocket: string;
   readonly commandSocket: string;
   /** The supervisor's own, for what must work without control. */
   readonly supervisorSocket: string;
@@ -81,6 +83,7 @@ export function foldersOf(dataDir: string): Folders {
     standbySocket: join(run, 'pg-standby'),
     controlRun: join(run, 'control'),
     linkSocket: join(run, 'control', 'link.sock'),
+    backupsSocket: join(run, 'control', 'backups.sock'),
     commandSocket: join(run, 'control', 'command.sock'),
     supervisorSocket: join(run, 'supervisor.sock'),
     standbyStatus: join(run, 'standby.json'),

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { FastifyRequest } from 'fastify';
 import { createTenantDatabases } from '#src/databases/index.ts';
 import { createTenantFiles } from '#src/files/index.ts';
-import { connectToControl, createGateway } from '#src/gateway/index.ts';
+import { backupRoutes, connectToBackups, connectToControl, createGateway } from '#src/gateway/index.ts';
 import { createHosting } from '#src/hosting/index.ts';
 import { checkPassword, createIdentity, identityRoutes } from '#src/identity/index.ts';
 import { armFailpoints, systemClock, type TenantId } from '#src/kernel/index.ts';
@@ -54,6 +54,14 @@ export async function runGateway(env: Env): Promise<void> {
       plugin: (name) => parts().hosting.plugin(name),
       stop: (deadlineMs) => parts().hosting.stop(deadlineMs),
     },
+    ...(config.backups === 'on' &&
+      !config.externalDatabase && {
+        backups: async (app) =>
+          backupRoutes({
+            backups: connectToBackups({ socketPath: folders.backupsSocket }),
+            identity: parts().identity,
+          })(app, {}),
+      }),
     accountPage,
     domain: config.domain,
     host: config.host,
