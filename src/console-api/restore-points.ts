@@ -22,7 +22,7 @@ export interface RegionMoments {
 /** Something that happened to the tenant. To restore to `at` is to have it as it was just before. */
 export interface NamedPoint {
   readonly at: string;
-  readonly kind: 'created' | 'renamed' | 'suspended' | 'resumed' | 'deleted' | 'operation';
+  readonly kind: 'renamed' | 'suspended' | 'resumed' | 'deleted' | 'operation';
   /** For example `Renamed from acme to acme-2`. */
   readonly text: string;
 }

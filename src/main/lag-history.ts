@@ -92,7 +92,7 @@ export function createLagHistory(clock: Clock): LagHistory {
       return {
         from: new Date(first * perFigure * keptEveryMs).toISOString(),
         everyMs: perFigure * keptEveryMs,
-        series: [...rings.values()].map(({ kind, name, lagMs, behindBytes }) => ({
+        series: [...rings.values()].sort(standbyFirst).map(({ kind, name, lagMs, behindBytes }) => ({
           kind,
           name,
           lagMs: worst(lagMs),
@@ -101,6 +101,10 @@ export function createLagHistory(clock: Clock): LagHistory {
       };
     },
   };
+}
+
+function standbyFirst(one: Ring, other: Ring): number {
+  return other.kind.localeCompare(one.kind) || one.name.localeCompare(other.name);
 }
 
 function raise(values: Float64Array, index: number, value: number | undefined): void {

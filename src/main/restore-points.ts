@@ -158,8 +158,7 @@ function pointsOf(ledger: TenantLedger): NamedPoint[] {
     if (before && before.tenantName !== entry.tenantName)
       add('renamed', `Renamed from ${before.tenantName} to ${entry.tenantName}`);
     if (!before || before.state === entry.state) continue;
-    if (entry.state === 'active' && before.state === 'creating') add('created', 'Created');
-    else if (entry.state === 'active' && before.state === 'suspended') add('resumed', 'Resumed');
+    if (entry.state === 'active' && before.state === 'suspended') add('resumed', 'Resumed');
     else if (entry.state === 'suspended' && before.state === 'active') add('suspended', 'Suspended');
     else if (entry.state === 'deleting') add('deleted', 'Deletion began');
   }

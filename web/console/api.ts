@@ -164,3 +164,8 @@ export function mayStart(kind: OperationKind, state: TenantState): boolean {
   if (kind === 'resume') return state === 'suspended';
   return state === 'active' || state === 'suspended';
 }
+
+/** A deleted tenant can be restored while its key is kept. */
+export function mayRestore({ state, keyDueAt }: Pick<Tenant, 'state' | 'keyDueAt'>): boolean {
+  return mayStart('restore', state) || (state === 'deleted' && Boolean(keyDueAt));
+}

@@ -90,7 +90,7 @@ const operation = createRoute({
 const backups = createRoute({
   getParentRoute: () => signedIn,
   path: '/backups',
-  validateSearch: (search) => ({ span: spans.find(({ value }) => value === String(search.span))?.value }),
+  validateSearch: (search) => ({ span: spans.find((minutes) => minutes === Number(search.span)) }),
   component: lazyRouteComponent(() => import('./backups/BackupsPage.tsx'), 'BackupsPage'),
 });
 const drills = createRoute({

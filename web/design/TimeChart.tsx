@@ -27,6 +27,8 @@ export interface TimeChartProps {
   readonly kind: 'area' | 'dots';
   /** The ground of the scale. Default 1 ms. */
   readonly lowest?: number;
+  /** Has a place on the scale too, so that charts below each other have the same. */
+  readonly highest?: number;
   /** Pixels of the drawing. Default 84. */
   readonly height?: number;
 }
@@ -38,11 +40,11 @@ const axis = 18;
 
 /** A duration over time, on a logarithmic scale with its goal. One series per chart; several stand below each other. ← and → read it point by point. */
 export function TimeChart(props: TimeChartProps) {
-  const { label, summary, points, from, to, goal, kind, lowest = 1, height = 84 } = props;
+  const { label, summary, points, from, to, goal, kind, lowest = 1, highest = 0, height = 84 } = props;
   const { ref, width } = useElementSize();
   const [chosen, setChosen] = useState<number>();
   const known = points.flatMap(({ value }) => (value === null ? [] : [value]));
-  const scale = durationScale(known, { lowest, ...(goal !== undefined && { goal }) });
+  const scale = durationScale([highest, ...known], { lowest, ...(goal !== undefined && { goal }) });
   const inner = Math.max(0, width - left - right);
   const x = (at: number) => left + ((at - from) / Math.max(1, to - from)) * inner;
   const y = (ms: number) => top + (1 - scale.place(ms)) * height;

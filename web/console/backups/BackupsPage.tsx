@@ -51,9 +51,8 @@ export function BackupsPage() {
         subtitle={
           newest ? (
             <>
-              The newest base backup was taken <RelativeTime value={newest.finishedAt} />; the log goes to every region
-              all the time. To bring a tenant back to a moment, open it under <TextLink to="/tenants">Tenants</TextLink>{' '}
-              and choose Restore.
+              The newest was taken <RelativeTime value={newest.finishedAt} />. To bring a tenant back to a moment, open
+              it under <TextLink to="/tenants">Tenants</TextLink> and choose Restore.
             </>
           ) : (
             'Base backups are taken daily; the log goes to every region all the time.'
@@ -66,7 +65,7 @@ export function BackupsPage() {
         }
       />
       <Stack gap="lg">
-        {run.data && <RunPanel run={run.data} />}
+        {run.data && <RunPanel key={run.data.startedAt} run={run.data} newest={newest} />}
         <LagPanels />
         <Panel title="Base backups" flush>
           {list.isPending && <LoadingState />}

@@ -1,24 +1,33 @@
 import { SegmentedControl, Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { ErrorState, formatBytes, formatDuration, LoadingState, Panel, TimeChart } from '../../design/index.ts';
+import {
+  ErrorState,
+  formatBytes,
+  formatDuration,
+  formatPlural,
+  LoadingState,
+  Panel,
+  TimeChart,
+} from '../../design/index.ts';
 import { type Lag, type LagSeries, lagQuery, type Span, spans } from './api.ts';
 
 /** In both regions within a second is the promise; a standby has none, but is to be as near. */
 const goalMs = 1_000;
+const leastShownMs = 600_000;
 
 /** Per cluster: how far the standby and each region were behind, over time. */
 export function LagPanels() {
-  const { span = '60' } = useSearch({ strict: false }) as { span?: Span };
+  const { span = 60 } = useSearch({ strict: false }) as { span?: Span };
   const navigate = useNavigate();
-  const query = useQuery({ ...lagQuery(span), refetchInterval: span === '60' ? 5_000 : 30_000 });
+  const query = useQuery({ ...lagQuery(span), refetchInterval: span === 60 ? 5_000 : 30_000 });
   const choice = (
     <SegmentedControl
       size="xs"
       aria-label="Time shown"
-      data={[...spans]}
-      value={span}
-      onChange={(value) => void navigate({ to: '/backups', search: { span: value }, replace: true })}
+      data={spans.map((minutes) => ({ value: String(minutes), label: formatPlural(minutes / 60, 'hour') }))}
+      value={String(span)}
+      onChange={(value) => void navigate({ to: '/backups', search: { span: Number(value) }, replace: true })}
     />
   );
   if (query.isPending)
@@ -40,7 +49,7 @@ export function LagPanels() {
       ) : (
         <Stack gap="md">
           {cluster.series.map((series) => (
-            <Chart key={`${series.kind} ${series.name}`} series={series} lag={query.data} />
+            <Chart key={`${series.kind} ${series.name}`} series={series} lag={query.data} all={cluster.series} />
           ))}
         </Stack>
       )}
@@ -48,9 +57,14 @@ export function LagPanels() {
   ));
 }
 
-function Chart({ series, lag }: { series: LagSeries; lag: Lag }) {
-  const from = Date.parse(lag.from);
-  const points = series.lagMs.map((value, index) => ({ at: from + index * lag.everyMs, value }));
+/** Without the time before control was started: all there is fills the chart, at least ten minutes of it. */
+function Chart({ series, lag, all }: { series: LagSeries; lag: Lag; all: readonly LagSeries[] }) {
+  const firstKnown = Math.min(
+    ...all.map(({ lagMs }) => lagMs.findIndex((value) => value !== null)).filter((at) => at >= 0),
+  );
+  const skipped = Math.min(firstKnown, Math.max(0, series.lagMs.length - leastShownMs / lag.everyMs));
+  const from = Date.parse(lag.from) + skipped * lag.everyMs;
+  const points = series.lagMs.slice(skipped).map((value, index) => ({ at: from + index * lag.everyMs, value }));
   return (
     <TimeChart
       kind="area"
@@ -60,6 +74,7 @@ function Chart({ series, lag }: { series: LagSeries; lag: Lag }) {
       from={from}
       to={from + points.length * lag.everyMs}
       goal={goalMs}
+      highest={Math.max(0, ...all.flatMap(({ lagMs }) => lagMs.filter((value) => value !== null)))}
       height={72}
     />
   );

@@ -1,6 +1,6 @@
 import { Progress, Text } from '@mantine/core';
 import { useQueryClient } from '@tanstack/react-query';
-import { useEffect } from 'react';
+import { useEffect, useState } from 'react';
 import {
   CopyableId,
   formatBytes,
@@ -11,16 +11,19 @@ import {
   RelativeTime,
   StateBadge,
 } from '../../design/index.ts';
-import { type BackupRun, backupsQuery } from './api.ts';
+import { type Backup, type BackupRun, backupsQuery } from './api.ts';
 
-/** The base backup that is being taken, or how the last one of this control ended. It goes on when the page is left. */
-export function RunPanel({ run }: { run: BackupRun }) {
+/** The base backup that is being taken, and how it ended, for whoever saw it run. A failure stays until there is a newer backup. */
+export function RunPanel({ run, newest }: { run: BackupRun; newest: Backup | undefined }) {
   const queryClient = useQueryClient();
   const { state } = run;
+  const [wasSeen, setSeen] = useState(state === 'running');
+  if (state === 'running' && !wasSeen) setSeen(true);
   useEffect(() => {
     if (state !== 'running') void queryClient.invalidateQueries({ queryKey: backupsQuery.queryKey });
   }, [state, queryClient]);
   if (state === 'running') return <Running run={run} />;
+  if (state === 'failed' && newest && newest.finishedAt > run.startedAt) return null;
   if (state === 'failed')
     return (
       <Notice
@@ -36,6 +39,7 @@ export function RunPanel({ run }: { run: BackupRun }) {
         </Text>
       </Notice>
     );
+  if (!wasSeen) return null;
   const { backup, storedDatabases = 0, unchangedDatabases = 0, writtenBytes = 0 } = run;
   return (
     <Notice tone="ok" role="status" title="The base backup is complete">

@@ -101,14 +101,11 @@ export interface CheckRun {
   readonly verification?: Verification;
 }
 
-export const spans = [
-  { value: '60', label: '1 hour' },
-  { value: '360', label: '6 hours' },
-  { value: '1440', label: '24 hours' },
-] as const;
-export type Span = (typeof spans)[number]['value'];
+/** Minutes that the charts of lag can show. */
+export const spans = [60, 360, 1440] as const;
+export type Span = (typeof spans)[number];
 
-export const lagQuery = (minutes: string) =>
+export const lagQuery = (minutes: Span) =>
   queryOptions({
     queryKey: ['lag', minutes],
     queryFn: ({ signal }) => apiFetch<Lag>(`/api/lag?minutes=${minutes}`, { signal }),

@@ -97,7 +97,7 @@ function Answer({ drill }: { drill: Drill }) {
   const time = recoveryTimeMs === undefined ? undefined : `everything back after ${formatDuration(recoveryTimeMs)}`;
   return (
     <>
-      <RelativeTime value={finishedAt} />, from region {region} alone:{' '}
+      Held <RelativeTime value={finishedAt} />, from region {region} alone:{' '}
       {[point, time].filter(Boolean).join(', ') || 'it did not come to an end'}.
     </>
   );

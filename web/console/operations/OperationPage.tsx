@@ -55,7 +55,7 @@ export function OperationPage() {
               </TextLink>
             </Fact>
             {operation.sourceTenantId && (
-              <Fact label="Copied from">
+              <Fact label={operation.kind === 'restore' ? 'Restored from' : 'Copied from'}>
                 <TextLink to="/tenants/$tenantId" params={{ tenantId: operation.sourceTenantId }}>
                   {operation.sourceTenantId}
                 </TextLink>

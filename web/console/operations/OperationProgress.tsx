@@ -14,6 +14,7 @@ import {
 } from '../../design/index.ts';
 import { type Operation, operationQuery } from '../api.ts';
 import { describeStep, kindWords } from '../words.ts';
+import { Exchanged, TakePlace } from './ExchangeNames.tsx';
 
 /** Steps, what went wrong, and what the operation made. */
 export function OperationProgress({ operation }: { operation: Operation }) {
@@ -96,6 +97,8 @@ function Outcome({ operation }: { operation: Operation }) {
           </ButtonLink>
         </div>
       )}
+      {typeof result.keptTenantId === 'string' && <Exchanged operation={operation} />}
+      {kind === 'restore' && result.keptTenantId === undefined && <TakePlace operation={operation} />}
       {typeof result.url === 'string' && (
         <div>
           <Button

@@ -33,8 +33,12 @@ export function PlaceField(props: PlaceFieldProps) {
         <Stack gap="sm">
           <Radio
             value="beside"
-            label="As a new tenant beside it"
-            description={`${tenant.name} is not touched. Look at the copy first; the two can exchange their names later.`}
+            label={props.isDeleted ? 'As a new tenant' : 'As a new tenant beside it'}
+            description={
+              props.isDeleted
+                ? 'The deleted tenant stays deleted. Its name is held back for the one that is made of it.'
+                : `${tenant.name} is not touched. Look at the copy first; the two can exchange their names later.`
+            }
           />
           {!props.isDeleted && (
             <Radio
@@ -67,6 +71,7 @@ export function PlaceField(props: PlaceFieldProps) {
                 Type <b>{tenant.name}</b> to confirm
               </>
             }
+            maw="28rem"
             value={props.typed}
             onChange={(event) => props.onTyped(event.currentTarget.value)}
             autoComplete="off"

@@ -24,9 +24,13 @@ export function RestoreForm({ tenant, moments, whole }: { tenant: Tenant; moment
   const queryClient = useQueryClient();
   const [at, setAt] = useState(() => startOf(search.to, whole));
   const [place, setPlace] = useState<'beside' | 'in-place'>(search.place ?? 'beside');
-  const [name, setName] = useState({ beside: `${tenant.name}-restored`, 'in-place': `${tenant.name}-before` });
+  const isDeleted = tenant.state === 'deleted';
+  const [name, setName] = useState({
+    // The name of a deleted tenant is held back for it.
+    beside: isDeleted ? tenant.name : `${tenant.name}-restored`,
+    'in-place': `${tenant.name}-before`,
+  });
   const [typed, setTyped] = useState('');
-  const isDeleted = tenant.state === 'deleted' || tenant.state === 'deleting';
 
   const remember = useDebouncedCallback((next: RestoreSearch) => {
     void navigate({
@@ -49,7 +53,7 @@ export function RestoreForm({ tenant, moments, whole }: { tenant: Tenant; moment
         body: {
           newName: name[place],
           moment: { kind: 'time', time: new Date(at).toISOString() },
-          ...(place === 'in-place' && { inPlace: true, title: tenant.title, confirm: typed.trim() }),
+          ...(place === 'in-place' && { inPlace: true, confirm: typed.trim() }),
         },
       }),
     onSuccess: async ({ operation: { operationId } }) => {
@@ -69,7 +73,7 @@ export function RestoreForm({ tenant, moments, whole }: { tenant: Tenant; moment
   return (
     <form onSubmit={submit} noValidate>
       <Stack gap="lg">
-        <Panel title="Moment" description="The tenant as it was at the end of this second; later changes are left out.">
+        <Panel title="Moment" description="The tenant as it was then: what was committed later is left out.">
           <MomentField value={at} onChange={choose} moments={moments} whole={whole} />
         </Panel>
         {moments.marks.length > 0 && (

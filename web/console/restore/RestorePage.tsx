@@ -10,7 +10,7 @@ import {
   PageTitle,
   RelativeTime,
 } from '../../design/index.ts';
-import { mayStart, tenantQuery } from '../api.ts';
+import { mayRestore, tenantQuery } from '../api.ts';
 import { isWithoutBackups } from '../backups/api.ts';
 import { tenantStateWords } from '../words.ts';
 import { restorePointsQuery } from './points.ts';
@@ -50,12 +50,12 @@ export function RestorePage() {
           </EmptyState>
         )}
         {!error && (tenant.isPending || moments.isPending) && <LoadingState rows={8} />}
-        {tenant.data && moments.data && !mayStart('restore', tenant.data.state) && (
+        {tenant.data && moments.data && !mayRestore(tenant.data) && (
           <Notice tone={tenantStateWords[tenant.data.state].tone} title="It cannot be restored now">
             {tenantStateWords[tenant.data.state].means}
           </Notice>
         )}
-        {tenant.data && moments.data && mayStart('restore', tenant.data.state) && !whole && (
+        {tenant.data && moments.data && mayRestore(tenant.data) && !whole && (
           <EmptyState
             title="No moment can be restored yet"
             action={
@@ -71,7 +71,7 @@ export function RestorePage() {
             start, and “Back up now” takes one at once.
           </EmptyState>
         )}
-        {tenant.data && moments.data && mayStart('restore', tenant.data.state) && whole && (
+        {tenant.data && moments.data && mayRestore(tenant.data) && whole && (
           <RestoreForm key={tenant.data.tenantId} tenant={tenant.data} moments={moments.data} whole={whole} />
         )}
       </Stack>

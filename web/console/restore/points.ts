@@ -12,7 +12,7 @@ interface RestorePoints {
   }[];
   readonly points: readonly {
     readonly at: string;
-    readonly kind: 'created' | 'renamed' | 'suspended' | 'resumed' | 'deleted' | 'operation';
+    readonly kind: 'renamed' | 'suspended' | 'resumed' | 'deleted' | 'operation';
     readonly text: string;
   }[];
 }

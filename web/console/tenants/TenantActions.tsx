@@ -1,7 +1,7 @@
 import { Button, Group, Menu } from '@mantine/core';
 import { useRef, useState } from 'react';
-import { IconChevronDown, IconExternalLink } from '../../design/index.ts';
-import { mayStart, type OperationKind, type Tenant } from '../api.ts';
+import { ButtonLink, IconChevronDown, IconExternalLink } from '../../design/index.ts';
+import { mayRestore, mayStart, type OperationKind, type Tenant } from '../api.ts';
 import { CopyDialog, DeleteDialog, ExportDialog, RenameDialog, ResumeDialog, SuspendDialog } from './dialogs.tsx';
 
 type Action = Extract<OperationKind, 'suspend' | 'resume' | 'rename' | 'clone' | 'export' | 'delete'>;
@@ -33,7 +33,12 @@ export function TenantActions({ tenant, onStarted }: { tenant: Tenant; onStarted
     menuButton.current?.focus();
   };
   const possible = (Object.keys(labels) as Action[]).filter((kind) => mayStart(kind, tenant.state));
-  if (possible.length === 0) return null;
+  const restore = mayRestore(tenant) && (
+    <ButtonLink variant="default" to="/tenants/$tenantId/restore" params={{ tenantId: tenant.tenantId }}>
+      Restore
+    </ButtonLink>
+  );
+  if (possible.length === 0) return restore || null;
   const Dialog = action && dialogs[action];
   return (
     <Group gap="xs">
@@ -49,6 +54,7 @@ export function TenantActions({ tenant, onStarted }: { tenant: Tenant; onStarted
           Open
         </Button>
       )}
+      {restore}
       <Menu position="bottom-end" width={200}>
         <Menu.Target>
           <Button ref={menuButton} variant="default" rightSection={<IconChevronDown size={14} />}>

@@ -29,6 +29,7 @@ export function TenantNameField({ label, value, onChange, error }: TenantNameFie
       value={value}
       onChange={(event) => onChange(event.currentTarget.value.trim())}
       error={error ?? problem ?? (isTaken ? 'A tenant with this name exists.' : undefined)}
+      maw="28rem"
       autoComplete="off"
       autoCapitalize="none"
       spellCheck={false}
