@@ -60,7 +60,8 @@ export function addDrillCommand(program: Command, context: CliContext): void {
       if (!drill) throw interrupted(run);
       if (!drill.passed) process.exitCode = 1;
       if (options.json) return printJson(context, drill);
-      const seconds = (ms: number | undefined) => (ms === undefined ? 'not measured' : `${(ms / 1_000).toFixed(1)} s`);
+      const seconds = (ms: number | undefined, words: string) =>
+        ms === undefined ? 'not measured' : `${(ms / 1_000).toFixed(1)} s ${words}`;
       const { checked } = drill;
       print(
         context,
@@ -70,8 +71,8 @@ export function addDrillCommand(program: Command, context: CliContext): void {
         '',
         ...describeFindings(drill.findings),
         formatFacts([
-          ['recovery point', `${seconds(drill.recoveryPointMs)} of work would have been lost`],
-          ['recovery time', `${seconds(drill.recoveryTimeMs)} until control and every tenant answered`],
+          ['recovery point', seconds(drill.recoveryPointMs, 'of work would have been lost')],
+          ['recovery time', seconds(drill.recoveryTimeMs, 'until control and every tenant answered')],
           ['tenants', `${checked.ofTenants ?? 0} answered, ${checked.tenants ?? 0} compared row by row`],
         ]),
       );

@@ -6,6 +6,8 @@ import { Shutdown } from './shutdown.ts';
 /** What a child tells the supervisor over the IPC channel. */
 export type ChildMessage =
   | { readonly type: 'ready'; readonly facts: Readonly<Record<string, string | number>> }
+  /** Now and then, by those who are watched: silence means that it hangs. */
+  | { readonly type: 'beat'; readonly isWatching: boolean }
   | { readonly type: 'failed'; readonly code: string; readonly text: string; readonly hint?: string };
 
 export interface Child {
@@ -14,6 +16,7 @@ export interface Child {
   /** Gives up root, when we have it. Everything that needs root (reading the program, binding low ports) comes before. */
   drop(): void;
   ready(facts: Readonly<Record<string, string | number>>): void;
+  beat(facts: { readonly isWatching: boolean }): void;
 }
 
 /** The frame around one process of ours: log, signals, the end when the supervisor is gone. */
@@ -61,6 +64,10 @@ export function createChild(part: Exclude<Part, 'postgres' | 'standby'>, config:
     ready: (facts) => {
       log.info('ready');
       process.send?.({ type: 'ready', facts } satisfies ChildMessage);
+    },
+    beat: ({ isWatching }) => {
+      // A supervisor that is gone is noticed by the end of the channel.
+      process.send?.({ type: 'beat', isWatching } satisfies ChildMessage, undefined, undefined, () => {});
     },
   };
 }

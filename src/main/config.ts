@@ -45,6 +45,8 @@ export interface Config {
   readonly statementTimeoutMs: number;
   /** Prepared databases kept ready for new tenants; 0: none. */
   readonly preparedDatabases: number;
+  /** Fetched every minute while nothing is wrong; undefined: nobody listens. May hold a secret. */
+  readonly heartbeatUrl: string | undefined;
   readonly logLevel: LogLevel;
   readonly failpoints: string;
 }
@@ -81,6 +83,8 @@ export const settings = {
   FREEHOLD_FAILOVER:
     'manual, or automatic: a primary that has not answered for 30 seconds is replaced without asking. Default: manual.',
   FREEHOLD_BACKUPS: 'on or off: whether the log of our own PostgreSQL is shipped to the regions. Default: on.',
+  FREEHOLD_HEARTBEAT_URL:
+    'An http or https address that control fetches every minute while nothing is wrong, so that who listens there notices silence. Default: none.',
   FREEHOLD_REGION_A:
     'Where the first region lies: a folder, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME. Default: regions/a in the data folder.',
   FREEHOLD_REGION_A_KEY_FILE: 'For S3: a file that holds ACCESS_KEY_ID:SECRET_ACCESS_KEY of the first region.',
@@ -177,9 +181,19 @@ export function parseConfig(env: Env): Config {
     backendsPerTenant: whole('FREEHOLD_BACKENDS_PER_TENANT', 8, 1, 1_000),
     statementTimeoutMs: whole('FREEHOLD_STATEMENT_TIMEOUT_MS', 30_000, 100, 3_600_000),
     preparedDatabases: whole('FREEHOLD_PREPARED_DATABASES', 4, 0, 1_000),
+    heartbeatUrl: heartbeatUrl(text('FREEHOLD_HEARTBEAT_URL')),
     logLevel,
     failpoints: text('FREEHOLD_FAILPOINTS') ?? '',
   };
+}
+
+/** The address may hold a secret, so no error quotes it. */
+function heartbeatUrl(given: string | undefined): string | undefined {
+  if (given === undefined) return undefined;
+  const url = URL.canParse(given) ? new URL(given) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password)
+    throw invalid('FREEHOLD_HEARTBEAT_URL', 'it is no http or https address without a password');
+  return url.href;
 }
 
 /**

@@ -5,6 +5,7 @@ import { consoleApi, healthRoutes, retentionRoutes } from '#src/console-api/inde
 import { createHttpApp, createHttpMetrics, figuresAsMetrics, mergeMetrics } from '#src/http/index.ts';
 import { armFailpoints, systemClock } from '#src/kernel/index.ts';
 import { createBackupApi } from './backup-api.ts';
+import { canaryJob } from './canary-job.ts';
 import { createChild } from './child.ts';
 import { type Config, type Env, parseConfig } from './config.ts';
 import { startConsole } from './console.ts';
@@ -24,6 +25,7 @@ import { controlTarget } from './secrets.ts';
 import { staffLinkRoutes } from './staff-links.ts';
 import { measureStandby, sampleStandby } from './standby-health.ts';
 import { startBackupsLink } from './tenant-backups.ts';
+import { startWatch, type Watch } from './watch.ts';
 
 /** The control process: registry, lifecycle, key store, the console's listener and the command socket. */
 export async function runControl(env: Env): Promise<void> {
@@ -72,6 +74,7 @@ export async function runControl(env: Env): Promise<void> {
     fleetReport: () => reportFleet(services, program),
     signal: stopping.signal,
   };
+  let watch: Watch | undefined;
   const healthDeps = {
     health: () =>
       measureHealth({
@@ -88,6 +91,7 @@ export async function runControl(env: Env): Promise<void> {
         retention: services.retention && (() => services.retention!.health()),
         shipping: backups && (() => backups.shipper.report),
         isFenced,
+        watch: watch?.warnings() ?? [],
       }),
     metrics: async () =>
       mergeMetrics([
@@ -143,6 +147,7 @@ export async function runControl(env: Env): Promise<void> {
     services.dumps?.schedule();
     await services.retention?.schedule();
     services.checks?.schedule();
+    services.jobs.add(canaryJob({ pool, report: () => backups.shipper.report }));
     if (services.replicator) startFileReplication({ replicator: services.replicator, pool, clock, log, shutdown });
   }
   await startBackupsLink(services, folders, child);
@@ -163,6 +168,14 @@ export async function runControl(env: Env): Promise<void> {
   const recoveryKit = await backups?.makeFirstKit().catch((error) => {
     log.warn('no recovery kit could be made yet', { error });
     return undefined;
+  });
+  watch = startWatch({
+    health: healthDeps.health,
+    heartbeatUrl: config.heartbeatUrl,
+    beat: child.beat,
+    clock,
+    log,
+    shutdown,
   });
   child.ready({
     ...(recoveryKit ? { recoveryKit } : {}),

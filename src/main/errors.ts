@@ -42,5 +42,11 @@ export const mainErrors = defineErrors({
     hint: 'It is tried again from the other region; ./freehold doctor says what was found.',
     retry: 'later',
   },
+  FH_CANARY_NOT_SHIPPED: {
+    status: 503,
+    title: 'A change did not come to every region within a minute',
+    hint: 'Look at what the shipper and the regions say: ./freehold status',
+    retry: 'soon',
+  },
   FH_OS_USER: { status: 500, title: 'An operating-system user is missing and could not be created' },
 });

@@ -34,6 +34,8 @@ export interface HealthSources {
   readonly checks: (() => Promise<ChecksHealth>) | undefined;
   /** undefined: there are no regions. */
   readonly retention: (() => Promise<RetentionHealth[]>) | undefined;
+  /** What watching itself has to say. */
+  readonly watch: readonly HealthWarning[];
   /** True when each part runs as an OS user of its own. */
   readonly isFenced: boolean;
 }
@@ -136,7 +138,10 @@ async function countTenants(
   };
 }
 
-function findWarnings(facts: Omit<Health, 'warnings'>, { config, isFenced, clock }: HealthSources): HealthWarning[] {
+function findWarnings(
+  facts: Omit<Health, 'warnings'>,
+  { config, isFenced, clock, watch }: HealthSources,
+): HealthWarning[] {
   const warnings: HealthWarning[] = [];
   const problem = (text: string, hint: string) => warnings.unshift({ severity: 'problem', text, hint });
   const risk = (text: string, hint: string) => warnings.push({ severity: 'risk', text, hint });
@@ -196,6 +201,7 @@ function findWarnings(facts: Omit<Health, 'warnings'>, { config, isFenced, clock
   for (const warning of findCheckWarnings(facts, clock.now()))
     if (warning.severity === 'problem') warnings.unshift(warning);
     else warnings.push(warning);
+  warnings.push(...watch);
   for (const { region, warnings: found } of facts.retention)
     for (const text of found)
       risk(`Retention of region ${region}: ${text}.`, 'See what it keeps and why: ./freehold backup prune --dry-run');

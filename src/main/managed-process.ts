@@ -20,10 +20,14 @@ export interface ManagedProcessOptions {
   /** True while everything is being stopped: whatever ends now is not started again, whoever ended it. */
   readonly isStopping: () => boolean;
   readonly log: Log;
+  /** A child that has sent a beat and then none for so long hangs: it is killed, and started again. Default: nobody waits for one. */
+  readonly beatWithinMs?: number;
 }
 
 const entry = 'src/main/cli.ts';
 const firstRestartMs = 200;
+/** After a pause in which we ourselves did not run, a beat that is waiting is heard first. */
+const hearingMs = 30_000;
 /** A child that lived this long is well again: its next crash starts the back-off anew. */
 const settledMs = 30_000;
 
@@ -34,6 +38,8 @@ export class ManagedProcess {
   #wanted = false;
   #restartMs: number;
   #timer: NodeJS.Timeout | undefined;
+  #silence: NodeJS.Timeout | undefined;
+  #isWatching = true;
   #restarts = 0;
   #exited: Promise<void> = Promise.resolve();
 
@@ -100,6 +106,7 @@ export class ManagedProcess {
         child.kill('SIGKILL');
       };
       child.on('message', (message: ChildMessage) => {
+        if (message.type === 'beat') return this.#hear(child, message.isWatching);
         if (message.type === 'failed') return fail(message.text, message.hint);
         clearTimeout(timer);
         resolve(message.facts);
@@ -108,12 +115,31 @@ export class ManagedProcess {
       this.#exited = new Promise((exited) =>
         child.on('exit', (code, signal) => {
           this.#child = undefined;
+          clearTimeout(this.#silence);
           fail(`${name} ended before it was ready (${signal ?? `exit code ${code}`}); see ${logFile}`);
           exited();
           if (this.#wanted) this.#restartLater(startedAt, signal ?? code);
         }),
       );
     });
+  }
+
+  /** Whoever watches everything else is watched here. */
+  #hear(child: ChildProcess, isWatching: boolean): void {
+    const { name, log, beatWithinMs } = this.#options;
+    if (!isWatching && this.#isWatching) log.error('a process no longer sees how everything is; see its log', { name });
+    this.#isWatching = isWatching;
+    if (beatWithinMs === undefined) return;
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => {
+      this.#silence = setTimeout(
+        () => {
+          log.error('a process does nothing any more and is killed', { name, silentMs: beatWithinMs });
+          child.kill('SIGKILL');
+        },
+        Math.min(hearingMs, beatWithinMs),
+      );
+    }, beatWithinMs);
   }
 
   #restartLater(startedAt: number, cause: NodeJS.Signals | number | null): void {

@@ -35,6 +35,8 @@ type Role = 'control' | 'gateway' | 'shipper';
 
 const startDeadlineMs = 60_000;
 const drainDeadlineMs = 15_000;
+/** Control says every minute that it is there. */
+const silentLimitMs = 5 * 60_000;
 
 /** Starts the database, control and the gateways in this order; `shutdown` stops them in the reverse one. */
 export async function startAll(options: SupervisorOptions): Promise<Running> {
@@ -67,6 +69,7 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
       longestRestartMs,
       isStopping: () => shutdown.isRunning,
       log,
+      ...(role === 'control' && { beatWithinMs: silentLimitMs }),
     });
 
   say('starting control');
@@ -125,8 +128,8 @@ export function environmentOf(role: Role, config: Config, env: Env): Record<stri
   const childEnv: Record<string, string> = { PATH: env.PATH ?? '/usr/bin:/bin', NODE_ENV: 'production' };
   for (const name of Object.keys(settings)) {
     const value = env[name];
-    // Nobody else has any business with control's own way into the database.
-    if (value !== undefined && !(role !== 'control' && name.startsWith('FREEHOLD_DATABASE_URL')))
+    // Nobody else has any business with control's own way into the database, or with the address of its heartbeat.
+    if (value !== undefined && !(role !== 'control' && /^FREEHOLD_(DATABASE|HEARTBEAT)_URL/.test(name)))
       childEnv[name] = value;
   }
   return {
