@@ -4,6 +4,7 @@ import {
   type DatabaseOwner,
   damagedOf,
   findManifest,
+  holdBaseBackup,
   listBackups,
   type RetentionHolds,
   readClusterFacts,
@@ -18,7 +19,6 @@ import type { ConnectionTarget, Pool } from '#src/postgres/index.ts';
 import type { BackupServices } from './backup-services.ts';
 import type { Canaries } from './canaries.ts';
 import type { Jobs } from './jobs.ts';
-import { holdBaseBackup } from './retention-holds.ts';
 import type { Shutdown } from './shutdown.ts';
 
 const everyMs = 24 * 60 * 60_000;

@@ -10,6 +10,7 @@ export {
   type RetentionResult,
 } from './apply.ts';
 export { decideRetention } from './decide.ts';
+export { type HeldPrevious, holdBaseBackup } from './hold-backup.ts';
 export { createRetentionHolds, type Held, type HoldsWatch, type RetentionHolds } from './holds.ts';
 export type { OwedRange, OwedToRegions } from './owed.ts';
 export {
