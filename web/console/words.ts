@@ -61,6 +61,8 @@ const stepWords: Readonly<Record<string, string>> = {
   state: 'Change its state',
   archive: 'Write the archive',
   recover: 'Recover the database to the moment',
+  secure: 'Leave out sessions and invitations',
+  upload: 'Remove the archive',
   load: 'Load the archive',
   inventory: 'List what will be destroyed',
   sessions: 'End every session and connection',

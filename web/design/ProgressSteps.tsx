@@ -15,6 +15,8 @@ export interface Step {
 
 export interface ProgressStepsProps {
   readonly steps: readonly Step[];
+  /** What the running step is doing, for example `12 of 40 files`. */
+  readonly detail?: string | undefined;
   /** How long the whole usually takes, for example `usually 2 seconds`. */
   readonly estimate?: string;
 }
@@ -35,7 +37,7 @@ const wordOf: Record<Step['state'], string> = {
 };
 
 /** The steps of long work: what is done, what it is doing, how long each took. Changes are announced politely. */
-export function ProgressSteps({ steps, estimate }: ProgressStepsProps) {
+export function ProgressSteps({ steps, detail, estimate }: ProgressStepsProps) {
   const done = steps.filter((step) => step.state === 'done').length;
   const running = steps.find((step) => step.state === 'running');
   return (
@@ -61,6 +63,7 @@ export function ProgressSteps({ steps, estimate }: ProgressStepsProps) {
             <span>
               {labelOf(step)}
               <VisuallyHidden>, {wordOf[step.state]}</VisuallyHidden>
+              {step.state === 'running' && detail && <span className={classes.doing}>{detail}</span>}
             </span>
             <span className={classes.detail}>
               <StepTime step={step} />

@@ -160,6 +160,7 @@ function recoverStep(deps: FlowDeps): Step {
     async run(context) {
       const { operation, memo, progress, signal } = context;
       if (memo.archivePath) return;
+      if (operation.input.inPlace) await context.setResult({ inPlaceOf: String(operation.input.sourceName) });
       if (!deps.restores) throw tenantErrors.FH_RESTORE_UNAVAILABLE();
       const source = await findTenant(deps.db, operation.sourceTenantId!);
       if (!source) throw tenantErrors.FH_TENANT_NOT_FOUND();

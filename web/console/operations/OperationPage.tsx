@@ -1,4 +1,5 @@
 import { Stack } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import {
   CopyableId,
@@ -14,6 +15,7 @@ import {
   TextLink,
 } from '../../design/index.ts';
 import { Actor } from '../Actor.tsx';
+import { type Operation, tenantQuery } from '../api.ts';
 import { kindWords, operationStateWords } from '../words.ts';
 import { OperationProgress } from './OperationProgress.tsx';
 import { useOperation } from './useOperation.ts';
@@ -38,11 +40,7 @@ export function OperationPage() {
   const { tone, label } = operationStateWords[operation.state];
   return (
     <>
-      <PageTitle
-        title={`${kindWords[operation.kind].label} ${operation.tenantName}`}
-        back={back}
-        badge={<StateBadge tone={tone}>{label}</StateBadge>}
-      />
+      <PageTitle title={titleOf(operation)} back={back} badge={<StateBadge tone={tone}>{label}</StateBadge>} />
       <Stack gap="lg">
         <Panel title="Steps">
           <OperationProgress operation={operation} />
@@ -56,9 +54,7 @@ export function OperationPage() {
             </Fact>
             {operation.sourceTenantId && (
               <Fact label={operation.kind === 'restore' ? 'Restored from' : 'Copied from'}>
-                <TextLink to="/tenants/$tenantId" params={{ tenantId: operation.sourceTenantId }}>
-                  {operation.sourceTenantId}
-                </TextLink>
+                <TenantName tenantId={operation.sourceTenantId} />
               </Fact>
             )}
             <Fact label="Asked for by">
@@ -82,5 +78,21 @@ export function OperationPage() {
         </Panel>
       </Stack>
     </>
+  );
+}
+
+function titleOf({ kind, tenantName, result }: Operation): string {
+  const { label } = kindWords[kind];
+  if (kind !== 'restore') return `${label} ${tenantName}`;
+  return typeof result.inPlaceOf === 'string' ? `${label} ${result.inPlaceOf} in place` : `${label} as ${tenantName}`;
+}
+
+/** What it is called today. */
+function TenantName({ tenantId }: { tenantId: string }) {
+  const tenant = useQuery(tenantQuery(tenantId)).data;
+  return (
+    <TextLink to="/tenants/$tenantId" params={{ tenantId }}>
+      {tenant?.name ?? tenantId}
+    </TextLink>
   );
 }

@@ -23,14 +23,13 @@ export function OperationProgress({ operation }: { operation: Operation }) {
     <Stack gap="md">
       <ProgressSteps
         steps={operation.steps.map((step) => ({ ...step, label: describeStep(kind, step.name) }))}
+        detail={
+          progress
+            ? `${progress.text}${typeof progress.fraction === 'number' ? ` (${Math.floor(progress.fraction * 100)} %)` : ''}`
+            : undefined
+        }
         estimate={kindWords[kind].usually}
       />
-      {state === 'running' && progress && (
-        <Text size="sm" c="dimmed">
-          {progress.text}
-          {typeof progress.fraction === 'number' ? ` (${Math.floor(progress.fraction * 100)} %)` : ''}
-        </Text>
-      )}
       {operation.undoing && state === 'running' && (
         <Notice tone="late">A step failed for good. What was done is being taken back.</Notice>
       )}
@@ -97,8 +96,6 @@ function Outcome({ operation }: { operation: Operation }) {
           </ButtonLink>
         </div>
       )}
-      {typeof result.keptTenantId === 'string' && <Exchanged operation={operation} />}
-      {kind === 'restore' && result.keptTenantId === undefined && <TakePlace operation={operation} />}
       {typeof result.url === 'string' && (
         <div>
           <Button
@@ -113,6 +110,8 @@ function Outcome({ operation }: { operation: Operation }) {
           </Button>
         </div>
       )}
+      {typeof result.keptTenantId === 'string' && <Exchanged operation={operation} />}
+      {kind === 'restore' && result.keptTenantId === undefined && <TakePlace operation={operation} />}
     </>
   );
 }
