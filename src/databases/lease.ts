@@ -16,6 +16,8 @@ import type { LeaseGuard, LeaseOptions, ReadOptions, TenantDatabase, TenantDb } 
 export interface LeaseDeps {
   readonly pool: LeasePool;
   readonly planStatement: (text: string) => StatementPlan;
+  /** As for `commit`. */
+  readonly confirmWithinMs?: number;
 }
 
 const defaultTimeoutMs = 30_000;
@@ -45,14 +47,14 @@ interface LeaseKind {
  * the server reports by itself, are looked at before a connection is given to anybody else.
  */
 async function runLease<T>(
-  { pool, planStatement }: LeaseDeps,
+  { pool, planStatement, confirmWithinMs }: LeaseDeps,
   { tenantId, role, writes }: LeaseKind,
   fn: (db: TenantDb) => Promise<T>,
   { signal, timeoutMs = defaultTimeoutMs, guard }: ReadOptions = {},
 ): Promise<T> {
   if (signal?.aborted) throw databaseErrors.FH_DB_CANCELLED({ cause: signal.reason });
   const place = await pool.acquire(tenantId, role, signal);
-  const lease = new Lease(tenantId, place, writes, planStatement, guard);
+  const lease = new Lease(tenantId, place, writes, planStatement, guard, confirmWithinMs);
   const onAbort = () => lease.interrupt(databaseErrors.FH_DB_CANCELLED({ cause: signal?.reason }));
   const timer = setTimeout(() => lease.interrupt(databaseErrors.FH_DB_TIMEOUT()), timeoutMs);
   signal?.addEventListener('abort', onAbort);
@@ -83,6 +85,7 @@ class Lease implements TenantDb {
   #begun: Promise<unknown> | undefined;
   #committed = false;
   readonly #guard: LeaseGuard | undefined;
+  readonly #confirmWithinMs: number | undefined;
   /** Asked together with the first statement, or alone. Rejects when the guard does not accept. */
   #asked: Promise<unknown> | undefined;
   #accepted: boolean;
@@ -95,7 +98,9 @@ class Lease implements TenantDb {
     writes: boolean,
     planStatement: LeaseDeps['planStatement'],
     guard: LeaseGuard | undefined,
+    confirmWithinMs: number | undefined,
   ) {
+    this.#confirmWithinMs = confirmWithinMs;
     this.tenantId = tenantId;
     this.#place = place;
     this.#writes = writes;
@@ -196,7 +201,7 @@ class Lease implements TenantDb {
       if (this.#interruption) throw this.#interruption;
       this.#phase = 'committing';
       if (this.#begun) {
-        await commitLease(this.#place);
+        await commitLease(this.#place, this.#confirmWithinMs);
         this.#committed = true;
       }
       return result;
@@ -259,9 +264,9 @@ class Lease implements TenantDb {
   }
 }
 
-async function commitLease(place: Place): Promise<void> {
+async function commitLease(place: Place, confirmWithinMs: number | undefined): Promise<void> {
   try {
-    await commit(place.connection);
+    await commit(place.connection, confirmWithinMs === undefined ? {} : { confirmWithinMs });
   } catch (error) {
     const isKnown = error instanceof CommitUncertainError || error instanceof CommitUnconfirmedError;
     if (sqlState(error) !== undefined || isKnown) throw error;

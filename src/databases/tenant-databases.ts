@@ -20,6 +20,8 @@ export interface TenantDatabasesOptions {
   readonly waitTimeoutMs: number;
   /** Idle connections are closed after this. Default 300,000. */
   readonly idleTimeoutMs?: number;
+  /** How long a commit may wait until every region holds it (recovery point zero); then FH_DB_NOT_IN_REGIONS. Default 15,000. */
+  readonly confirmWithinMs?: number;
   /** Shown in pg_stat_activity. Default: `freehold gateway`. */
   readonly applicationName?: string;
   readonly log: Log;
@@ -38,7 +40,12 @@ export function createTenantDatabases(options: TenantDatabasesOptions): TenantDa
     log,
     open: (tenantId, role) => openTenantConnection(options, tenantId, role),
   });
-  const deps = { pool, planStatement: createStatementTable() };
+  const { confirmWithinMs } = options;
+  const deps = {
+    pool,
+    planStatement: createStatementTable(),
+    ...(confirmWithinMs !== undefined && { confirmWithinMs }),
+  };
   directory.onChanged((tenantId) => pool.evict(tenantId));
   directory.onFlush(() => pool.retireAll());
   return {

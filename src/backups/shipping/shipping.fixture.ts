@@ -42,8 +42,8 @@ export interface ShippingWorld {
   launch(failpoints?: string, options?: ChildOptions): Promise<ShipperProcess>;
   /** A base backup to restore on; @returns where its WAL begins, at the latest */
   takeBase(): Promise<Lsn>;
-  /** Restores the base backup and the WAL of one region up to its end, which must be `atLeast`; then reads. */
-  restore<T>(region: RegionName, atLeast: Lsn, read: (db: Connection) => Promise<T>): Promise<T>;
+  /** Restores the base backup and the WAL of one region up to its end, which must be `atLeast`; then reads a database, by default control's. */
+  restore<T>(region: RegionName, atLeast: Lsn, read: (db: Connection) => Promise<T>, database?: string): Promise<T>;
   flushed(): Promise<Lsn>;
   remove(): Promise<void>;
 }
@@ -190,7 +190,7 @@ export async function startShippingWorld(options: OwnClusterOptions = {}): Promi
       if (result.exitCode !== 0) throw new Error(`pg_basebackup: ${result.stderr}`);
       return from;
     },
-    async restore(region, atLeast, read) {
+    async restore(region, atLeast, read, database = 'freehold_control') {
       const folder = await createScratchFolder(server.folder, server.osUser);
       try {
         const copied = await runProgram('cp', ['-a', base, folder.dataDir], { osUser: server.osUser, cwd: '/' });
@@ -206,7 +206,7 @@ export async function startShippingWorld(options: OwnClusterOptions = {}): Promi
           log: silentLog,
         });
         try {
-          const db = await openConnection(recovered.connectionTarget('freehold_control', 'freehold_control'), {
+          const db = await openConnection(recovered.connectionTarget(database, 'postgres'), {
             applicationName: 'test',
           });
           return await read(db).finally(() => db.close());

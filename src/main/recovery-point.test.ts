@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import type { Shipper } from '#src/backups/index.ts';
+import { createTenantDatabases, type TenantDatabases } from '#src/databases/index.ts';
+import { parseLsn, silentLog, type TenantId, waitFor } from '#src/kernel/index.ts';
+import type { OperationKind, RecoveryPoint } from '#src/tenants/index.ts';
+import { openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
+import { type ShippingWorld, startShippingWorld } from '../backups/shipping/shipping.fixture.ts';
+
+const patient = { deadlineMs: 60_000 };
+const seed = Number(process.env.FREEHOLD_SEED ?? Date.now() % 100_000);
+
+let shipping: ShippingWorld;
+let shipper: Shipper;
+let world: TestInstallation;
+let databases: TenantDatabases;
+let acme: TenantId;
+let other: TenantId;
+/** Of acme's database: the registry will be gone with the server. */
+let databaseName: string;
+before(async () => {
+  shipping = await startShippingWorld();
+  shipper = await shipping.start({ awayAfterMs: 1_000, chunkIntervalMs: 20 });
+  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', patient);
+  await shipping.takeBase();
+  world = await openTestInstallation({
+    control: shipping.server.control,
+    folder: path.join(shipping.server.folder, 'installation'),
+  });
+  databases = createTenantDatabases({
+    directory: { getAccess: world.directory.forLifecycle.getAccess, onChanged() {}, onFlush() {} },
+    budget: 8,
+    perTenantMax: 2,
+    statementTimeoutMs: 30_000,
+    lockTimeoutMs: 10_000,
+    waitTimeoutMs: 30_000,
+    confirmWithinMs: 1_500,
+    log: silentLog,
+  });
+  const input = { adminEmail: 'ada@example.com' };
+  acme = (await finish('create', undefined, { ...input, name: 'acme' })).tenantId;
+  databaseName = (await world.lifecycle.getTenant(acme)).databaseName!;
+  other = (await finish('create', undefined, { ...input, name: 'other' })).tenantId;
+});
+after(async () => {
+  await databases.stop();
+  await world.stop();
+  await shipping.remove();
+});
+
+async function finish(kind: OperationKind, tenantId: TenantId | undefined, input: object) {
+  const { operationId } = await world.lifecycle.startOperation(kind, tenantId, input as never, 'os:test');
+  const operation = await world.lifecycle.waitForOperation(operationId);
+  assert.equal(operation.state, 'succeeded', JSON.stringify(operation.error));
+  return operation;
+}
+
+const set = (tenantId: TenantId, recoveryPoint: RecoveryPoint) => finish('set', tenantId, { recoveryPoint });
+const pointOf = async (tenantId: TenantId) => (await world.lifecycle.getTenant(tenantId)).recoveryPoint;
+
+/** The same ids in both tenants. @returns a place before its commit */
+async function writeNote(tenantId: TenantId, id: string): Promise<bigint> {
+  return databases.app.transact(tenantId, async (db) => {
+    const [row] = await db.query<{ lsn: string }>(
+      `INSERT INTO notes (note_id, text, author_id, created_at) VALUES ($1, 'kept', 'usr_x', now())
+       RETURNING pg_current_wal_insert_lsn()::text AS lsn`,
+      [id],
+    );
+    return parseLsn(row!.lsn);
+  });
+}
+
+const readNotes = (tenantId: TenantId) =>
+  databases.app.read(tenantId, (db) => db.query<{ id: string }>('SELECT note_id AS id FROM notes ORDER BY note_id'));
+
+test('a tenant whose commits wait for every region: said, kept over a second time, inherited by a copy, and taken back', async () => {
+  assert.equal(await pointOf(acme), 'second');
+  // A session from before must not go on as it was.
+  await writeNote(acme, 'before');
+  await set(acme, 'zero');
+  await set(acme, 'zero');
+  assert.deepEqual([await pointOf(acme), await pointOf(other)], ['zero', 'second']);
+  for (let n = 0; n < 20; n++) {
+    // The session that was ended may be met once more.
+    const place = await writeNote(acme, `n${n}`).catch(() => writeNote(acme, `n${n}`));
+    // The answer came after every region had it.
+    assert.ok(shipper.status().confirmed > place);
+  }
+  const copy = await finish('clone', acme, { newName: 'copy' });
+  assert.equal(await pointOf(copy.tenantId), 'zero');
+  await set(copy.tenantId, 'second');
+  assert.equal(await pointOf(copy.tenantId), 'second');
+  await finish('rename', acme, { newName: 'acme-two' });
+  assert.equal(await pointOf(acme), 'zero');
+});
+
+test('a region goes away: its commits are refused in clear words, others go on, and the operator may lower it', async () => {
+  const gone = path.join(shipping.server.folder, 'gone');
+  await rename(shipping.rootOf('south'), gone);
+  await assert.rejects(writeNote(acme, 'refused'), { code: 'FH_DB_NOT_IN_REGIONS', status: 503 });
+  // Saved here all the same, as the refusal says; and nothing keeps it from reading.
+  assert.ok((await readNotes(acme)).some(({ id }) => id === 'refused'));
+  for (let n = 0; n < 5; n++) await writeNote(other, `n${n}`);
+  await waitFor('the alarm', () => shipping.events.some(({ kind }) => kind === 'region.away'), patient);
+  await set(acme, 'second');
+  await writeNote(acme, 'lowered').catch(() => writeNote(acme, 'lowered'));
+  await set(acme, 'zero');
+  await assert.rejects(
+    writeNote(acme, 'again').catch(() => writeNote(acme, 'again too')),
+    { code: 'FH_DB_NOT_IN_REGIONS' },
+  );
+  await rename(gone, shipping.rootOf('south'));
+  await waitFor(
+    'commits again',
+    () =>
+      writeNote(acme, `back${performance.now()}`).then(
+        () => true,
+        () => false,
+      ),
+    {
+      ...patient,
+      everyMs: 200,
+    },
+  );
+});
+
+test(`the primary is killed and its folder lost: one region alone has every change that was answered (seed ${seed})`, async (context) => {
+  const answered: string[] = [];
+  let place = 0n;
+  const target = 40 + (seed % 40);
+  const killed = Promise.withResolvers<void>();
+  const writers = [1, 2].map(async (writer) => {
+    for (let n = 0; ; n++) {
+      const id = `w${writer}-${n}`;
+      const lsn = await writeNote(acme, id).catch(() => undefined);
+      if (lsn === undefined) return;
+      answered.push(id);
+      if (lsn > place) place = lsn;
+      if (answered.length === target) {
+        process.kill(shipping.server.cluster.status().processId!, 'SIGKILL');
+        killed.resolve();
+      }
+    }
+  });
+  await killed.promise;
+  await Promise.all(writers);
+  await shipper.stop();
+  await waitFor('the server to be gone', () => shipping.server.cluster.status().state === 'stopped', patient);
+  await rm(shipping.server.cluster.options.dataDir, { recursive: true });
+  await rm(shipping.rootOf('north'), { recursive: true });
+  const held = await shipping.restore(
+    'south',
+    place,
+    async (db) => new Set((await db.query<{ id: string }>('SELECT note_id AS id FROM app.notes')).map(({ id }) => id)),
+    databaseName,
+  );
+  assert.deepEqual(
+    answered.filter((id) => !held.has(id)),
+    [],
+  );
+  context.diagnostic(`${answered.length} answered, none lost`);
+});
