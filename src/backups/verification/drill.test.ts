@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { silentLog, systemClock } from '#src/kernel/index.ts';
+import { contentHash, longJob, stableOutput } from '#src/portability/index.ts';
+import { openConnection } from '#src/postgres/index.ts';
+import { type RestoreWorld, startRestoreWorld } from '../restore/restore-world.fixture.ts';
+import type { BackupManifest } from '../types.ts';
+import { type DrillResult, runDrill } from './drill.ts';
+import { takeRowLedger } from './row-ledger.ts';
+import type { LedgerSource, RowReader } from './types.ts';
+
+const rows: RowReader = { settings: { ...longJob, ...stableOutput }, contentOf: contentHash };
+let world: RestoreWorld;
+let scratchParent: string;
+let manifest: BackupManifest;
+
+before(async () => {
+  world = await startRestoreWorld();
+  scratchParent = await world.newFolder();
+  await world.control.query(
+    'CREATE TABLE canaries (canary_id bigint GENERATED ALWAYS AS IDENTITY, written_at timestamptz DEFAULT clock_timestamp())',
+  );
+  for (const { database } of [world.acme, world.globex])
+    await world.sql(
+      database,
+      'CREATE SCHEMA freehold',
+      'CREATE TABLE freehold.files (sha256 bytea, created_at timestamptz)',
+    );
+  manifest = await world.takeBackup();
+  // One that is new, and may still be on its way.
+  await world.sql(world.acme.database, "INSERT INTO freehold.files VALUES ('x', now())");
+});
+after(() => world?.remove());
+
+const open = (database: string) =>
+  openConnection({ ...world.own.control, database }, { applicationName: 'test', options: rows.settings });
+
+/** @param between what happens between the ledger and the loss */
+async function drill(between: () => Promise<unknown> = async () => {}): Promise<DrillResult> {
+  const { control, clusterId, own } = world;
+  const sources = [world.acme, world.globex].map(
+    ({ tenantId, database, oid }, index): LedgerSource => ({
+      tenantId,
+      name: ['acme', 'globex'][index]!,
+      database,
+      oid,
+      open: () => open(database),
+    }),
+  );
+  const now = () => new Date(systemClock.now());
+  const ledger = await takeRowLedger({ clusterId, control, sources, rows, now });
+  await between();
+  const result = await runDrill({
+    region: world.south,
+    keys: world.keys,
+    destroyedOwners: new Set(),
+    running: control,
+    ledger,
+    sources,
+    names: new Map(sources.map(({ tenantId, name }) => [tenantId, name])),
+    rows,
+    control: own.control,
+    binaries: own.cluster.options.binaries,
+    osUser: own.osUser,
+    async answer(target) {
+      // By password, as the running installation lets control in.
+      for (const { database } of [own.control, world.acme, world.globex]) {
+        const connection = await openConnection(target(database, own.control.user, own.control.password), {
+          applicationName: 'test',
+        });
+        await connection.query('SELECT 1');
+        await connection.close();
+      }
+      return { findings: [], tenants: [world.acme, world.globex] };
+    },
+    scratchParent,
+    clock: systemClock,
+    log: silentLog,
+  });
+  assert.deepEqual(await readdir(scratchParent), []);
+  return result;
+}
+
+test('the installation from one region, while the other is not there; what was written after the ledger is no fault', async () => {
+  const north = world.folderOf(world.north);
+  await rename(north, `${north}-away`);
+  try {
+    const { findings, checked, recoveryPointMs, recoveryTimeMs } = await drill(() =>
+      world.sql(world.globex.database, "INSERT INTO app.items VALUES (-9, 'between ledger and loss')"),
+    );
+    assert.deepEqual(findings, []);
+    assert.ok(recoveryPointMs! >= 0 && recoveryTimeMs! > 0);
+    const { tenants, ofTenants, busyTenants, tables, rows, backupId } = checked;
+    assert.deepEqual(
+      { tenants, ofTenants, busyTenants, tables, rows, backupId },
+      { tenants: 1, ofTenants: 2, busyTenants: 1, tables: 4, rows: 4001, backupId: manifest.backupId },
+    );
+  } finally {
+    await rename(`${north}-away`, north);
+  }
+});
+
+test('files that the region lacks, and an object that was changed: the tenant is named', async () => {
+  await world.sql(world.globex.database, "INSERT INTO freehold.files VALUES ('y', now() - interval '1 day')");
+  const lacking = await drill();
+  assert.deepEqual(
+    lacking.findings.map(({ code, tenantName }) => [code, tenantName]),
+    [['FH_VERIFY_FILES_MISSING', 'globex']],
+  );
+
+  const { object } = manifest.databases.find(({ oid }) => oid === world.acme.oid)!;
+  const file = path.join(world.folderOf(world.south), object);
+  const bytes = await readFile(file);
+  bytes[Math.floor(bytes.length / 2)]! ^= 1;
+  await rm(file);
+  await writeFile(file, bytes);
+  const { findings, recoveryTimeMs } = await drill();
+  assert.deepEqual(
+    findings.map(({ tenantName }) => tenantName),
+    ['acme'],
+  );
+  assert.equal(recoveryTimeMs, undefined);
+});
