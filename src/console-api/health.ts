@@ -50,6 +50,8 @@ export interface ShippingHealth {
     readonly behindBytes: number;
     /** The oldest byte that is owed waits this long; 0: nothing is owed. */
     readonly lagMs: number;
+    /** Of the log it lacks, what is copied from another region, because the spool had no room for it. */
+    readonly owedBytes?: number;
     readonly reason?: string;
   }[];
   readonly spoolBytes: number;
@@ -57,6 +59,8 @@ export interface ShippingHealth {
   readonly slotNearLimit?: boolean;
   /** Stretches of WAL that no region holds, since the shipper started. */
   readonly gaps?: number;
+  /** Tenants with recovery point zero: their commits wait until every region has them. */
+  readonly waitingTenants?: number;
 }
 
 /** The second server of an embedded cluster. */

@@ -91,13 +91,15 @@ async function measureCluster({
       max: number;
       databases: number;
       checksums: boolean;
+      waiting: number;
     }>(
       `SELECT current_setting('server_version') AS version,
               pg_postmaster_start_time() AS started_at,
               (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,
               current_setting('max_connections')::int AS max,
               (SELECT count(*)::int FROM pg_database WHERE NOT datistemplate) AS databases,
-              current_setting('data_checksums')::boolean AS checksums`,
+              current_setting('data_checksums')::boolean AS checksums,
+              (SELECT count(*)::int FROM tenants WHERE recovery_point = 'zero' AND state <> 'deleted') AS waiting`,
     );
     if (!row) return { name, kind, state: 'down', standby, shipping };
     return {
@@ -111,7 +113,7 @@ async function measureCluster({
       databases: row.databases,
       dataChecksums: row.checksums,
       standby,
-      shipping,
+      shipping: shipping && { ...shipping, waitingTenants: row.waiting },
     };
   } catch {
     return { name, kind, state: 'down', standby, shipping };

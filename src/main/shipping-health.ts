@@ -1,4 +1,5 @@
 import type { ShippingReport } from '#src/backups/index.ts';
+import { formatBytes } from '#src/cli/index.ts';
 import type { ClusterHealth, HealthWarning, ShippingHealth } from '#src/console-api/index.ts';
 
 /** WAL in both regions a second after its commit is the promise; this is when somebody should look. */
@@ -11,11 +12,12 @@ export function toShippingHealth(report: ShippingReport | undefined): ShippingHe
   return {
     state,
     spoolBytes,
-    regions: regions.map(({ region, state: regionState, behindBytes, lagMs, lastError }) => ({
+    regions: regions.map(({ region, state: regionState, behindBytes, lagMs, owedBytes, lastError }) => ({
       region,
       state: regionState,
       behindBytes,
       lagMs,
+      ...(owedBytes > 0 && { owedBytes }),
       ...(lastError !== undefined && { reason: lastError }),
     })),
     ...((stoppedBy ?? receiver.lastError) !== undefined && { reason: stoppedBy ?? receiver.lastError }),
@@ -48,12 +50,21 @@ export function findShippingWarnings({ name, kind, shipping }: ClusterHealth): H
       `The shipper of the cluster ${name} does not receive${shipping.reason ? `: ${shipping.reason}` : ''}.`,
       'Look at log/shipper.log and pg/logs in the data folder.',
     );
-  for (const { region, state, lagMs, reason } of shipping.regions)
-    if (state === 'away' || lagMs > lateMs)
-      problem(
-        `Region ${region} lacks the newest ${Math.round(lagMs / 1000)} s${reason ? `: ${reason}` : ''}.`,
-        'The spool keeps what it is owed and sends it when the region answers again.',
-      );
+  const late = shipping.regions.filter(
+    ({ state, lagMs, owedBytes }) => state === 'away' || lagMs > lateMs || owedBytes,
+  );
+  for (const { region, lagMs, owedBytes, reason } of late)
+    problem(
+      `Region ${region} lacks the newest ${Math.round(lagMs / 1000)} s${reason ? `: ${reason}` : ''}.`,
+      owedBytes
+        ? `When it answers, it gets ${formatBytes(owedBytes)} of the log from another region, by itself; until then that one must not be lost.`
+        : 'The spool keeps what it is owed and sends it when the region answers again.',
+    );
+  if (late.length > 0 && shipping.waitingTenants)
+    problem(
+      `Changes of ${shipping.waitingTenants} tenants with recovery point zero are refused until every region has the log.`,
+      'Bring the region back, or lower it: ./freehold tenant set NAME --recovery-point second',
+    );
   if (shipping.spoolFull)
     problem(
       'The spool of the shipper is full.',
