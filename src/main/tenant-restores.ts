@@ -164,11 +164,13 @@ export function createTenantRestores(options: TenantRestoresOptions): TenantRest
               return { archivePath, lastCommitAt: restored.server.lastCommitAt };
             },
           );
-        return restore([]).catch(async (error) => {
-          if (error?.code !== 'FH_RESTORE_DATABASE_INCOMPLETE') throw error;
-          const also = await findSourceOfClone(pool, tenant.tenantId, planned);
-          if (also === undefined) throw error;
-          return restore([also]);
+        // A clone that the backup has not may have been made by copying files, which no WAL holds.
+        const source = planned.database?.isMadeByWal && (await findSourceOfClone(pool, tenant.tenantId, planned));
+        if (!source) return restore([]);
+        return restore([source]).catch((error) => {
+          // The source is deleted for good; a small clone does without it.
+          if (error?.code === 'FH_KEY_DESTROYED') return restore([]);
+          throw error;
         });
       });
     },

@@ -104,6 +104,8 @@ export type PlanResult =
       readonly outcome: 'unknown_database';
       readonly region: string;
       readonly reason: 'never_known' | 'not_yet' | 'no_longer';
+      /** Not yet: since when it has one. */
+      readonly since?: Date;
     }
   | { readonly outcome: 'key_destroyed'; readonly owner: KeyOwner };
 

@@ -354,8 +354,8 @@ describe('what is wanted', () => {
     assert.deepEqual(planned(asked(15)).database, { oid: 20_002, name: 't_next', tenantId: ada, isMadeByWal: false });
     assert.deepEqual(planned(asked(17)).database, { oid: 30_000, name: 't_new', tenantId: ada, isMadeByWal: true });
     assert.deepEqual(asked(20), { outcome: 'unknown_database', region: 'north', reason: 'no_longer' });
-    assert.deepEqual(asked(0.5), { outcome: 'unknown_database', region: 'north', reason: 'not_yet' });
-    assert.deepEqual(asked(-1), { outcome: 'unknown_database', region: 'north', reason: 'not_yet' });
+    const notYet = { outcome: 'unknown_database', region: 'north', reason: 'not_yet', since: at(1) };
+    for (const seconds of [0.5, -1]) assert.deepEqual(asked(seconds), notYet);
     const stranger = plan(world, time(17), { wanted: { kind: 'tenant', tenantId: tenantId('c') }, ledger });
     assert.deepEqual(stranger, { outcome: 'unknown_database', region: 'north', reason: 'never_known' });
   });

@@ -26,7 +26,7 @@ function explain(result: Exclude<PlanResult, { outcome: 'plan' }>): string {
     case 'unknown_database':
       return {
         never_known: `nothing in region ${result.region} is of this tenant`,
-        not_yet: 'the tenant had no database yet at this moment',
+        not_yet: `the tenant had no database yet at this moment${result.since ? `; it has one since ${result.since.toISOString()}` : ''}`,
         no_longer: 'the tenant had no database any more at this moment',
       }[result.reason];
     case 'key_destroyed':

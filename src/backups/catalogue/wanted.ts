@@ -28,10 +28,17 @@ export function resolveWanted(request: PlanRequest, cluster: ClusterCatalogue): 
   if (destroyedKeys?.has(tenantId)) return { outcome: 'key_destroyed', owner: tenantId };
   if (ledger.some((entry) => entry.tenantId === tenantId)) {
     const entry = tenantAtTarget(request, tenantId);
-    if (!entry) return { outcome: 'unknown_database', region, reason: 'not_yet' };
+    const first = ledger.find((each) => each.tenantId === tenantId && each.databaseName !== undefined);
+    const notYet = {
+      outcome: 'unknown_database',
+      region,
+      reason: 'not_yet',
+      ...(first && { since: first.at }),
+    } as const;
+    if (!entry) return notYet;
     if (entry.databaseName === undefined) {
-      const reason = entry.state === 'deleted' || entry.state === 'deleting' ? 'no_longer' : 'not_yet';
-      return { outcome: 'unknown_database', region, reason };
+      const isGone = entry.state === 'deleted' || entry.state === 'deleting';
+      return isGone ? { outcome: 'unknown_database', region, reason: 'no_longer' } : notYet;
     }
     return { kind: 'database', oid: entry.databaseOid, name: entry.databaseName, tenantId };
   }
