@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { recordAudit } from '#src/audit/index.ts';
 import { createShipperLink, type ShipperLink } from '#src/backups/index.ts';
-import { type Clock, type ClusterId, type Log, newId } from '#src/kernel/index.ts';
+import { type Clock, type ClusterId, failpoint, type Log, newId } from '#src/kernel/index.ts';
 import {
   type BackupKeys,
   createKeyEscrow,
@@ -9,6 +9,7 @@ import {
   type KeyStore,
   type RecoveryKits,
 } from '#src/keys/index.ts';
+import type { BackupKey, KeyId, KeyOwner } from '#src/keys/types.ts';
 import type { RegionStore } from '#src/objects/index.ts';
 import type { Pool, Queryable } from '#src/postgres/index.ts';
 import type { Config } from './config.ts';
@@ -30,6 +31,10 @@ export interface BackupServices {
   makeFirstKit(): Promise<string | undefined>;
   /** The page of a new kit; the older ones open nothing any more. */
   replaceKits(): Promise<string>;
+  /** The key to seal under: it lies in a region before it is given out. */
+  currentKey(owner: KeyOwner): Promise<BackupKey>;
+  /** A new version of the cluster's key, under which everything of the cluster is sealed from now on; what is sealed stays readable. */
+  rotateClusterKey(): Promise<KeyId>;
   /** Called when WAL is lost that no region holds. */
   whenGap(act: () => void): void;
   /** Begins to keep the regions equal to the key store. */
@@ -63,6 +68,14 @@ export async function createBackupServices({
   await setUpRegions();
   const escrow = createKeyEscrow({ keys, regions });
   await keys.createKey(clusterId);
+  const published = new Set<KeyId>();
+  /** Also a version that was made just before a crash. */
+  async function currentKey(owner: KeyOwner): Promise<BackupKey> {
+    const key = await keys.currentKey(owner);
+    if (!published.has(key.keyId)) await escrow.publish(key.keyId);
+    published.add(key.keyId);
+    return key;
+  }
 
   let onGap: (() => void) | undefined;
   const shipper = createShipperLink({
@@ -71,11 +84,7 @@ export async function createBackupServices({
     mode: 0o666,
     port: {
       clusterId,
-      currentKey: async () => {
-        const key = await keys.currentKey(clusterId);
-        await escrow.publish(key.keyId);
-        return key;
-      },
+      currentKey: () => currentKey(clusterId),
       openKey: (keyId) => keys.openKey(keyId),
       onNotice: async ({ kind, details }) => {
         // Moments inside the gap are lost; those after it need a base backup that begins after it.
@@ -131,6 +140,22 @@ export async function createBackupServices({
     clusterId,
     regions,
     keys: escrowTenantKeys(keys, escrow),
+    currentKey,
+    async rotateClusterKey() {
+      const keyId = await keys.rotateKey(clusterId);
+      await failpoint('backups.key.rotated');
+      // The first who asks for it brings it to the regions; when none takes it, the older one stays in use until one does.
+      await currentKey(clusterId);
+      await failpoint('backups.key.published');
+      await shipper.pushKey();
+      await recordAudit(pool, {
+        name: 'backup.key_rotated',
+        actor: 'os:operator',
+        subject: clusterId,
+        details: { keyId },
+      });
+      return keyId;
+    },
     shipper,
     async makeFirstKit() {
       if ((await keys.recoveryKits()).length > 0) return undefined;

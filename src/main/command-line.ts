@@ -6,7 +6,7 @@ import type { ChildMessage } from './child.ts';
 import type { Env } from './config.ts';
 import { addFailoverCommand } from './failover.ts';
 import { addRecoverCommand } from './recover.ts';
-import { addRecoveryKitCommand } from './recovery-kit.ts';
+import { addRecoveryKitCommand, addRotateKeyCommand } from './recovery-kit.ts';
 import { addStaffCommands } from './staff-links.ts';
 import { addStatusCommands } from './status.ts';
 import type { UpOptions } from './up.ts';
@@ -24,6 +24,7 @@ export async function runCommandLine(argv: readonly string[], env: Env): Promise
       addFailoverCommand(program, context);
       addStaffCommands(program, context);
       addRecoveryKitCommand(program, context);
+      addRotateKeyCommand(program, context);
       addRecoverCommand(program, context);
       program
         .command('test')

@@ -83,6 +83,7 @@ export async function startControlServices({
       ? await createBackupServices({ config, regionKeys, folders, pool, keys: ownKeys, clock, log, shutdown })
       : undefined;
   const keys = backups?.keys ?? ownKeys;
+  const sealingKeys = backups ? { ...ownKeys, currentKey: backups.currentKey } : ownKeys;
   const binaries = await findBinaries({ binDir: config.pgBinDir });
   const canaries = backups && createCanaries({ pool, shipped: () => furthestOf(backups.shipper.report) });
   const retentionHolds = createRetentionHolds();
@@ -93,7 +94,7 @@ export async function startControlServices({
       binaries,
       target: () => readReplicationTarget(folders, 'control'),
       pool,
-      keys: ownKeys,
+      keys: sealingKeys,
       canaries: canaries!,
       holds: retentionHolds,
       jobs,
@@ -188,7 +189,7 @@ export async function startControlServices({
       backups,
       binaries,
       pool,
-      keys: ownKeys,
+      keys: sealingKeys,
       content: { settings: { ...longJob, ...stableOutput }, withoutRows: unexportedTables, read: contentHash },
       targetOf: platformTargetOf,
       standbySocket: () => findStandbySocket(folders),
@@ -223,7 +224,7 @@ export async function startControlServices({
       binaries,
       pool,
       control: target,
-      keys: ownKeys,
+      keys: sealingKeys,
       canaries: canaries!,
       getAccess: (tenantId) => directory.forLifecycle.getAccess(tenantId),
       scratchFolder: folders.scratch,

@@ -13,7 +13,28 @@ export function recoveryKitRoutes(backups: BackupServices) {
     app.post('/api/recovery-kit', { config: { operation: 'recovery_kit.replace' } }, async (_request, reply) =>
       reply.code(201).send({ kit: await backups.replaceKits() }),
     );
+    app.post('/api/cluster-key', { config: { operation: 'cluster_key.rotate' } }, async (_request, reply) =>
+      reply.code(201).send({ keyId: await backups.rotateClusterKey() }),
+    );
   };
+}
+
+/** `rotate-key`: everything that is sealed from now on is sealed under a new key; nothing that lies in regions is written again. */
+export function addRotateKeyCommand(program: Command, context: CliContext): void {
+  program
+    .command('rotate-key')
+    .description('seal everything of the cluster under a new key from now on; what is sealed stays readable')
+    .option('--data <dir>', 'data folder of the installation; default: the one that runs')
+    .option('--json', 'machine-readable: keyId', false)
+    .action(async (options: CommonOptions) => {
+      const { keyId } = await context.connect(options.data).send<{ keyId: string }>('POST', '/api/cluster-key', {});
+      if (options.json) printJson(context, { keyId });
+      else
+        print(
+          context,
+          `The key of the cluster is ${keyId} now. It lies in the regions; older keys stay for what they sealed.`,
+        );
+    });
 }
 
 /** `recovery-kit`: the page with which, and with one region, everything is rebuilt. */

@@ -1,4 +1,10 @@
-import { connectShipperLink, startShipper, toShippingNotice, toShippingReport } from '#src/backups/index.ts';
+import {
+  connectShipperLink,
+  type Shipper,
+  startShipper,
+  toShippingNotice,
+  toShippingReport,
+} from '#src/backups/index.ts';
 import { armFailpoints } from '#src/kernel/index.ts';
 import { createChild } from './child.ts';
 import { type Config, type Env, parseConfig } from './config.ts';
@@ -20,14 +26,15 @@ export async function runShipper(env: Env): Promise<void> {
 
   const target = readReplicationTarget(folders, 'shipper');
   const stopping = new AbortController();
-  const link = connectShipperLink({ socketPath: folders.shipperSocket, log });
+  let shipper: Shipper | undefined;
+  const link = connectShipperLink({ socketPath: folders.shipperSocket, log, onKey: (key) => shipper?.useKey(key) });
   shutdown.add('link to control', 3_000, () => link.close());
   shutdown.add('wait for control', 1_000, async () => stopping.abort());
   // Nothing else waits for the shipper: a region that is away at the first start must not keep the installation from starting.
   child.ready({});
 
   const { clusterId, key } = await link.begin(stopping.signal);
-  const shipper = await startShipper({
+  const started = await startShipper({
     clusterId,
     findPrimary: async () => target,
     regions: await openRegions(config.regions, regionKeys),
@@ -38,7 +45,8 @@ export async function runShipper(env: Env): Promise<void> {
     onEvent: (event) =>
       void link.notice(toShippingNotice(event)).catch((error) => log.warn('control was not told', { error })),
   });
-  shutdown.add('shipping', 10_000, () => shipper.stop());
-  const reporting = setInterval(() => link.report(toShippingReport(shipper.status())), reportEveryMs);
+  shipper = started;
+  shutdown.add('shipping', 10_000, () => started.stop());
+  const reporting = setInterval(() => link.report(toShippingReport(started.status())), reportEveryMs);
   shutdown.add('reports', 1_000, async () => clearInterval(reporting));
 }

@@ -16,6 +16,8 @@ export interface ShipperPort {
 export interface ShipperLink {
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** Gives every connected shipper the current key. One that is not connected asks for it when it is back. @returns how many took it */
+  pushKey(): Promise<number>;
   /** The newest report; undefined when no shipper is connected, or it has not told anything yet. */
   readonly report: ShippingReport | undefined;
 }
@@ -58,6 +60,10 @@ export function createShipperLink(options: {
   return {
     start: () => server.start(),
     stop: () => server.stop(),
+    async pushKey() {
+      const key = toWire(await port.currentKey());
+      return (await server.broadcast('useKey', { key })).answered;
+    },
     get report() {
       return report;
     },
@@ -74,17 +80,41 @@ export interface ShipperClient {
   close(): Promise<void>;
 }
 
-export function connectShipperLink({ socketPath, log }: { socketPath: string; log: Log }): ShipperClient {
+export function connectShipperLink({
+  socketPath,
+  log,
+  onKey,
+}: {
+  readonly socketPath: string;
+  readonly log: Log;
+  /** The current key of the cluster, when it has changed and when control is back: it may have changed meanwhile. */
+  readonly onKey: (key: BackupKey) => void;
+}): ShipperClient {
+  let hasBegun = false;
   let connected = Promise.withResolvers<void>();
   const rpc = connectRpc<ShipperLinkProtocol>({
     socketPath,
     log,
-    handlers: {},
+    handlers: {
+      useKey: ({ key }) => {
+        onKey(fromWire(key));
+        return null;
+      },
+    },
     onConnected: () => {
+      if (hasBegun) askForKey();
       connected.resolve();
       connected = Promise.withResolvers();
     },
   });
+  function askForKey(): void {
+    rpc.call('begin', null, { timeoutMs: 30_000 }).then(
+      ({ key }) => onKey(fromWire(key)),
+      // The one in use stays good: older versions are readable for ever.
+      (error) => log.info('control did not say which key is the current one', { error }),
+    );
+  }
+
   return {
     async begin(signal) {
       for (;;) {
@@ -92,6 +122,7 @@ export function connectShipperLink({ socketPath, log }: { socketPath: string; lo
         const connection = connected.promise;
         try {
           const { clusterId, key } = await rpc.call('begin', null, { timeoutMs: 30_000 });
+          hasBegun = true;
           return { clusterId, key: fromWire(key) };
         } catch (error) {
           log.info('control has no key for the shipper yet', { error });

@@ -54,5 +54,8 @@ export interface ShipperLinkProtocol extends RpcProtocol {
     readonly report: { params: { readonly report: ShippingReport }; result: null };
     readonly notice: { params: ShippingNotice; result: null };
   };
-  readonly client: Record<never, never>;
+  readonly client: {
+    /** The cluster has a new key, which lies in a region: everything is sealed under it from now on. */
+    readonly useKey: { params: { readonly key: WireKey }; result: null };
+  };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { segmentFileName, segmentStart, waitFor, walSegmentBytes } from '#src/kernel/index.ts';
 import { shippingFigures } from './figures.ts';
@@ -71,6 +72,22 @@ test('what both regions hold is flushed, and told in figures', async (t) => {
   const infinite = figures.filter(({ labels }) => labels.le === '+Inf');
   assert.equal(infinite[0]!.value, value('shipping_seconds_count'));
   await shipper.stop();
+});
+
+test('the key is rotated while it ships: what comes is sealed under the new one, and all of it is read', async (t) => {
+  const shipper = await world.start();
+  t.after(() => shipper.stop());
+  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
+  const next = world.rotateKey();
+  shipper.useKey(next);
+  const db = await world.server.connect();
+  await db.query('CREATE TABLE sealed_anew ()');
+  await db.close();
+  const end = await world.flushed();
+  await waitUntilShipped(world, from, end);
+  const [newest] = (await Array.fromAsync(world.regions.south.list(`wal/${world.clusterId}/`))).reverse();
+  const sealed = await buffer((await world.regions.south.get(newest!.name))!);
+  assert.match(sealed.subarray(8, 300).toString('latin1'), new RegExp(`"keyId":"${next.keyId}"`));
 });
 
 test('the server restarts and crashes: receiving goes on by itself', async (t) => {

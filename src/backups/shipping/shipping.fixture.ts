@@ -31,6 +31,8 @@ export interface ShippingWorld {
   readonly server: OwnCluster;
   readonly clusterId: ClusterId;
   readonly key: BackupKey;
+  /** Makes another version of the key, which everybody here can find. */
+  rotateKey(): BackupKey;
   readonly regions: Readonly<Record<RegionName, RegionStore>>;
   readonly events: ShippingEvent[];
   readonly ledgers: LedgerWriter[];
@@ -82,7 +84,8 @@ export async function startShippingWorld(options: OwnClusterOptions = {}): Promi
   const server = await startOwnCluster(options);
   const clusterId = newId('clu');
   const key: BackupKey = { keyId: `${clusterId}.1`, key: randomBytes(32) };
-  const owner = { clusterId, findKey: (keyId: string) => (keyId === key.keyId ? key.key : undefined) };
+  const keys = new Map<string, Buffer>([[key.keyId, key.key]]);
+  const owner = { clusterId, findKey: (keyId: string) => keys.get(keyId) };
   const rootOf = (region: RegionName) => path.join(server.folder, region);
   const spoolDir = path.join(server.folder, 'spool');
   for (const region of regionNames) await mkdir(rootOf(region));
@@ -103,6 +106,11 @@ export async function startShippingWorld(options: OwnClusterOptions = {}): Promi
     server,
     clusterId,
     key,
+    rotateKey() {
+      const next: BackupKey = { keyId: `${clusterId}.${keys.size + 1}`, key: randomBytes(32) };
+      keys.set(next.keyId, next.key);
+      return next;
+    },
     regions,
     events,
     ledgers,
