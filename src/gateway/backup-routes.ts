@@ -27,11 +27,6 @@ const passwordBodyBytes = 2_200_000;
  */
 export function backupRoutes({ backups, identity }: BackupRoutesOptions): FastifyPluginAsync {
   return async (app) => {
-    // A form, so that the browser saves the bytes while they come instead of keeping them all in memory.
-    app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) =>
-      done(null, Object.fromEntries([...new URLSearchParams(String(body))].filter(([, value]) => value !== ''))),
-    );
-
     app.get(
       '/backups',
       { config: { operation: 'tenant.backups.get', roles: ['owner'] } },

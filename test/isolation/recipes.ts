@@ -23,6 +23,8 @@ export interface Recipe {
   readonly fresh?: (side: Side) => Promise<{ objects?: Partial<Objects>; as?: Person }>;
   /** Status of its own people's call. Default 200. */
   readonly status?: number;
+  /** Not there where no backups are made: on a server that is not ours. */
+  readonly needsBackups?: boolean;
   /** Answers with a stream that does not end; see the group `events`. */
   readonly isStream?: boolean;
 }
@@ -110,6 +112,20 @@ const identity: Record<string, Recipe> = {
   'identity.profile.change': { for: 'member', call: (_, side) => ({ body: { name: side.newMarker('Again') } }) },
   'identity.security_log.list': { for: 'admin', call: none },
   'identity.password.check': { for: 'anyone', call: () => ({ body: { password: 'orange' } }) },
+  'tenant.backups.get': { for: 'owner', call: none, needsBackups: true },
+  'tenant.backups.confirm': {
+    for: 'owner',
+    call: (_, side) => ({ body: { password: side.people.owner.password } }),
+    needsBackups: true,
+    status: 201,
+  },
+  'tenant.backups.download': {
+    for: 'owner',
+    call: () => ({ body: { confirmation: 'never given' } }),
+    needsBackups: true,
+    // Refused after the session and the role were found good: nobody has confirmed. What confirmations are good for: src/main/tenant-backups.test.ts.
+    status: 403,
+  },
   'platform.openapi': { for: 'anyone', call: none },
   'tenant.get': { for: 'anyone', call: none },
 };

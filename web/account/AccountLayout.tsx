@@ -27,6 +27,7 @@ export function AccountLayout() {
     ...(user && user.role !== 'member'
       ? [
           { label: 'People', to: '/people' },
+          ...(user.role === 'owner' ? [{ label: 'Backups', to: '/backups' }] : []),
           { label: 'Security log', to: '/security-log' },
         ]
       : []),

@@ -55,6 +55,30 @@ export interface SecurityEvent {
   readonly details?: Readonly<Record<string, string | number | boolean | null>>;
 }
 
+/** What an owner is told about backups; null: none yet. */
+export interface TenantBackups {
+  readonly lastBackup: { readonly finishedAt: string } | null;
+  readonly lastVerification: {
+    readonly finishedAt: string;
+    readonly kind: 'backup' | 'dump';
+    readonly passed: boolean;
+  } | null;
+  readonly dump: {
+    readonly dumpId: string;
+    readonly madeAt: string;
+    readonly sizeBytes: number;
+    readonly regions: number;
+    readonly unchangedUntil: string | null;
+    readonly verification: { readonly finishedAt: string; readonly passed: boolean } | null;
+  } | null;
+  readonly restorable: { readonly from: string; readonly to: string } | null;
+}
+
+export const backupsQuery = queryOptions({
+  queryKey: ['backups'],
+  queryFn: ({ signal }) => apiFetch<TenantBackups>('/-/api/backups', { signal }),
+});
+
 export const tenantQuery = queryOptions({
   queryKey: ['tenant'],
   queryFn: ({ signal }) => apiFetch<TenantInfo>('/-/api/tenant', { signal }),

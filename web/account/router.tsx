@@ -51,6 +51,11 @@ const people = createRoute({
   path: '/people',
   component: lazyRouteComponent(() => import('./People.tsx'), 'People'),
 });
+const backups = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/backups',
+  component: lazyRouteComponent(() => import('./Backups.tsx'), 'Backups'),
+});
 const securityLog = createRoute({
   getParentRoute: () => signedIn,
   path: '/security-log',
@@ -63,7 +68,7 @@ export const router = createRouter({
     signIn,
     signedOut,
     invitation,
-    signedIn.addChildren([index, account, people, securityLog]),
+    signedIn.addChildren([index, account, people, backups, securityLog]),
   ]),
   basepath: '/-',
   defaultPreload: 'intent',

@@ -54,6 +54,9 @@ const eventWords: Readonly<Record<string, string>> = {
   'session.login_throttled': 'Sign-in attempts slowed down',
   'session.ended': 'Signed out',
   'session.all_ended': 'Signed out everywhere',
+  'backup.download_confirmed': 'Confirmed a download of the database',
+  'backup.download_refused': 'Download of the database refused',
+  'backup.downloaded': 'Downloaded the database',
 };
 
 export function describeEvent(name: string): string {

@@ -39,6 +39,40 @@ export interface ApiRequest {
  * Throws ProblemError for every refusal, also when the server cannot be reached (`code` FH_WEB_UNREACHABLE, status 0).
  */
 export async function apiFetch<T>(path: string, request: ApiRequest = {}): Promise<T> {
+  const response = await send(path, request);
+  const text = await response.text();
+  if (!response.ok) throw problemOf(response, text);
+  if (text === '') return undefined as T;
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    throw problemOf(response, text, 502);
+  }
+}
+
+/**
+ * Fetches a file and hands it to the browser's downloads under the name that the server gives; the browser keeps a large one on its disk meanwhile. Rejects as
+ * `apiFetch` does, also when the bytes break off: nothing is saved then.
+ */
+export async function apiDownload(path: string, request: ApiRequest = {}): Promise<void> {
+  const response = await send(path, request);
+  if (!response.ok) throw problemOf(response, await response.text());
+  const content = await response.blob().catch(() => {
+    throw unreachable();
+  });
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(content);
+  link.download = /filename="([^"]+)"/.exec(response.headers.get('content-disposition') ?? '')?.[1] ?? 'download';
+  link.click();
+  // The browser has taken hold of it by then.
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+function problemOf(response: Response, text: string, status = response.status): ProblemError {
+  return new ProblemError(parseProblem(status, text, (name) => response.headers.get(name)));
+}
+
+async function send(path: string, request: ApiRequest): Promise<Response> {
   const headers: Record<string, string> = { accept: 'application/json, application/problem+json', ...request.headers };
   const method = request.method ?? 'GET';
   if (method === 'GET' && !isSomebodyThere()) headers['freehold-background'] = '1';
@@ -48,9 +82,8 @@ export async function apiFetch<T>(path: string, request: ApiRequest = {}): Promi
     headers['content-type'] = 'application/json';
     body = JSON.stringify(request.body);
   }
-  let response: Response;
   try {
-    response = await fetch(path, {
+    return await fetch(path, {
       method,
       credentials: 'same-origin',
       redirect: 'error',
@@ -61,14 +94,6 @@ export async function apiFetch<T>(path: string, request: ApiRequest = {}): Promi
   } catch (error) {
     if (request.signal?.aborted) throw error;
     throw unreachable();
-  }
-  const text = await response.text();
-  if (!response.ok) throw new ProblemError(parseProblem(response.status, text, (name) => response.headers.get(name)));
-  if (text === '') return undefined as T;
-  try {
-    return JSON.parse(text) as T;
-  } catch {
-    throw new ProblemError(parseProblem(502, text, (name) => response.headers.get(name)));
   }
 }
 

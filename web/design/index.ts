@@ -9,6 +9,7 @@
 export { AccountMenu, type AccountMenuProps } from './AccountMenu.tsx';
 export {
   type ApiRequest,
+  apiDownload,
   apiFetch,
   apiUpload,
   type Problem,
