@@ -82,6 +82,8 @@ export function startReceiver(options: ReceiverOptions): Receiver {
   let state: ReturnType<Receiver['state']> = 'connecting';
   let sinceMs = clock.now();
   let lastError: unknown;
+  /** What was received could not be kept (a full disk): why, and when the oldest byte of it came. Until something is spooled again. */
+  let unkept: { readonly error: unknown; readonly sinceMs: number } | undefined;
   /** Attempts since something was spooled. */
   let failures = 0;
   /** What comes next is no longer on the server. */
@@ -112,7 +114,7 @@ export function startReceiver(options: ReceiverOptions): Receiver {
         // The server says so only when it has agreed to stream. 58P01: the WAL is gone. 55000: the slot was invalidated.
         isGone = sqlState(error) === '58P01' || sqlState(error) === '55000';
         // Once per outage: the state and its age are in the status.
-        if (lastError === undefined) log.warn('receiving WAL was interrupted', { error });
+        if (lastError === undefined && !unkept) log.warn('receiving WAL was interrupted', { error });
         lastError = error;
       }
       setState('connecting');
@@ -240,8 +242,15 @@ export function startReceiver(options: ReceiverOptions): Receiver {
 
   async function sealAndSpool({ range, data, receivedAtMs }: Chunk): Promise<void> {
     await failpoint('shipping.chunk.cut');
-    const sealed = await sealWal('wal', { clusterId, key: key() }, range, data);
-    await spool.addChunk(range, sealed, receivedAtMs);
+    try {
+      const sealed = await sealWal('wal', { clusterId, key: key() }, range, data);
+      await spool.addChunk(range, sealed, receivedAtMs);
+    } catch (error) {
+      if (!unkept) log.error('received WAL could not be kept', { error });
+      unkept = { error, sinceMs: unkept?.sinceMs ?? receivedAtMs };
+      throw error;
+    }
+    unkept = undefined;
     spooled = { timeline: range.timeline, lsn: range.end };
     failures = 0;
     options.onSpooled();
@@ -257,13 +266,14 @@ export function startReceiver(options: ReceiverOptions): Receiver {
   }
 
   return {
-    state: () => state,
-    lastError: () => lastError,
+    // Nor does a server that streams help while nothing of it is kept: every try begins anew.
+    state: () => (unkept && state === 'streaming' ? 'connecting' : state),
+    lastError: () => unkept?.error ?? lastError,
     sinceMs: () => sinceMs,
     primary: () => primary,
     received: () => chunker?.received() ?? spooled,
     spooled: () => spooled,
-    waitingSinceMs: () => chunker?.waitingSinceMs(),
+    waitingSinceMs: () => unkept?.sinceMs ?? chunker?.waitingSinceMs(),
     flushed: () => reported,
     confirmed: () => confirmed,
     slot: () => ({ heldBytes: reported > 0n && primary > reported ? Number(primary - reported) : 0, limitBytes }),

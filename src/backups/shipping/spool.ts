@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { type Clock, failpoint, lsnName, timelineName } from '#src/kernel/index.ts';
 import { shippingErrors } from './errors.ts';
@@ -72,15 +72,21 @@ export async function openSpool(folder: string, clock: Clock): Promise<Spool> {
   async function write(fileName: string, sealed: Uint8Array): Promise<void> {
     const file = path.join(folder, fileName);
     const temporary = file + temporaryEnding;
-    const handle = await open(temporary, 'w', 0o600);
     try {
-      await handle.writeFile(sealed);
-      await handle.sync();
-    } finally {
-      await handle.close();
+      const handle = await open(temporary, 'w', 0o600);
+      try {
+        await handle.writeFile(sealed);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await failpoint('shipping.spool.written');
+      await rename(temporary, file);
+    } catch (error) {
+      // The next try is cut otherwise and has another name: on a full disk the halves would take what room there is.
+      await rm(temporary, { force: true }).catch(() => {});
+      throw error;
     }
-    await failpoint('shipping.spool.written');
-    await rename(temporary, file);
     await failpoint('shipping.spool.named');
     await syncFolder(folder);
     await failpoint('shipping.spool.durable');
