@@ -14,7 +14,12 @@ const few = 20;
 const many = Number(process.argv[process.argv.indexOf('--tenants') + 1] || 2000) || 2000;
 /** FREEHOLD_BACKENDS, what gateways may open together. */
 const budget = 80;
-const env = { FREEHOLD_BACKENDS: String(budget) };
+/** One server alone unless asked for otherwise: 2,000 databases are 20 GB, and each copy of them as much again. */
+const copies = {
+  FREEHOLD_STANDBY: process.env.FREEHOLD_STANDBY ?? 'off',
+  FREEHOLD_BACKUPS: process.env.FREEHOLD_BACKUPS ?? 'off',
+};
+const env = { FREEHOLD_BACKENDS: String(budget), ...copies };
 
 const dataDir = newDataFolder();
 const invitations = new Map<string, string>();
@@ -30,7 +35,7 @@ try {
       [`${many} tenants`]: round(value, 1),
       ratio: round(value / small[name]!),
     });
-  report('fleet', rows, { few, many, budget, peer: `the same installation with ${few} tenants` });
+  report('fleet', rows, { few, many, budget, ...copies, peer: `the same installation with ${few} tenants` });
 } finally {
   await installation.stop();
   rmSync(dataDir, { recursive: true, force: true });
