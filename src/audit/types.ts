@@ -43,6 +43,7 @@ export const auditEvents = {
   'backup.verification_failed': 'A base backup was restored, or could not be, and is not what it should be.',
   'backup.drill_passed': 'The whole installation was rebuilt from one region.',
   'backup.drill_failed': 'The installation could not be rebuilt from one region as it should be.',
+  'backup.copied': 'A base backup was brought to a region that had missed it.',
   'backup.key_rotated': 'What belongs to the cluster is sealed under a new key from now on.',
   'backup.kit_replaced': 'A new recovery kit was printed; older ones open nothing any more.',
   'staff.setup_link_created': 'A link was made with which one staff member can be set up.',

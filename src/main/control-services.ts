@@ -20,6 +20,7 @@ import { createPool } from '#src/postgres/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
 import { createStaff } from '#src/staff/index.ts';
 import { createControlDirectory, createTenantLifecycle, createTenantUsage } from '#src/tenants/index.ts';
+import { createBackupCopies } from './backup-copies.ts';
 import { createBackupServices } from './backup-services.ts';
 import { createBaseBackups } from './base-backups.ts';
 import { createCanaries } from './canaries.ts';
@@ -101,6 +102,18 @@ export async function startControlServices({
       clock,
       log,
       shutdown,
+    });
+
+  const backupCopies =
+    backups &&
+    createBackupCopies({
+      clusterId: backups.clusterId,
+      regions: backups.regions,
+      keys: ownKeys,
+      holds: retentionHolds,
+      db: pool,
+      jobs,
+      log,
     });
 
   const admin = createDatabaseAdmin({ pool, target, log });
@@ -363,6 +376,7 @@ export async function startControlServices({
     jobs,
     backups,
     baseBackups,
+    backupCopies,
     checks,
     dumps,
     retention,

@@ -144,6 +144,7 @@ export async function runControl(env: Env): Promise<void> {
     shutdown.add('link to the shipper', 5_000, () => backups.shipper.stop());
     backups.start();
     baseBackups?.schedule();
+    services.backupCopies?.schedule();
     services.dumps?.schedule();
     await services.retention?.schedule();
     services.checks?.schedule();
