@@ -1,6 +1,8 @@
 import { buffer } from 'node:stream/consumers';
 import { failpoint, walSegmentBytes } from '#src/kernel/index.ts';
 import type { ObjectInfo, RegionStore } from '#src/objects/index.ts';
+import type { WalPosition } from './timeline.ts';
+import { findWalFloor, isBelowFloor } from './wal-floor.ts';
 import {
   chunkFolder,
   historyFolder,
@@ -22,7 +24,8 @@ export interface ReconcileOptions {
 
 /**
  * Copies what one region has of a cluster's WAL and another lacks: after a spool was lost with its machine while a region was away, or after a region was
- * replaced. Only what opens is copied, as it is; nothing is overwritten. Histories first, then segments, oldest first.
+ * replaced. Only what opens is copied, as it is; nothing is overwritten. Histories first, then segments, oldest first. What a region cannot use, because it is
+ * from before its oldest base backup, stays away from it: retention removed it there, or would tomorrow, day after day.
  * @returns how many objects were copied
  */
 export async function reconcileRegions(options: ReconcileOptions): Promise<number> {
@@ -35,9 +38,12 @@ export async function reconcileRegions(options: ReconcileOptions): Promise<numbe
 async function copyMissing(from: RegionStore, to: RegionStore, options: ReconcileOptions): Promise<number> {
   const { owner, pace, signal } = options;
   let copied = 0;
+  let floor: Promise<WalPosition | undefined> | undefined;
   for (const folder of [historyFolder, segmentFolder, chunkFolder].map((of) => of(owner.clusterId))) {
     for await (const name of missingNames(from.list(folder), to.list(folder))) {
       if (signal.aborted) return copied;
+      floor ??= findWalFloor(to, owner);
+      if (isBelowFloor(name, await floor)) continue;
       if (folder === chunkFolder(owner.clusterId) && (await hasSegmentOf(to, owner, name))) continue;
       const content = await from.get(name);
       // Compacted meanwhile: its segment comes another time.
