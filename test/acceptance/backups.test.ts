@@ -98,6 +98,38 @@ describe('backups', { timeout: 400_000 }, () => {
     await refused('FH_BACKUP_NOT_RESTORABLE', 'northwind', '--to', '2020-01-01T00:00:00Z', '--as', 'copy-4');
   });
 
+  it('brings a tenant back that was deleted by mistake, to its own address, with the file of the last moment', async () => {
+    const doomed = clients[2]!;
+    const boundary = 'freehold-test';
+    const file = `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="last.txt"\r\ncontent-type: text/plain\r\n\r\nthe last words\r\n--${boundary}--\r\n`;
+    const type = { 'content-type': `multipart/form-data; boundary=${boundary}` };
+    const upload = await doomed.send('POST', '/api/items/SUP-1/attachments', Buffer.from(file), type);
+    assert.equal(upload.status, 201, upload.text);
+    const deleted = await json('tenant', 'delete', 'northwind-restored', '--confirm', 'northwind-restored');
+    assert.equal(deleted.certificate.destroyed.key.destroyed, false);
+    assert.equal((await doomed.get('/-/api/session')).status, 410);
+
+    const back = await json('restore', 'northwind-restored', '--before', 'delete');
+    assert.equal(back.name, 'northwind-restored');
+    assert.notEqual(back.tenantId, deleted.tenantId);
+    const again = await freehold.tenantClient('northwind-restored');
+    clients.push(again);
+    assert.equal((await again.send('POST', '/-/api/session', { email: mail, password })).status, 201);
+    assert.deepEqual(await titles(again), ['first of northwind', 'second of northwind']);
+    const { attachments } = (await again.get('/api/items/SUP-1/attachments')).json;
+    assert.equal((await again.get(attachments[0].url)).text, 'the last words');
+
+    // Its end, at once: nobody brings it back any more.
+    const ended = await json('tenant', 'delete', deleted.tenantId, '--confirm', 'northwind-restored', '--now');
+    assert.equal(ended.certificate.destroyed.key.destroyed, true);
+    assert.deepEqual(
+      ended.certificate.copies.map((copy: { tenantId: string }) => copy.tenantId),
+      [back.tenantId],
+    );
+    const late = await freehold.run('restore', deleted.tenantId, '--before', 'delete', '--as', 'late', '--json');
+    assert.match(late.stderr, /FH_KEY_DESTROYED/);
+  });
+
   it('is rebuilt on an empty machine from one region and the kit alone', async () => {
     const { kit } = await json('recovery-kit', '--yes');
     writeFileSync(kitFile, kit);
