@@ -63,7 +63,11 @@ export function serverSettings(options: SettingsOptions): string {
       'freehold_shipper',
       'commits that ask for it (below) wait until every region has them',
     ],
-    ['synchronous_commit', 'local', 'ask for it: ALTER ROLE … SET synchronous_commit = on'],
+    [
+      'synchronous_commit',
+      'local',
+      'whoever waits for the regions asks for it: ALTER DATABASE … SET synchronous_commit = remote_apply',
+    ],
     ['wal_compression', 'on', 'full-page images are most of the WAL of many small databases'],
     ['max_wal_size', '4GB', 'each new database writes its template into WAL (4 to 8 MB); do not checkpoint for that'],
     ['min_wal_size', '256MB', ''],
