@@ -49,7 +49,21 @@ export function durationScale(values: readonly number[], { goal, lowest = 1 }: {
   return { place, ticks } satisfies DurationScale;
 }
 
-const steps = [minute, 5 * minute, 10 * minute, 15 * minute, 30 * minute, hour, 3 * hour, 6 * hour, 12 * hour, day];
+const steps = [
+  5 * second,
+  15 * second,
+  30 * second,
+  minute,
+  5 * minute,
+  10 * minute,
+  15 * minute,
+  30 * minute,
+  hour,
+  3 * hour,
+  6 * hour,
+  12 * hour,
+  day,
+];
 
 /** Round moments between two, at most `count`, in the reader's time zone. */
 export function timeTicks(from: number, to: number, count: number): readonly Tick[] {
@@ -62,9 +76,10 @@ export function timeTicks(from: number, to: number, count: number): readonly Tic
   const offset = new Date(from).getTimezoneOffset() * minute;
   const ticks: Tick[] = [];
   for (let at = Math.ceil((from - offset) / step) * step + offset; at <= to; at += step)
-    ticks.push({ value: at, label: (step < day ? clock : date).format(at) });
+    ticks.push({ value: at, label: (step < minute ? seconds : step < day ? clock : date).format(at) });
   return ticks;
 }
 
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+const seconds = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const date = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });

@@ -65,7 +65,8 @@ function Running({ run: { readBytes, expectedBytes, startedAt } }: { run: Backup
         <RelativeTime value={startedAt} />
       </Text>
       <Progress
-        value={share === undefined ? 100 : share * 100}
+        value={share === undefined ? 4 : share * 100}
+        striped={share === undefined}
         animated={share === undefined}
         size="sm"
         color="green"

@@ -84,10 +84,10 @@ const columns: Column<Verification>[] = [
     key: 'subject',
     header: 'What',
     cell: (row) => (
-      <>
+      <span>
         {row.kind === 'backup' ? 'Base backup' : 'Dump'}{' '}
         <CopyableId value={row.tenantId ?? row.subject} what={row.tenantId ? 'tenant id' : 'backup id'} short />
-      </>
+      </span>
     ),
   },
   {
@@ -101,10 +101,10 @@ const columns: Column<Verification>[] = [
     key: 'checked',
     header: 'Compared',
     cell: ({ checked, findings }) => (
-      <>
+      <div>
         {describeChecked(checked)}
         <Findings findings={findings} />
-      </>
+      </div>
     ),
   },
   { key: 'when', header: 'Finished', cell: ({ finishedAt }) => <RelativeTime value={finishedAt} /> },

@@ -19,10 +19,10 @@ const columns: Column<Drill>[] = [
     key: 'checked',
     header: 'Compared',
     cell: ({ checked, findings }) => (
-      <>
+      <div>
         {describeChecked(checked)}
         <Findings findings={findings} />
-      </>
+      </div>
     ),
   },
 ];

@@ -16,7 +16,7 @@ export function Exchanged({ operation }: { operation: Operation }) {
       <Text>
         {name} is now{' '}
         <TextLink to="/tenants/$tenantId" params={{ tenantId: operation.tenantId }}>
-          this tenant
+          {operation.kind === 'restore' ? 'the restored tenant' : 'this tenant'}
         </TextLink>
         ; the one that had the name before is kept as{' '}
         <TextLink to="/tenants/$tenantId" params={{ tenantId: keptTenantId }}>

@@ -48,9 +48,7 @@ export function OperationPage() {
         <Panel title="Facts">
           <Facts>
             <Fact label="Tenant">
-              <TextLink to="/tenants/$tenantId" params={{ tenantId: operation.tenantId }}>
-                {operation.tenantName}
-              </TextLink>
+              <TenantName tenantId={operation.tenantId} former={operation.tenantName} />
             </Fact>
             {operation.sourceTenantId && (
               <Fact label={operation.kind === 'restore' ? 'Restored from' : 'Copied from'}>
@@ -88,11 +86,11 @@ function titleOf({ kind, tenantName, result }: Operation): string {
 }
 
 /** What it is called today. */
-function TenantName({ tenantId }: { tenantId: string }) {
+function TenantName({ tenantId, former = tenantId }: { tenantId: string; former?: string }) {
   const tenant = useQuery(tenantQuery(tenantId)).data;
   return (
     <TextLink to="/tenants/$tenantId" params={{ tenantId }}>
-      {tenant?.name ?? tenantId}
+      {tenant?.name ?? former}
     </TextLink>
   );
 }

@@ -1,6 +1,7 @@
 import { Button, Stack } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { useParams } from '@tanstack/react-router';
+import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
+import { useEffect } from 'react';
 import {
   ButtonLink,
   EmptyState,
@@ -14,7 +15,7 @@ import { mayRestore, tenantQuery } from '../api.ts';
 import { isWithoutBackups } from '../backups/api.ts';
 import { tenantStateWords } from '../words.ts';
 import { restorePointsQuery } from './points.ts';
-import { RestoreForm } from './RestoreForm.tsx';
+import { RestoreForm, type RestoreSearch } from './RestoreForm.tsx';
 
 /** One tenant as it was: which moment, and where to. */
 export function RestorePage() {
@@ -26,6 +27,19 @@ export function RestorePage() {
     refetchInterval: ({ state }) => (state.data && !state.data.whole ? 3_000 : 15_000),
     retry: (count, error) => !isWithoutBackups(error) && count < 2,
   });
+  const search = useSearch({ strict: false }) as RestoreSearch;
+  const navigate = useNavigate();
+  const realId = tenant.data?.tenantId;
+  // The address may name the tenant by its name, which another may have tomorrow.
+  useEffect(() => {
+    if (realId !== undefined && realId !== tenantId)
+      void navigate({
+        to: '/tenants/$tenantId/restore',
+        params: { tenantId: realId },
+        search: { ...search },
+        replace: true,
+      });
+  }, [realId, tenantId, search, navigate]);
   const back = { to: `/tenants/${tenantId}`, label: tenant.data?.name ?? 'Tenant' };
   const error = tenant.error ?? (isWithoutBackups(moments.error) ? null : moments.error);
   const whole = moments.data?.whole;
