@@ -14,7 +14,7 @@ import { createHosting } from '#src/hosting/index.ts';
 import { createFirstInvitation, createIdentity, stripClone } from '#src/identity/index.ts';
 import { parseLsn, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createLocalAuthority, openKeyStore } from '#src/keys/index.ts';
-import { createDiskStore, requireRoom } from '#src/objects/index.ts';
+import { createDiskStore } from '#src/objects/index.ts';
 import { contentHash, createPortability, longJob, stableOutput, unexportedTables } from '#src/portability/index.ts';
 import { createPool } from '#src/postgres/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
@@ -28,6 +28,7 @@ import { createCertificateDesk } from './certificate-desk.ts';
 import { createChecks } from './checks.ts';
 import type { Child } from './child.ts';
 import type { Config } from './config.ts';
+import { createDatabasesPort } from './databases-port.ts';
 import { seedDemoTenant } from './demo-users.ts';
 import { createDumps } from './dumps.ts';
 import type { Folders } from './folders.ts';
@@ -45,9 +46,6 @@ import { createTenantRestores } from './tenant-restores.ts';
 const poolSize = 12;
 /** Control's own reach into tenants' databases: exports, invitations, demo data. */
 const lifecycleBackends = 10;
-
-/** A new database and its trace in the server's log. */
-const newDatabaseBytes = 48 * 1024 * 1024;
 
 export type ControlServices = Awaited<ReturnType<typeof startControlServices>>;
 
@@ -239,6 +237,7 @@ export async function startControlServices({
       control: target,
       keys: sealingKeys,
       canaries: canaries!,
+      holds: retentionHolds,
       getAccess: (tenantId) => directory.forLifecycle.getAccess(tenantId),
       scratchFolder: folders.scratch,
       ledgerFolder: join(folders.control, 'ledgers'),
@@ -250,29 +249,11 @@ export async function startControlServices({
       shutdown,
     }));
 
-  // A server of our own that finds no room for its log ends, for all tenants; so nothing is begun that would come near to it.
-  const requireDatabaseRoom = async (sizeBytes = 0): Promise<void> => {
-    if (!config.externalDatabase) await requireRoom(folders.data, newDatabaseBytes + sizeBytes);
-  };
-  const databasesPort = {
-    newDatabaseName: () => admin.newDatabaseName(),
-    ensureTemplate: (app: string) => admin.ensureTemplate(app, foldersOfApp(app)),
-    createDatabase: async (name: string, options: { template: string }) => {
-      await requireDatabaseRoom();
-      await admin.createDatabase(name, options);
-    },
-    migrateDatabase: async (name: string, app: string) => void (await admin.migrateDatabase(name, foldersOfApp(app))),
-    openDatabase: (name: string, passwords: { appPassword: string; platformPassword: string }) =>
-      admin.openDatabase(name, passwords),
-    closeDatabase: (name: string) => admin.closeDatabase(name),
-    cloneDatabase: async (from: string, to: string) => {
-      await requireDatabaseRoom(await admin.databaseSize(from));
-      await admin.cloneDatabase(from, to);
-    },
-    dropDatabase: (name: string) => admin.dropDatabase(name),
-    databaseSize: (name: string) => admin.databaseSize(name),
-    server: admin.server,
-  };
+  const databasesPort = createDatabasesPort({
+    admin,
+    foldersOfApp,
+    roomIn: config.externalDatabase ? undefined : folders.data,
+  });
 
   const port: ControlPort = {
     findRoute: (host) => orUnavailable(directory.findRoute(host)),

@@ -5,6 +5,7 @@ import {
   createCatalogueReader,
   insertVerification,
   type LedgerFolder,
+  type RetentionHolds,
   type RowLedger,
   selectTenantsToVerify,
   selectVerifications,
@@ -44,6 +45,7 @@ export interface CheckDeps {
   readonly keys: OpenKeyStore;
   readonly samples: LedgerSamples;
   readonly canaries: Pick<Canaries, 'fly'>;
+  readonly holds: Pick<RetentionHolds, 'hold'>;
   readonly scratchFolder: string;
   readonly lane: Lane;
   readonly jobs: Pick<Jobs, 'add'>;
@@ -113,6 +115,8 @@ export function createVerifications(deps: CheckDeps & { readonly ledgers: Ledger
       await deps.canaries.fly();
     }
     const previous = catalogues.get(region.region);
+    const reason = 'it is being verified';
+    const release = deps.holds.hold({ kind: 'backup', backupId: manifest.backupId, reason });
     const verdict = await verifyBackup({
       region,
       keys: keys.keysIn(region),
@@ -128,7 +132,7 @@ export function createVerifications(deps: CheckDeps & { readonly ledgers: Ledger
       log,
       signal: deps.signal,
       onProgress: within(0.2, 1),
-    });
+    }).finally(release);
     if (verdict.catalogue) catalogues.set(region.region, verdict.catalogue);
     const ofTenants = (await selectTenantsToVerify(pool)).length;
     const { findings, verified } = verdict;
