@@ -1,0 +1,43 @@
+import type { DatabaseAdmin, MigrationFolders } from '#src/databases/index.ts';
+import { requireRoom } from '#src/objects/index.ts';
+import type { DatabasesPort } from '#src/tenants/index.ts';
+
+/** A new database and its trace in the server's log. */
+const newDatabaseBytes = 48 * 1024 * 1024;
+
+/** What the lifecycle of tenants needs of the server that holds their databases. */
+export function createDatabasesPort({
+  admin,
+  foldersOfApp,
+  roomIn,
+}: {
+  readonly admin: DatabaseAdmin;
+  readonly foldersOfApp: (app: string) => MigrationFolders;
+  /**
+   * Folder of a server of our own: when it finds no room for its log, it ends for all tenants, so nothing is begun that would come near to it. undefined: the
+   * server is not ours.
+   */
+  readonly roomIn: string | undefined;
+}): DatabasesPort {
+  const requireDatabaseRoom = async (sizeBytes = 0): Promise<void> => {
+    if (roomIn !== undefined) await requireRoom(roomIn, newDatabaseBytes + sizeBytes);
+  };
+  return {
+    newDatabaseName: () => admin.newDatabaseName(),
+    ensureTemplate: (app) => admin.ensureTemplate(app, foldersOfApp(app)),
+    createDatabase: async (name, options) => {
+      await requireDatabaseRoom();
+      await admin.createDatabase(name, options);
+    },
+    migrateDatabase: async (name, app) => void (await admin.migrateDatabase(name, foldersOfApp(app))),
+    openDatabase: (name, passwords) => admin.openDatabase(name, passwords),
+    closeDatabase: (name) => admin.closeDatabase(name),
+    cloneDatabase: async (from, to) => {
+      await requireDatabaseRoom(await admin.databaseSize(from));
+      await admin.cloneDatabase(from, to);
+    },
+    dropDatabase: (name) => admin.dropDatabase(name),
+    databaseSize: (name) => admin.databaseSize(name),
+    server: admin.server,
+  };
+}
