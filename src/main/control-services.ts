@@ -237,7 +237,6 @@ export async function startControlServices({
       control: target,
       keys: sealingKeys,
       canaries: canaries!,
-      holds: retentionHolds,
       getAccess: (tenantId) => directory.forLifecycle.getAccess(tenantId),
       scratchFolder: folders.scratch,
       ledgerFolder: join(folders.control, 'ledgers'),
