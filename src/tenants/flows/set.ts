@@ -62,7 +62,7 @@ function databaseStep(deps: FlowDeps): Step {
 /** A gateway that is stuck may hold a session from before; undone without it, since the gateways have let go by then. */
 function sessionsStep(deps: FlowDeps): Step {
   return {
-    name: 'earlier sessions',
+    name: 'earlier-sessions',
     async run({ tenant, memo }) {
       if (memo.changedAt === undefined) return;
       const { databaseName } = await tenant();
@@ -74,7 +74,7 @@ function sessionsStep(deps: FlowDeps): Step {
 /** A copy is kept as its source is; after everything was loaded, so that a restore waits for no region. */
 export function inheritRecoveryPointStep(deps: FlowDeps): Step {
   return {
-    name: 'recovery point',
+    name: 'recovery-point',
     async run({ operation, tenantId, tenant }) {
       const source = operation.sourceTenantId && (await findTenant(deps.db, operation.sourceTenantId));
       if (!source || source.recoveryPoint === 'second' || !deps.recoveryPoints) return;
