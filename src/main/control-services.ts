@@ -201,11 +201,7 @@ export async function startControlServices({
       binaries,
       pool,
       keys: sealingKeys,
-      content: {
-        settings: { ...longJob, ...stableOutput },
-        withoutRows: unexportedTables,
-        read: (db) => contentHash(db, { unlogged: false }),
-      },
+      content: { settings: { ...longJob, ...stableOutput }, withoutRows: unexportedTables, read: contentHash },
       targetOf: platformTargetOf,
       standbySocket: () => findStandbySocket(folders),
       scratchFolder: folders.scratch,
