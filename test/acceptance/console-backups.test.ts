@@ -14,7 +14,7 @@ const ada = { name: 'Ada Northrop', email: 'ada@example.com', password: 'seven s
 /** Of a busy machine. */
 const patiently = { timeout: 120_000 };
 
-describe('backups in the console', { timeout: 300_000 }, () => {
+describe('backups in the console', { timeout: 400_000 }, () => {
   let freehold: Freehold;
   let browser: Browser;
   let staff: Visitor;
@@ -113,6 +113,11 @@ describe('backups in the console', { timeout: 300_000 }, () => {
       201,
     );
     assert.deepEqual(await titles(client), ['kept']);
+    await page.goto(`${freehold.ready.console}/tenants/northwind/restore`);
+    const renamed = /^Choose the moment before: Renamed from northwind-restored to northwind/;
+    await page.getByRole('button', { name: renamed }).click();
+    await page.getByRole('button', { name: renamed, pressed: true }).waitFor();
+    await page.getByText('Can be restored', { exact: true }).waitFor();
     assert.deepEqual(staff.problems, []);
   });
 });
