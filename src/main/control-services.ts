@@ -201,7 +201,11 @@ export async function startControlServices({
       binaries,
       pool,
       keys: sealingKeys,
-      content: { settings: { ...longJob, ...stableOutput }, withoutRows: unexportedTables, read: contentHash },
+      content: {
+        settings: { ...longJob, ...stableOutput },
+        withoutRows: unexportedTables,
+        read: (db) => contentHash(db, { unlogged: false }),
+      },
       targetOf: platformTargetOf,
       standbySocket: () => findStandbySocket(folders),
       scratchFolder: folders.scratch,

@@ -15,11 +15,12 @@ import {
  * What a tenant's database holds, as a digest per table and one over all: equal exactly when the rows and sequences are equal,
  * whatever their order on the disk. Needs a transaction (one snapshot) of a role that sees every row, with the settings
  * `stableOutput`. Constant memory.
+ * @param unlogged false: without unlogged tables and sequences, which cannot be read on a standby. Default true
  */
-export async function contentHash(db: Queryable): Promise<ManifestContent> {
+export async function contentHash(db: Queryable, { unlogged = true } = {}): Promise<ManifestContent> {
   const tables: { name: string; rows: number; sha256: string }[] = [];
   const total = createHash('sha256');
-  for (const tableName of await selectTables(db)) {
+  for (const tableName of await selectTables(db, unlogged)) {
     const name = `${tableName.schema}.${tableName.table}`;
     if (unexportedTables.includes(name)) continue;
     const hash = createHash('sha256');
@@ -36,7 +37,7 @@ export async function contentHash(db: Queryable): Promise<ManifestContent> {
     tables.push({ name, rows, sha256 });
     total.update(`${JSON.stringify(name)} ${rows} ${sha256}\n`);
   }
-  for (const { name, lastValue } of await selectSequences(db)) {
+  for (const { name, lastValue } of await selectSequences(db, unlogged)) {
     total.update(`sequence ${JSON.stringify(name)} ${lastValue ?? '-'}\n`);
   }
   return { sha256: total.digest('hex'), tables };

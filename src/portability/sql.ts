@@ -34,12 +34,14 @@ export const longJob: Readonly<Record<string, string>> = {
   idle_in_transaction_session_timeout: '0',
 };
 
-export async function selectTables(db: Queryable): Promise<TableName[]> {
+/** @param unlogged those as well whose rows a standby does not have and a crash empties */
+export async function selectTables(db: Queryable, unlogged = true): Promise<TableName[]> {
   const rows = await db.query<{ schema: string; table: string }>(
     `SELECT n.nspname AS schema, c.relname AS table
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind = 'r' AND n.nspname IN ('app', 'freehold')
+     WHERE c.relkind = 'r' AND n.nspname IN ('app', 'freehold') AND ($1 OR c.relpersistence <> 'u')
      ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"`,
+    [unlogged],
   );
   return rows;
 }
@@ -49,10 +51,13 @@ export interface SequenceState {
   readonly lastValue: string | null;
 }
 
-export async function selectSequences(db: Queryable): Promise<SequenceState[]> {
+export async function selectSequences(db: Queryable, unlogged = true): Promise<SequenceState[]> {
   return db.query<{ name: string; lastValue: string | null }>(
-    `SELECT schemaname || '.' || sequencename AS name, last_value AS "lastValue" FROM pg_catalog.pg_sequences
-     WHERE schemaname IN ('app', 'freehold') ORDER BY 1`,
+    `SELECT s.schemaname || '.' || s.sequencename AS name, s.last_value AS "lastValue"
+     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     JOIN pg_catalog.pg_sequences s ON s.schemaname = n.nspname AND s.sequencename = c.relname
+     WHERE n.nspname IN ('app', 'freehold') AND ($1 OR c.relpersistence <> 'u') ORDER BY 1`,
+    [unlogged],
   );
 }
 

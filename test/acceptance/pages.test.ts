@@ -80,6 +80,7 @@ describe('pages', { timeout: 600_000 }, () => {
       { name: 'unknown-path', url: at('/nothing/here'), as: 'user' },
       { name: 'account', url: at('/-/account'), as: 'user' },
       { name: 'people', url: at('/-/people'), as: 'user' },
+      { name: 'account-backups', url: at('/-/backups'), as: 'user' },
       { name: 'security-log', url: at('/-/security-log'), as: 'user' },
       { name: 'desk-home', url: at('/'), as: 'user' },
       { name: 'desk-items', url: at('/items'), as: 'user' },

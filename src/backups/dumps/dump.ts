@@ -37,7 +37,7 @@ export interface DumpOptions {
   readonly clock: Clock;
   readonly signal?: AbortSignal;
   readonly onBytes?: (sealedBytes: number) => void;
-  /** For a standby to come up. Default 20,000. */
+  /** For a standby to come up. Default 60,000. */
   readonly replayDeadlineMs?: number;
   /** A region that takes no byte for so long is left out. Default 60,000. */
   readonly stallMs?: number;
@@ -83,7 +83,7 @@ async function dumpFrom(source: DumpSource, options: DumpOptions): Promise<DumpR
     });
     connection = opened;
     const replayed = async () => isReplayed(opened, options.writtenLsn);
-    await waitFor('the standby', replayed, { deadlineMs: options.replayDeadlineMs ?? 20_000, everyMs: 20 }).catch(
+    await waitFor('the standby', replayed, { deadlineMs: options.replayDeadlineMs ?? 60_000, everyMs: 20 }).catch(
       (cause) => {
         throw dumpErrors.FH_DUMP_STANDBY_BEHIND({ cause });
       },
@@ -174,6 +174,8 @@ function toolArguments(snapshot: string, { withoutRows }: ContentPort): string[]
     '--schema=freehold',
     // With schemas named, pg_dump would leave them out.
     '--blobs',
+    // A standby does not have them, a crash empties them: the same from every server.
+    '--no-unlogged-table-data',
     '--lock-wait-timeout=30000',
     '--no-password',
     `--snapshot=${snapshot}`,
