@@ -1,0 +1,45 @@
+/** The catalogue of backup faults is complete, names tests that exist, and its page is up to date. The faults are injected by those tests. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { backupFaultsPage, renderBackupFaults, summariseFaults } from '../support/backup-fault-docs.ts';
+import { backupFaults } from './backup-faults.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const sources = new Map<string, string>();
+
+function hasTest(file: string, title: string): boolean {
+  const path = `${root}${file}`;
+  if (!file.endsWith('.test.ts') || !existsSync(path)) return false;
+  const source = sources.get(file) ?? readFileSync(path, 'utf8');
+  sources.set(file, source);
+  return new RegExp(`\\b(?:test|it)\\(\\s*(['"\`])${RegExp.escape(title)}\\1`).test(source);
+}
+
+test('every fault from F01 to F36 is there, once and in order', (context) => {
+  const expected = Array.from({ length: 36 }, (_, index) => `F${String(index + 1).padStart(2, '0')}`);
+  assert.deepEqual(
+    backupFaults.map(({ id }) => id),
+    expected,
+  );
+  context.diagnostic(summariseFaults());
+  for (const { id, outcome, missing } of backupFaults)
+    if (outcome === 'open') context.diagnostic(`${id} open: ${missing}`);
+});
+
+test('every entry is one: a sentence, a reason, tests that exist in the files that it names', () => {
+  const wrong: string[] = [];
+  for (const { id, what, outcome, how, tests, missing } of backupFaults) {
+    if (!/^[A-Z].*\.$/.test(what) || how === '') wrong.push(`${id}: no sentence`);
+    if (outcome === 'open' && !missing) wrong.push(`${id}: open, and it does not say what is missing`);
+    if (tests.length === 0 && (outcome === 'prevented' || outcome === 'detected'))
+      wrong.push(`${id}: no test shows it`);
+    for (const [file, title] of tests) if (!hasTest(file, title)) wrong.push(`${id}: ${file} has no test "${title}"`);
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test('docs/backup-faults.md is what the catalogue says', () => {
+  assert.equal(readFileSync(backupFaultsPage, 'utf8'), renderBackupFaults());
+});
