@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, test } from 'node:test';
 import { type Lsn, segmentStart, waitFor, walSegmentBytes } from '#src/kernel/index.ts';
 import type { WalPiece } from '../types.ts';
-import type { Shipper, ShipperOptions } from './shipper.ts';
+import type { Shipper } from './shipper.ts';
 import {
   type ChildOptions,
   regionNames,
@@ -14,6 +14,8 @@ import {
 } from './shipping.fixture.ts';
 
 const patient = { deadlineMs: 60_000 };
+/** Whole chunks, for what takes segments. */
+const roomy: ChildOptions = { awayAfterMs: 500, spoolLimitBytes: 1_500_000 };
 const tight: ChildOptions = { awayAfterMs: 500, spoolLimitBytes: 400_000, chunkBytes: 256 * 1024 };
 
 let world: ShippingWorld;
@@ -36,8 +38,8 @@ async function writeNoise(rows = 20_000): Promise<Lsn> {
   return world.flushed();
 }
 
-async function startStreaming(options: Partial<ShipperOptions> = {}): Promise<Shipper> {
-  const shipper = await world.start({ ...tight, ...options });
+async function startStreaming(options: ChildOptions = tight): Promise<Shipper> {
+  const shipper = await world.start(options);
   await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', patient);
   return shipper;
 }
@@ -48,7 +50,7 @@ async function hasReached(region: 'north' | 'south', lsn: Lsn): Promise<boolean>
 
 test('a region is away for longer than the spool can hold: the other goes on, and copies it all when it is back', async () => {
   world = await startShippingWorld();
-  const first = await startStreaming();
+  const first = await startStreaming(roomy);
   const from = segmentStart(await world.takeBase());
   await waitUntilShipped(world, from, await writeNoise());
   await rename(world.rootOf('south'), gone());
@@ -60,7 +62,7 @@ test('a region is away for longer than the spool can hold: the other goes on, an
   await waitFor('the record of what south is owed', () => owedTo(first, 'south') > walSegmentBytes, patient);
   assert.ok(heard('region.owed'));
   const status = first.status();
-  assert.ok(status.spoolBytes < 2_000_000, `${status.spoolBytes} bytes in the spool`);
+  assert.ok(status.spoolBytes < 4_000_000, `${status.spoolBytes} bytes in the spool`);
   // The server need not keep what only south lacks, and nobody with recovery point zero was told that south has it.
   assert.ok(status.confirmed < status.flushed);
   assert.equal(status.regions[1]!.state, 'away');
@@ -68,7 +70,7 @@ test('a region is away for longer than the spool can hold: the other goes on, an
 
   // The record outlives the process, and WAL goes on meanwhile.
   await first.stop();
-  const second = await startStreaming();
+  const second = await startStreaming(roomy);
   assert.ok(owedTo(second, 'south') > walSegmentBytes);
   await rename(gone(), world.rootOf('south'));
   await waitFor('south to be given what it lacked', () => owedTo(second, 'south') === 0, patient);
@@ -153,18 +155,12 @@ test('killed at every step of handing over and of copying: nothing is missing in
   // South comes back with what it had, as a copy: north stays alone with the rest.
   await cp(gone(), world.rootOf('south'), { recursive: true });
   await rm(gone(), { recursive: true });
+  // What is done is written down per segment, so there is something left to copy each time.
   for (const point of ['shipping.catch_up.put', 'shipping.catch_up.copied', 'shipping.owed.settled']) {
     const doomed = await world.launch(`${point}=kill`, tight);
     const { signal, problems } = await doomed.ended;
     assert.equal(signal, 'SIGKILL', `${point}: ${problems}`);
     context.diagnostic(`killed at ${point}`);
-    // One segment holds all that was owed by now: more, for the next one.
-    await rename(world.rootOf('south'), gone());
-    const more = await world.launch('', tight);
-    const next = await writeNoise();
-    await waitFor('north to have all', () => hasReached('north', next), patient);
-    await more.kill();
-    await rename(gone(), world.rootOf('south'));
   }
   const last = await startStreaming();
   await waitUntilShipped(world, from, await writeNoise());

@@ -254,7 +254,7 @@ export async function startShippingWorld(options: OwnClusterOptions = {}): Promi
 export async function waitUntilShipped(world: ShippingWorld, from: Lsn, to: Lsn, timeline = 1): Promise<void> {
   for (const region of regionNames) {
     const archive = world.archive(region);
-    const waits = { deadlineMs: 30_000, everyMs: 100 };
+    const waits = { deadlineMs: 60_000, everyMs: 100 };
     await waitFor(`${region} to have ${formatLsn(to)}`, async () => ((await archive.end())?.lsn ?? 0n) >= to, waits);
     await waitFor(
       `${region} to have no hole`,
