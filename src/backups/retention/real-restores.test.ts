@@ -23,7 +23,7 @@ import { createRetentionHolds } from './holds.ts';
 import { runRetention } from './run.ts';
 import { createRandom } from './year.fixture.ts';
 
-const seed = Number(process.env.FREEHOLD_SEED ?? Number.parseInt(randomName(6), 32));
+const seed = Number(process.env.FREEHOLD_SEED ?? Number.parseInt(randomName(6), 36));
 const random = createRandom(seed);
 const rounds = process.env.FREEHOLD_SLOW_TESTS ? 8 : 2;
 const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!;

@@ -44,7 +44,7 @@ async function runAndDie(root: string, point: string): Promise<void> {
   assert.equal(signal, 'SIGKILL', `the child passed ${point} alive: ${problems}`);
 }
 
-for (const point of ['catalogue_saved', 'noted', 'removed=kill@3', 'finished', 'unfinished_removed'])
+for (const point of ['catalogue_saved', 'removed=kill@3', 'unfinished_removed'])
   test(`a run killed at ${point}: a backup that is left is whole, and the next run ends the work`, async () => {
     const { root, region, names } = await world.openRegion();
     const staging = join(root, '.staging');
