@@ -44,6 +44,9 @@ interface Target {
 /** What control does by itself meanwhile; nothing of it belongs to an operation. */
 const background = /^(backups\.(base|dump|files|verification)|retention|shipping|pool)\./;
 
+/** A deletion brings the tenant's last files to a region, unless the background has been quicker: it may cross these, or not. */
+const perhapsInDelete = /^(region|objects)\./;
+
 /** Failpoints that each kind crosses from its beginning to its end. */
 async function learn(): Promise<Map<Kind, string[]>> {
   const crossed = new Map<Kind, string[]>();
@@ -58,6 +61,8 @@ async function learn(): Promise<Map<Kind, string[]>> {
     );
     await checkEnd(one, operation, 'succeeded');
   }
+  const perhaps = [...crossed.values()].flat().filter((name) => perhapsInDelete.test(name));
+  crossed.set('delete', [...new Set([...crossed.get('delete')!, ...perhaps])]);
   return crossed;
 }
 
@@ -109,7 +114,9 @@ let killed = 0;
 test('killed at every failpoint of every operation, it is finished by the next control', async (context) => {
   context.diagnostic(`seed ${chance.seed}`);
   const crossed = await learn();
-  const targets = [...crossed].flatMap(([kind, names]) => names.map((failpoint) => ({ kind, failpoint })));
+  const targets = [...crossed].flatMap(([kind, names]) =>
+    names.filter((name) => kind !== 'delete' || !perhapsInDelete.test(name)).map((failpoint) => ({ kind, failpoint })),
+  );
   const rounds = planRounds(chance.shuffle(targets), crossed);
   for (const round of rounds) {
     const cases: Case[] = [];
