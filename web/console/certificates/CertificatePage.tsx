@@ -115,7 +115,9 @@ export function CertificatePage() {
               {destroyed.key.destroyed ? (
                 <StateBadge tone="ok">Destroyed</StateBadge>
               ) : destroyed.key.dueAt ? (
-                <StateBadge tone="late">Kept until {formatExact(new Date(destroyed.key.dueAt))}</StateBadge>
+                <>
+                  <StateBadge tone="late">Kept</StateBadge> until {formatExact(new Date(destroyed.key.dueAt))}
+                </>
               ) : (
                 <StateBadge tone="urgent">Still there</StateBadge>
               )}
