@@ -82,7 +82,13 @@ try {
         '--test-reporter-destination=stdout',
         ...paths,
       ],
-      { TMPDIR: scratch, FREEHOLD_TEST_CLUSTER: cluster.announcement, ...(slow ? { FREEHOLD_SLOW_TESTS: '1' } : {}) },
+      {
+        TMPDIR: scratch,
+        // Of this run: programs that tests change and copy leave nothing in the checkout's own.
+        NODE_COMPILE_CACHE: join(runDir, 'compile-cache'),
+        FREEHOLD_TEST_CLUSTER: cluster.announcement,
+        ...(slow ? { FREEHOLD_SLOW_TESTS: '1' } : {}),
+      },
     );
     if (code !== 0) failures.push('tests');
   }

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { createLog, type Log } from '#src/kernel/index.ts';
 import type { Config } from './config.ts';
 import { dropPrivileges, findOsUsers, groupsOf, type Part } from './os-users.ts';
@@ -59,6 +60,7 @@ export function createChild(part: Exclude<Part, 'postgres' | 'standby'>, config:
     log,
     shutdown,
     drop: () => {
+      flushCompileCache();
       if (users) dropPrivileges(users[part], groupsOf(part, users));
     },
     ready: (facts) => {

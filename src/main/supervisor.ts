@@ -134,6 +134,8 @@ export function environmentOf(role: Role, config: Config, env: Env): Record<stri
   }
   return {
     ...childEnv,
+    // Where the launcher keeps compiled code; they may read it, and fill it before they give up root.
+    ...(env.NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE }),
     FREEHOLD_DATA: config.dataDir,
     FREEHOLD_PORT: String(config.port),
     FREEHOLD_CONSOLE_PORT: String(config.consolePort),

@@ -122,6 +122,7 @@ describe('the command line', { timeout: 240_000 }, () => {
       name: 'contoso',
       url: `https://contoso.localhost:${freehold.port}`,
       state: 'suspended',
+      recoveryPoint: 'second',
     });
     const client = freehold.tenantClient('contoso');
     const closed = await client.get('/-/api/tenant');
