@@ -28,7 +28,7 @@ export async function retry<T>(options: RetryOptions, work: (attempt: number) =>
 export async function waitFor<T>(
   what: string,
   condition: () => Promise<T | undefined | false> | T | undefined | false,
-  { deadlineMs = 10_000, everyMs = 20 }: { deadlineMs?: number; everyMs?: number } = {},
+  { deadlineMs = 60_000, everyMs = 20 }: { deadlineMs?: number; everyMs?: number } = {},
 ): Promise<T> {
   const end = performance.now() + deadlineMs;
   for (;;) {

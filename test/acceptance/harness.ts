@@ -270,7 +270,7 @@ export async function stopChild(
 export async function until<T>(
   what: string,
   condition: () => Promise<T | undefined | false>,
-  deadlineMs = 30_000,
+  deadlineMs = 60_000,
 ): Promise<T> {
   const end = performance.now() + deadlineMs;
   for (;;) {
