@@ -74,7 +74,7 @@ test('a region is away for longer than the spool can hold: the other goes on, an
   assert.ok(owedTo(second, 'south') > walSegmentBytes);
   await rename(gone(), world.rootOf('south'));
   await waitFor('south to be given what it lacked', () => owedTo(second, 'south') === 0, patient);
-  assert.ok(heard('region.caught_up'));
+  await waitFor('word of it', () => heard('region.caught_up'), patient);
   assert.ok(second.status().regions[1]!.copiedBytes > 0);
   await waitUntilShipped(world, from, await writeNoise());
   await waitFor('both to be confirmed', () => second.status().confirmed >= end, patient);

@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { WalSource } from '#src/clusters/index.ts';
-import { formatLsn, type Lsn, segmentStart, walSegmentBytes } from '#src/kernel/index.ts';
+import { FreeholdError, formatLsn, type Lsn, segmentStart, walSegmentBytes } from '#src/kernel/index.ts';
+import { keyErrors } from '#src/keys/index.ts';
 import type { ObjectInfo, RegionStore } from '#src/objects/index.ts';
 import type { WalPiece } from '../types.ts';
 import { shippingErrors } from './errors.ts';
@@ -54,8 +55,18 @@ export function readWal({ store, ...owner }: ReadWalOptions): WalArchive {
 
   /** undefined: removed after it was listed. */
   async function openChunk(timeline: number, start: Lsn) {
-    const sealed = await readObject(chunksOf(clusterId, timeline) + start.toString(16).padStart(16, '0'));
-    return sealed && openWal('wal', owner, { timeline, start }, sealed);
+    const name = chunksOf(clusterId, timeline) + start.toString(16).padStart(16, '0');
+    const sealed = await readObject(name);
+    return sealed && named(name, openWal('wal', owner, { timeline, start }, sealed));
+  }
+
+  /** Sealing knows no names: whoever reads the message must know which object of which region it is about. */
+  async function named<T>(name: string, opening: Promise<T>): Promise<T> {
+    return opening.catch((cause) => {
+      if (cause instanceof FreeholdError && (cause.code !== 'FH_KEY_UNSEAL' || cause.detail)) throw cause;
+      const detail = `region ${store.region}, ${name} was changed, is damaged, or is sealed under another key`;
+      throw keyErrors.FH_KEY_UNSEAL({ detail, cause });
+    });
   }
 
   /** Listed after the last name before `first`, so that `first` itself is among them. */
@@ -97,8 +108,9 @@ export function readWal({ store, ...owner }: ReadWalOptions): WalArchive {
   }
 
   async function openWhole(timeline: number, start: Lsn): Promise<Buffer | undefined> {
-    const sealed = await readObject(segmentName(clusterId, timeline, start));
-    return sealed && (await openWal('segment', owner, { timeline, start }, sealed)).data;
+    const name = segmentName(clusterId, timeline, start);
+    const sealed = await readObject(name);
+    return sealed && (await named(name, openWal('segment', owner, { timeline, start }, sealed))).data;
   }
 
   async function openSegment(timeline: number, lsn: Lsn): Promise<Buffer | undefined> {

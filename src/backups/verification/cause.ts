@@ -18,7 +18,7 @@ export function causeOf(
   const known = toFreeholdError(error);
   const finding = toFinding(known);
   const text =
-    unnamed.has(known.code) && lastRead
+    unnamed.has(known.code) && !known.detail && lastRead
       ? `${finding.text}: region ${region}, ${lastRead} was changed, is damaged, or is sealed under another key`
       : finding.text;
   return { ...finding, text, ...tenantIn(`${text} ${detailOf(known)}`, names) };

@@ -196,8 +196,8 @@ export const databaseLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: sql,
-        find: "'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() AND backend_type = $2',",
-        replace: "'SELECT pid FROM pg_stat_activity WHERE datname = $1 AND backend_type = $2 AND false',",
+        find: '`SELECT pg_terminate_backend(pid) FROM pg_stat_activity\n     WHERE datname',
+        replace: '`SELECT pid FROM pg_stat_activity\n     WHERE false AND datname',
       },
     ],
     groups: ['lifecycle'],

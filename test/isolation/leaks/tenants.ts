@@ -12,8 +12,8 @@ export const tenantLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: sql,
-        find: "WHERE tenant_names.status = 'former' AND (tenant_names.held_until <= $3 OR tenant_names.tenant_id = excluded.tenant_id)",
-        replace: "WHERE tenant_names.status = 'former' AND ($3::timestamptz IS NOT NULL)",
+        find: "WHERE tenant_names.status = 'former' AND (tenant_names.held_until <= $3 OR tenant_names.tenant_id IN (excluded.tenant_id, $4))",
+        replace: "WHERE tenant_names.status = 'former' AND ($3::timestamptz IS NOT NULL OR tenant_names.tenant_id = $4)",
       },
     ],
     groups: ['lifecycle'],
@@ -50,6 +50,11 @@ export const tenantLeaks: readonly PlantedLeak[] = [
         file: directory,
         find: "keys.deriveTenantKey(tenantId, 'files'),",
         replace: "keys.deriveInstallationKey('files'),",
+      },
+      {
+        file: 'src/main/control-services.ts',
+        find: "filesKeyOf: (tenantId) => keys.deriveTenantKey(tenantId, 'files'),",
+        replace: "filesKeyOf: () => keys.deriveInstallationKey('files'),",
       },
     ],
     groups: ['files'],
