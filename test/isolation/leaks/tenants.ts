@@ -13,7 +13,8 @@ export const tenantLeaks: readonly PlantedLeak[] = [
       {
         file: sql,
         find: "WHERE tenant_names.status = 'former' AND (tenant_names.held_until <= $3 OR tenant_names.tenant_id IN (excluded.tenant_id, $4))",
-        replace: "WHERE tenant_names.status = 'former' AND ($3::timestamptz IS NOT NULL OR tenant_names.tenant_id = $4)",
+        replace:
+          "WHERE tenant_names.status = 'former' AND ($3::timestamptz IS NOT NULL OR tenant_names.tenant_id = $4)",
       },
     ],
     groups: ['lifecycle'],
