@@ -73,8 +73,10 @@ export async function openConnection(target: ConnectionTarget, options: OpenConn
   try {
     await client.connect();
   } catch (error) {
-    client.connection.stream.destroy();
-    throw describeRefusal(error);
+    const { stream } = client.connection;
+    const hungUp = stream.readableEnded || stream.destroyed;
+    stream.destroy();
+    throw hungUp ? describeHangUp(error) : error;
   }
 
   // The driver gives what it rejects after a loss no code of its own.
@@ -129,8 +131,8 @@ export async function openConnection(target: ConnectionTarget, options: OpenConn
 }
 
 /** The driver gives no code to what it rejects with when the server hangs up, or is silent, before the session exists. */
-function describeRefusal(error: unknown): unknown {
-  if (!(error instanceof Error) || error instanceof TypeError || 'code' in error) return error;
+function describeHangUp(error: unknown): unknown {
+  if (!(error instanceof Error) || 'code' in error) return error;
   return Object.assign(new Error(error.message, { cause: error }), { code: 'ECONNRESET', syscall: 'connect' });
 }
 
