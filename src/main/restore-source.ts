@@ -41,7 +41,7 @@ export async function findRestoreSource(
     const moment = parseMoment(wanted, nowMs);
     const meant = name === undefined ? known : findTenantsMeant(ledger, name, (id) => entryAt(ledger, id, moment));
     // Not there then: the planner says from when on it was.
-    const [tenantId] = requireOne(ledger, meant.length > 0 ? meant : known.slice(0, 1));
+    const [tenantId] = requireOne(ledger, meant.length > 0 ? meant : known);
     return { tenantId, moment };
   }
   const event = parseEvent(wanted.event);
@@ -82,8 +82,11 @@ async function findBeforeOperation(
     [operationId],
   );
   if (!operation) throw tenantErrors.FH_OPERATION_NOT_FOUND({ detail: operationId });
-  const tenantId = operation.tenants.find((each) => known.includes(each));
-  if (!tenantId) throw tenantErrors.FH_RESTORE_MOMENT_INVALID({ detail: `${operationId} was done to another tenant` });
+  const candidates = [...new Set(operation.tenants)].filter((each) => known.includes(each));
+  if (candidates.length === 0)
+    throw tenantErrors.FH_RESTORE_MOMENT_INVALID({ detail: `${operationId} was done to another tenant` });
+  // An exchange of names is done to two that were both called so: which of them is meant, nobody guesses.
+  const [tenantId] = requireOne(ledger, candidates);
   const { startedAt, finishedAt } = operation;
   const before = findMomentBetween(ledger, tenantId, startedAt, finishedAt ?? new Date(nowMs));
   const place = before ? placeOf(before) : { at: startedAt.toISOString() };

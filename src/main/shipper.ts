@@ -27,7 +27,16 @@ export async function runShipper(env: Env): Promise<void> {
   const target = readReplicationTarget(folders, 'shipper');
   const stopping = new AbortController();
   let shipper: Shipper | undefined;
-  const link = connectShipperLink({ socketPath: folders.shipperSocket, log, onKey: (key) => shipper?.useKey(key) });
+  /** The newest that control has pushed, also while the shipper is being started. */
+  let pushed: Parameters<Shipper['useKey']>[0] | undefined;
+  const link = connectShipperLink({
+    socketPath: folders.shipperSocket,
+    log,
+    onKey: (newer) => {
+      pushed = newer;
+      shipper?.useKey(newer);
+    },
+  });
   shutdown.add('link to control', 3_000, () => link.close());
   shutdown.add('wait for control', 1_000, async () => stopping.abort());
   // Nothing else waits for the shipper: a region that is away at the first start must not keep the installation from starting.
@@ -46,6 +55,8 @@ export async function runShipper(env: Env): Promise<void> {
       void link.notice(toShippingNotice(event)).catch((error) => log.warn('control was not told', { error })),
   });
   shipper = started;
+  // biome-ignore lint/correctness/useHookAtTopLevel: no hook of React
+  if (pushed) started.useKey(pushed);
   shutdown.add('shipping', 10_000, () => started.stop());
   const reporting = setInterval(() => link.report(toShippingReport(started.status())), reportEveryMs);
   shutdown.add('reports', 1_000, async () => clearInterval(reporting));

@@ -116,13 +116,14 @@ export function createVerifications(deps: CheckDeps & { readonly ledgers: Ledger
     }
     const previous = catalogues.get(region.region);
     const reason = 'it is being verified';
+    const names = await samples.names();
     const release = deps.holds.hold({ kind: 'backup', backupId: manifest.backupId, reason });
     const verdict = await verifyBackup({
       region,
       keys: keys.keysIn(region),
       backupId: manifest.backupId,
       ledger,
-      names: await samples.names(),
+      names,
       rows: rowReader,
       control: deps.control,
       binaries: deps.binaries,

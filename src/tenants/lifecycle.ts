@@ -169,7 +169,11 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
     }
     await db.transaction(async (tx) => {
       await lockTenants(tx, sourceTenantId ? [tenantId, sourceTenantId] : [tenantId], operationId);
-      const newer = (await listOperations(tx, { tenantId, limit: 1 }))[0];
+      // A tenant whose deletion failed may be restored from; that changes nothing of what is left to delete.
+      const later = await listOperations(tx, { tenantId, limit: 100 });
+      const newer = later.find(
+        (each) => !(kind === 'delete' && each.kind === 'restore' && each.sourceTenantId === tenantId),
+      );
       if (newer && newer.operationId !== operationId) {
         throw tenantErrors.FH_OPERATION_STATE({ detail: `a later ${newer.kind} has changed the tenant since` });
       }

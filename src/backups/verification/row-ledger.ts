@@ -34,9 +34,12 @@ const busyStates = new Set(['55P03', '40P01', '57014', '3D000', '57P01', '57P03'
  */
 export async function takeRowLedger(options: RowLedgerOptions): Promise<RowLedger> {
   const { clusterId, control, sources, rows, waitMs = 200, onProgress, signal } = options;
-  const attempts = await Promise.all(sources.map((source) => hold(source, waitMs)));
-  const held = attempts.filter((attempt) => attempt !== undefined);
+  const attempts = await Promise.allSettled(sources.map((source) => hold(source, waitMs)));
+  const held = attempts.flatMap((attempt) => (attempt.status === 'fulfilled' && attempt.value ? [attempt.value] : []));
   try {
+    // Looked at only here, where the others' writers are let go whatever happens.
+    const failed = attempts.find((attempt) => attempt.status === 'rejected');
+    if (failed) throw failed.reason;
     const place = await markPlace(control);
     const takenAt = options.now().toISOString();
     await Promise.all(held.map(({ connection }) => letWritersGo(connection)));
