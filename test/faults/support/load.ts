@@ -44,7 +44,7 @@ export function startReader({ client, itemId }: Tenant, pauseMs = 20): Reader {
 export interface Writers {
   /** Bodies whose 201 has arrived. */
   readonly acknowledged: ReadonlySet<string>;
-  /** Answers with an error, by status and code; `refused connection` and `no answer` for requests that got none. */
+  /** Answers with an error, by status and code; `refused connection` and `no answer (why)` for requests that got none. */
   readonly refusals: ReadonlyMap<string, number>;
   stop(): Promise<void>;
 }
@@ -67,12 +67,12 @@ export function startWriters(tenants: readonly Tenant[], { perTenant = 2, pauseM
     const answer = await inTime(sending);
     if (answer?.status === 201) acknowledged.add(body);
     else if (answer) count(`${answer.status} ${answer.json?.code}`);
-    else count('no answer');
+    else count('no answer (in time)');
   };
   const work = async (tenant: Tenant, writer: number): Promise<void> => {
     for (let number = 0; !stopping; number++) {
       await write(tenant, `${tenant.name}/${run}/${writer}/${number}`, number % 2 === 1).catch((error) =>
-        count(error.code === 'ECONNREFUSED' ? 'refused connection' : 'no answer'),
+        count(error.code === 'ECONNREFUSED' ? 'refused connection' : `no answer (${error.code ?? error.message})`),
       );
       await delay(pauseMs);
     }
