@@ -3,7 +3,7 @@ import { unwatchFile, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { tlsFloor } from '#src/http/index.ts';
-import type { Clock, Log } from '#src/kernel/index.ts';
+import { type Clock, type FreeholdError, type Log, retry } from '#src/kernel/index.ts';
 import { createCachedLookup } from './cached-lookup.ts';
 import { gatewayErrors } from './errors.ts';
 import { parseAuthority } from './host.ts';
@@ -12,7 +12,10 @@ import type { GatewayDirectory, GatewayTls } from './types.ts';
 export interface Certificates {
   /** Reads what is configured, and tells the certificate of the base domain, now and when its file changes. */
   start(setBaseCertificate: (pair: SecureContextOptions) => void): Promise<void>;
-  /** For the name that a client asks for; undefined: the one of the base domain will do (and the request be refused). */
+  /**
+   * For the name that a client asks for; undefined: the one of the base domain will do (and the request be refused). While control or
+   * its database is away (a failover), it waits; rejected when that takes too long: the wrong certificate would frighten people.
+   */
   findContext(serverName: string): Promise<SecureContext | undefined>;
   stop(): void;
 }
@@ -35,6 +38,8 @@ interface FileCertificate {
 const maxContexts = 500;
 const contextTtlMs = 3_600_000;
 const pollFilesMs = 5_000;
+/** About seven seconds, less than a handshake may take. */
+const patience = { attempts: 18, firstDelayMs: 50, maxDelayMs: 600 };
 
 export function createCertificates({ domain, tls, directory, clock, log }: CertificatesOptions): Certificates {
   let fromFiles: readonly FileCertificate[] = [];
@@ -60,10 +65,20 @@ export function createCertificates({ domain, tls, directory, clock, log }: Certi
     negativeTtlMs: 2_000,
     clock,
     load: async (host) => {
-      const pair = await pairFor(host);
+      const isRetryable = (error: unknown) => (error as FreeholdError).status === 503;
+      const pair = await retry({ ...patience, isRetryable }, () => pairFor(host));
       return pair && createSecureContext({ ...tlsFloor, ...pair });
     },
   });
+
+  const plausible = (serverName: string): string | undefined => {
+    try {
+      const { kind, host } = parseAuthority(serverName, { domain, publicPort: undefined });
+      return kind === 'foreign' || host !== serverName ? undefined : host;
+    } catch {
+      return undefined;
+    }
+  };
 
   let setBase: (pair: SecureContextOptions) => void = () => {};
   const readAll = async () => {
@@ -91,8 +106,8 @@ export function createCertificates({ domain, tls, directory, clock, log }: Certi
       const found = fileCertificateFor(serverName);
       if (found) return found.context;
       // Control is asked for plausible names only.
-      const { kind, host } = parseAuthority(serverName, { domain, publicPort: undefined });
-      return kind === 'foreign' || host !== serverName ? undefined : contexts.get(host);
+      const host = plausible(serverName);
+      return host === undefined ? undefined : contexts.get(host);
     },
     stop: () => {
       for (const file of files) unwatchFile(file, reload);

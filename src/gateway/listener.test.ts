@@ -47,6 +47,20 @@ function serialOf(port: number, servername: string): Promise<string> {
   });
 }
 
+test('while control or its database is away, a first visitor waits for the certificate', async (t) => {
+  const world = await startWorld(t);
+  world.failCertificates(Object.assign(new Error('a failover'), { status: 503 }), 3);
+  assert.equal((await world.request({ path: '/api/whoami' })).status, 401);
+});
+
+test('no certificate of another name is shown instead of one that cannot be had', async (t) => {
+  const world = await startWorld(t);
+  world.failCertificates(new Error('it cannot be made'), 1);
+  // A client that would take any certificate gets none.
+  await assert.rejects(serialOf(world.port, 'acme.localhost'));
+  assert.equal((await world.request({ path: '/api/whoami' })).status, 401);
+});
+
 test('certificates from files, read again when they change', async (t) => {
   const { certificateFile, keyFile, issue } = await makeCertificate(t, 'example.com', 'example.com');
   const gateway = createGateway({

@@ -67,8 +67,7 @@ export function createListener(options: ListenerOptions): Listener {
       SNICallback: (serverName: string, done: (error: Error | null, context?: SecureContext) => void) => {
         options.findContext(serverName).then(
           (context) => done(null, context),
-          // A malformed name, or control is away: the base domain's certificate, and the request is judged by its host.
-          () => done(null, undefined),
+          (error: Error) => done(error),
         );
       },
       maxHeaderListPairs: limits.headerCount + 4,

@@ -25,6 +25,8 @@ export interface World {
   setState(name: string, state: TenantState): void;
   /** Signs the user in; the same token may be good at one tenant and mean nothing at the other. */
   addSession(name: string, token: string, role?: Session['user']['role']): void;
+  /** The next certificates cannot be had: this is what control answers, so many times. */
+  failCertificates(error: Error, times: number): void;
   /** From now on the directory answers only after this. */
   holdRoutes(until: Promise<void>): void;
   /** Resolves requests to /api/slow. */
@@ -73,6 +75,7 @@ export async function startWorld(t: TestContext, options: Partial<GatewayOptions
     tenants.set(host, { tenantId: newId('ten'), name, title: name, state: 'active', app: 'desk', host });
   }
   let heldUntil = Promise.resolve();
+  let certificateFailures = { error: new Error(), left: 0 };
   const asked = { authenticate: 0, findRoute: [] as string[] };
   const directory: GatewayDirectory = {
     findRoute: async (host) => {
@@ -80,8 +83,10 @@ export async function startWorld(t: TestContext, options: Partial<GatewayOptions
       await heldUntil;
       return tenants.get(host);
     },
-    findCertificate: async (host) =>
-      host === 'localhost' || tenants.has(host) ? authority.issue(host, publicKeyPem) : undefined,
+    findCertificate: async (host) => {
+      if (certificateFailures.left-- > 0) throw certificateFailures.error;
+      return host === 'localhost' || tenants.has(host) ? authority.issue(host, publicKeyPem) : undefined;
+    },
   };
 
   const sessions = new Map<string, Session>();
@@ -211,6 +216,9 @@ export async function startWorld(t: TestContext, options: Partial<GatewayOptions
     },
     holdRoutes: (until) => {
       heldUntil = until;
+    },
+    failCertificates: (error, times) => {
+      certificateFailures = { error, left: times };
     },
     releaseSlow: () => {
       for (const release of slow.splice(0)) release();

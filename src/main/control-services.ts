@@ -259,14 +259,11 @@ export async function startControlServices({
     roomIn: config.externalDatabase ? undefined : folders.data,
   });
 
+  const findRoute = (host: string) => orUnavailable(directory.findRoute(host));
   const port: ControlPort = {
-    findRoute: (host) => orUnavailable(directory.findRoute(host)),
+    findRoute,
     getAccess: (tenantId) => orUnavailable(directory.getAccess(tenantId)),
-    findCertificate: createCertificateDesk({
-      authority,
-      domain: config.domain,
-      findRoute: (host) => directory.findRoute(host),
-    }),
+    findCertificate: createCertificateDesk({ authority, domain: config.domain, findRoute }),
     recordUse: (tenantIds) => usage.recordUse(tenantIds),
   };
   // The folder is entered only by control and the gateways; within it the mode need not tell them apart.
@@ -308,12 +305,11 @@ export async function startControlServices({
     },
     files: vault,
     portability,
-    ...(backups && {
-      recoveryPoints: {
-        set: (name, point) => admin.setCommitWaits(name, point === 'zero'),
-        endSessions: (name, openedBefore) => admin.endSessions(name, openedBefore),
-      },
-    }),
+    recoveryPoints: {
+      hasRegions: backups !== undefined,
+      set: (name, point) => admin.setCommitWaits(name, point === 'zero'),
+      endSessions: (name, openedBefore) => admin.endSessions(name, openedBefore),
+    },
     ...(restores && { restores: holdWhileRestoring(restores, retentionHolds) }),
     notifyGateways: async (tenantId) => {
       await databases.evict(tenantId);
