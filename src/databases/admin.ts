@@ -173,9 +173,13 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     const existing = await existingRoles(pool, [roles.app, roles.platform, roles.migrator]);
     if (existing.size > 0) await runStatements([...existing].map((role) => `ALTER ROLE ${id(role)} NOLOGIN`));
     await failpoint('databases.close.locked');
-    // A session that passed the login check just before is not in pg_stat_activity yet; so nobody must be there twice in a row.
+    await endSessions(name);
+  }
+
+  async function endSessions(name: string, openedBefore?: Date): Promise<void> {
+    // A session that has just read the catalogues is not in pg_stat_activity yet; so nobody must be there twice in a row.
     for (let empty = 0, round = 0; empty < 2; round++) {
-      empty = (await terminateSessions(pool, name)) === 0 ? empty + 1 : 0;
+      empty = (await terminateSessions(pool, name, openedBefore)) === 0 ? empty + 1 : 0;
       if (round > 200) throw databaseErrors.FH_DB_IN_USE({ detail: name });
       if (empty < 2) await delay(25);
     }
@@ -269,7 +273,7 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     },
     async endSessions(name, openedBefore) {
       rolesOf(name);
-      await terminateSessions(pool, name, openedBefore);
+      await endSessions(name, openedBefore);
     },
     async listDatabases() {
       return (await selectDatabases(pool)).map(({ name, note, valid }) => ({

@@ -100,7 +100,7 @@ export interface DatabaseAdmin {
    * database at a new primary and in base backups. @returns the server's time
    */
   setCommitWaits(name: string, waits: boolean): Promise<Date>;
-  /** Ends sessions that were opened before. */
+  /** Ends sessions that were opened before; returns when none is left. */
   endSessions(name: string, openedBefore: Date): Promise<void>;
   listDatabases(): Promise<ListedDatabase[]>;
   /** Databases and roles with names of ours that nobody knows: what a crash before the first record left, or a restored registry. */

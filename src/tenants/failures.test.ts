@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { armFailpoints, type Clock, randomName, systemClock, waitFor } from '#src/kernel/index.ts';
+import { armFailpoints, type Clock, randomName, systemClock, type TenantId, waitFor } from '#src/kernel/index.ts';
 import { openConnection } from '#src/postgres/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
 import { dropTestTenants, openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
@@ -19,6 +19,10 @@ let closeErrors: Error[] = [];
 /** Creations wait here while it is set. */
 let gate: Promise<void> | undefined;
 let waiting = 0;
+/** Before gateways are told. */
+let whenNotified: ((tenantId: TenantId) => Promise<void>) | undefined;
+/** After a copy was cleared of sessions and invitations. */
+let whenStripped: ((tenantId: TenantId) => Promise<void>) | undefined;
 before(async () => {
   cluster = await startTestCluster({ own: true });
   folder = await mkdtemp(join(tmpdir(), 'freehold-failures-'));
@@ -26,7 +30,7 @@ before(async () => {
     control: cluster.control,
     folder,
     clock,
-    override: ({ databases }) => ({
+    override: ({ databases, identity, notifyGateways }) => ({
       databases: {
         ...databases,
         closeDatabase: async (name) => {
@@ -39,6 +43,17 @@ before(async () => {
           await gate;
           await databases.migrateDatabase(name, app);
         },
+      },
+      identity: {
+        ...identity,
+        stripClone: async (tenantId) => {
+          await identity.stripClone(tenantId);
+          await whenStripped?.(tenantId);
+        },
+      },
+      notifyGateways: async (tenantId) => {
+        await whenNotified?.(tenantId);
+        await notifyGateways(tenantId);
       },
     }),
   });
@@ -53,6 +68,8 @@ afterEach(() => {
   armFailpoints('');
   closeErrors = [];
   aheadMs = 0;
+  whenNotified = undefined;
+  whenStripped = undefined;
 });
 
 async function run(kind: OperationKind, tenant: Tenant | undefined, input: object): Promise<Operation> {
@@ -203,4 +220,76 @@ test('an operation survives that the control database goes away in the middle', 
   await superuser.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS true`);
   await superuser.close();
   assert.equal((await creating).state, 'succeeded');
+});
+
+/** A session as a gateway would have it, from now on; `waits`: whether its commits wait for the regions. */
+async function openSession(tenantId: TenantId) {
+  const { database, app } = await world.directory.forLifecycle.getAccess(tenantId);
+  const target = { host: database.host, port: database.port, tls: database.tls, database: database.name, ...app };
+  const session = await openConnection(target, { applicationName: 'a gateway' });
+  let ended = false;
+  session.onEnd(() => (ended = true));
+  const [row] = await session.query<{ point: string }>(`SELECT current_setting('synchronous_commit') AS point`);
+  return { close: session.close, waits: row!.point === 'remote_apply', hasEnded: () => ended };
+}
+const pointOf = async ({ tenantId }: Tenant) => (await world.lifecycle.findTenant(tenantId))!.recoveryPoint;
+async function waitsFor(tenantId: TenantId): Promise<boolean> {
+  const session = await openSession(tenantId);
+  await session.close();
+  return session.waits;
+}
+
+test('a recovery point that is not lowered after all: no session goes on as if it were', async () => {
+  const tenant = await create();
+  assert.equal((await run('set', tenant, { recoveryPoint: 'zero' })).state, 'succeeded');
+  armFailpoints('lifecycle.set.gateways.after=error');
+  const failed = await run('set', tenant, { recoveryPoint: 'second' });
+  assert.deepEqual([failed.state, await pointOf(tenant)], ['failed', 'second']);
+  armFailpoints('');
+  const between = await openSession(tenant.tenantId);
+  const points: string[] = [];
+  whenNotified = async (tenantId) => {
+    // Whoever is told opens what it needs at once.
+    points.push(`${await waitsFor(tenantId)} ${await pointOf(tenant)}`);
+  };
+  await world.lifecycle.cancelOperation(failed.operationId);
+  assert.equal((await world.lifecycle.waitForOperation(failed.operationId)).state, 'undone');
+  assert.equal(points[0], 'true second', 'the database first, the registry last');
+  await waitFor('the session from between to be ended', () => between.hasEnded(), { deadlineMs: 60_000 });
+  assert.deepEqual([between.waits, await waitsFor(tenant.tenantId), await pointOf(tenant)], [false, true, 'zero']);
+});
+
+test('a copy inherits the recovery point, and nobody who was there before goes on without it', async () => {
+  const tenant = await create();
+  await run('set', tenant, { recoveryPoint: 'zero' });
+  for (const [kind, input] of [
+    ['clone', {}],
+    ['restore', { moment: { kind: 'time', time: '2026-01-01T00:00:00Z' } }],
+  ] as const) {
+    const early: Awaited<ReturnType<typeof openSession>>[] = [];
+    whenStripped = async (tenantId) => void early.push(await openSession(tenantId));
+    const copy = await run(kind, tenant, { ...input, newName: `t-${randomName(10)}` });
+    assert.equal(copy.state, 'succeeded', JSON.stringify(copy.error));
+    assert.deepEqual([early.length, early[0]!.waits, await waitsFor(copy.tenantId)], [1, false, true]);
+    await waitFor('the session from before to be ended', () => early[0]!.hasEnded(), { deadlineMs: 60_000 });
+  }
+});
+
+test('without regions a recovery point is lowered in truth, and cannot be raised', async () => {
+  const tenant = await create();
+  await run('set', tenant, { recoveryPoint: 'zero' });
+  const bare = await openTestInstallation({
+    control: cluster.control,
+    folder,
+    override: ({ recoveryPoints }) => ({ recoveryPoints: { ...recoveryPoints, hasRegions: false } }),
+  });
+  const set = (recoveryPoint: 'zero' | 'second') =>
+    bare.lifecycle.startOperation('set', tenant.tenantId, { recoveryPoint }, 'os:test');
+  await assert.rejects(set('zero'), { code: 'FH_RECOVERY_POINT_UNAVAILABLE' });
+  const session = await openSession(tenant.tenantId);
+  const { operationId } = await set('second');
+  assert.equal((await bare.lifecycle.waitForOperation(operationId)).state, 'succeeded');
+  await waitFor('the session from before to be ended', () => session.hasEnded(), { deadlineMs: 60_000 });
+  assert.deepEqual([session.waits, await waitsFor(tenant.tenantId), await pointOf(tenant)], [true, false, 'second']);
+  await bare.stop();
 });

@@ -107,6 +107,8 @@ export interface RestorePort {
 
 /** Which commits wait until every region holds them. */
 export interface RecoveryPointPort {
+  /** False: nothing is shipped to regions, so no commit can wait for them; one that does from before can be told not to any more. */
+  readonly hasRegions: boolean;
   /** For sessions of the database that are opened from now on. May be called again. @returns the server's time, at which it held */
   set(databaseName: string, point: RecoveryPoint): Promise<Date>;
   /** Ends the sessions that were opened before. */
@@ -120,8 +122,7 @@ export interface LifecyclePorts {
   readonly portability: PortabilityPort;
   /** undefined: no backups are kept. */
   readonly restores?: RestorePort;
-  /** undefined: nothing is shipped to regions, so no commit can wait for them. */
-  readonly recoveryPoints?: RecoveryPointPort;
+  readonly recoveryPoints: RecoveryPointPort;
   /** Tells every gateway that a tenant's state, name or access changed, and waits until each has dropped what it knew. */
   notifyGateways(tenantId: TenantId): Promise<void>;
   /** Fills a tenant with the app's demo data. */

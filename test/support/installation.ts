@@ -129,11 +129,12 @@ export async function openTestInstallation(options: TestInstallationOptions): Pr
     },
     files: vault,
     portability,
-    // What a scratch server would give, without going back in time: recovery has tests of its own.
     recoveryPoints: {
+      hasRegions: true,
       set: (name, point) => admin.setCommitWaits(name, point === 'zero'),
       endSessions: (name, openedBefore) => admin.endSessions(name, openedBefore),
     },
+    // What a scratch server would give, without going back in time: recovery has tests of its own.
     restores: {
       async findSource(idOrName, moment) {
         if (moment.kind === 'before') throw new TypeError('recovery has tests of its own');

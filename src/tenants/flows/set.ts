@@ -2,7 +2,6 @@ import { tenantErrors } from '../errors.ts';
 import type { Flow, Step, StepContext } from '../flow.ts';
 import { findTenant, setRecoveryPoint } from '../sql.ts';
 import type { RecoveryPoint } from '../types.ts';
-import { gatewaysStep } from './availability.ts';
 import { beginOnTenant, type FlowDeps, requireDatabase } from './steps.ts';
 
 /**
@@ -18,7 +17,8 @@ export function createSetFlow(deps: FlowDeps): Flow<'set'> {
     async begin(tx, request) {
       const { recoveryPoint } = request.input;
       const { tenantId, tenant } = await beginOnTenant(tx, 'set', request);
-      if (recoveryPoint === 'zero' && !deps.recoveryPoints) throw tenantErrors.FH_RECOVERY_POINT_UNAVAILABLE();
+      if (recoveryPoint === 'zero' && !deps.recoveryPoints.hasRegions)
+        throw tenantErrors.FH_RECOVERY_POINT_UNAVAILABLE();
       if (recoveryPoint === 'second') await setRecoveryPoint(tx, tenantId, 'second');
       const input: Change = { recoveryPoint, before: tenant.recoveryPoint };
       return { tenantId, tenantName: tenant.name, input };
@@ -48,37 +48,54 @@ function changeOf(operation: StepContext['operation']): Change {
 }
 
 function databaseStep(deps: FlowDeps): Step {
-  const apply = async ({ tenant, remember }: StepContext, point: RecoveryPoint) => {
-    const changedAt = await deps.recoveryPoints?.set(requireDatabase((await tenant()).databaseName), point);
-    if (changedAt) await remember({ changedAt: changedAt.toISOString() });
-  };
   return {
     name: 'database',
-    run: (context) => apply(context, changeOf(context.operation).recoveryPoint),
-    undo: (context) => apply(context, changeOf(context.operation).before),
+    async run({ operation, tenant, remember }) {
+      const { databaseName } = await tenant();
+      const changedAt = await deps.recoveryPoints.set(requireDatabase(databaseName), changeOf(operation).recoveryPoint);
+      await remember({ changedAt: changedAt.toISOString() });
+    },
+    // All of it, in the order of a change: a session that was opened before this would go on as it was.
+    undo: (context) => applyRecoveryPoint(deps, context, changeOf(context.operation).before),
   };
 }
 
-/** A gateway that is stuck may hold a session from before; undone without it, since the gateways have let go by then. */
+function gatewaysStep(deps: FlowDeps): Step {
+  return { name: 'gateways', run: ({ tenantId }) => deps.notifyGateways(tenantId) };
+}
+
+/** A gateway that is stuck may hold a session from before. */
 function sessionsStep(deps: FlowDeps): Step {
   return {
     name: 'earlier-sessions',
     async run({ tenant, memo }) {
-      if (memo.changedAt === undefined) return;
       const { databaseName } = await tenant();
-      await deps.recoveryPoints?.endSessions(requireDatabase(databaseName), new Date(String(memo.changedAt)));
+      await deps.recoveryPoints.endSessions(requireDatabase(databaseName), new Date(String(memo.changedAt)));
     },
   };
 }
 
-/** A copy is kept as its source is; after everything was loaded, so that a restore waits for no region. */
+/** When it resolves, every commit in the tenant's database is made so. */
+async function applyRecoveryPoint(
+  deps: FlowDeps,
+  { tenantId, tenant }: StepContext,
+  point: RecoveryPoint,
+): Promise<void> {
+  const databaseName = requireDatabase((await tenant()).databaseName);
+  const changedAt = await deps.recoveryPoints.set(databaseName, point);
+  await deps.notifyGateways(tenantId);
+  await deps.recoveryPoints.endSessions(databaseName, changedAt);
+}
+
+/** A copy is kept as its source is; after everything was loaded, so that a restore waits for no region. Control's own sessions are from before. */
 export function inheritRecoveryPointStep(deps: FlowDeps): Step {
   return {
     name: 'recovery-point',
-    async run({ operation, tenantId, tenant }) {
+    async run(context) {
+      const { operation, tenantId } = context;
       const source = operation.sourceTenantId && (await findTenant(deps.db, operation.sourceTenantId));
-      if (!source || source.recoveryPoint === 'second' || !deps.recoveryPoints) return;
-      await deps.recoveryPoints.set(requireDatabase((await tenant()).databaseName), source.recoveryPoint);
+      if (!source || source.recoveryPoint === 'second' || !deps.recoveryPoints.hasRegions) return;
+      await applyRecoveryPoint(deps, context, source.recoveryPoint);
       await setRecoveryPoint(deps.db, tenantId, source.recoveryPoint);
     },
   };
