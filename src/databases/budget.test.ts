@@ -95,7 +95,7 @@ test('in every order of events: the budget holds, everybody is answered, nothing
           idleTimeoutMs: 60_000,
           clock: systemClock,
           log: silentLog,
-          open: () => steps.open(failing.shift() ?? false),
+          open: async () => ({ connection: await steps.open(failing.shift() ?? false), beforeCommit: [] }),
         });
         const held: Awaited<ReturnType<typeof pool.acquire>>[] = [];
         const evicted = new Set<unknown>();

@@ -147,6 +147,7 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
       tenant,
       role,
       connection: undefined as unknown as Connection,
+      beforeCommit: [],
       statementNames: new Set(),
       interrupt: undefined,
       state: 'opening',
@@ -158,8 +159,9 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
     tenant.places.add(place);
     if (all.size > budget) throw new Error(`${all.size} connections exceed the budget of ${budget}`);
     options.open(tenant.tenantId, role).then(
-      (connection) => {
+      ({ connection, beforeCommit }) => {
         place.connection = connection;
+        place.beforeCommit = beforeCommit;
         connection.onEnd(() => {
           if (place.state === 'closing') return;
           closing++;

@@ -114,6 +114,8 @@ class Lease implements TenantDb {
     if (this.#phase !== 'open') throw databaseErrors.FH_DB_LEASE_ENDED();
     const { connection } = this.#place;
     const plan = this.#planStatement(text);
+    if (plan.mayCommit && !this.#writes)
+      throw databaseErrors.FH_DB_STATEMENT_REFUSED({ detail: 'DO and CALL belong into transact' });
     if (plan.leavesTraces) this.#doubtful = true;
     if (this.#writes && !this.#begun) {
       this.#begun = connection.run('BEGIN READ WRITE');
@@ -201,7 +203,8 @@ class Lease implements TenantDb {
       if (this.#interruption) throw this.#interruption;
       this.#phase = 'committing';
       if (this.#begun) {
-        await commitLease(this.#place, this.#confirmWithinMs);
+        // A request to cancel that came too late must not meet the next lease.
+        if (!(await commitLease(this.#place, this.#confirmWithinMs))) this.#doubtful = true;
         this.#committed = true;
       }
       return result;
@@ -264,9 +267,13 @@ class Lease implements TenantDb {
   }
 }
 
-async function commitLease(place: Place, confirmWithinMs: number | undefined): Promise<void> {
+/** @returns as `commit` */
+async function commitLease(place: Place, confirmWithinMs: number | undefined): Promise<boolean> {
   try {
-    await commit(place.connection, confirmWithinMs === undefined ? {} : { confirmWithinMs });
+    return await commit(place.connection, {
+      ahead: place.beforeCommit,
+      ...(confirmWithinMs !== undefined && { confirmWithinMs }),
+    });
   } catch (error) {
     const isKnown = error instanceof CommitUncertainError || error instanceof CommitUnconfirmedError;
     if (sqlState(error) !== undefined || isKnown) throw error;
@@ -275,17 +282,20 @@ async function commitLease(place: Place, confirmWithinMs: number | undefined): P
   }
 }
 
-/** Cancels until nothing runs any more; false when the server does not react. */
+/** Cancels until nothing runs any more; false when the server does not react, or when a request may still be on its way. */
 async function cancelRunning({ connection }: Place, running: () => number): Promise<boolean> {
+  let isCertain = true;
   // Each request ends one statement, and several may have been sent; one that overtakes its statement ends none.
   for (let attempt = 0; running() > 0 && attempt < 50; attempt++) {
     const before = running();
-    await connection.cancel().catch(() => {});
+    await connection.cancel().catch(() => {
+      isCertain = false;
+    });
     await waitFor('the cancelled statement to end', () => running() < before, { deadlineMs: 100, everyMs: 2 }).catch(
       () => {},
     );
   }
-  return running() === 0;
+  return isCertain && running() === 0;
 }
 
 function usableName(place: Place, { name }: StatementPlan): string | undefined {

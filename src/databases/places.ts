@@ -9,6 +9,8 @@ export interface Place {
   readonly role: TenantRole;
   /** There from the moment the place is leased for the first time. */
   readonly connection: Connection;
+  /** What goes ahead of every COMMIT on it. */
+  readonly beforeCommit: readonly string[];
   /** Names of prepared statements on it. */
   readonly statementNames: Set<string>;
   /** Ends the lease from outside; set by the lease while it lasts. */
@@ -17,6 +19,7 @@ export interface Place {
 
 export interface OwnPlace extends Place {
   connection: Connection;
+  beforeCommit: readonly string[];
   readonly tenant: Tenant;
   state: 'opening' | 'leased' | 'idle' | 'closing';
   /** Evicted: closed as soon as nobody uses it. */
@@ -53,7 +56,7 @@ export interface LeasePoolOptions {
   readonly idleTimeoutMs: number;
   readonly clock: Clock;
   readonly log: Log;
-  open(tenantId: TenantId, role: TenantRole): Promise<Connection>;
+  open(tenantId: TenantId, role: TenantRole): Promise<Pick<Place, 'connection' | 'beforeCommit'>>;
 }
 
 export interface LeasePool {

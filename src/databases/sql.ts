@@ -110,6 +110,30 @@ export function commitWaitsSql(name: string, waits: boolean): string {
   return waits ? `${database} SET synchronous_commit = 'remote_apply'` : `${database} RESET synchronous_commit`;
 }
 
+/**
+ * Goes ahead of every COMMIT in a database whose commits wait. The setting is anybody's to change (SET LOCAL, set_config, ALTER ROLE of the own role; in a
+ * function, in a string), so it is not looked for in the text of statements: it is put right last. Whatever may run at the end of a transaction
+ * runs before that: deferred triggers, and the query of a cursor WITH HOLD, which is closed.
+ */
+export const waitingCommit = [
+  'SET CONSTRAINTS ALL IMMEDIATE',
+  'CLOSE ALL',
+  `SET LOCAL synchronous_commit = 'remote_apply'`,
+] as const;
+
+export interface SessionFacts {
+  readonly database: string;
+  readonly user: string;
+  readonly readOnly: string;
+  /** What is said of the database, whatever the role's own settings say. */
+  readonly waits: boolean;
+}
+
+export const describeSessionSql = `SELECT current_database() AS database, session_user AS "user",
+  current_setting('transaction_read_only') AS "readOnly",
+  EXISTS (SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+          WHERE d.datname = current_database() AND s.setrole = 0 AND 'synchronous_commit=remote_apply' = ANY (s.setconfig)) AS waits`;
+
 export async function serverTime(db: Queryable): Promise<Date> {
   const [row] = await db.query<{ now: Date }>('SELECT clock_timestamp() AS now');
   return row!.now;

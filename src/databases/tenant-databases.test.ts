@@ -152,52 +152,6 @@ for (const text of refused) {
     ));
 }
 
-test('what a lease might leave in the session never meets the next lease', async () => {
-  const traces: [string, string, unknown][] = [
-    [
-      "SELECT set_config('statement_timeout', '1', false)",
-      "SELECT current_setting('statement_timeout') AS found",
-      '10s',
-    ],
-    [
-      "SELECT set_config('default_transaction_read_only', 'off', false)",
-      "SELECT current_setting('transaction_read_only') AS found",
-      'on',
-    ],
-    [
-      'SELECT pg_advisory_lock(42)',
-      "SELECT count(*)::int AS found FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()",
-      0,
-    ],
-    [
-      "DO $$ BEGIN EXECUTE 'SET default_tra' || 'nsaction_read_only = off'; END $$",
-      "SELECT current_setting('transaction_read_only') AS found",
-      'on',
-    ],
-  ];
-  for (const [leave, look, expected] of traces) {
-    await databases.app.read(a!.tenantId, (db) => db.query(leave));
-    assert.deepEqual(await databases.app.read(a!.tenantId, (db) => db.query(look)), [{ found: expected }], leave);
-  }
-  // Within one transaction it is nobody's business.
-  await databases.app.transact(a!.tenantId, async (db) => {
-    await db.query("SET LOCAL statement_timeout = '1s'");
-    await db.query('SAVEPOINT here');
-    await db.query('ROLLBACK TO here');
-  });
-});
-
-test('no second statement, no temporary table', async () => {
-  await assert.rejects(
-    databases.app.read(a!.tenantId, (db) => db.query('SELECT 1; COMMIT')),
-    (error) => sqlState(error) === '42601',
-  );
-  await assert.rejects(
-    databases.app.transact(a!.tenantId, (db) => db.query('CREATE TEMP TABLE t ()')),
-    (error) => sqlState(error) === '42501',
-  );
-});
-
 test('the client is gone: the statement is cancelled in the server, then the lease ends', async () => {
   for (const method of ['read', 'transact'] as const) {
     const abort = new AbortController();

@@ -1,10 +1,11 @@
 import { type Clock, type Log, systemClock, type TenantId } from '#src/kernel/index.ts';
-import { type Connection, openConnection } from '#src/postgres/index.ts';
+import { openConnection } from '#src/postgres/index.ts';
 import type { TenantDirectory } from '#src/tenants/types.ts';
 import { databaseErrors } from './errors.ts';
 import { createTenantDatabase } from './lease.ts';
 import { createLeasePool } from './lease-pool.ts';
-import type { TenantRole } from './places.ts';
+import type { Place, TenantRole } from './places.ts';
+import { describeSessionSql, type SessionFacts, waitingCommit } from './sql.ts';
 import { createStatementTable } from './statements.ts';
 import type { TenantDatabases } from './types.ts';
 
@@ -61,7 +62,7 @@ async function openTenantConnection(
   options: TenantDatabasesOptions,
   tenantId: TenantId,
   role: TenantRole,
-): Promise<Connection> {
+): Promise<Pick<Place, 'connection' | 'beforeCommit'>> {
   // Asked each time: the directory may cache, but a connection is never made from an access that we kept ourselves.
   const access = await options.directory.getAccess(tenantId);
   if (access.tenantId !== tenantId) throw databaseErrors.FH_DB_WRONG_DATABASE();
@@ -84,17 +85,13 @@ async function openTenantConnection(
       },
     },
   );
-  const [row] = await connection
-    .query<{ database: string; user: string; readOnly: string }>(
-      `SELECT current_database() AS database, session_user AS "user", current_setting('transaction_read_only') AS "readOnly"`,
-    )
-    .catch(async (error) => {
-      await connection.close();
-      throw error;
-    });
+  const [row] = await connection.query<SessionFacts>(describeSessionSql).catch(async (error) => {
+    await connection.close();
+    throw error;
+  });
   if (row?.database !== name || row.user !== user || row.readOnly !== 'on') {
     await connection.close();
     throw databaseErrors.FH_DB_WRONG_DATABASE();
   }
-  return connection;
+  return { connection, beforeCommit: row.waits ? waitingCommit : [] };
 }

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Shipper } from '#src/backups/index.ts';
 import { createTenantDatabases, type TenantDatabases } from '#src/databases/index.ts';
-import { parseLsn, silentLog, type TenantId, waitFor } from '#src/kernel/index.ts';
+import { parseLsn, randomName, silentLog, type TenantId, waitFor } from '#src/kernel/index.ts';
 import type { OperationKind, RecoveryPoint } from '#src/tenants/index.ts';
 import { openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
 import { type ShippingWorld, startShippingWorld } from '../backups/shipping/shipping.fixture.ts';
@@ -31,17 +31,6 @@ before(async () => {
     control: shipping.server.control,
     folder: path.join(shipping.server.folder, 'installation'),
   });
-  const open = (confirmWithinMs: number) =>
-    createTenantDatabases({
-      directory: { getAccess: world.directory.forLifecycle.getAccess, onChanged() {}, onFlush() {} },
-      budget: 8,
-      perTenantMax: 2,
-      statementTimeoutMs: 30_000,
-      lockTimeoutMs: 10_000,
-      waitTimeoutMs: 30_000,
-      confirmWithinMs,
-      log: silentLog,
-    });
   databases = open(60_000);
   hasty = open(1_500);
   const input = { adminEmail: 'ada@example.com' };
@@ -49,6 +38,17 @@ before(async () => {
   databaseName = (await world.lifecycle.getTenant(acme)).databaseName!;
   other = (await finish('create', undefined, { ...input, name: 'other' })).tenantId;
 });
+const open = (confirmWithinMs: number) =>
+  createTenantDatabases({
+    directory: { getAccess: world.directory.forLifecycle.getAccess, onChanged() {}, onFlush() {} },
+    budget: 8,
+    perTenantMax: 2,
+    statementTimeoutMs: 30_000,
+    lockTimeoutMs: 10_000,
+    waitTimeoutMs: 30_000,
+    confirmWithinMs,
+    log: silentLog,
+  });
 after(async () => {
   await databases.stop();
   await hasty.stop();
@@ -130,6 +130,49 @@ test('a region goes away: its commits are refused in clear words, others go on, 
       everyMs: 200,
     },
   );
+});
+
+test('no statement of the tenant weakens it: not for its own transaction, not for later ones', async () => {
+  await set(acme, 'zero');
+  await databases.app.transact(acme, async (db) => {
+    const weaken = (name: string) =>
+      `CREATE FUNCTION ${name} LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'SET synchronous_' || 'commit = off'; RETURN NULL; END $$`;
+    await db.query(weaken('weaken() RETURNS text'));
+    await db.query(weaken('weaken_late() RETURNS trigger'));
+    await db.query(
+      `CREATE CONSTRAINT TRIGGER weaken AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED
+       FOR EACH ROW WHEN (NEW.text = 'late') EXECUTE FUNCTION weaken_late()`,
+    );
+  });
+  const gone = path.join(shipping.server.folder, 'gone');
+  await rename(shipping.rootOf('south'), gone);
+  const hastier = open(300);
+  const insert = (text = 'kept') =>
+    `INSERT INTO notes (note_id, text, author_id, created_at) VALUES ('${randomName(10)}', '${text}', 'usr_x', now())`;
+  const attempts: string[][] = [
+    ['SET LOCAL synchronous_commit = off', insert()],
+    [insert(), `SELECT set_config('synchronous_commit', 'off', true)`],
+    [insert(), `SELECT set_config('synchronous_' || 'commit', 'off', false)`],
+    [`DO $$ BEGIN PERFORM weaken(); END $$`, insert()],
+    [insert('late')],
+    // Its query is asked at the end of the transaction.
+    [insert(), `DO $$ BEGIN EXECUTE 'DECLARE c CURSOR WITH HOLD FOR SELECT weaken()'; END $$`],
+    [`ALTER ROLE CURRENT_USER SET synchronous_commit = off`, insert()],
+  ];
+  try {
+    for (const statements of attempts) {
+      // Twice: what is left in the session, or is said of the role, would hold for the next.
+      for (const each of [statements, [insert()]]) {
+        const attempt = hastier.app.transact(acme, async (db) => {
+          for (const statement of each) await db.query(statement);
+        });
+        await assert.rejects(attempt, { code: 'FH_DB_NOT_IN_REGIONS' }, statements.join('; '));
+      }
+    }
+  } finally {
+    await hastier.stop();
+    await rename(gone, shipping.rootOf('south'));
+  }
 });
 
 test(`the primary is killed and its folder lost: one region alone has every change that was answered (seed ${seed})`, async (context) => {

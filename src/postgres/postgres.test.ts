@@ -4,6 +4,7 @@ import { randomName, waitFor } from '#src/kernel/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
 import {
   CommitUncertainError,
+  commit,
   createPool,
   isRetryable,
   newPassword,
@@ -209,6 +210,56 @@ test('a connection lost during COMMIT is never taken for a refusal', () =>
       (error) => error instanceof CommitUncertainError && !isRetryable(error),
     );
   }));
+
+test('a request to cancel that comes after its commit is known to be on its way', () =>
+  withConnection(async (db) => {
+    await db.script(`
+      CREATE TABLE slow (id int);
+      CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NULL; END';
+      CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait();`);
+    await withConnection(async (other) => {
+      const write = async () => {
+        await db.query('BEGIN');
+        await db.query('INSERT INTO slow VALUES (1)');
+      };
+      await write();
+      assert.equal(await commit(db), true);
+      await other.query('SELECT pg_advisory_lock(7)');
+      await write();
+      // Asked for while the commit waits, and under way when it does not any more.
+      const asked = Promise.withResolvers<void>();
+      const late: Connection = { ...db, cancel: async () => asked.resolve() };
+      const committing = commit(late, { confirmWithinMs: 10 });
+      await asked.promise;
+      await other.query('SELECT pg_advisory_unlock(7)');
+      assert.equal(await committing, false);
+    });
+    assert.equal((await db.query('SELECT FROM slow')).length, 2);
+  }));
+
+test('what goes ahead of a commit decides it, in one turn', () =>
+  withConnection(async (db) => {
+    await db.script(
+      'CREATE TABLE ahead (id int, CONSTRAINT once UNIQUE (id) DEFERRABLE INITIALLY DEFERRED, note text)',
+    );
+    const attempt = async (statements: string[], ahead: string[]) => {
+      await db.query('BEGIN');
+      for (const statement of statements) await db.query(statement).catch(() => {});
+      await commit(db, { ahead });
+    };
+    const constraints = ['SET CONSTRAINTS ALL IMMEDIATE', `INSERT INTO ahead VALUES (2, 'from ahead')`];
+    await attempt(['INSERT INTO ahead VALUES (1)'], constraints);
+    await assert.rejects(
+      attempt(['INSERT INTO ahead VALUES (1)'], constraints),
+      (error) => sqlState(error) === '23505',
+    );
+    // What failed before is what is told.
+    await assert.rejects(attempt(['SELECT 1/0'], constraints), /one of its statements had failed/);
+    assert.deepEqual(await db.query('SELECT id, note FROM ahead ORDER BY id'), [
+      { id: 1, note: null },
+      { id: 2, note: 'from ahead' },
+    ]);
+  }, true));
 
 test('quoting survives quotes and backslashes', () =>
   withConnection(async (db) => {

@@ -16,34 +16,45 @@ export async function runTransaction<T>(connection: Connection, fn: (tx: Queryab
     await connection.run('ROLLBACK').catch(() => connection.close());
     throw error;
   }
-  await commit(connection);
+  if (!(await commit(connection))) await connection.close();
   return result;
 }
 
 export interface CommitOptions {
   /** How long a commit may wait for those that must confirm it (recovery point zero). Default 15,000. */
   readonly confirmWithinMs?: number;
+  /** Statements that go ahead of COMMIT, in one turn with it; when one fails, nothing is committed, and its error is thrown. */
+  readonly ahead?: readonly string[];
 }
 
 const defaultConfirmMs = 15_000;
 const cancelEveryMs = 1_000;
+/** SQLSTATE in_failed_sql_transaction. */
+const inFailedTransaction = '25P02';
 
 /**
  * COMMIT that tells success from the three ways in which it quietly is none. Throws CommitUnconfirmedError when the primary has committed and whoever
  * must confirm it has not in time: the change is there, and may be lost with the primary. No statement timeout of the server ends that wait.
+ * @returns whether the connection may go on. false: a request to cancel was sent and may still hit whatever runs on it next.
  */
 export async function commit(
   connection: Connection,
-  { confirmWithinMs = defaultConfirmMs }: CommitOptions = {},
-): Promise<void> {
+  { confirmWithinMs = defaultConfirmMs, ahead = [] }: CommitOptions = {},
+): Promise<boolean> {
   const before = connection.unconfirmedCommits();
   let cancelling: NodeJS.Timeout | undefined;
+  let hasCancelled = false;
   const cancel = () => {
+    hasCancelled = true;
     connection.cancel().catch(() => {});
     // One that comes before the wait begins ends nothing.
     cancelling = setTimeout(cancel, cancelEveryMs);
   };
   cancelling = setTimeout(cancel, confirmWithinMs);
+  const prepared = Promise.all(ahead.map((text) => connection.run(text))).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
   let command: string;
   try {
     ({ command } = await connection.run('COMMIT'));
@@ -56,7 +67,10 @@ export async function commit(
   } finally {
     clearTimeout(cancelling);
   }
-  if (command !== 'COMMIT') throw new Error('the transaction was rolled back because one of its statements had failed');
+  if (command === 'COMMIT') return !hasCancelled;
+  const refusal = await prepared;
+  if (refusal !== undefined && sqlState(refusal) !== inFailedTransaction) throw refusal;
+  throw new Error('the transaction was rolled back because one of its statements had failed');
 }
 
 export interface TransactionRunner {
