@@ -33,13 +33,13 @@ export interface ChecksOptions extends Omit<CheckDeps, 'lane' | 'samples' | 'sig
 
 /** Verification and drills: restores that are tried, so that every backup is known to restore because it was restored. */
 export async function createChecks(options: ChecksOptions): Promise<Checks> {
-  const { backups, pool, keys, clock, getAccess, shutdown } = options;
+  const { backups, pool, keys, clock, log, getAccess, shutdown } = options;
   const { clusterId } = backups;
   const stopping = new AbortController();
   const deps: CheckDeps = {
     ...options,
     lane: { taken: undefined },
-    samples: createLedgerSamples({ clusterId, pool, getAccess, clock }),
+    samples: createLedgerSamples({ clusterId, pool, getAccess, clock, log }),
     signal: stopping.signal,
   };
   const ledgers = await openLedgerFolder(options.ledgerFolder, keys);

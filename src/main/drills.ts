@@ -1,5 +1,6 @@
 import { recordAudit } from '#src/audit/index.ts';
 import {
+  type BackupManifest,
   type Drill,
   type Finding,
   findManifest,
@@ -51,18 +52,26 @@ export function createDrills(deps: CheckDeps & { readonly domain: string }): Dri
     return chooseRegion(backups.regions, wanted, last?.region);
   }
 
-  /** For the sample of tenants; which backup is used, the plan says. */
-  async function newestBackup(region: RegionStore, cold: ColdKeys) {
+  /**
+   * How large the tenants are, for the sample. Which backup is used the plan says, and a drill names those that cannot be read: here they are only passed
+   * over. undefined: none can be read. Throws when the region has none at all.
+   */
+  async function findSizes(region: RegionStore, cold: ColdKeys): Promise<BackupManifest | undefined> {
     const { clusterId } = backups;
-    const manifests = [];
+    const manifests: BackupManifest[] = [];
+    let hasAny = false;
     for await (const backupId of listBackups(region, clusterId)) {
-      const manifest = await findManifest(region, { clusterId, backupId }, cold.openKey).catch(() => undefined);
-      if (manifest) manifests.push(manifest);
+      hasAny = true;
+      try {
+        const manifest = await findManifest(region, { clusterId, backupId }, cold.openKey);
+        if (manifest) manifests.push(manifest);
+      } catch (error) {
+        log.warn('a base backup cannot be read', { region: region.region, backupId, error });
+      }
     }
-    const [newest] = manifests.sort(newestFirst);
-    if (!newest)
+    if (!hasAny)
       throw verificationErrors.FH_VERIFICATION_UNKNOWN_BACKUP({ detail: `region ${region.region} has none yet` });
-    return newest;
+    return manifests.sort(newestFirst)[0];
   }
 
   async function drill(
@@ -72,7 +81,8 @@ export function createDrills(deps: CheckDeps & { readonly domain: string }): Dri
     const startedAt = new Date(clock.now());
     const cold = keys.keysIn(region);
     report({ fraction: 0, text: 'counting rows' });
-    const { ledger, sources } = await samples.take(await newestBackup(region, cold), deps.signal, () => {});
+    const manifest = await findSizes(region, cold);
+    const { ledger, sources, open } = await samples.take({ manifest, later: true }, deps.signal, () => {});
     const result = await runDrill({
       region,
       keys: cold,
@@ -80,6 +90,8 @@ export function createDrills(deps: CheckDeps & { readonly domain: string }): Dri
       running: pool,
       ledger,
       sources,
+      expected: open,
+      listOpen: async () => new Set((await samples.open()).map(({ tenantId }) => tenantId)),
       names: await samples.names(),
       rows: rowReader,
       control: deps.control,

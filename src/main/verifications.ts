@@ -2,13 +2,17 @@ import { recordAudit } from '#src/audit/index.ts';
 import {
   buildCatalogue,
   type Catalogue,
+  type Checked,
   createCatalogueReader,
+  type Finding,
+  findPassedOver,
   insertVerification,
   type LedgerFolder,
   type RetentionHolds,
   type RowLedger,
   selectTenantsToVerify,
   selectVerifications,
+  unreadableBackup,
   upsertVerifiedTenants,
   type Verification,
   verificationErrors,
@@ -16,7 +20,7 @@ import {
 } from '#src/backups/index.ts';
 import type { Binaries } from '#src/clusters/index.ts';
 import type { VerificationRequest, VerificationRun, VerificationView } from '#src/console-api/index.ts';
-import { type Clock, isId, type Log } from '#src/kernel/index.ts';
+import { type BackupId, type Clock, isId, type Log, type TenantId } from '#src/kernel/index.ts';
 import type { OpenKeyStore } from '#src/keys/index.ts';
 import type { RegionStore } from '#src/objects/index.ts';
 import type { Pool } from '#src/postgres/index.ts';
@@ -80,47 +84,60 @@ export function createVerifications(deps: CheckDeps & { readonly ledgers: Ledger
     return chooseRegion(backups.regions, wanted, last?.region);
   }
 
-  /** Base backups of a region, newest first. */
+  /** Base backups of a region, newest first: whose manifests can be read, and the others. */
   async function backupsOf(region: RegionStore) {
     const previous = catalogues.get(region.region);
     const reader = createCatalogueReader(region, keys.keysIn(region));
     const catalogue = await buildCatalogue({ region, reader, signal: deps.signal, ...(previous && { previous }) });
     catalogues.set(region.region, catalogue);
     const all = catalogue.clusters.get(backups.clusterId)?.backups ?? [];
-    return all.flatMap((backup) => ('manifest' in backup ? [backup.manifest] : [])).sort(newestFirst);
+    const manifests = all.flatMap((backup) => ('manifest' in backup ? [backup.manifest] : [])).sort(newestFirst);
+    const unreadable = all
+      .filter(({ state }) => state === 'unreadable')
+      .sort((one, other) => other.storedAt.getTime() - one.storedAt.getTime())
+      .map(({ backupId }) => backupId);
+    return { catalogue, manifests, unreadable };
   }
 
   async function verify(
     region: RegionStore,
-    backupId: string | undefined,
+    backupId: BackupId | undefined,
     report: (progress: { fraction: number; text: string }) => void,
   ): Promise<VerificationView> {
     const startedAt = new Date(clock.now());
     report({ fraction: 0, text: `looking at what region ${region.region} holds` });
-    const [newest, ...older] = await backupsOf(region);
-    const manifest = backupId ? [newest, ...older].find((each) => each?.backupId === backupId) : newest;
-    if (!newest || !manifest) {
+    const { catalogue, manifests, unreadable } = await backupsOf(region);
+    const [newest] = manifests;
+    const names = await samples.names();
+    const destroyed = new Set(await keys.destroyedOwners());
+    const passedOver = backupId
+      ? []
+      : findPassedOver(catalogue, backups.clusterId, newest?.backupId, { destroyed, names });
+    const manifest = backupId ? manifests.find((each) => each.backupId === backupId) : newest;
+    if (!manifest) {
+      const subject = unreadable.find((each) => each === (backupId ?? each));
+      if (subject) return keep({ subject, region, startedAt, findings: [unreadableBackup(region.region, subject)] });
       const detail = `region ${region.region}${backupId ? `, ${backupId}` : ' has none yet'}`;
       throw verificationErrors.FH_VERIFICATION_UNKNOWN_BACKUP({ detail });
     }
     const within = (from: number, to: number) => (progress: { fraction: number; text: string }) =>
       report({ ...progress, fraction: from + (to - from) * progress.fraction });
     let ledger: RowLedger | undefined;
-    // To today is a long way from an old backup; a ledger of its own time is nearer.
+    // To today is a long way from an old backup; a ledger of its own time is nearer, unless it is about others.
     if (manifest !== newest) ledger = await ledgers.findAfter(manifest.timeline, manifest.stopLsn);
-    if (!ledger) {
-      ledger = (await samples.take(manifest, deps.signal, within(0.02, 0.2))).ledger;
+    if (!ledger?.tenants.some(({ oid }) => manifest.databases.some((database) => database.oid === oid))) {
+      ledger = (await samples.take({ manifest, later: false }, deps.signal, within(0.02, 0.2))).ledger;
       await ledgers.add(ledger);
       await ledgers.removeBefore(new Date(clock.now() - keepLedgersMs));
       await deps.canaries.fly();
     }
     const previous = catalogues.get(region.region);
     const reason = 'it is being verified';
-    const names = await samples.names();
     const release = deps.holds.hold({ kind: 'backup', backupId: manifest.backupId, reason });
     const verdict = await verifyBackup({
       region,
       keys: keys.keysIn(region),
+      destroyedOwners: () => keys.destroyedOwners(),
       backupId: manifest.backupId,
       ledger,
       names,
@@ -135,15 +152,34 @@ export function createVerifications(deps: CheckDeps & { readonly ledgers: Ledger
       onProgress: within(0.2, 1),
     }).finally(release);
     if (verdict.catalogue) catalogues.set(region.region, verdict.catalogue);
-    const ofTenants = (await selectTenantsToVerify(pool)).length;
-    const { findings, verified } = verdict;
+    const { verified, checked } = verdict;
+    const findings = [...passedOver, ...verdict.findings];
+    return keep({ subject: manifest.backupId, region, startedAt, findings, verified, checked });
+  }
+
+  async function keep({
+    subject,
+    region,
+    startedAt,
+    findings,
+    verified = [],
+    checked = { backupId: subject },
+  }: {
+    readonly subject: BackupId;
+    readonly region: RegionStore;
+    readonly startedAt: Date;
+    readonly findings: readonly Finding[];
+    readonly verified?: readonly TenantId[];
+    readonly checked?: Checked;
+  }): Promise<VerificationView> {
+    const ofTenants = (await samples.open()).length;
     const finishedAt = new Date(clock.now());
     const record = await pool.transaction(async (tx) => {
       await upsertVerifiedTenants(tx, verified, finishedAt);
       await recordAudit(tx, {
         name: findings.length > 0 ? 'backup.verification_failed' : 'backup.verified',
         actor: 'system',
-        subject: manifest.backupId,
+        subject,
         details: {
           region: region.region,
           tenants: verified.length,
@@ -152,13 +188,13 @@ export function createVerifications(deps: CheckDeps & { readonly ledgers: Ledger
       });
       return insertVerification(tx, {
         kind: 'backup',
-        subject: manifest.backupId,
+        subject,
         region: region.region,
         startedAt,
         finishedAt,
         passed: findings.length === 0,
         findings,
-        checked: { ...verdict.checked, ofTenants },
+        checked: { ...checked, ofTenants },
       });
     });
     if (findings.length > 0) log.error('a base backup is not what it should be', { region: region.region, findings });
@@ -169,8 +205,9 @@ export function createVerifications(deps: CheckDeps & { readonly ledgers: Ledger
   async function isDue(): Promise<boolean> {
     const known = await selectVerifications(pool, { limit: 50, kind: 'backup' });
     if (!known[0]?.passed) return true;
-    const [newest] = await backupsOf(await nextRegion());
-    if (!newest) return false;
+    const { manifests, unreadable } = await backupsOf(await nextRegion());
+    const [newest] = manifests;
+    if (!newest) return unreadable.length > 0;
     if (!known.some(({ subject, passed }) => passed && subject === newest.backupId)) return true;
     const held = new Set(newest.databases.map(({ oid }) => oid));
     const turnOver = clock.now() - everyTenantMs;

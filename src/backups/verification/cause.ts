@@ -25,12 +25,19 @@ export function causeOf(
 }
 
 /** The object of the one tenant's database is not in the region. */
-export function missingObject(region: string, database: BackedUpDatabase | undefined, name: ObjectName): Finding {
+export function missingObject(
+  region: string,
+  database: BackedUpDatabase | undefined,
+  name: ObjectName,
+  names: TenantNames,
+): Finding {
   const tenantId = database?.tenantId;
+  const tenantName = tenantId && names.get(tenantId);
   return {
     code: 'FH_BACKUP_OBJECT_MISSING',
     text: `A backup refers to an object that is not in the region: ${region}: ${name}`,
     ...(tenantId && { tenantId }),
+    ...(tenantName && { tenantName }),
   };
 }
 

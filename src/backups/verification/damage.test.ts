@@ -62,13 +62,14 @@ test('an index that lacks a row, a collation of another version: both are named 
     return { tenantId, name: names.get(tenantId)!, database, oid, open };
   });
   const now = () => new Date(systemClock.now());
-  const ledger = await takeRowLedger({ clusterId, control, sources, rows, now });
+  const ledger = await takeRowLedger({ clusterId, control, sources, rows, now, log: silentLog });
   await control.query('INSERT INTO canaries DEFAULT VALUES');
   await world.shipped();
   const scratchParent = await world.newFolder();
   const { findings, verified } = await verifyBackup({
     region: world.north,
     keys: world.keys,
+    destroyedOwners: async () => [],
     backupId,
     ledger,
     names,

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { silentLog, systemClock } from '#src/kernel/index.ts';
+import { newId, silentLog, systemClock } from '#src/kernel/index.ts';
 import { contentHash, longJob, stableOutput } from '#src/portability/index.ts';
 import { openConnection } from '#src/postgres/index.ts';
 import { type RestoreWorld, startRestoreWorld } from '../restore/restore-world.fixture.ts';
 import type { BackupManifest } from '../types.ts';
-import { type DrillResult, runDrill } from './drill.ts';
+import { type DrillOptions, type DrillResult, runDrill } from './drill.ts';
 import { takeRowLedger } from './row-ledger.ts';
 import type { LedgerSource, RowReader } from './types.ts';
 
@@ -40,7 +40,10 @@ const open = (database: string) =>
   openConnection({ ...world.own.control, database }, { applicationName: 'test', options: rows.settings });
 
 /** @param between what happens between the ledger and the loss */
-async function drill(between: () => Promise<unknown> = async () => {}): Promise<DrillResult> {
+async function drill(
+  between: () => Promise<unknown> = async () => {},
+  more: Partial<DrillOptions> = {},
+): Promise<DrillResult> {
   const { control, clusterId, own } = world;
   const sources = [world.acme, world.globex].map(
     ({ tenantId, database, oid }, index): LedgerSource => ({
@@ -52,7 +55,7 @@ async function drill(between: () => Promise<unknown> = async () => {}): Promise<
     }),
   );
   const now = () => new Date(systemClock.now());
-  const ledger = await takeRowLedger({ clusterId, control, sources, rows, now });
+  const ledger = await takeRowLedger({ clusterId, control, sources, rows, now, log: silentLog });
   await between();
   const result = await runDrill({
     region: world.south,
@@ -61,6 +64,8 @@ async function drill(between: () => Promise<unknown> = async () => {}): Promise<
     running: control,
     ledger,
     sources,
+    expected: sources,
+    listOpen: async () => new Set(sources.map(({ tenantId }) => tenantId)),
     names: new Map(sources.map(({ tenantId, name }) => [tenantId, name])),
     rows,
     control: own.control,
@@ -80,6 +85,7 @@ async function drill(between: () => Promise<unknown> = async () => {}): Promise<
     scratchParent,
     clock: systemClock,
     log: silentLog,
+    ...more,
   });
   assert.deepEqual(await readdir(scratchParent), []);
   return result;
@@ -97,11 +103,46 @@ test('the installation from one region, while the other is not there; what was w
     const { tenants, ofTenants, busyTenants, tables, rows, backupId } = checked;
     assert.deepEqual(
       { tenants, ofTenants, busyTenants, tables, rows, backupId },
-      { tenants: 1, ofTenants: 2, busyTenants: 1, tables: 4, rows: 4001, backupId: manifest.backupId },
+      { tenants: 1, ofTenants: 2, busyTenants: 1, tables: 3, rows: 2001, backupId: manifest.backupId },
     );
   } finally {
     await rename(`${north}-away`, north);
   }
+});
+
+test('a tenant that is not there again, a newer backup that cannot be read, tables that were all written: none of it passes', async () => {
+  const ghost = { tenantId: newId('ten'), name: 'ghost' };
+  const open = new Set([world.acme.tenantId, world.globex.tenantId, ghost.tenantId]);
+  const { backupId } = await world.takeBackup();
+  const file = path.join(world.folderOf(world.south), 'base', world.clusterId, backupId, 'manifest');
+  const bytes = await readFile(file);
+  bytes[bytes.length - 9]! ^= 1;
+  await rm(file);
+  await writeFile(file, bytes);
+  const { findings, checked } = await drill(undefined, { expected: [ghost], listOpen: async () => open });
+  assert.deepEqual(
+    findings.map(({ code, tenantName }) => [code, tenantName]),
+    [
+      ['FH_VERIFY_BACKUP_UNREADABLE', undefined],
+      ['FH_VERIFY_TENANT_MISSING', 'ghost'],
+    ],
+  );
+  assert.match(findings[0]!.text, new RegExp(`${backupId} in region south`));
+  assert.equal(checked.backupId, manifest.backupId);
+  await rm(file);
+
+  const everywhere = await drill(async () => {
+    for (const { database } of [world.acme, world.globex])
+      await world.sql(
+        database,
+        "INSERT INTO app.items VALUES (-10, 'between ledger and loss')",
+        "INSERT INTO freehold.files VALUES ('z', now())",
+      );
+  });
+  assert.deepEqual(
+    everywhere.findings.map(({ code }) => code),
+    ['FH_VERIFY_NOTHING_COMPARED'],
+  );
 });
 
 test('files that the region lacks, and an object that was changed: the tenant is named', async () => {

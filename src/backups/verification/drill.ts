@@ -30,14 +30,16 @@ import {
   type CheckOptions,
   checkControlDatabase,
   checkTenant,
-  compareTables,
   toFinding,
+  unreadSources,
   withDatabase,
 } from './check.ts';
 import { verificationErrors } from './errors.ts';
+import { findPassedOver } from './passed-over.ts';
+import { findMissing, findUnchanged, type Running, readRunning } from './running.ts';
 import { countCanaries, countFileContents, insertCanary } from './sql.ts';
 import { traceRegion } from './traced-region.ts';
-import type { Checked, Finding, LedgerSource, LedgerTenant, OnCheckProgress, RowLedger } from './types.ts';
+import type { Checked, Finding, LedgerSource, OnCheckProgress, RowLedger } from './types.ts';
 
 export interface DrillOptions extends Pick<CheckOptions, 'control' | 'rows' | 'binaries'> {
   /** The only one that is read. */
@@ -49,11 +51,16 @@ export interface DrillOptions extends Pick<CheckOptions, 'control' | 'rows' | 'b
   readonly running: Queryable;
   /** Taken just before. */
   readonly ledger: RowLedger;
+  /** Of the ledger's sample; their rows are read once more right after the loss. */
   readonly sources: readonly LedgerSource[];
+  /** Everybody who was open just before the ledger: whoever still is after the loss, must be there again. */
+  readonly expected: readonly { readonly tenantId: TenantId; readonly name: string }[];
+  /** Who is open on the running installation; asked right after the loss. */
+  listOpen(): Promise<ReadonlySet<TenantId>>;
   readonly names: TenantNames;
   /**
    * Lets control and every tenant in, by their own roles and passwords, on the rebuilt server, and says who was not.
-   * @returns findings, and how many tenants answered
+   * @returns findings, and every tenant that is open on it
    */
   answer(target: (database: string, user: string, password: string) => ConnectionTarget): Promise<{
     readonly findings: readonly Finding[];
@@ -96,11 +103,18 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
   let folder: ScratchFolder | undefined;
   try {
     onProgress?.({ fraction: 0, text: 'writing canaries until the simulated loss' });
-    const lost = await loseEverything();
-    checked = { ...checked, target: formatLsn(lost.end) };
+    const loss = await loseEverything();
+    checked = { ...checked, target: formatLsn(loss.end) };
+    onProgress?.({ fraction: 0.01, text: 'looking at who wrote until the loss' });
+    const running = await readRunning(options);
+    // What was done until here no real loss would ask for.
+    const lost: Loss = { ...loss, startedMs: clock.monotonicMs() };
     onProgress?.({ fraction: 0.02, text: `looking at what region ${region.region} holds` });
     const { plan, catalogue } = await planEverything(lost);
     checked = { ...checked, backupId: plan.backup.backupId };
+    const { destroyedOwners: destroyed } = options;
+    findings.push(...findPassedOver(catalogue, ledger.clusterId, plan.backup.backupId, { destroyed, names }));
+    if (plan.unreadable.length > 0) checked = { ...checked, destroyedTenants: plan.unreadable.length };
     await requireRoom(options.scratchParent, sizeOf(plan) + besidesBytes);
     folder = await createScratchFolder(options.scratchParent, options.osUser);
     await restoreCluster({
@@ -116,7 +130,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
         ),
     });
     await failpoint('backups.drill.restored');
-    await withServer(folder, (context, target) => lookAround(context, target, lost, catalogue));
+    await withServer(folder, (context, target) => lookAround(context, target, { lost, running, catalogue }));
   } catch (error) {
     signal?.throwIfAborted();
     findings.push(causeOf(error, { region: region.region, lastRead: region.lastRead(), names }));
@@ -126,7 +140,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
   return { findings, checked, ...measured };
 
   /** Canaries until the region holds the ledger's place; then nothing more counts. */
-  async function loseEverything(): Promise<{ at: Date; startedMs: number; end: Lsn; timeline: number }> {
+  async function loseEverything(): Promise<Omit<Loss, 'startedMs'>> {
     const findKey = async (keyId: Parameters<typeof options.keys.openKey>[0]) =>
       (await options.keys.openKey(keyId)).key;
     const archive = readWal({ store: region, clusterId: ledger.clusterId, findKey });
@@ -157,12 +171,11 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
       isOver = true;
       await writing;
     }
-    const startedMs = clock.monotonicMs();
     const at = new Date(clock.now());
     const end = (await archive.end())!;
     // PostgreSQL stops at the first record behind the end; this one is behind everything.
     await insertCanary(options.running);
-    return { at, startedMs, end: end.lsn, timeline: end.timeline };
+    return { at, end: end.lsn, timeline: end.timeline };
   }
 
   async function planEverything(lost: {
@@ -171,6 +184,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
   }): Promise<{ plan: RestorePlan; catalogue: Catalogue }> {
     const reader = createCatalogueReader(region, options.keys);
     const { clusterId } = ledger;
+    const { destroyedOwners: destroyed } = options;
     let refusal: FreeholdError | undefined;
     let catalogue: Catalogue | undefined;
     const attempt = async () => {
@@ -183,11 +197,12 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
       });
       const target = { kind: 'lsn', lsn: lost.end, timeline: lost.timeline } as const;
       const now = new Date(clock.now());
-      const { destroyedOwners: destroyedKeys } = options;
-      const result = planRestore({ catalogue, clusterId, target, wanted: { kind: 'cluster' }, now, destroyedKeys });
+      const wanted = { kind: 'cluster' } as const;
+      const result = planRestore({ catalogue, clusterId, target, wanted, now, destroyedKeys: destroyed });
       if (result.outcome === 'plan') return { plan: result.plan, catalogue };
       refusal = toRefusal(result);
       if (result.outcome === 'after_newest') return undefined;
+      findings.push(...findPassedOver(catalogue, clusterId, undefined, { destroyed, names }));
       throw refusal;
     };
     return waitFor('the record behind the loss', attempt, { deadlineMs: 60_000, everyMs: 500 }).catch((error) => {
@@ -227,8 +242,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
   async function lookAround(
     context: CheckOptions,
     target: Target,
-    lost: { at: Date; startedMs: number },
-    catalogue: Catalogue,
+    { lost, running, catalogue }: { lost: Loss; running: Running; catalogue: Catalogue },
   ): Promise<void> {
     onProgress?.({ fraction: 0.75, text: 'asking control and every tenant' });
     const { findings: silent, tenants } = await options.answer(target);
@@ -245,41 +259,30 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
       recoveryTimeMs,
       ...(newest !== undefined && { recoveryPointMs: Math.max(0, lost.at.getTime() - newest) }),
     };
+    findings.push(...findMissing(options.expected, running, tenants), ...unreadSources(ledger, running.open));
     findings.push(...(await checkControlDatabase(context)));
-    let [tables, rows, changed] = [0, 0, 0];
-    for (const [index, tenant] of ledger.tenants.entries()) {
-      signal?.throwIfAborted();
-      onProgress?.({ fraction: 0.8 + (0.2 * index) / ledger.tenants.length, text: `comparing ${tenant.name}` });
-      const wrong = await checkTenant(context, tenant);
-      // Between the ledger and the loss lie a few tenths of a second, in which a tenant may have written.
-      if (wrong.length > 0 && wrong.every(isAboutRows) && (await hasChanged(tenant))) changed++;
-      else findings.push(...wrong);
-      tables += tenant.tables.length;
-      rows += tenant.tables.reduce((sum, table) => sum + table.rows, 0);
-    }
+    await compareRows(context, running);
     findings.push(...(await checkFiles(context, tenants, catalogue, lost.at)));
-    checked = {
-      ...checked,
-      canaries: canaries.upTo + canaries.later,
-      tenants: ledger.tenants.length - changed,
-      ofTenants: tenants.length,
-      tables,
-      rows,
-      busyTenants: ledger.busy.length + changed,
-    };
+    checked = { ...checked, canaries: canaries.upTo + canaries.later, ofTenants: tenants.length };
+    if (ledger.tenants.length + ledger.busy.length > 0 && checked.tables === 0 && findings.length === 0)
+      findings.push(toFinding(verificationErrors.FH_VERIFY_NOTHING_COMPARED()));
   }
 
-  /** The running database no longer holds what the ledger says either. */
-  async function hasChanged(tenant: LedgerTenant): Promise<boolean> {
-    const source = options.sources.find(({ tenantId }) => tenantId === tenant.tenantId);
-    if (!source) return false;
-    const connection = await source.open();
-    try {
-      await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      return compareTables(tenant.tables, (await options.rows.contentOf(connection)).tables).length > 0;
-    } finally {
-      await connection.close();
+  async function compareRows(context: CheckOptions, { open, tables: running }: Running): Promise<void> {
+    const stayed = ledger.tenants.filter(({ tenantId }) => open.has(tenantId));
+    let [tenants, tables, rows] = [0, 0, 0];
+    for (const [index, tenant] of stayed.entries()) {
+      signal?.throwIfAborted();
+      onProgress?.({ fraction: 0.8 + (0.2 * index) / stayed.length, text: `comparing ${tenant.name}` });
+      const held = findUnchanged(tenant, running.get(tenant.tenantId));
+      const written = tenant.tables.filter((table) => !held.includes(table)).map(({ name }) => name);
+      findings.push(...(await checkTenant(context, tenant, written)));
+      if (written.length === 0) tenants++;
+      tables += held.length;
+      rows += held.reduce((sum, table) => sum + table.rows, 0);
     }
+    const sampled = ledger.tenants.length + ledger.busy.length;
+    checked = { ...checked, tenants, tables, rows, busyTenants: sampled - tenants };
   }
 
   /** As many contents of each tenant lie in the region as its rows refer to. */
@@ -310,7 +313,14 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
 
 type Target = (database: string, user: string, password: string) => ConnectionTarget;
 
-const isAboutRows = ({ code }: Finding) => code === 'FH_VERIFY_ROWS_DIFFER' || code === 'FH_VERIFY_TABLE_MISSING';
+/** The moment after which nothing counts, and where the region's WAL ended then. */
+interface Loss {
+  readonly at: Date;
+  /** When the rebuilding began, by the monotonic clock. */
+  readonly startedMs: number;
+  readonly end: Lsn;
+  readonly timeline: number;
+}
 
 function sizeOf({ backup, databases }: RestorePlan): number {
   return databases.reduce((sum, { sizeBytes }) => sum + sizeBytes, backup.manifest.shared.sizeBytes);

@@ -31,6 +31,26 @@ export const verificationErrors = defineErrors({
     title: 'The restored rows are not those that the tenant had',
     hint: restoreElsewhere,
   },
+  FH_VERIFY_NOTHING_COMPARED: {
+    status: 500,
+    title: 'There are tenants in the backup, and of none of them the rows could be compared',
+    hint: 'The log of control says why for each: see log/control.log. Try it at a quiet hour: ./freehold backup verify',
+  },
+  FH_VERIFY_SOURCE_UNREADABLE: {
+    status: 500,
+    title: 'The running database of a tenant cannot be read, so a backup of it cannot be compared with it',
+    hint: 'See log/control.log. When the running database is damaged, restore the tenant: ./freehold restore TENANT --to TIME',
+  },
+  FH_VERIFY_BACKUP_UNREADABLE: {
+    status: 500,
+    title: 'A base backup is in the region and cannot be read',
+    hint: 'Take a new one: ./freehold backup run. Until it is verified, restore from the other region.',
+  },
+  FH_VERIFY_TENANT_MISSING: {
+    status: 500,
+    title: 'A tenant that was there at the moment of the loss is not in the rebuilt installation',
+    hint: restoreElsewhere,
+  },
   FH_VERIFY_TABLE_MISSING: {
     status: 500,
     title: 'A table is missing in the restored database',

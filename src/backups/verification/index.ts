@@ -8,6 +8,7 @@ export type { TenantNames } from './cause.ts';
 export { type DrillOptions, type DrillResult, runDrill } from './drill.ts';
 export { verificationErrors } from './errors.ts';
 export { type LedgerFolder, openLedgerFolder } from './ledger-folder.ts';
+export { findPassedOver, unreadableBackup } from './passed-over.ts';
 export { type Candidate, choosePortion, type PortionLimits } from './portion.ts';
 export {
   type Drill,

@@ -1,8 +1,8 @@
 import type { ClusterId } from '#src/kernel/index.ts';
-import { FreeholdError, failpoint } from '#src/kernel/index.ts';
+import { FreeholdError, failpoint, type Log } from '#src/kernel/index.ts';
 import { type Connection, type Queryable, sqlState } from '#src/postgres/index.ts';
 import { holdWriters, type LockableTable, letWritersGo, markPlace, selectLockableTables, takeSnapshot } from './sql.ts';
-import type { LedgerSource, LedgerTenant, OnCheckProgress, RowLedger, RowReader } from './types.ts';
+import type { LedgerSource, LedgerTenant, OnCheckProgress, RowLedger, RowReader, UnreadTenant } from './types.ts';
 
 export interface RowLedgerOptions {
   readonly clusterId: ClusterId;
@@ -14,6 +14,7 @@ export interface RowLedgerOptions {
   /** Longest time that a tenant's writers are waited for, and others wait behind us. Default 200. */
   readonly waitMs?: number;
   readonly now: () => Date;
+  readonly log: Log;
   readonly signal?: AbortSignal;
   onProgress?: OnCheckProgress;
 }
@@ -24,71 +25,120 @@ interface Held {
   readonly tables: readonly LockableTable[];
 }
 
-/** lock_not_available, deadlock_detected, query_canceled; a database that is gone, closed or being changed. */
-const busyStates = new Set(['55P03', '40P01', '57014', '3D000', '57P01', '57P03', '42501', '28000', '28P01', '42P01']);
+/** lock_not_available, deadlock_detected, query_canceled, undefined_table: somebody else works on the tables. */
+const heldByOthers = new Set(['55P03', '40P01', '57014', '42P01']);
+/** A database that is gone, closed or being changed; a server that has no session left. */
+const closedJustNow = new Set(['3D000', '57P01', '57P03', '42501', '28000', '28P01', '53300']);
 
 /**
  * What the tenants hold at one place in the WAL. For as long as it takes to take a snapshot in each database, some milliseconds, their writers wait;
  * then rows are read in the snapshots while everybody goes on. So every row that is counted was committed before the place, and no other was:
- * a lock that writers hold until they are visible, and not the server's order of events, says so.
+ * a lock that writers hold until they are visible, and not the server's order of events, says so. A tenant that cannot be had is left out and told
+ * of, whatever the cause, and keeps nobody else from being compared. Rejects when it was aborted or the control database fails.
  */
 export async function takeRowLedger(options: RowLedgerOptions): Promise<RowLedger> {
   const { clusterId, control, sources, rows, waitMs = 200, onProgress, signal } = options;
-  const attempts = await Promise.allSettled(sources.map((source) => hold(source, waitMs)));
-  const held = attempts.flatMap((attempt) => (attempt.status === 'fulfilled' && attempt.value ? [attempt.value] : []));
+  const leftOut = noteLeftOut(options.log, signal);
+  const attempts = await Promise.all(sources.map((source) => hold(source, waitMs, leftOut.note)));
+  const held = attempts.filter((attempt) => attempt !== undefined);
   try {
-    // Looked at only here, where the others' writers are let go whatever happens.
-    const failed = attempts.find((attempt) => attempt.status === 'rejected');
-    if (failed) throw failed.reason;
     const place = await markPlace(control);
     const takenAt = options.now().toISOString();
-    await Promise.all(held.map(({ connection }) => letWritersGo(connection)));
+    // Whose session was lost before, held nobody at the place.
+    const still = await Promise.all(held.map((each) => letGo(each, leftOut.note)));
     await failpoint('backups.verification.ledger_marked');
+    const readable = held.filter((_, index) => still[index]);
     const tenants: LedgerTenant[] = [];
-    for (const [index, { source, connection, tables }] of held.entries()) {
+    for (const [index, each] of readable.entries()) {
       signal?.throwIfAborted();
-      onProgress?.({ fraction: index / held.length, text: `counting the rows of ${source.name}` });
-      const { tenantId, name, database, oid } = source;
-      const left = new Set(tables.filter((table) => table.isUnlogged).map((table) => `${table.schema}.${table.table}`));
-      const content = await rows.contentOf(connection);
-      await connection.close();
-      tenants.push({ tenantId, name, database, oid, tables: content.tables.filter((table) => !left.has(table.name)) });
+      onProgress?.({ fraction: index / readable.length, text: `counting the rows of ${each.source.name}` });
+      const tenant = await read(each, rows, leftOut.note);
+      if (tenant) tenants.push(tenant);
     }
-    const busy = sources.filter(({ tenantId }) => !tenants.some((tenant) => tenant.tenantId === tenantId));
+    signal?.throwIfAborted();
     const { lsn, timeline, canaryId, canaries } = place;
-    return {
-      format: 1,
-      clusterId,
-      timeline,
-      lsn,
-      takenAt,
-      canaryId,
-      canaries,
-      tenants,
-      busy: busy.map(({ tenantId }) => tenantId),
-    };
+    const { busy, unread } = leftOut;
+    return { format: 1, clusterId, timeline, lsn, takenAt, canaryId, canaries, tenants, busy, unread };
   } finally {
     await Promise.all(held.map(({ connection }) => connection.close()));
   }
 }
 
-/** undefined: busy, or no longer there. */
-async function hold(source: LedgerSource, waitMs: number): Promise<Held | undefined> {
+type Note = (source: LedgerSource, error?: unknown) => void;
+
+/** Says in the log why a tenant is left out, and keeps apart who is busy and who cannot be read. */
+function noteLeftOut(log: Log, signal: AbortSignal | undefined) {
+  const busy: RowLedger['busy'][number][] = [];
+  const unread: UnreadTenant[] = [];
+  const note: Note = ({ tenantId, name }, error) => {
+    // Then everything fails, and says nothing about anybody.
+    if (signal?.aborted) return;
+    const state = sqlState(error) ?? '';
+    const fields = { tenantId, ...(error !== undefined && { error }) };
+    if (error === undefined || heldByOthers.has(state)) {
+      log.info('a tenant could not be held still for a moment, and is not compared', fields);
+      busy.push(tenantId);
+    } else if (closedJustNow.has(state)) {
+      log.warn('a tenant could not be read just now, and is not compared', fields);
+      busy.push(tenantId);
+    } else {
+      log.error('a tenant of the running installation cannot be read', fields);
+      const { message } = error as Error;
+      const text = error instanceof FreeholdError || !state ? message : `${message} (SQLSTATE ${state})`;
+      unread.push({ tenantId, name, text });
+    }
+  };
+  return { busy, unread, note };
+}
+
+async function hold(source: LedgerSource, waitMs: number, leaveOut: Note): Promise<Held | undefined> {
   let connection: Connection | undefined;
+  let failure: unknown;
   try {
     connection = await source.open();
     const tables = await selectLockableTables(connection);
     await holdWriters(connection, tables, waitMs);
     await takeSnapshot(connection);
-    const now = await selectLockableTables(connection);
     // Made between the first look and the lock: its writers were not held.
-    if (JSON.stringify(now) === JSON.stringify(tables)) return { source, connection, tables };
+    if (await areTheSame(connection, tables)) return { source, connection, tables };
   } catch (error) {
-    if (!(error instanceof FreeholdError) && !busyStates.has(sqlState(error) ?? '')) {
-      await connection?.close();
-      throw error;
-    }
+    failure = error;
   }
+  leaveOut(source, failure);
   await connection?.close();
   return undefined;
+}
+
+async function letGo({ source, connection }: Held, leaveOut: Note): Promise<boolean> {
+  try {
+    await letWritersGo(connection);
+    return true;
+  } catch (error) {
+    leaveOut(source, error);
+    await connection.close();
+    return false;
+  }
+}
+
+async function read({ source, connection, tables }: Held, rows: RowReader, leaveOut: Note) {
+  const { tenantId, name, database, oid } = source;
+  const unlogged = new Set(tables.filter((table) => table.isUnlogged).map((table) => `${table.schema}.${table.table}`));
+  let failure: unknown;
+  try {
+    const content = await rows.contentOf(connection);
+    // What was emptied or written anew since is empty for an older snapshot too (PostgreSQL manual, "Caveats" of MVCC). Reading has locked each
+    // table, so none of it came later than its rows were read.
+    if (await areTheSame(connection, tables))
+      return { tenantId, name, database, oid, tables: content.tables.filter((table) => !unlogged.has(table.name)) };
+  } catch (error) {
+    failure = error;
+  } finally {
+    await connection.close();
+  }
+  leaveOut(source, failure);
+  return undefined;
+}
+
+async function areTheSame(db: Queryable, tables: readonly LockableTable[]): Promise<boolean> {
+  return JSON.stringify(await selectLockableTables(db)) === JSON.stringify(tables);
 }

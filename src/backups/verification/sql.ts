@@ -6,11 +6,14 @@ export interface LockableTable {
   readonly table: string;
   /** Not in the WAL: empty after a restore, as PostgreSQL promises. */
   readonly isUnlogged: boolean;
+  /** Of the file that holds its rows now, whatever the snapshot: TRUNCATE and ALTER TABLE give it another. null: it was dropped. */
+  readonly fileNode: number | null;
 }
 
 export async function selectLockableTables(db: Queryable): Promise<LockableTable[]> {
   return db.query<LockableTable>(
-    `SELECT n.nspname AS schema, c.relname AS table, c.relpersistence = 'u' AS "isUnlogged"
+    `SELECT n.nspname AS schema, c.relname AS table, c.relpersistence = 'u' AS "isUnlogged",
+            pg_catalog.pg_relation_filenode(c.oid)::int8::float8 AS "fileNode"
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind = 'r' AND n.nspname IN ('app', 'freehold')
      ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"`,

@@ -17,6 +17,7 @@ export interface Checked {
   /** Compared with the ledger, and how many tenants there were. */
   readonly tenants?: number;
   readonly ofTenants?: number;
+  /** Tables that were compared, and the rows in them. */
   readonly tables?: number;
   readonly rows?: number;
   readonly canaries?: number;
@@ -24,6 +25,8 @@ export interface Checked {
   readonly target?: string;
   /** Written all the time, so that no exact moment of theirs could be had. */
   readonly busyTenants?: number;
+  /** Whose key was destroyed: what backups hold of them is never readable again, as was wanted. */
+  readonly destroyedTenants?: number;
   readonly backupId?: string;
 }
 
@@ -55,8 +58,18 @@ export interface RowLedger {
   readonly canaryId: string;
   readonly canaries: number;
   readonly tenants: readonly LedgerTenant[];
-  /** Of the sample, and could not be held still for a moment. */
+  /** Of the sample, and could not be held still for a moment; the log says why. */
   readonly busy: readonly TenantId[];
+  /** Of the sample, and their running databases cannot be read. Absent: nobody is known to be. */
+  readonly unread?: readonly UnreadTenant[];
+}
+
+/** A tenant whose running database cannot be read: whatever its backups are worth, it is a fault. */
+export interface UnreadTenant {
+  readonly tenantId: TenantId;
+  readonly name: string;
+  /** Why. */
+  readonly text: string;
 }
 
 /** How the rows of a database are counted and hashed; the same for the running server and for what was restored. */

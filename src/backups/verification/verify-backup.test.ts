@@ -13,7 +13,8 @@ import { openConnection } from '#src/postgres/index.ts';
 import type { TestTenant } from '../base/world.fixture.ts';
 import { type RestoreWorld, startRestoreWorld } from '../restore/restore-world.fixture.ts';
 import type { BackupManifest } from '../types.ts';
-import { takeRowLedger } from './row-ledger.ts';
+import { verificationErrors } from './errors.ts';
+import { type RowLedgerOptions, takeRowLedger } from './row-ledger.ts';
 import type { LedgerSource, RowLedger, RowReader } from './types.ts';
 import { type VerifyBackupOptions, verifyBackup } from './verify-backup.ts';
 
@@ -56,10 +57,18 @@ function sourceOf(tenant: TestTenant): LedgerSource {
   return { tenantId, name: nameOf(tenant), database, oid, open };
 }
 
-async function takeLedger(): Promise<RowLedger> {
+async function takeLedger(change: Partial<RowLedgerOptions> = {}): Promise<RowLedger> {
   const { clusterId, control } = world;
   const sources = [sourceOf(world.acme), sourceOf(world.globex)];
-  return takeRowLedger({ clusterId, control, sources, rows, now: () => new Date(systemClock.now()) });
+  return takeRowLedger({
+    clusterId,
+    control,
+    sources,
+    rows,
+    now: () => new Date(systemClock.now()),
+    log: silentLog,
+    ...change,
+  });
 }
 
 async function verify(region: RegionStore, change: Partial<VerifyBackupOptions> = {}) {
@@ -67,6 +76,7 @@ async function verify(region: RegionStore, change: Partial<VerifyBackupOptions> 
   const verdict = await verifyBackup({
     region,
     keys: world.keys,
+    destroyedOwners: async () => [],
     backupId: manifest.backupId,
     ledger,
     names: new Map([
@@ -140,6 +150,82 @@ test('writers wait only until the snapshots are taken; one who holds a table mak
     ['acme'],
   );
   assert.deepEqual(taken.busy, [world.globex.tenantId]);
+});
+
+test('a tenant that is emptied, locked or cannot be read while others are, is left out and told of', async () => {
+  await world.sql(world.globex.database, 'CREATE TABLE app.lists (n int)', 'INSERT INTO app.lists VALUES (1)');
+  const other = await openConnection(
+    { ...world.own.control, database: world.globex.database },
+    { applicationName: 'test' },
+  );
+  /** Acme is read first, when writers may go on. */
+  const takeWhile = async (statement: string) => {
+    let isFirst = true;
+    const contentOf: RowReader['contentOf'] = async (db) => {
+      if (isFirst) await other.query(statement);
+      isFirst = false;
+      return rows.contentOf(db);
+    };
+    const { tenants, busy, unread } = await takeLedger({ rows: { ...rows, contentOf } });
+    return [tenants.map(({ name }) => name), busy, unread];
+  };
+  const withoutGlobex = [['acme'], [world.globex.tenantId], []];
+  assert.deepEqual(await takeWhile('TRUNCATE app.lists'), withoutGlobex);
+  await other.query('BEGIN');
+  assert.deepEqual(await takeWhile('LOCK TABLE app.lists IN ACCESS EXCLUSIVE MODE'), withoutGlobex);
+  await other.query('ROLLBACK');
+  await other.close();
+  await world.sql(world.globex.database, 'DROP TABLE app.lists');
+
+  const [acme, globex] = [sourceOf(world.acme), sourceOf(world.globex)];
+  const told: unknown[] = [];
+  const log = { ...silentLog, error: (_: string, fields?: object) => void told.push(fields) };
+  const open = async () => {
+    throw verificationErrors.FH_VERIFY_UNREADABLE({ detail: 'no password' });
+  };
+  const lacking = await takeLedger({ sources: [acme, { ...globex, open }], log });
+  assert.deepEqual([lacking.tenants.map(({ name }) => name), lacking.busy], [['acme'], []]);
+  const [unread] = lacking.unread!;
+  assert.equal(unread!.tenantId, world.globex.tenantId);
+  assert.match(unread!.text, /no password/);
+  assert.equal((told[0] as { tenantId: string }).tenantId, world.globex.tenantId);
+  const { findings, verified } = await verify(world.north, { ledger: { ...ledger, unread: [unread!] } });
+  assert.deepEqual(
+    findings.map(({ code, tenantName }) => [code, tenantName]),
+    [['FH_VERIFY_SOURCE_UNREADABLE', 'globex']],
+  );
+  assert.equal(verified.length, 2);
+});
+
+test('tenants in the backup of whom nobody could be compared, and a manifest that was changed since it was read: never a pass', async () => {
+  const busy = ledger.tenants.map(({ tenantId }) => tenantId);
+  const { findings, checked, catalogue } = await verify(world.south, { ledger: { ...ledger, tenants: [], busy } });
+  assert.deepEqual([findings.map(({ code }) => code), checked.tenants], [['FH_VERIFY_NOTHING_COMPARED'], 0]);
+  const file = path.join(world.folderOf(world.south), 'base', world.clusterId, manifest.backupId, 'manifest');
+  await damaged(
+    file,
+    async () => {
+      const verdict = await verify(world.south, { previous: catalogue! });
+      assert.deepEqual(codes(verdict), ['FH_VERIFY_BACKUP_UNREADABLE']);
+      assert.match(verdict.findings[0]!.text, new RegExp(`${manifest.backupId} in region south`));
+    },
+    flipped,
+  );
+});
+
+test('a tenant whose key was destroyed, before or just now: left out, counted, and no fault', async () => {
+  const { acme, globex, keys } = world;
+  keys.destroy(globex.tenantId);
+  try {
+    let asked = 0;
+    const late = async () => (++asked > 1 ? [globex.tenantId] : []);
+    for (const destroyedOwners of [late, async () => [globex.tenantId]]) {
+      const { findings, verified, checked } = await verify(world.north, { destroyedOwners });
+      assert.deepEqual([findings, verified, checked.destroyedTenants], [[], [acme.tenantId], 1]);
+    }
+  } finally {
+    keys.restore(globex.tenantId);
+  }
 });
 
 test('a changed bit in a tenant object of one region: the tenant and the object are named, the others are compared', async () => {
@@ -245,7 +331,7 @@ const program = `
   armFailpoints('backups.verification.restored=kill');
   await verifyBackup({
     ...options, region: createDiskRegion({ region: 'north', root }), keys: createTestKeys(seed),
-    rows: { settings, contentOf: contentHash }, names: new Map(), clock: systemClock, log: silentLog,
+    rows: { settings, contentOf: contentHash }, names: new Map(), destroyedOwners: async () => [], clock: systemClock, log: silentLog,
   });
 `;
 

@@ -2,6 +2,7 @@ import { createScratchFolder, type OsUser, type RecoveredServer } from '#src/clu
 import {
   type BackupId,
   type Clock,
+  type ClusterId,
   FreeholdError,
   failpoint,
   type Log,
@@ -9,9 +10,9 @@ import {
   type TenantId,
   waitFor,
 } from '#src/kernel/index.ts';
-import type { BackupKeys } from '#src/keys/types.ts';
+import type { BackupKeys, KeyOwner } from '#src/keys/types.ts';
 import { type RegionStore, requireRoom } from '#src/objects/index.ts';
-import { isAlwaysRead, readableBackups } from '../catalogue/bases.ts';
+import { isAlwaysRead, ownerOf, readableBackups } from '../catalogue/bases.ts';
 import {
   buildCatalogue,
   type Catalogue,
@@ -23,8 +24,16 @@ import {
 import { recoverPlan } from '../restore/recover.ts';
 import type { BackupManifest } from '../types.ts';
 import { causeOf, missingObject, type TenantNames } from './cause.ts';
-import { type CheckOptions, checkCanaries, checkControlDatabase, checkTenant } from './check.ts';
+import {
+  type CheckOptions,
+  checkCanaries,
+  checkControlDatabase,
+  checkTenant,
+  toFinding,
+  unreadSources,
+} from './check.ts';
 import { verificationErrors } from './errors.ts';
+import { unreadableBackup } from './passed-over.ts';
 import { traceRegion } from './traced-region.ts';
 import type { Checked, Finding, LedgerTenant, OnCheckProgress, RowLedger } from './types.ts';
 
@@ -33,6 +42,8 @@ export interface VerifyBackupOptions extends Pick<CheckOptions, 'control' | 'row
   readonly region: RegionStore;
   /** Of that region alone: `keysIn`. */
   readonly keys: Pick<BackupKeys, 'openKey'>;
+  /** Whose keys are destroyed now: what the backup holds of them is left out. Asked at the beginning and when something cannot be read. */
+  destroyedOwners(): Promise<readonly KeyOwner[]>;
   readonly backupId: BackupId;
   /** Taken behind the end of the backup; its place is the target. */
   readonly ledger: RowLedger;
@@ -71,6 +82,7 @@ export async function verifyBackup(options: VerifyBackupOptions): Promise<Backup
   const findings: Finding[] = [];
   let checked: Checked = { backupId, target: ledger.lsn, busyTenants: ledger.busy.length };
   let catalogue: Catalogue | undefined;
+  let destroyed: ReadonlySet<string> = new Set();
   const verified: TenantId[] = [];
   const fail = (error: unknown) => {
     signal?.throwIfAborted();
@@ -80,57 +92,79 @@ export async function verifyBackup(options: VerifyBackupOptions): Promise<Backup
   };
   const verdict = () => ({ findings, checked, verified, catalogue });
 
-  let tenants: readonly LedgerTenant[] = ledger.tenants;
-  let plan: RestorePlan;
+  let found: Found;
   try {
     onProgress?.({ fraction: 0, text: `looking at what region ${region.region} holds` });
-    const found = await findPlan();
-    plan = found.plan;
-    tenants = found.tenants;
+    found = await findPlan();
   } catch (error) {
     fail(error);
     return verdict();
   }
+  if (found.state === 'unreadable') {
+    findings.push(unreadableBackup(region.region, backupId));
+    return verdict();
+  }
+  const { plan, comparable } = found;
+  let { tenants } = found;
+  findings.push(...unreadSources(ledger, comparable));
 
   for (let attempt = 1; ; attempt++) {
     try {
       await restoreAndCheck(plan, tenants);
+      if (checked.tenants === 0 && comparable.size > 0 && findings.length === 0)
+        findings.push(toFinding(verificationErrors.FH_VERIFY_NOTHING_COMPARED()));
       return verdict();
     } catch (error) {
-      const tenantId = fail(error);
-      const rest = tenants.filter((tenant) => tenant.tenantId !== tenantId);
-      if (rest.length === tenants.length || attempt === longestTries) return verdict();
-      tenants = rest;
+      // A tenant that was deleted for good meanwhile is no fault of the backup.
+      destroyed = new Set(await options.destroyedOwners());
+      const left = tenants.filter((tenant) => !destroyed.has(tenant.tenantId));
+      if (left.length === tenants.length) {
+        const tenantId = fail(error);
+        const rest = tenants.filter((tenant) => tenant.tenantId !== tenantId);
+        if (rest.length === tenants.length || attempt >= longestTries) return verdict();
+        tenants = rest;
+      } else {
+        signal?.throwIfAborted();
+        for (const { tenantId } of tenants) if (destroyed.has(tenantId)) comparable.delete(tenantId);
+        checked = { ...checked, destroyedTenants: (checked.destroyedTenants ?? 0) + tenants.length - left.length };
+        tenants = left;
+      }
     }
   }
 
-  async function findPlan(): Promise<{ plan: RestorePlan; tenants: LedgerTenant[] }> {
+  async function findPlan(): Promise<Found> {
     const reader = createCatalogueReader(region, options.keys);
     const { clusterId } = ledger;
     let refusal: FreeholdError | undefined;
-    const attempt = async () => {
+    destroyed = new Set(await options.destroyedOwners());
+    const attempt = async (): Promise<Found | undefined> => {
       signal?.throwIfAborted();
-      const previous = catalogue ?? options.previous;
+      const previous = catalogue ?? (options.previous && without(options.previous, clusterId, backupId));
       catalogue = await buildCatalogue({ region, reader, ...(previous && { previous }), ...(signal && { signal }) });
       const only = onlyBackup(catalogue, clusterId, backupId);
       if (!only) {
         const state = catalogue.clusters.get(clusterId)?.backups.find((backup) => backup.backupId === backupId)?.state;
+        if (state === 'unreadable') return { state };
         const detail = `region ${region.region}, ${backupId}${state ? `: its manifest is ${state}` : ''}`;
         throw verificationErrors.FH_VERIFICATION_UNKNOWN_BACKUP({ detail });
       }
-      const tenants = withObjects(only.manifest, only.missing);
-      const [first] = tenants;
-      const wanted = first ? ({ kind: 'database', oid: first.oid } as const) : ({ kind: 'cluster' } as const);
+      const { manifest } = only;
+      const databases = manifest.databases.filter((database) => !destroyed.has(ownerOf(database)));
+      const tenants = ledger.tenants.filter(({ oid }) =>
+        databases.some((database) => database.oid === oid && !only.missing.includes(database.object)),
+      );
+      // 0 is nobody's: then only what is always read.
+      const wanted = { kind: 'database', oid: tenants[0]?.oid ?? 0 } as const;
       const target = { kind: 'lsn', lsn: parseLsn(ledger.lsn), timeline: ledger.timeline } as const;
       const now = new Date(options.clock.now());
       const result = planRestore({ catalogue: only.catalogue, clusterId, target, wanted, now });
       if (result.outcome === 'plan') {
-        for (const name of only.missing) {
-          const finding = missingObject(region.region, ownerOfObject(only.manifest, name), name);
-          const tenantName = finding.tenantId && names.get(finding.tenantId);
-          findings.push({ ...finding, ...(tenantName && { tenantName }) });
-        }
-        return { plan: result.plan, tenants };
+        for (const { object } of [manifest.shared, ...databases])
+          if (only.missing.includes(object))
+            findings.push(missingObject(region.region, ownerOfObject(manifest, object), object, names));
+        const gone = manifest.databases.length - databases.length;
+        if (gone > 0) checked = { ...checked, destroyedTenants: gone };
+        return { state: 'planned', plan: result.plan, tenants, comparable: comparableIn(ledger, databases) };
       }
       refusal = toRefusal(result);
       // What was committed a moment ago is on its way.
@@ -141,12 +175,6 @@ export async function verifyBackup(options: VerifyBackupOptions): Promise<Backup
     return waitFor('the WAL to come to the region', attempt, { deadlineMs, everyMs: 500 }).catch((error) => {
       throw error instanceof FreeholdError || signal?.aborted ? error : (refusal ?? error);
     });
-  }
-
-  function withObjects({ databases }: BackupManifest, missing: readonly string[]): LedgerTenant[] {
-    return tenants.filter(({ oid }) =>
-      databases.some((database) => database.oid === oid && !missing.includes(database.object)),
-    );
   }
 
   async function restoreAndCheck(plan: RestorePlan, tenants: readonly LedgerTenant[]): Promise<void> {
@@ -198,6 +226,35 @@ export async function verifyBackup(options: VerifyBackupOptions): Promise<Backup
     }
     checked = { ...checked, canaries: canary.canaries, tenants: tenants.length, tables, rows };
   }
+}
+
+type Found =
+  | { readonly state: 'unreadable' }
+  | {
+      readonly state: 'planned';
+      readonly plan: RestorePlan;
+      readonly tenants: readonly LedgerTenant[];
+      /** Of the sample, and in the backup: some of them must be compared. */
+      readonly comparable: Set<TenantId>;
+    };
+
+function comparableIn(
+  { tenants, busy, unread = [] }: RowLedger,
+  databases: BackupManifest['databases'],
+): Set<TenantId> {
+  const held = new Set(databases.map(({ tenantId }) => tenantId));
+  return new Set([
+    ...tenants.filter(({ oid }) => databases.some((database) => database.oid === oid)).map(({ tenantId }) => tenantId),
+    ...[...busy, ...unread.map(({ tenantId }) => tenantId)].filter((tenantId) => held.has(tenantId)),
+  ]);
+}
+
+/** What was read earlier says nothing about the manifest as it lies there today. */
+function without(previous: Catalogue, clusterId: ClusterId, backupId: BackupId): Catalogue {
+  const cluster = previous.clusters.get(clusterId);
+  if (!cluster) return previous;
+  const backups = cluster.backups.filter((backup) => backup.backupId !== backupId);
+  return { ...previous, clusters: new Map(previous.clusters).set(clusterId, { ...cluster, backups }) };
 }
 
 /** The catalogue as if this were the only backup; undefined: it is not readable here. */
