@@ -21,7 +21,8 @@ export interface OperationInputs {
   restore: { newName?: string; title?: string; moment: RestoreMoment; inPlace?: boolean };
   /** `now`: the key as well, instead of after the grace period. `keyDueAt` is what was decided, in what is recorded. */
   delete: { now?: boolean; keyDueAt?: string };
-  destroy: Record<never, never>;
+  /** `whenDue`: because its time is over, which waits for a restore that reads with the key. A person who says so does not. */
+  destroy: { whenDue?: boolean };
 }
 
 /** What a step works with. */

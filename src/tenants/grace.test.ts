@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { armFailpoints, systemClock } from '#src/kernel/index.ts';
+import { armFailpoints, systemClock, waitFor } from '#src/kernel/index.ts';
 import { verifyDocument } from '#src/keys/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
 import { dropTestTenants, openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
@@ -147,6 +147,46 @@ test('a restored tenant is the heir of the name, and the certificate tells of it
   assert.equal((await world.lifecycle.getTenant('brook')).state, 'active');
   aheadMs = 0;
 });
+
+test('a restore and the destruction of the key at once: one comes first, and the other knows', async () => {
+  aheadMs = 0;
+  const orders = { restored: ['restore', 'destroy'], destroyed: ['destroy', 'restore'] } as const;
+  for (const [outcome, order] of Object.entries(orders)) {
+    const tenant = await create(`both-${outcome}`);
+    await run('delete', tenant, {});
+    aheadMs = 8 * dayMs;
+    const begun: { restore?: Promise<Operation>; destroy?: Promise<number> } = {};
+    await world.pool.transaction(async (tx) => {
+      // Both are let go in the order in which they came here.
+      await tx.query('SELECT FROM tenants WHERE tenant_id = $1 FOR NO KEY UPDATE', [tenant.tenantId]);
+      for (const [index, which] of order.entries()) {
+        if (which === 'restore') begun.restore = run('restore', tenant, { moment });
+        else begun.destroy = world.lifecycle.destroyDueKeys();
+        for (const each of Object.values(begun)) (each as Promise<unknown>).catch(() => {});
+        await waitFor(`${which} to stand before the lock`, async () => (await countWaiting()) === index + 1, {
+          deadlineMs: 60_000,
+        });
+      }
+    });
+    if (outcome === 'restored') {
+      assert.equal(await begun.destroy, 0);
+      assert.equal((await begun.restore)!.state, 'succeeded');
+      assert.equal(await world.lifecycle.destroyDueKeys(), 1);
+    } else {
+      await assert.rejects(begun.restore!, { code: 'FH_KEY_DESTROYED' });
+      assert.equal(await begun.destroy, 1);
+    }
+    assert.equal(await world.keys.hasTenantKey(tenant.tenantId), false);
+    aheadMs = 0;
+  }
+});
+
+async function countWaiting(): Promise<number> {
+  const [row] = await world.pool.query<{ waiting: number }>(
+    `SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+  );
+  return row!.waiting;
+}
 
 test('without backups, or with no days of grace, the key goes with the tenant', async () => {
   for (const override of [{ restores: undefined }, { deletionGraceDays: 0 }]) {

@@ -283,7 +283,7 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
       for (const tenantId of await selectDueKeys(db, new Date(clock.now()))) {
         if (signal?.aborted || stopping.signal.aborted) break;
         try {
-          const { operationId } = await lifecycle.startOperation('destroy', tenantId, {}, 'system');
+          const { operationId } = await lifecycle.startOperation('destroy', tenantId, { whenDue: true }, 'system');
           const { state } = await lifecycle.waitForOperation(operationId);
           if (state === 'failed') failed.push(operationId);
           if (state === 'succeeded') destroyed++;

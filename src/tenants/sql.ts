@@ -265,15 +265,31 @@ export async function setKeyDueAt(db: Queryable, tenantId: TenantId, dueAt: Date
   await db.query('UPDATE tenants SET key_due_at = $2 WHERE tenant_id = $1', [tenantId, dueAt]);
 }
 
-/** Deleted tenants whose keys are due and that nobody is restoring just now, the longest due first. */
+/** Deleted tenants whose keys are due, the longest due first; whether somebody is restoring one is looked at under its lock. */
 export async function selectDueKeys(db: Queryable, now: Date): Promise<TenantId[]> {
   const rows = await db.query<{ tenant_id: TenantId }>(
-    `SELECT t.tenant_id FROM tenants t WHERE t.state = 'deleted' AND t.key_due_at <= $1
-       AND NOT EXISTS (SELECT FROM operations o WHERE o.source_tenant_id = t.tenant_id AND o.state = 'running')
-     ORDER BY t.key_due_at, t.tenant_id`,
+    `SELECT tenant_id FROM tenants WHERE state = 'deleted' AND key_due_at <= $1 ORDER BY key_due_at, tenant_id`,
     [now],
   );
   return rows.map((row) => row.tenant_id);
+}
+
+/** Whether an operation reads this tenant to make another of it. */
+export async function hasRunningCopy(db: Queryable, tenantId: TenantId): Promise<boolean> {
+  const rows = await db.query(`SELECT FROM operations WHERE source_tenant_id = $1 AND state = 'running' LIMIT 1`, [
+    tenantId,
+  ]);
+  return rows.length > 0;
+}
+
+/** Whether its key is being destroyed: by what ends the grace period, or by a deletion without one. */
+export async function isKeyGoing(db: Queryable, tenantId: TenantId): Promise<boolean> {
+  const rows = await db.query(
+    `SELECT FROM operations WHERE tenant_id = $1 AND state = 'running'
+       AND (kind = 'destroy' OR (kind = 'delete' AND NOT input ? 'keyDueAt')) LIMIT 1`,
+    [tenantId],
+  );
+  return rows.length > 0;
 }
 
 export type SecretName = 'database.app' | 'database.platform';

@@ -1,6 +1,6 @@
 import { tenantErrors } from '../errors.ts';
 import type { Flow } from '../flow.ts';
-import { setKeyDueAt } from '../sql.ts';
+import { hasRunningCopy, setKeyDueAt } from '../sql.ts';
 import { completionStep } from './certificate.ts';
 import { destroyKeyStep } from './delete.ts';
 import { beginOnTenant, type FlowDeps } from './steps.ts';
@@ -16,6 +16,9 @@ export function createDestroyFlow(deps: FlowDeps): Flow<'destroy'> {
     async begin(tx, request) {
       const { tenantId, tenant } = await beginOnTenant(tx, 'destroy', request);
       if (!tenant.keyDueAt) throw tenantErrors.FH_TENANT_STATE({ detail: 'its key is destroyed already' });
+      // Under the lock that a restore takes to begin: one of the two comes first, and the other sees it.
+      if (request.input.whenDue && (await hasRunningCopy(tx, tenantId)))
+        throw tenantErrors.FH_TENANT_BUSY({ detail: 'it is being restored' });
       return { tenantId, tenantName: tenant.name, input: {} };
     },
 

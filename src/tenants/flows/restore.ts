@@ -6,7 +6,7 @@ import type { Flow, Step, StepContext } from '../flow.ts';
 import { parseMoment } from '../moments.ts';
 import { parseTenantName, parseTitle } from '../names.ts';
 import { findCertificate, lockTenants, mergeResult } from '../operations-sql.ts';
-import { findHeldName, findTenant, holdName, lockTenant, swapNames } from '../sql.ts';
+import { findHeldName, findTenant, holdName, isKeyGoing, lockTenant, swapNames } from '../sql.ts';
 import { assertAllowed } from '../transitions.ts';
 import type { Tenant } from '../types.ts';
 import { loadStep, secureStep } from './archive.ts';
@@ -48,14 +48,16 @@ export function createRestoreFlow(deps: FlowDeps): Flow<'restore'> {
     ],
 
     async begin(tx, { operationId, tenantId: sourceTenantId, input }) {
-      const source = sourceTenantId && (await findTenant(tx, sourceTenantId));
-      if (!source) throw tenantErrors.FH_TENANT_NOT_FOUND();
+      if (!sourceTenantId) throw tenantErrors.FH_TENANT_NOT_FOUND();
+      // Under the lock that a destruction of its key takes to begin: one of the two comes first, and the other sees it.
+      await lockTenant(tx, sourceTenantId);
+      const source = (await findTenant(tx, sourceTenantId))!;
       assertAllowed('restore', source.state);
       const { inPlace = false } = input;
       if (inPlace) assertAllowed('swap', source.state);
       if (!deps.restores) throw tenantErrors.FH_RESTORE_UNAVAILABLE();
       const moment = parseMoment(input.moment, deps.clock.now());
-      if (!(await deps.keys.hasTenantKey(source.tenantId)))
+      if ((await isKeyGoing(tx, source.tenantId)) || !(await deps.keys.hasTenantKey(source.tenantId)))
         throw keyErrors.FH_KEY_DESTROYED({ detail: `${source.name} (${source.tenantId}) was deleted for good` });
       const isDeleted = source.state === 'deleted';
       const ownName = isDeleted && (await findHeldName(tx, source.name, source.tenantId));
