@@ -107,27 +107,42 @@ export interface RetentionHealth {
 export interface ChecksHealth {
   /** Of the newest base backup since control started; of earlier ones, the job `base backup` tells. */
   readonly lastBackupAt?: string;
-  /** The newest of a base backup, whether it passed or not. */
-  readonly lastVerification?: {
-    readonly at: string;
-    readonly passed: boolean;
-    readonly region: string;
-    readonly backupId: string;
-    /** Of the first finding. */
-    readonly finding?: string;
-  };
+  /** The newest of a base backup, whatever region it was read from. Whether all is well, each region says for itself. */
+  readonly lastVerification?: VerificationHealth;
   /** The newest that passed. */
   readonly lastVerifiedAt?: string;
-  readonly lastDrill?: {
-    readonly at: string;
-    readonly passed: boolean;
-    readonly region: string;
-    readonly recoveryPointMs?: number;
-    readonly recoveryTimeMs?: number;
-    readonly finding?: string;
-  };
+  readonly lastDrill?: DrillHealth;
+  /** Each region that is configured: what another one is worth says nothing about it. */
+  readonly regions: readonly RegionChecks[];
   /** Tenants that are older than two weeks and were not compared after a restore within them. */
   readonly unverifiedTenants: number;
+}
+
+export interface RegionChecks {
+  readonly region: string;
+  /** The newest of a base backup, whether it passed or not. */
+  readonly lastVerification?: VerificationHealth;
+  /** The newest that passed. */
+  readonly lastVerifiedAt?: string;
+  readonly lastDrill?: DrillHealth;
+}
+
+export interface VerificationHealth {
+  readonly at: string;
+  readonly passed: boolean;
+  readonly region: string;
+  readonly backupId: string;
+  /** Of the first finding. */
+  readonly finding?: string;
+}
+
+export interface DrillHealth {
+  readonly at: string;
+  readonly passed: boolean;
+  readonly region: string;
+  readonly recoveryPointMs?: number;
+  readonly recoveryTimeMs?: number;
+  readonly finding?: string;
 }
 
 /** Recurring work of control: a base backup every day, for example. */

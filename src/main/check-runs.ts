@@ -74,22 +74,39 @@ export function createCheckRuns<Result extends { readonly passed: boolean }, Run
   return runs;
 }
 
-/** The one that is named, or the one after that of the last time. */
+/** How the newest verification or drill of one region ended; what another region is worth says nothing about this one. */
+export interface LastInRegion {
+  readonly region: string;
+  readonly finishedAt: Date;
+  readonly passed: boolean;
+  readonly findings: readonly Finding[];
+}
+
+/** The one that is named, or the one whose turn it is. */
 export function chooseRegion(
   regions: readonly RegionStore[],
   wanted: string | undefined,
-  last: string | undefined,
+  last: readonly LastInRegion[],
 ): RegionStore {
-  if (wanted !== undefined) {
-    const found = regions.find(({ region }) => region === wanted);
-    if (!found)
-      throw verificationErrors.FH_VERIFICATION_UNKNOWN_REGION({
-        detail: `${wanted}; there are ${regions.map(({ region }) => region).join(' and ')}`,
-      });
-    return found;
-  }
-  const at = regions.findIndex(({ region }) => region === last);
-  return regions[(at + 1) % regions.length]!;
+  if (wanted === undefined) return regionsInTurn(regions, last)[0]!;
+  const found = regions.find(({ region }) => region === wanted);
+  if (!found)
+    throw verificationErrors.FH_VERIFICATION_UNKNOWN_REGION({
+      detail: `${wanted}; there are ${regions.map(({ region }) => region).join(' and ')}`,
+    });
+  return found;
+}
+
+/** Whose last time is longest ago comes first, whoever never had one before all; in the order of the settings otherwise. */
+export function regionsInTurn(regions: readonly RegionStore[], last: readonly LastInRegion[]): RegionStore[] {
+  const lastAt = ({ region }: RegionStore) => last.find((each) => each.region === region)?.finishedAt.getTime() ?? 0;
+  return regions.toSorted((one, other) => lastAt(one) - lastAt(other));
+}
+
+/** Which regions were found wrong the last time, in one line; undefined: none. */
+export function describeFailed(last: readonly LastInRegion[]): string | undefined {
+  const failed = last.filter(({ passed }) => !passed);
+  return failed.map(({ region, findings }) => `region ${region}: ${summarise(findings)}`).join('; ') || undefined;
 }
 
 /** One line for logs, audit and jobs. */

@@ -1,7 +1,14 @@
 import { openLedgerFolder, selectDrills, selectTenantsToVerify, selectVerifications } from '#src/backups/index.ts';
-import type { BackupDeps, ChecksHealth, HealthWarning, VerificationDeps } from '#src/console-api/index.ts';
+import type {
+  BackupDeps,
+  ChecksHealth,
+  HealthWarning,
+  RegionChecks,
+  VerificationDeps,
+} from '#src/console-api/index.ts';
 import type { MetricFigure } from '#src/http/index.ts';
 import type { TenantId } from '#src/kernel/index.ts';
+import type { Queryable } from '#src/postgres/index.ts';
 import type { TenantAccess } from '#src/tenants/types.ts';
 import { summarise } from './check-runs.ts';
 import { createDrills } from './drills.ts';
@@ -14,6 +21,8 @@ const dayMs = 24 * 60 * 60_000;
 const unverifiedAfterMs = 14 * dayMs;
 /** Without a verification that passed. */
 const staleAfterMs = 3 * dayMs;
+/** The same in one region: they take turns. */
+const regionStaleAfterMs = 2 * staleAfterMs;
 
 export interface Checks extends VerificationDeps {
   /** Begins the schedules of verification and drills. */
@@ -63,37 +72,24 @@ export async function createChecks(options: ChecksOptions): Promise<Checks> {
       drills.schedule();
     },
     async health() {
-      const [newest, [drill], tenants] = await Promise.all([
-        selectVerifications(pool, { limit: 50, kind: 'backup' }),
-        selectDrills(pool, { limit: 1 }),
+      const [regions, tenants] = await Promise.all([
+        Promise.all(backups.regions.map(({ region }) => readRegion(pool, region))),
         selectTenantsToVerify(pool),
       ]);
-      const passed = newest.find((each) => each.passed);
       const since = clock.now() - unverifiedAfterMs;
-      const [last] = newest;
       const lastBackupAt = options.baseBackups.latest()?.backup?.finishedAt;
+      const lastVerification = newestOf(regions.map((each) => each.lastVerification));
+      const lastDrill = newestOf(regions.map((each) => each.lastDrill));
+      const lastVerifiedAt = regions
+        .flatMap((each) => each.lastVerifiedAt ?? [])
+        .toSorted()
+        .at(-1);
       known = {
         ...(lastBackupAt && { lastBackupAt }),
-        ...(last && {
-          lastVerification: {
-            at: last.finishedAt.toISOString(),
-            passed: last.passed,
-            region: last.region,
-            backupId: last.subject,
-            ...(!last.passed && { finding: summarise(last.findings) }),
-          },
-        }),
-        ...(passed && { lastVerifiedAt: passed.finishedAt.toISOString() }),
-        ...(drill && {
-          lastDrill: {
-            at: drill.finishedAt.toISOString(),
-            passed: drill.passed,
-            region: drill.region,
-            ...(drill.recoveryPointMs !== undefined && { recoveryPointMs: drill.recoveryPointMs }),
-            ...(drill.recoveryTimeMs !== undefined && { recoveryTimeMs: drill.recoveryTimeMs }),
-            ...(!drill.passed && { finding: summarise(drill.findings) }),
-          },
-        }),
+        ...(lastVerification && { lastVerification }),
+        ...(lastVerifiedAt && { lastVerifiedAt }),
+        ...(lastDrill && { lastDrill }),
+        regions,
         unverifiedTenants: tenants.filter(
           ({ createdAt, verifiedAt }) => createdAt.getTime() < since && (verifiedAt?.getTime() ?? 0) < since,
         ).length,
@@ -104,27 +100,53 @@ export async function createChecks(options: ChecksOptions): Promise<Checks> {
   };
 }
 
+async function readRegion(pool: Queryable, region: string): Promise<RegionChecks> {
+  const ofRegion = { limit: 1, kind: 'backup', region };
+  const [[last], [passed], [drill]] = await Promise.all([
+    selectVerifications(pool, ofRegion),
+    selectVerifications(pool, { ...ofRegion, passed: true }),
+    selectDrills(pool, { limit: 1, region }),
+  ]);
+  return {
+    region,
+    ...(last && {
+      lastVerification: {
+        at: last.finishedAt.toISOString(),
+        passed: last.passed,
+        region,
+        backupId: last.subject,
+        ...(!last.passed && { finding: summarise(last.findings) }),
+      },
+    }),
+    ...(passed && { lastVerifiedAt: passed.finishedAt.toISOString() }),
+    ...(drill && {
+      lastDrill: {
+        at: drill.finishedAt.toISOString(),
+        passed: drill.passed,
+        region,
+        ...(drill.recoveryPointMs !== undefined && { recoveryPointMs: drill.recoveryPointMs }),
+        ...(drill.recoveryTimeMs !== undefined && { recoveryTimeMs: drill.recoveryTimeMs }),
+        ...(!drill.passed && { finding: summarise(drill.findings) }),
+      },
+    }),
+  };
+}
+
+function newestOf<T extends { readonly at: string }>(all: readonly (T | undefined)[]): T | undefined {
+  return all.filter((each) => each !== undefined).toSorted((one, other) => other.at.localeCompare(one.at))[0];
+}
+
 export function findCheckWarnings({ checks }: { readonly checks?: ChecksHealth }, now: number): HealthWarning[] {
   if (!checks) return [];
-  const { lastVerification: verification, lastVerifiedAt, lastDrill: drill, unverifiedTenants } = checks;
-  const warnings: HealthWarning[] = [];
-  if (verification && !verification.passed)
-    warnings.push({
-      severity: 'problem',
-      text: `The backup ${verification.backupId}, restored from region ${verification.region}, is not what it should be: ${verification.finding}.`,
-      hint: 'Until it is mended, restore from the other region. See ./freehold backup verify and docs/backups.md.',
-    });
-  if (lastVerifiedAt && now - Date.parse(lastVerifiedAt) > staleAfterMs && verification?.passed)
+  const { lastVerifiedAt, unverifiedTenants } = checks;
+  const isStale = (at: string | undefined, afterMs: number) => at !== undefined && now - Date.parse(at) > afterMs;
+  const warnings = checks.regions.flatMap((each) => findRegionWarnings(each, isStale));
+  const isFailing = checks.regions.some(({ lastVerification }) => lastVerification?.passed === false);
+  if (isStale(lastVerifiedAt, staleAfterMs) && !isFailing)
     warnings.push({
       severity: 'problem',
       text: `No backup was verified by restoring it since ${lastVerifiedAt}.`,
       hint: 'Do it now, and see why it is not done by itself: ./freehold backup verify',
-    });
-  if (drill && !drill.passed)
-    warnings.push({
-      severity: 'problem',
-      text: `The last drill could not rebuild the installation from region ${drill.region}: ${drill.finding}.`,
-      hint: 'When it is mended, try again: ./freehold drill',
     });
   if (unverifiedTenants > 0)
     warnings.push({
@@ -135,15 +157,46 @@ export function findCheckWarnings({ checks }: { readonly checks?: ChecksHealth }
   return warnings;
 }
 
-function figuresOf({ lastVerification, lastVerifiedAt, lastDrill, unverifiedTenants }: ChecksHealth): MetricFigure[] {
-  const gauge = (name: string, help: string, value: number | undefined): MetricFigure[] =>
-    value === undefined ? [] : [{ name: `freehold_${name}`, help, type: 'gauge', labels: { cluster: 'main' }, value }];
+function findRegionWarnings(
+  { region, lastVerification: verification, lastVerifiedAt, lastDrill: drill }: RegionChecks,
+  isStale: (at: string | undefined, afterMs: number) => boolean,
+): HealthWarning[] {
+  const warnings: HealthWarning[] = [];
+  if (verification && !verification.passed)
+    warnings.push({
+      severity: 'problem',
+      text: `The backup ${verification.backupId}, restored from region ${region}, is not what it should be: ${verification.finding}.`,
+      hint: `Until it is mended, restore from the other region. See docs/backups.md; then again: ./freehold backup verify --region ${region}`,
+    });
+  else if (isStale(lastVerifiedAt, regionStaleAfterMs))
+    warnings.push({
+      severity: 'problem',
+      text: `No backup in region ${region} was verified by restoring it since ${lastVerifiedAt}.`,
+      hint: `Do it now, and see why it is not done by itself: ./freehold backup verify --region ${region}`,
+    });
+  if (drill && !drill.passed)
+    warnings.push({
+      severity: 'problem',
+      text: `The last drill could not rebuild the installation from region ${region}: ${drill.finding}.`,
+      hint: `When it is mended, try again: ./freehold drill --region ${region}`,
+    });
+  return warnings;
+}
+
+function figuresOf({ lastVerifiedAt, lastDrill, regions, unverifiedTenants }: ChecksHealth): MetricFigure[] {
+  const gauge = (name: string, help: string, value: number | undefined, region?: string): MetricFigure[] => {
+    const labels = { cluster: 'main', ...(region && { region }) };
+    return value === undefined ? [] : [{ name: `freehold_${name}`, help, type: 'gauge', labels, value }];
+  };
   const seconds = (at: string | undefined) => at && Date.parse(at) / 1_000;
   return [
-    ...gauge(
-      'verification_passed',
-      '1 when the newest verification of a base backup found nothing wrong.',
-      lastVerification && Number(lastVerification.passed),
+    ...regions.flatMap(({ region, lastVerification: last }) =>
+      gauge(
+        'verification_passed',
+        '1 when the newest verification of a base backup in the region found nothing wrong.',
+        last && Number(last.passed),
+        region,
+      ),
     ),
     ...gauge(
       'verification_last_passed_timestamp_seconds',
@@ -155,7 +208,14 @@ function figuresOf({ lastVerification, lastVerifiedAt, lastDrill, unverifiedTena
       'Tenants whose rows were not compared after a restore for two weeks.',
       unverifiedTenants,
     ),
-    ...gauge('drill_passed', '1 when the newest drill found nothing wrong.', lastDrill && Number(lastDrill.passed)),
+    ...regions.flatMap(({ region, lastDrill: last }) =>
+      gauge(
+        'drill_passed',
+        '1 when the newest drill from the region found nothing wrong.',
+        last && Number(last.passed),
+        region,
+      ),
+    ),
     ...gauge('drill_timestamp_seconds', 'When the newest drill ended.', seconds(lastDrill?.at) || undefined),
     ...gauge(
       'drill_recovery_point_seconds',

@@ -65,20 +65,24 @@ function describe(health: Health): [string, string][] {
 /** What the backups are known to be worth. */
 function describeChecks({ checks, jobs }: Health): [string, string][] {
   if (!checks) return [];
-  const { lastBackupAt, lastVerification, lastVerifiedAt, lastDrill } = checks;
+  const { lastBackupAt, lastVerifiedAt, lastDrill, regions } = checks;
   const backupAt = lastBackupAt ?? jobs.find(({ name }) => name === 'base backup')?.succeededAt;
-  const failed = lastVerification && !lastVerification.passed;
+  const failed = regions.flatMap(({ lastVerification: last }) =>
+    last && !last.passed ? `   FAILED ${last.at}, region ${last.region}: ${last.finding}` : [],
+  );
+  const failedDrills = regions.flatMap(({ lastDrill: last }) =>
+    last && !last.passed && last.region !== lastDrill?.region
+      ? `   FAILED ${last.at}, region ${last.region}: ${last.finding}`
+      : [],
+  );
   const measured = (ms: number | undefined) => (ms === undefined ? '?' : `${(ms / 1_000).toFixed(1)} s`);
   return [
     ['Last backup', backupAt ?? 'none yet'],
-    [
-      'Last verified restore',
-      `${lastVerifiedAt ?? 'none yet'}${failed ? `   FAILED ${lastVerification.at}, region ${lastVerification.region}: ${lastVerification.finding}` : ''}`,
-    ],
+    ['Last verified restore', `${lastVerifiedAt ?? 'none yet'}${failed.join('')}`],
     [
       'Last drill',
       lastDrill
-        ? `${lastDrill.at}, region ${lastDrill.region}   ${lastDrill.passed ? '' : `FAILED: ${lastDrill.finding}   `}recovery point ${measured(lastDrill.recoveryPointMs)}, recovery time ${measured(lastDrill.recoveryTimeMs)}`
+        ? `${lastDrill.at}, region ${lastDrill.region}   ${lastDrill.passed ? '' : `FAILED: ${lastDrill.finding}   `}recovery point ${measured(lastDrill.recoveryPointMs)}, recovery time ${measured(lastDrill.recoveryTimeMs)}${failedDrills.join('')}`
         : 'none yet',
     ],
   ];

@@ -26,7 +26,15 @@ import type { RegionStore } from '#src/objects/index.ts';
 import type { Pool } from '#src/postgres/index.ts';
 import type { BackupServices } from './backup-services.ts';
 import type { Canaries } from './canaries.ts';
-import { chooseRegion, createCheckRuns, type Lane, newestFirst, summarise } from './check-runs.ts';
+import {
+  chooseRegion,
+  createCheckRuns,
+  describeFailed,
+  type Lane,
+  newestFirst,
+  regionsInTurn,
+  summarise,
+} from './check-runs.ts';
 import type { Jobs } from './jobs.ts';
 import { type LedgerSamples, rowReader } from './ledger-samples.ts';
 
@@ -79,9 +87,10 @@ export function createVerifications(deps: CheckDeps & { readonly ledgers: Ledger
     log,
   });
 
-  async function nextRegion(wanted?: string): Promise<RegionStore> {
-    const [last] = await selectVerifications(pool, { limit: 1, kind: 'backup' });
-    return chooseRegion(backups.regions, wanted, last?.region);
+  /** The newest of each region that there is one of. */
+  async function lastInRegions(): Promise<Verification[]> {
+    const found = backups.regions.map(({ region }) => selectVerifications(pool, { limit: 1, kind: 'backup', region }));
+    return (await Promise.all(found)).flat();
   }
 
   /** Base backups of a region, newest first: whose manifests can be read, and the others. */
@@ -92,11 +101,10 @@ export function createVerifications(deps: CheckDeps & { readonly ledgers: Ledger
     catalogues.set(region.region, catalogue);
     const all = catalogue.clusters.get(backups.clusterId)?.backups ?? [];
     const manifests = all.flatMap((backup) => ('manifest' in backup ? [backup.manifest] : [])).sort(newestFirst);
-    const unreadable = all
-      .filter(({ state }) => state === 'unreadable')
-      .sort((one, other) => other.storedAt.getTime() - one.storedAt.getTime())
-      .map(({ backupId }) => backupId);
-    return { catalogue, manifests, unreadable };
+    const byAge = all.toSorted((one, other) => other.storedAt.getTime() - one.storedAt.getTime());
+    const unreadable = byAge.filter(({ state }) => state === 'unreadable').map(({ backupId }) => backupId);
+    const isNewestUnreadable = byAge.find(({ state }) => state !== 'unfinished')?.state === 'unreadable';
+    return { catalogue, manifests, unreadable, isNewestUnreadable };
   }
 
   async function verify(
@@ -201,14 +209,31 @@ export function createVerifications(deps: CheckDeps & { readonly ledgers: Ledger
     return toView(record);
   }
 
-  /** Whether there is anything that was not looked at. */
-  async function isDue(): Promise<boolean> {
-    const known = await selectVerifications(pool, { limit: 50, kind: 'backup' });
-    if (!known[0]?.passed) return true;
-    const { manifests, unreadable } = await backupsOf(await nextRegion());
+  /** The region to read next; undefined: all that is there was looked at. One that does not answer keeps no other from its turn. */
+  async function findDue(): Promise<RegionStore | undefined> {
+    const last = await lastInRegions();
+    let away: unknown;
+    for (const store of regionsInTurn(backups.regions, last)) {
+      try {
+        if (await isDue(store, last)) return store;
+      } catch (error) {
+        deps.signal.throwIfAborted();
+        log.warn('a region does not say what it holds', { region: store.region, error });
+        away ??= error;
+      }
+    }
+    if (away) throw away;
+    return undefined;
+  }
+
+  async function isDue(store: RegionStore, last: readonly Verification[]): Promise<boolean> {
+    const { manifests, isNewestUnreadable } = await backupsOf(store);
     const [newest] = manifests;
-    if (!newest) return unreadable.length > 0;
-    if (!known.some(({ subject, passed }) => passed && subject === newest.backupId)) return true;
+    if (!newest || isNewestUnreadable) return isNewestUnreadable;
+    // Also the first of a region; what failed in it, only it can mend.
+    if (!last.find(({ region }) => region === store.region)?.passed) return true;
+    const known = await selectVerifications(pool, { limit: 1, subject: newest.backupId, passed: true });
+    if (known.length === 0) return true;
     const held = new Set(newest.databases.map(({ oid }) => oid));
     const turnOver = clock.now() - everyTenantMs;
     return (await selectTenantsToVerify(pool)).some(
@@ -222,7 +247,7 @@ export function createVerifications(deps: CheckDeps & { readonly ledgers: Ledger
     },
     latest: () => runs.latest(),
     async start({ backupId, region: wanted }) {
-      const region = await nextRegion(wanted);
+      const region = chooseRegion(backups.regions, wanted, await lastInRegions());
       if (backupId !== undefined && !isId('bak', backupId))
         throw verificationErrors.FH_VERIFICATION_UNKNOWN_BACKUP({ detail: backupId });
       return runs.start(region.region, (report) => verify(region, backupId, report)).run;
@@ -235,11 +260,10 @@ export function createVerifications(deps: CheckDeps & { readonly ledgers: Ledger
         retryAfterMs: hourMs,
         overdueAfterMs,
         run: async () => {
-          if (!(await isDue())) return;
-          const region = await nextRegion();
-          const work = (report: Parameters<typeof verify>[2]) => verify(region, undefined, report);
-          const { passed, findings } = await runs.startWhenFree(region.region, work);
-          if (!passed) throw verificationErrors.FH_VERIFICATION_FAILED({ detail: summarise(findings) });
+          const region = await findDue();
+          if (region) await runs.startWhenFree(region.region, (report) => verify(region, undefined, report));
+          const detail = describeFailed(await lastInRegions());
+          if (detail) throw verificationErrors.FH_VERIFICATION_FAILED({ detail });
         },
       });
     },

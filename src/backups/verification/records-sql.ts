@@ -56,15 +56,30 @@ export async function insertVerification(
 /** Newest first. */
 export async function selectVerifications(
   db: Queryable,
-  filter: { readonly limit: number; readonly kind?: string; readonly subject?: string; readonly tenantId?: string },
+  filter: {
+    readonly limit: number;
+    readonly kind?: string;
+    readonly subject?: string;
+    readonly tenantId?: string;
+    readonly region?: string;
+    readonly passed?: boolean;
+  },
 ): Promise<Verification[]> {
   const rows = await db.query<Omit<Verification, 'tenantId'> & { tenantId: TenantId | null }>(
     `SELECT verification_id AS "verificationId", kind, subject, tenant_id AS "tenantId", region, started_at AS "startedAt",
             finished_at AS "finishedAt", passed, findings, checked
      FROM verifications
      WHERE ($1::text IS NULL OR subject = $1) AND ($2::text IS NULL OR tenant_id = $2) AND ($3::text IS NULL OR kind = $3)
-     ORDER BY finished_at DESC, verification_id DESC LIMIT $4`,
-    [filter.subject ?? null, filter.tenantId ?? null, filter.kind ?? null, filter.limit],
+       AND ($4::text IS NULL OR region = $4) AND ($5::boolean IS NULL OR passed = $5)
+     ORDER BY finished_at DESC, verification_id DESC LIMIT $6`,
+    [
+      filter.subject ?? null,
+      filter.tenantId ?? null,
+      filter.kind ?? null,
+      filter.region ?? null,
+      filter.passed ?? null,
+      filter.limit,
+    ],
   );
   return rows.map(({ tenantId, ...row }) => ({ ...row, ...(tenantId && { tenantId }) }));
 }
@@ -88,7 +103,10 @@ export async function insertDrill(db: Queryable, record: Omit<Drill, 'drillId'>)
 }
 
 /** Newest first. */
-export async function selectDrills(db: Queryable, { limit }: { readonly limit: number }): Promise<Drill[]> {
+export async function selectDrills(
+  db: Queryable,
+  { limit, region }: { readonly limit: number; readonly region?: string },
+): Promise<Drill[]> {
   const rows = await db.query<{
     drillId: string;
     region: string;
@@ -101,8 +119,8 @@ export async function selectDrills(db: Queryable, { limit }: { readonly limit: n
   }>(
     `SELECT drill_id AS "drillId", region, started_at AS "startedAt", finished_at AS "finishedAt", passed,
             recovery_point_ms AS "recoveryPointMs", recovery_time_ms AS "recoveryTimeMs", details
-     FROM drills ORDER BY finished_at DESC, drill_id DESC LIMIT $1`,
-    [limit],
+     FROM drills WHERE $2::text IS NULL OR region = $2 ORDER BY finished_at DESC, drill_id DESC LIMIT $1`,
+    [limit, region ?? null],
   );
   return rows.map(({ recoveryPointMs, recoveryTimeMs, details, ...row }) => ({
     ...row,
