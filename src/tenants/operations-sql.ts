@@ -194,8 +194,17 @@ export async function mergeResult(db: Queryable, operationId: OperationId, resul
   ]);
 }
 
-export async function storeSecretResult(db: Queryable, operationId: OperationId, sealed: Buffer): Promise<void> {
-  await db.query('UPDATE operations SET sealed_result = $2 WHERE operation_id = $1', [operationId, sealed]);
+export async function storeSecretResult(
+  db: Queryable,
+  operationId: OperationId,
+  sealed: Buffer,
+  result: Facts,
+): Promise<void> {
+  await db.query('UPDATE operations SET sealed_result = $2, result = result || $3 WHERE operation_id = $1', [
+    operationId,
+    sealed,
+    JSON.stringify(result),
+  ]);
 }
 
 /** Takes what may be shown once: whoever gets it is the only one, whatever happens at the same time. */

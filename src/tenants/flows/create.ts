@@ -2,13 +2,13 @@ import { newId } from '#src/kernel/index.ts';
 import { tenantErrors } from '../errors.ts';
 import type { Flow, Step } from '../flow.ts';
 import { parseEmail, parseTenantName, parseTitle } from '../names.ts';
+import { mergeResult } from '../operations-sql.ts';
 import {
   abandonNewTenant,
   beginNewTenant,
   databaseStep,
   type FlowDeps,
   goLive,
-  hostStep,
   keepSecretResult,
   keyStep,
   migrationsStep,
@@ -21,13 +21,14 @@ export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
     onFailure: 'undo',
     cancellable: true,
     steps: (input) => [
-      keyStep(deps),
+      // On its way to the regions while the database is made; `host` waits for it.
+      { ...keyStep(deps), run: ({ tenantId }) => deps.keys.beginTenantKey(tenantId) },
       databaseStep(deps),
       openStep(deps),
       migrationsStep(deps),
       administratorStep(deps),
       ...(input.demoVariant === undefined ? [] : [demoStep(deps, input.demoVariant)]),
-      hostStep(deps),
+      { name: 'host', run: ({ tenantId }) => deps.keys.createTenantKey(tenantId) },
     ],
 
     async begin(tx, { operationId, input }) {
@@ -52,6 +53,7 @@ export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
     async finish(tx, context) {
       const { operation, tenantId } = context;
       const { name, app } = await goLive(tx, deps, context);
+      await mergeResult(tx, operation.operationId, { url: deps.settings.tenantUrl(name) });
       await deps.recordAudit(tx, {
         name: 'tenant.created',
         actor: operation.requestedBy,
@@ -76,10 +78,8 @@ function administratorStep(deps: FlowDeps): Step {
         email: adminEmail,
         role: 'owner',
       });
-      await keepSecretResult(deps, context, {
-        invitationUrl: `${deps.settings.tenantUrl(name)}/-/invitations/${token}`,
-      });
-      await context.setResult({ invitationExpiresAt: expiresAt.toISOString() });
+      const secret = { invitationUrl: `${deps.settings.tenantUrl(name)}/-/invitations/${token}` };
+      await keepSecretResult(deps, context, secret, { invitationExpiresAt: expiresAt.toISOString() });
     },
   };
 }

@@ -127,7 +127,7 @@ export function migrationsStep(deps: FlowDeps): Step {
   };
 }
 
-/** The last step of every birth: prepares what `goLive` does in the operation's last transaction. */
+/** The last step of every birth of a copy: prepares what `goLive` does in the operation's last transaction. */
 export function hostStep(deps: FlowDeps): Step {
   return {
     name: 'host',
@@ -153,13 +153,18 @@ export async function abandonNewTenant(tx: Queryable, deps: FlowDeps, { tenantId
   await forgetTenant(tx, tenantId);
 }
 
-/** Keeps something that may be shown once, sealed so that the database alone does not reveal it. */
-export async function keepSecretResult(deps: FlowDeps, context: StepContext, secret: Facts): Promise<void> {
+/** Keeps something that may be shown once, sealed so that the database alone does not reveal it, and what may be shown always. */
+export async function keepSecretResult(
+  deps: FlowDeps,
+  context: StepContext,
+  secret: Facts,
+  result: Facts,
+): Promise<void> {
   const sealed = (await secretSealer(deps.keys, context.tenantId)).seal(
     Buffer.from(JSON.stringify(secret)),
     secretContext(context.operation.operationId),
   );
-  await storeSecretResult(deps.db, context.operation.operationId, sealed);
+  await storeSecretResult(deps.db, context.operation.operationId, sealed, result);
 }
 
 export async function secretSealer(keys: KeyStore, tenantId: TenantId) {
