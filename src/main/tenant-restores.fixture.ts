@@ -18,6 +18,8 @@ export interface RestoreInstallation extends TestInstallation {
   readonly scratchFolder: string;
   /** Folder of the first region; `south` is the other one's. */
   readonly north: string;
+  /** The next restore finds the regions as they are now when it first looks, as if newer objects were still on their way. */
+  holdBack(): Promise<void>;
   takeBackup(): Promise<void>;
   run<K extends OperationKind>(kind: K, tenant: Tenant | undefined, input: OperationInputs[K]): Promise<Operation>;
   create(name: string): Promise<Tenant>;
@@ -76,12 +78,21 @@ export async function startRestoreInstallation(
     spoolDir: path.join(own.folder, 'spool'),
     log: silentLog,
   });
+  const heldBack = new Map<RegionStore, ReadonlySet<string>>();
+  const behindAtFirst = (region: RegionStore): RegionStore => ({
+    ...region,
+    async *list(...of) {
+      const names = heldBack.get(region);
+      heldBack.delete(region);
+      for await (const info of region.list(...of)) if (!names || names.has(info.name)) yield info;
+    },
+  });
   const scratchFolder = path.join(own.folder, 'scratch');
   await mkdir(scratchFolder);
   await chmod(scratchFolder, 0o711);
   if (own.osUser) await chown(scratchFolder, own.osUser.uid, own.osUser.gid);
   restores = createTenantRestores({
-    backups: { clusterId, regions },
+    backups: { clusterId, regions: regions.map(behindAtFirst) },
     binaries: own.cluster.options.binaries,
     pool: pool,
     control: own.control,
@@ -112,6 +123,12 @@ export async function startRestoreInstallation(
     own,
     scratchFolder,
     north: path.join(own.folder, 'north'),
+    async holdBack() {
+      for (const region of regions) {
+        const infos = await Array.fromAsync(region.list(''));
+        heldBack.set(region, new Set(infos.map(({ name }) => name)));
+      }
+    },
     run,
     async takeBackup() {
       await runBaseBackup({

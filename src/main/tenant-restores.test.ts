@@ -3,10 +3,11 @@
  * cloned by copying files; while in the databases that are left out rows come and go, tables are rewritten and databases dropped.
  */
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
 import { readdir, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { randomName, systemClock, type TenantId } from '#src/kernel/index.ts';
+import { randomName, systemClock, type TenantId, waitFor } from '#src/kernel/index.ts';
 import { openConnection } from '#src/postgres/index.ts';
 import type { Operation, Tenant } from '#src/tenants/index.ts';
 import { note, type RestoreInstallation, startRestoreInstallation } from './tenant-restores.fixture.ts';
@@ -124,6 +125,19 @@ test('suspended at that moment, made of the template after the base backup, and 
   const copy = await remake('young', { kind: 'time', time: now.toISOString() });
   assert.equal(copy.name, 'young-restored');
   assert.deepEqual(await world.notes(copy), ['young 1']);
+});
+
+test('a moment just now, while the region has nothing of the time after yet: waited for, not tried in vain', async () => {
+  await world.write(meadow, note('n60', 'the last one'));
+  const now = await world.moment();
+  const hasIt = async () =>
+    (await readdir(world.north, { recursive: true, withFileTypes: true })).some(
+      (entry) => entry.isFile() && statSync(path.join(entry.parentPath, entry.name)).mtimeMs > now.getTime(),
+    );
+  await waitFor('the last one to be shipped', hasIt, { deadlineMs: 60_000 });
+  await world.holdBack();
+  const copy = await remake('glade', { kind: 'time', time: now.toISOString() }, 'glade-now');
+  assert.deepEqual(await world.notes(copy), ['meadow 3', 'the last one']);
 });
 
 test('a moment before everything is refused with the first that there is', async () => {

@@ -16,7 +16,16 @@ import {
 } from '#src/backups/index.ts';
 import { type Binaries, removeScratchFolders } from '#src/clusters/index.ts';
 import { createDatabaseAdmin, type MigrationFolders, rolesOf } from '#src/databases/index.ts';
-import { type Clock, FreeholdError, type Log, parseLsn, type TenantId, waitFor } from '#src/kernel/index.ts';
+import {
+  type Clock,
+  type ClusterId,
+  FreeholdError,
+  type Log,
+  type Lsn,
+  parseLsn,
+  type TenantId,
+  waitFor,
+} from '#src/kernel/index.ts';
 import type { BackupKeys } from '#src/keys/index.ts';
 import type { RegionStore } from '#src/objects/index.ts';
 import type { FileVaultPort, Portability } from '#src/portability/index.ts';
@@ -72,10 +81,12 @@ export function createTenantRestores(options: TenantRestoresOptions): TenantRest
     tenantId: TenantId,
     ledger: TenantLedger,
     target: RestoreTarget,
+    behind: Lsn,
     signal: AbortSignal,
   ): Promise<RestorePlan> {
     const reader = createCatalogueReader(region, keys);
     let refusal: FreeholdError | undefined;
+    let likely: RestorePlan | undefined;
     const attempt = async () => {
       signal.throwIfAborted();
       const previous = catalogues.get(region.region);
@@ -85,7 +96,12 @@ export function createTenantRestores(options: TenantRestoresOptions): TenantRest
       // The ledger knows which database was the tenant's then; it may have none any more.
       const wanted = { kind: 'tenant', tenantId } as const;
       const result = planRestore({ catalogue, clusterId, target, wanted, ledger, now: new Date(clock.now()) });
-      if (result.outcome === 'plan') return result.plan;
+      if (result.outcome === 'plan') {
+        // Unless something says that the WAL reaches the moment, the record of this very operation does, which is later.
+        if (result.plan.reach === 'known' || endOf(catalogue, clusterId) >= behind) return result.plan;
+        likely = result.plan;
+        return undefined;
+      }
       refusal = toRefusal(result);
       // The record of this very operation was committed after the moment, and is on its way.
       if (result.outcome === 'after_newest') return undefined;
@@ -93,6 +109,8 @@ export function createTenantRestores(options: TenantRestoresOptions): TenantRest
     };
     const deadlineMs = options.shippingDeadlineMs ?? 60_000;
     return waitFor('the WAL to come to the region', attempt, { deadlineMs, everyMs: 500 }).catch((error) => {
+      // The region is behind; a moment that lies further back may be there all the same.
+      if (likely && !signal.aborted && !(error instanceof FreeholdError)) return likely;
       throw error instanceof FreeholdError || signal.aborted ? error : (refusal ?? error);
     });
   }
@@ -134,9 +152,10 @@ export function createTenantRestores(options: TenantRestoresOptions): TenantRest
       const target = toTarget(moment);
       onProgress({ fraction: undefined, text: 'waiting for the newest changes to reach a region' });
       await options.canaries?.fly();
+      const behind = await readFlushed(pool);
       return inSomeRegion(async (region) => {
         onProgress({ fraction: undefined, text: `looking for the moment in ${region.region}` });
-        const planned = await plan(region, tenant.tenantId, ledger, target, signal);
+        const planned = await plan(region, tenant.tenantId, ledger, target, behind, signal);
         const restore = (also: readonly number[]) =>
           restoreDatabase(
             {
@@ -184,6 +203,18 @@ export function createTenantRestores(options: TenantRestoresOptions): TenantRest
 
     removeArchive: (operationId) => options.portability.removeRestored(operationId),
   };
+}
+
+/** Everything committed by now lies before it. */
+async function readFlushed(pool: Pool): Promise<Lsn> {
+  const [row] = await pool.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn');
+  return parseLsn(row!.lsn);
+}
+
+/** Of the newest timeline in the region. */
+function endOf({ clusters }: Catalogue, clusterId: ClusterId): Lsn {
+  const pieces = clusters.get(clusterId)?.pieces ?? new Map();
+  return pieces.get(Math.max(...pieces.keys()))?.at(-1)?.end ?? 0n;
 }
 
 function toOperationProgress({ phase, fraction }: RestoreProgress, region: string): Parameters<OnProgress>[0] {

@@ -1,4 +1,4 @@
-import { segmentStart } from '#src/kernel/index.ts';
+import { type Lsn, segmentStart } from '#src/kernel/index.ts';
 import type { BackedUpDatabase } from '../types.ts';
 import { getCluster, isAlwaysRead, isDamagedFor, isOnLine, ownerOf, readableBackups, restorableFrom } from './bases.ts';
 import { type Coverage, coverLine, holesOf } from './coverage.ts';
@@ -27,18 +27,30 @@ export function planRestore(request: PlanRequest): PlanResult {
   let parent = first;
   // Between the last commit of a timeline and the first of its child, no commit ends a recovery on the parent; on the child, one does.
   for (const timeline of later) {
-    if (result.outcome !== 'after_newest') break;
+    const end = openEndOf(result, target);
+    if (end === undefined) break;
     const line = findLine(cluster, timeline);
+    if (!line && result.outcome === 'plan') break;
     if (!line) return { outcome: 'history_missing', region, timeline };
     const switchedAt = line.find((stretch) => stretch.timeline === parent)?.end;
     if (switchedAt === undefined) break;
-    const { lsn: end } = result.newest;
     const abandoned = end > switchedAt ? { timeline: parent, start: switchedAt, end } : undefined;
-    result = planOnTimeline(request, cluster, wanted, timeline);
+    // What was left behind may hold the target, and be what was live then.
+    if (result.outcome === 'plan' && abandoned) break;
+    const next = planOnTimeline(request, cluster, wanted, timeline);
+    if (result.outcome === 'plan' && next.outcome !== 'plan') break;
+    result = next;
     if (result.outcome === 'plan' && abandoned) result = { ...result, plan: { ...result.plan, abandoned } };
     parent = timeline;
   }
   return result;
+}
+
+/** Where the WAL of a timeline ends when it is not sure that recovery to a time ends on it; the child leads on from there. */
+function openEndOf(result: PlanResult, target: RestoreTarget): Lsn | undefined {
+  if (result.outcome === 'after_newest') return result.newest.lsn;
+  if (result.outcome !== 'plan' || target.kind !== 'time' || result.plan.reach === 'known') return undefined;
+  return result.plan.wal.at(-1)?.to;
 }
 
 /** The timeline to follow, then those that came after it. */
