@@ -30,11 +30,13 @@ export async function runCreateBench(options: CreateBenchOptions) {
   let installation: Installation | undefined;
   try {
     installation = await startInstallation({ FREEHOLD_PREPARED_DATABASES: '0' }, dataDir);
+    await installation.betweenJobs();
     // Makes the template, and shows the compiler what is hot.
     for (let index = 0; index < 5; index++) await installation.createTenant(`warm-${index}`, options.app);
     const without = await runWithoutPool(installation, options);
     await installation.stop();
     installation = await startInstallation({ FREEHOLD_PREPARED_DATABASES: String(options.pool) }, dataDir);
+    await installation.betweenJobs();
     const withPool = await runWithPool(installation, options);
     return {
       rows: summarise(without, withPool),

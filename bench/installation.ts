@@ -5,6 +5,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Agent, request } from 'undici';
 
@@ -40,6 +41,8 @@ export interface Installation {
     cookie?: string,
     body?: object,
   ): Promise<{ status: number; json: T; setCookie: string[] }>;
+  /** Resolves when no daily work (base backup, dumps, verification) runs; rejects after ten minutes. */
+  betweenJobs(): Promise<void>;
   /** Stops it in order; the data folder is removed unless it was given. */
   stop(): Promise<void>;
 }
@@ -122,6 +125,17 @@ export async function startInstallation(env: Record<string, string> = {}, keep?:
           ms: Date.parse(step.finishedAt!) - Date.parse(step.startedAt!),
         })),
       };
+    },
+    async betweenJobs() {
+      const end = performance.now() + 600_000;
+      let calm = 0;
+      while (calm < 5) {
+        const { jobs } = await command<{ jobs: { name: string; state: string }[] }>('GET', '/api/health');
+        const running = jobs.filter(({ state }) => state === 'running').map(({ name }) => name);
+        if (performance.now() > end) throw new Error(`still running after ten minutes: ${running.join(', ')}`);
+        calm = running.length === 0 ? calm + 1 : 0;
+        await delay(1_000);
+      }
     },
     async signUp(name, invitationUrl, password) {
       const path = new URL(invitationUrl).pathname.replace('/-/', '/-/api/');

@@ -74,6 +74,7 @@ export async function runRequestBench(options: RequestBenchOptions): Promise<Req
     for (const logLevel of options.logLevels) {
       await installation.stop();
       installation = await start(dataDir, logLevel);
+      await installation.betweenJobs();
       bare = await startBareApp(installation, target, `${tenants[0]!.name}.localhost`);
       rounds.push(...(await runRounds(installation, bare, tenants, logLevel, options)));
       await bare.stop();
