@@ -236,16 +236,6 @@ describe('several timelines', () => {
     assert.equal(plan({ ...forked, pieces: [...pieces(0, 18), ...pieces(16, 26, 2, 15)] }, time(25)).outcome, 'gap');
   });
 
-  test('without times in the headers: on the child when nothing was left behind, because only there a later commit is sure to come', () => {
-    const untimed = (all: PlantedPiece[]) =>
-      all.map(({ first: _, last, ...piece }) => ({ ...piece, storedAt: last! + 1 }));
-    // The last commit of the parent says second 14, and was stored at second 15.
-    const promoted = { ...forked, pieces: [...untimed(pieces(0, 15)), ...untimed(pieces(15, 26, 2, 15))] };
-    assert.equal(planned(plan(promoted, time(14.5))).timeline, 2);
-    const abandoning = { ...promoted, pieces: [...promoted.pieces, ...untimed(pieces(15, 18))] };
-    assert.equal(planned(plan(abandoning, time(14.5))).timeline, 1);
-  });
-
   test('an LSN is meant on the newest timeline, unless another is named', () => {
     assert.deepEqual(planned(plan(forked, place(16))).timeline, 3);
     assert.deepEqual(rangesOf(planned(plan(forked, place(16, 1)))).at(-1), [1, 16, 17]);
