@@ -113,7 +113,13 @@ export function createRetention({
   }
 
   async function tell(region: string, result: RetentionRunResult): Promise<void> {
-    const { removedObjects, removedBytes, decision, spared, removedUnfinished } = result;
+    const { removedObjects, removedBytes, decision, spared, removedUnfinished, unanswered } = result;
+    for (const [tenantId, error] of unanswered)
+      log.warn('nobody could say which files of a tenant are needed; all of them were kept', {
+        region,
+        tenantId,
+        error,
+      });
     for (const warning of decision.warnings) log.warn('retention found something to look at', { region, warning });
     log.info('retention ended', { region, removedObjects, removedBytes, spared: spared.length, removedUnfinished });
     if (removedObjects === 0) return;

@@ -81,7 +81,7 @@ test('a dry run changes nothing; a run removes what was decided and writes it do
   assert.deepEqual(await notedNames(), dry.decision.remove);
   const [run] = await listRetentionRuns(db);
   assert.deepEqual([run!.removedObjects, run!.removedBytes > 0, run!.finishedAt], [20, true, at(10 * day)]);
-  assert.deepEqual(await findLastHorizon(db, region.region), at(5 * day));
+  assert.deepEqual(await findLastHorizon(db, region.region, policy.days), at(5 * day));
   const orphan = `data/${tenantId('a')}/${backupId('x')}_1`;
   assert.deepEqual([...(await loadOrphans(db, region.region))], [[orphan, at(10 * day)]]);
 

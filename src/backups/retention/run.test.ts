@@ -45,7 +45,9 @@ test('files go when no row has referred to them for all of the retention, each t
     // Uploaded again while the run goes on.
     return list.filter((name) => !name.endsWith('again') || asked++ === 0);
   };
-  const { spared } = await runRetention(world.options(region, { findUnneededFiles }));
+  const { spared, unanswered, decision } = await runRetention(world.options(region, { findUnneededFiles }));
+  assert.deepEqual([...unanswered.keys()], [globex]);
+  assert.match(decision.warnings.join(), new RegExp(`which files of ${globex} are needed`));
   const left = new Set((await names()).filter((name) => name.startsWith('files/')));
   assert.deepEqual(
     [...file('old'), ...file('young'), ...file('again'), ...file('live')].filter((name) => !left.has(name)),
@@ -104,6 +106,45 @@ test('a hold that kept the horizon back for a while does not hold it back for ev
   const free = await runRetention(world.options(renamed, { clock: later(12), holds }));
   assert.deepEqual(free.decision.horizon, at(7 * daySeconds));
   assert.doesNotMatch(free.decision.warnings.join(), /two days at a time/);
+});
+
+test('a restore of everything that goes on during the first run keeps nothing for longer than itself', async () => {
+  const { region } = await world.openRegion();
+  await world.db.query('UPDATE regions SET set_up_at = $1, region = $2', [at(6 * daySeconds), 'fresh']);
+  const renamed: RegionStore = { ...region, region: 'fresh' };
+  const later = (day: number) => ({ now: () => at(day * daySeconds).getTime(), monotonicMs: () => 0 });
+  const holds = createRetentionHolds();
+  const release = holds.hold({ kind: 'since', since: new Date(0), reason: 'a restore' });
+  const held = await runRetention(world.options(renamed, { clock: later(6), holds }));
+  assert.deepEqual(held.decision.horizon, new Date(0));
+  release();
+  // Five days are kept: the first run by itself would have come to the first day.
+  const free = await runRetention(world.options(renamed, { clock: later(8), holds }));
+  assert.deepEqual(free.decision.horizon, at(3 * daySeconds));
+  assert.doesNotMatch(free.decision.warnings.join(), /two days at a time/);
+});
+
+test('a file whose tenant does not answer any more stays, and what comes after it goes', async () => {
+  const { region, put, names } = await world.openRegion();
+  const [acme, globex] = [tenantId('a'), tenantId('b')];
+  for (const owner of [acme, globex]) {
+    await put(`files/${owner}/ab/old`, Buffer.of(1), at(0));
+    await recordUnreferencedFiles(world.db, owner, [`${owner}/ab/old`], at(0));
+  }
+  // The time of a recording is never before that of a run.
+  const clock = { now: () => at(30 * daySeconds).getTime(), monotonicMs: () => 0 };
+  const asked = new Set<string>();
+  const findUnneededFiles = async (owner: string, list: readonly string[]) => {
+    if (owner === acme && asked.has(owner)) throw new Error('its database does not answer');
+    asked.add(owner);
+    return list;
+  };
+  const { spared, unanswered } = await runRetention(world.options(region, { clock, findUnneededFiles }));
+  assert.deepEqual([spared, [...unanswered.keys()]], [[`files/${acme}/ab/old`], [acme]]);
+  assert.deepEqual(
+    (await names()).filter((name) => name.startsWith('files/')),
+    [`files/${acme}/ab/old`],
+  );
 });
 
 test('two runs at once do what one does', async () => {

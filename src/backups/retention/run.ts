@@ -45,6 +45,8 @@ export interface RetentionRunResult extends RetentionResult {
   readonly catalogue: Catalogue;
   /** Uploads that never ended and are gone now. */
   readonly removedUnfinished: number;
+  /** Tenants about whose files nobody could tell, and why: all of theirs stayed. */
+  readonly unanswered: ReadonlyMap<TenantId, unknown>;
 }
 
 const filesPrefix = 'files/';
@@ -70,13 +72,17 @@ export async function runRetention(options: RunRetentionOptions): Promise<Retent
     if (!dryRun) await db.transaction((tx) => saveCatalogue(tx, catalogue));
     await failpoint('retention.catalogue_saved');
 
-    const lastHorizon = await findLastHorizon(db, region.region);
+    const lastHorizon = await findLastHorizon(db, region.region, policy.days);
     // Read once: all of it may only grow, or say that something is older. What may change while we remove is in the watch.
+    const destroyedKeys = new Set(await keys.destroyedOwners());
+    const unanswered = new Map<TenantId, unknown>();
+    const unreferencedFiles = await readUnreferencedFiles(options, destroyedKeys, now(), unanswered);
     const settled = {
-      destroyedKeys: new Set(await keys.destroyedOwners()),
+      destroyedKeys,
       orphanSince: await loadOrphans(db, region.region),
       owed: findOwed(catalogue, options.clusterId, options.readOwed()),
-      unreferencedFiles: await readUnreferencedFiles(options, now()),
+      unreferencedFiles,
+      unansweredTenants: [...unanswered.keys()],
       ...(lastHorizon && { lastHorizon }),
     };
     const readFacts = async (): Promise<RetentionFacts> => ({ ...settled, ...watch.held() });
@@ -86,7 +92,7 @@ export async function runRetention(options: RunRetentionOptions): Promise<Retent
       policy,
       readFacts,
       journal: createRetentionJournal(db, now),
-      isNeededAgain: (name) => isFileNeeded(options, settled.destroyedKeys, name),
+      isNeededAgain: (name) => isFileNeeded(options, destroyedKeys, name, unanswered),
       clock,
       dryRun,
       ...(signal && { signal }),
@@ -98,7 +104,7 @@ export async function runRetention(options: RunRetentionOptions): Promise<Retent
       removedUnfinished = await region.removeUnfinished(new Date(clock.now() - policy.fullEveryDays * dayMs));
       await failpoint('retention.unfinished_removed');
     }
-    return { ...result, catalogue, removedUnfinished };
+    return { ...result, catalogue, removedUnfinished, unanswered };
   } finally {
     watch.end();
   }
@@ -107,26 +113,40 @@ export async function runRetention(options: RunRetentionOptions): Promise<Retent
 /** What was recorded as unreferenced long ago, as far as the tenant's own database and the vault say so today. */
 async function readUnreferencedFiles(
   { db, policy, findUnneededFiles }: RunRetentionOptions,
+  destroyedKeys: ReadonlySet<string>,
   now: Date,
+  unanswered: Map<TenantId, unknown>,
 ): Promise<ReadonlyMap<ObjectName, Date>> {
   const found = new Map<ObjectName, Date>();
   const recorded = await loadUnreferencedFiles(db, new Date(now.getTime() - policy.days * dayMs));
   for (const [tenantId, files] of recorded) {
-    // Nobody can say: then all of them stay.
-    const unneeded = await findUnneededFiles(tenantId, [...files.keys()]).catch(() => []);
-    for (const name of unneeded) found.set(filesPrefix + name, files.get(name)!);
+    // Its files go for that, and there is no database to ask.
+    if (destroyedKeys.has(tenantId)) continue;
+    try {
+      const unneeded = await findUnneededFiles(tenantId, [...files.keys()]);
+      for (const name of unneeded) found.set(filesPrefix + name, files.get(name)!);
+    } catch (error) {
+      unanswered.set(tenantId, error);
+    }
   }
   return found;
 }
 
+/** What nobody can tell at the moment is needed: one tenant's database that does not answer keeps no other's objects. */
 async function isFileNeeded(
   { findUnneededFiles }: RunRetentionOptions,
   destroyedKeys: ReadonlySet<string>,
   object: ObjectName,
+  unanswered: Map<TenantId, unknown>,
 ): Promise<boolean> {
   if (!object.startsWith(filesPrefix)) return false;
   const name = object.slice(filesPrefix.length);
   const tenantId = name.slice(0, name.indexOf('/')) as TenantId;
   if (destroyedKeys.has(tenantId)) return false;
-  return !(await findUnneededFiles(tenantId, [name])).includes(name);
+  try {
+    return !(await findUnneededFiles(tenantId, [name])).includes(name);
+  } catch (error) {
+    unanswered.set(tenantId, error);
+    return true;
+  }
 }

@@ -57,13 +57,16 @@ export async function loadOrphans(db: Queryable, region: string): Promise<Readon
 
 /**
  * `lastHorizon` of the next decision: the furthest that was ever applied, because one that a hold kept back says nothing about the clock. One that was
- * interrupted counts: objects up to it may be gone. Before the first one, the day when the region was set up: nothing in it is older. undefined: unknown region.
+ * interrupted counts: objects up to it may be gone. Before the first one, the day when the region was set up: nothing in it is older. Nor can it lie further
+ * back than the first one would have been by itself: a restore of everything (`since` the beginning of time) may have kept back all there are.
+ * undefined: unknown region.
  */
-export async function findLastHorizon(db: Queryable, region: string): Promise<Date | undefined> {
+export async function findLastHorizon(db: Queryable, region: string, days: number): Promise<Date | undefined> {
   const rows = await db.query<{ horizon: Date | null }>(
-    `SELECT coalesce((SELECT max(horizon) FROM retention_runs WHERE region = $1),
-                     (SELECT set_up_at FROM regions WHERE region = $1)) AS horizon`,
-    [region],
+    `SELECT CASE WHEN furthest IS NULL THEN set_up_at ELSE greatest(furthest, set_up_at - make_interval(days => $2)) END AS horizon
+     FROM (SELECT (SELECT max(horizon) FROM retention_runs WHERE region = $1) AS furthest,
+                  (SELECT set_up_at FROM regions WHERE region = $1) AS set_up_at) AS known`,
+    [region, days],
   );
   return rows[0]?.horizon ?? undefined;
 }
@@ -71,12 +74,12 @@ export async function findLastHorizon(db: Queryable, region: string): Promise<Da
 /** Runs that a removal may still be under way of: only the newest ever is, and requests of it that hang. */
 const recentRuns = 20;
 
-/** Whether it is written down somewhere that the object goes. Then it counts as gone, whether or not it is still there. */
-export async function isCondemned(db: Queryable, name: ObjectName): Promise<boolean> {
+/** Whether it is written down somewhere that one of the objects goes. Then it counts as gone, whether or not it is still there. */
+export async function isCondemned(db: Queryable, ...objects: readonly ObjectName[]): Promise<boolean> {
   const rows = await db.query<{ found: boolean }>(
     `SELECT EXISTS (SELECT FROM retention_removals
-                    WHERE run_id > (SELECT coalesce(max(run_id), 0) - $2 FROM retention_runs) AND $1 = ANY (names)) AS found`,
-    [name, recentRuns],
+                    WHERE run_id > (SELECT coalesce(max(run_id), 0) - $2 FROM retention_runs) AND $1 && names) AS found`,
+    [objects, recentRuns],
   );
   return rows[0]!.found;
 }

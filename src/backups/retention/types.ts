@@ -42,6 +42,8 @@ export interface RetentionRequest {
   readonly verifiedSegments?: ReadonlySet<ObjectName>;
   /** Files that no row of their tenant refers to any more, and since when, by our clock. A file that is not in it stays. */
   readonly unreferencedFiles?: ReadonlyMap<ObjectName, Date>;
+  /** Nobody could tell about the files of these: all of theirs stay. */
+  readonly unansweredTenants?: readonly TenantId[];
   /** Since when an object is known to be an orphan, by our clock (`RetentionDecision.orphans` of earlier runs). */
   readonly orphanSince?: ReadonlyMap<ObjectName, Date>;
   /** `horizon` of the last decision about this region that was applied. The next one moves at most `longestStepDays`, however far a clock has leapt. */

@@ -6,7 +6,7 @@ import type { RetentionPolicy, RetentionRequest } from './types.ts';
 const dayMs = 86_400_000;
 
 /** What the whole region gives reason to look at. */
-export function catalogueWarnings({ catalogue, now }: RetentionRequest): string[] {
+export function catalogueWarnings({ catalogue, now, unansweredTenants = [] }: RetentionRequest): string[] {
   const warnings: string[] = [];
   const tomorrow = now.getTime() + dayMs;
   const backups = [...catalogue.clusters.values()].flatMap((cluster) => cluster.backups);
@@ -17,6 +17,11 @@ export function catalogueWarnings({ catalogue, now }: RetentionRequest): string[
   if (catalogue.strangers.length > 0)
     warnings.push(
       `${catalogue.strangers.length} objects have names that are not ours, for example ${catalogue.strangers[0]}`,
+    );
+  const [unanswered, ...more] = unansweredTenants;
+  if (unanswered)
+    warnings.push(
+      `nobody could say which files of ${unanswered}${more.length > 0 ? ` and ${more.length} more` : ''} are needed; all of theirs are kept`,
     );
   if (catalogue.dumps.some(({ madeAt }) => madeAt === undefined))
     warnings.push('some dumps do not say when they were made; they are kept');
