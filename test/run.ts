@@ -70,26 +70,16 @@ try {
   const patterns = files.length
     ? files
     : ['src/**/*.test.ts', 'apps/**/*.test.ts', 'web/**/*.test.ts', 'test/**/*.test.ts'];
-  const paths = patterns.flatMap((pattern) => globSync(pattern, { cwd: root })).sort();
+  const paths = longestFirst(patterns.flatMap((pattern) => globSync(pattern, { cwd: root })));
   if (paths.length === 0) failures.push(`no test file matches ${patterns.join(' ')}`);
   else {
-    const code = await run(
-      [
-        '--test',
-        '--test-concurrency=2',
-        '--test-timeout=900000',
-        '--test-reporter=spec',
-        '--test-reporter-destination=stdout',
-        ...paths,
-      ],
-      {
-        TMPDIR: scratch,
-        // Of this run: programs that tests change and copy leave nothing in the checkout's own.
-        NODE_COMPILE_CACHE: join(runDir, 'compile-cache'),
-        FREEHOLD_TEST_CLUSTER: cluster.announcement,
-        ...(slow ? { FREEHOLD_SLOW_TESTS: '1' } : {}),
-      },
-    );
+    const code = await run([join(root, 'test/support/run-files.ts'), ...paths.map((path) => join(root, path))], {
+      TMPDIR: scratch,
+      // Of this run: programs that tests change and copy leave nothing in the checkout's own.
+      NODE_COMPILE_CACHE: join(runDir, 'compile-cache'),
+      FREEHOLD_TEST_CLUSTER: cluster.announcement,
+      ...(slow ? { FREEHOLD_SLOW_TESTS: '1' } : {}),
+    });
     if (code !== 0) failures.push('tests');
   }
 } finally {
@@ -108,6 +98,20 @@ if (failures.length) {
   process.exit(1);
 }
 process.stdout.write(`\nfreehold test: everything passed in ${seconds} s\n`);
+
+/** Suites of whole installations take minutes, most others seconds: begun last, one of them would run alone at the end. */
+function longestFirst(paths: readonly string[]): string[] {
+  const long = [
+    'test/isolation/planted',
+    'test/faults/lifecycle',
+    'test/faults/',
+    'test/isolation/',
+    'test/acceptance/',
+    'test/',
+  ];
+  const rank = (path: string) => long.findIndex((prefix) => path.startsWith(prefix)) >>> 0;
+  return [...new Set(paths)].sort((one, other) => rank(one) - rank(other) || (one < other ? -1 : 1));
+}
 
 async function check(what: string, args: string[]): Promise<void> {
   process.stdout.write(`freehold test: ${what}\n`);
