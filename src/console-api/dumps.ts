@@ -10,7 +10,7 @@ export interface DumpView {
   /** Sealed, in each region. */
   readonly sizeBytes: number;
   readonly regions: readonly string[];
-  /** The newest verification by restore; null: not yet. */
+  /** The newest verification by restore; one that failed in a region that holds it before all others. null: not yet. */
   readonly verification: {
     readonly finishedAt: string;
     readonly region: string;

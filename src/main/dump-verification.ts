@@ -1,7 +1,9 @@
 import { recordAudit } from '#src/audit/index.ts';
 import {
+  type ChosenVerification,
   type ContentPort,
   chooseVerifications,
+  findUnsound,
   insertDumpVerification,
   type KnownDump,
   selectDumps,
@@ -19,6 +21,7 @@ import { type Clock, FreeholdError, type Log } from '#src/kernel/index.ts';
 import type { BackupKeys } from '#src/keys/index.ts';
 import { type RegionStore, requireRoom } from '#src/objects/index.ts';
 import type { Pool } from '#src/postgres/index.ts';
+import { listCandidates } from './dumping.ts';
 import { mainErrors } from './errors.ts';
 
 /** A fresh server, and what loading a dump takes beside its tables. */
@@ -38,6 +41,8 @@ export interface DumpVerificationOptions {
   readonly clock: Clock;
   readonly log: Log;
 }
+
+type OnVerified = (dump: KnownDump, result: { region: string; passed: boolean }) => void;
 
 /** Restores dumps to see that they do, on one scratch server for all that are due, each from one region alone. */
 export function createDumpVerification(options: DumpVerificationOptions) {
@@ -85,23 +90,39 @@ export function createDumpVerification(options: DumpVerificationOptions) {
   return async function verifyAll(
     wanted: (dump: KnownDump) => boolean,
     signal: AbortSignal,
-    onVerified: (dump: KnownDump, result: { region: string; passed: boolean }) => void = () => {},
+    onVerified: OnVerified = () => {},
   ): Promise<void> {
-    const chosen = chooseVerifications(await selectDumps(pool), await selectDumpVerifications(pool), clock.now());
+    const names = regions.map(({ region }) => region);
+    const dumps = await selectDumps(pool);
+    const chosen = chooseVerifications(dumps, await selectDumpVerifications(pool), clock.now(), names);
     const work = chosen.filter(({ dump }) => wanted(dump));
-    if (work.length === 0) return;
+    const failed = new Set<string>();
+    if (work.length > 0) await verifyEach(work, failed, signal, onVerified);
+    // A copy that was found unsound stays so when another region gives a sound one; a new dump mends it.
+    const open = new Set((await listCandidates(pool)).map(({ tenantId }) => tenantId));
+    const own = dumps.filter((dump) => open.has(dump.tenantId) && wanted(dump));
+    for (const { dumpId, region } of findUnsound(own, await selectDumpVerifications(pool), names))
+      failed.add(`${dumpId} in region ${region}`);
+    if (failed.size > 0) throw mainErrors.FH_DUMP_UNVERIFIED({ detail: [...failed].slice(0, 10).join(', ') });
+  };
+
+  async function verifyEach(
+    work: readonly ChosenVerification[],
+    failed: Set<string>,
+    signal: AbortSignal,
+    onVerified: OnVerified,
+  ): Promise<void> {
     await requireRoom(options.scratchFolder, scratchBytes);
     const folder = await createScratchFolder(options.scratchFolder, options.osUser);
-    const failed: string[] = [];
     try {
       const server = await startEmptyServer({ folder, binaries: options.binaries, log, signal });
       try {
         for (const { dump, region } of work) {
           signal.throwIfAborted();
-          const store = regions.find((each) => each.region === region);
-          const passed = store && (await verifyOne(dump, store, server, signal));
+          const store = regions.find((each) => each.region === region)!;
+          const passed = await verifyOne(dump, store, server, signal);
           if (passed === undefined) continue;
-          if (!passed) failed.push(dump.dumpId);
+          if (!passed) failed.add(`${dump.dumpId} in region ${region}`);
           onVerified(dump, { region, passed });
         }
       } finally {
@@ -110,6 +131,5 @@ export function createDumpVerification(options: DumpVerificationOptions) {
     } finally {
       await folder.remove();
     }
-    if (failed.length > 0) throw mainErrors.FH_DUMP_UNVERIFIED({ detail: failed.slice(0, 10).join(', ') });
-  };
+  }
 }

@@ -84,7 +84,8 @@ export function createDumping(options: DumpingOptions) {
       !always &&
       newest?.content?.sha256 === content.sha256 &&
       newest.content.keyId === keyId &&
-      newest.regions.length === regions.length &&
+      // One that lies in a region that there is no longer is not there.
+      regions.every(({ region }) => newest.regions.includes(region)) &&
       newest.madeAt.getTime() > clock.now() - longestUnchangedMs;
     const primary = await options.targetOf(tenantId);
     const standby = options.standbySocket();

@@ -197,6 +197,55 @@ test('each is verified from one region alone; a copy that is damaged turns it re
   assert.equal(events.length, 2);
 });
 
+test('a copy that is damaged in one region stays a fault when the other gives a sound one, until there is a new dump', async () => {
+  await runByCommand('globex');
+  await runJob('verification of dumps');
+  await write(globex, 'n3b', 'more of globex');
+  aheadMs += 30 * hourMs;
+  await runJob('dumps');
+  const [newest] = await selectDumps(world.pool, globex.tenantId);
+  const [last] = await selectDumpVerifications(world.pool, globex.tenantId);
+  const next = regions.find(({ region }) => region !== last!.region)!;
+  const file = path.join(folderOf(next), 'dumps', globex.tenantId, newest!.dumpId);
+  const bytes = await readFile(file);
+  bytes[bytes.length - 9]! ^= 4;
+  await chmod(file, 0o600);
+  await writeFile(file, bytes);
+  const isUnsound = { code: 'FH_DUMP_UNVERIFIED', message: new RegExp(`${newest!.dumpId} in region ${next.region}`) };
+  // Damaged here, sound there, and then nothing is left to verify.
+  for (const _ of [1, 2, 3]) await assert.rejects(runJob('verification of dumps'), isUnsound);
+  const tried = await selectDumpVerifications(world.pool, globex.tenantId);
+  assert.deepEqual(
+    tried.filter(({ dumpId }) => dumpId === newest!.dumpId).map(({ passed }) => passed),
+    [true, false],
+  );
+  const told = (await dumps.list()).find(({ dumpId }) => dumpId === newest!.dumpId)!.verification!;
+  assert.deepEqual([told.region, told.passed], [next.region, false]);
+  const run = await runByCommand('globex');
+  assert.equal(run.state, 'succeeded', JSON.stringify(run));
+  await runJob('verification of dumps');
+});
+
+test('a dump in a region that there is no longer is dumped again, and verified from one that there is', async () => {
+  const [newest] = await selectDumps(world.pool, globex.tenantId);
+  await world.pool.query(`UPDATE dumps SET region = 'gone' WHERE dump_id = $1 AND region = 'north'`, [newest!.dumpId]);
+  await world.pool.query(`DELETE FROM verifications WHERE subject = $1`, [newest!.dumpId]);
+  await runJob('verification of dumps');
+  const verified = (await selectDumpVerifications(world.pool, globex.tenantId)).find(
+    ({ dumpId }) => dumpId === newest!.dumpId,
+  );
+  assert.deepEqual([verified?.region, verified?.passed], ['south', true]);
+
+  // Both regions are others now than when it was made.
+  for (const region of regions) await rm(path.join(folderOf(region), 'dumps', globex.tenantId, newest!.dumpId));
+  await world.pool.query(`UPDATE dumps SET region = 'lost' WHERE dump_id = $1 AND region = 'south'`, [newest!.dumpId]);
+  aheadMs += 30 * hourMs;
+  await runJob('dumps');
+  const [again] = await selectDumps(world.pool, globex.tenantId);
+  assert.notEqual(again!.dumpId, newest!.dumpId);
+  assert.deepEqual(again!.regions, ['north', 'south']);
+});
+
 test('a tenant that cannot be dumped keeps nobody else from being, and is told', async () => {
   await world.pool.query(`UPDATE tenants SET database_name = 't_00000000000000000000' WHERE tenant_id = $1`, [
     acme.tenantId,

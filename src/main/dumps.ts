@@ -1,6 +1,7 @@
 import {
   dumpErrors,
   isDumpDue,
+  judgeDump,
   type OpenedDump,
   openDump,
   selectDumps,
@@ -112,9 +113,10 @@ export function createDumps(options: DumpServicesOptions): DumpServices {
   return {
     async list() {
       const names = new Map((await listCandidates(pool)).map(({ tenantId, tenantName }) => [tenantId, tenantName]));
-      const verifications = await selectDumpVerifications(pool);
+      const verifications = Map.groupBy(await selectDumpVerifications(pool), ({ dumpId }) => dumpId);
       return (await selectDumps(pool)).map(({ dumpId, tenantId, madeAt, sizeBytes, regions: held }) => {
-        const verification = verifications.find((each) => each.dumpId === dumpId);
+        const configured = held.filter((region) => regions.some((each) => each.region === region));
+        const verification = judgeDump({ regions: configured }, verifications.get(dumpId));
         return {
           dumpId,
           tenantId,

@@ -1,5 +1,5 @@
 import { recordAudit } from '#src/audit/index.ts';
-import { selectDumps, selectDumpVerifications, selectRuns } from '#src/backups/index.ts';
+import { judgeDump, selectDumps, selectDumpVerifications, selectRuns } from '#src/backups/index.ts';
 import type { BackupDeps, RestorePointDeps } from '#src/console-api/index.ts';
 import { createBackupsServer, type TenantBackups, type TenantBackupsPort } from '#src/gateway/index.ts';
 import type { Clock, Log, TenantId } from '#src/kernel/index.ts';
@@ -113,7 +113,8 @@ async function describeDump(db: Queryable, tenantId: TenantId): Promise<TenantBa
   const [newest] = await selectDumps(db, tenantId);
   if (!newest) return null;
   const { dumpId, madeAt, sizeBytes, regions } = newest;
-  const verification = (await selectDumpVerifications(db, tenantId)).find((each) => each.dumpId === dumpId);
+  const ofDump = (await selectDumpVerifications(db, tenantId)).filter((each) => each.dumpId === dumpId);
+  const verification = judgeDump(newest, ofDump);
   const run = (await selectRuns(db)).find((each) => each.tenantId === tenantId && each.outcome === 'unchanged');
   return {
     dumpId,
@@ -135,11 +136,16 @@ async function findCreated(db: Queryable, tenantId: TenantId): Promise<number | 
   return row?.createdAt.getTime();
 }
 
+/** The newest; when the newest of some region failed, that one, for a week: what another region gives back does not mend it. */
 async function findLastVerification(db: Queryable, tenantId: TenantId): Promise<TenantBackups['lastVerification']> {
   const [row] = await db.query<{ kind: 'backup' | 'dump'; finishedAt: Date; passed: boolean }>(
-    `SELECT kind, finished_at AS "finishedAt", passed FROM verifications
-     WHERE (kind = 'dump' AND tenant_id = $1) OR (kind = 'backup' AND (tenant_id IS NULL OR tenant_id = $1))
-     ORDER BY finished_at DESC, verification_id DESC LIMIT 1`,
+    `WITH newest AS (
+       SELECT DISTINCT ON (kind, region) kind, region, finished_at, passed, verification_id FROM verifications
+       WHERE (kind = 'dump' AND tenant_id = $1) OR (kind = 'backup' AND (tenant_id IS NULL OR tenant_id = $1))
+       ORDER BY kind, region, finished_at DESC, verification_id DESC)
+     SELECT kind, finished_at AS "finishedAt", passed FROM newest
+     WHERE finished_at > (SELECT max(finished_at) FROM newest) - interval '7 days'
+     ORDER BY passed, finished_at DESC, verification_id DESC LIMIT 1`,
     [tenantId],
   );
   return row ? { kind: row.kind, finishedAt: row.finishedAt.toISOString(), passed: row.passed } : null;

@@ -44,12 +44,14 @@ test('a dump lies in both regions, is its tenant’s, and restores to what its s
     `INSERT INTO app.secrets VALUES ('a session')`,
     `SELECT lo_from_bytea(0, 'a large object')`,
     `INSERT INTO app.items VALUES (5000, 'of acme alone')`,
+    // More than one chunk of a sealed object.
+    `INSERT INTO app.items SELECT number, sha512(number::text::bytea)::text FROM generate_series(5001, 8000) AS number`,
   );
   const [stored, other] = [await dump(acme, regions), await dump(globex, regions)];
   const { header } = stored;
   assert.deepEqual(
     { server: header.server, tables: header.tables, rows: header.rows, largeObjects: header.largeObjects },
-    { server: 'primary', tables: 1, rows: 2001, largeObjects: 1 },
+    { server: 'primary', tables: 1, rows: 5001, largeObjects: 1 },
   );
   for (const region of regions) {
     assert.deepEqual((await namesIn(region)).length, 2);
@@ -70,6 +72,23 @@ test('a dump lies in both regions, is its tenant’s, and restores to what its s
   await assert.rejects(openDump(regions[0], foreign, world.keys), { code: 'FH_DUMP_NOT_FOUND' });
   const { passed, findings } = await verify(regions[0], other);
   assert.deepEqual([passed, findings[0]?.code], [false, 'FH_DUMP_DAMAGED']);
+
+  // Without room nothing is loaded, and the object in the region is let go.
+  let source: Awaited<ReturnType<RegionStore['get']>>;
+  const watched: RegionStore = {
+    ...regions[0],
+    async get(name) {
+      source = await regions[0].get(name);
+      return source;
+    },
+  };
+  const requireRoom = async () => {
+    assert.equal(source?.destroyed, false);
+    throw new Error('no room');
+  };
+  const cramped = { ...scratch.parts, dump: header, region: watched, requireRoom };
+  await assert.rejects(verifyDump(cramped), /no room/);
+  assert.equal(source?.destroyed, true);
 });
 
 test('what is damaged, cut off, or not what the snapshot held fails verification, and says so', async () => {

@@ -3,7 +3,14 @@
  * whole or not there, nothing of it lands on local disk; one tenant's is opened as nobody else's; a verification reads one region alone.
  * Callers: control (nightly, by command, for the owner's download).
  */
-export { type ChosenVerification, chooseVerifications, isDumpDue, longestUnchangedMs } from './choose.ts';
+export {
+  type ChosenVerification,
+  chooseVerifications,
+  findUnsound,
+  isDumpDue,
+  judgeDump,
+  longestUnchangedMs,
+} from './choose.ts';
 export { type DumpOptions, type DumpResult, dumpTenant } from './dump.ts';
 export { dumpErrors } from './errors.ts';
 export { copyDump } from './make-up.ts';

@@ -5,7 +5,7 @@ import { type Clock, FreeholdError, failpoint, randomName } from '#src/kernel/in
 import type { BackupKeys } from '#src/keys/types.ts';
 import type { RegionStore } from '#src/objects/index.ts';
 import { openConnection } from '#src/postgres/index.ts';
-import { type DumpPlace, openDump, toDamage } from './open.ts';
+import { type DumpPlace, type OpenedDump, openDump, toDamage } from './open.ts';
 import { readPosition } from './sql.ts';
 import type { ContentPort, DumpedContent, DumpFinding, DumpHeader, DumpVerification } from './types.ts';
 
@@ -53,15 +53,18 @@ export async function verifyDump(options: VerifyDumpOptions): Promise<DumpVerifi
 async function findDifferences(options: VerifyDumpOptions): Promise<DumpFinding[]> {
   const { dump, region, keys, server } = options;
   const database = `v_${randomName(20)}`;
+  let content: OpenedDump['content'] | undefined;
   try {
-    const { header, content } = await openDump(region, dump, keys);
+    const opened = await openDump(region, dump, keys);
+    const { header } = opened;
+    content = opened.content;
     await options.requireRoom?.(header.databaseBytes);
     await onServer(server, [
       `DO $$ BEGIN CREATE ROLE ${loader} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$`,
       `CREATE DATABASE ${database} OWNER ${loader} TEMPLATE template0`,
     ]);
     try {
-      await load(options, database, content).catch((error) => {
+      await load(options, database, opened.content).catch((error) => {
         throw toDamage(error, region.region, dump.dumpId);
       });
       return await compare(options, database, header);
@@ -72,6 +75,9 @@ async function findDifferences(options: VerifyDumpOptions): Promise<DumpFinding[
     options.signal?.throwIfAborted();
     if (!(error instanceof FreeholdError && isVerdict.test(error.code))) throw error;
     return [{ code: error.code, text: describe(error) }];
+  } finally {
+    // Read to its end or not: the region's object is let go.
+    await content?.return?.();
   }
 }
 
