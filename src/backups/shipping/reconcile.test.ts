@@ -3,9 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { at, clusterId, manifestOf } from '../catalogue/catalogue.fixture.ts';
+import { type RegionStore, regionErrors } from '#src/objects/index.ts';
+import { at, clusterId, lsn, manifestOf, pieceOf } from '../catalogue/catalogue.fixture.ts';
 import { key, openSealedRegion } from '../catalogue/sealed-region.fixture.ts';
+import { catchUpRegion } from './catch-up.ts';
+import { openOwed } from './owed.ts';
 import { reconcileRegions } from './reconcile.ts';
+import { createWalWriter } from './wal-writer.ts';
 
 let folder: string;
 before(async () => {
@@ -49,4 +53,59 @@ test('what a region cannot use any more is not brought back to it; what it lacks
   await pruned!.put(`base/${cluster}/${backupId}/manifest`, Buffer.from('not a manifest'), at(0));
   await copy(pruned!, whole!);
   assert.deepEqual(await segments(pruned!), [0, 1, 2, 3, 4, 5]);
+});
+
+test('of several regions one that is away, or whose object is damaged, does not hold up what another has', async () => {
+  const [lacking, good, damaged] = await Promise.all(
+    ['lacking', 'good', 'damaged'].map((name) => openSealedRegion(join(folder, name))),
+  );
+  const whole = { kind: 'segment', start: 4, end: 8 } as const;
+  const chunks = [8, 9, 10].map((start) => ({ kind: 'wal', start, end: start + 1 }) as const);
+  for (const piece of [whole, ...chunks]) await good!.putPiece(piece, at(0));
+  for (const piece of [whole, chunks[1]!]) await damaged!.put(pieceOf(piece).name, Buffer.from('not WAL'), at(0));
+  // It has one that the other does not.
+  const last = { kind: 'wal', start: 11, end: 12 } as const;
+  await damaged!.putPiece(last, at(0));
+  const unavailable = async () => {
+    throw regionErrors.FH_REGION_UNAVAILABLE();
+  };
+  const away: RegionStore = {
+    ...good!.region,
+    get: unavailable,
+    stat: unavailable,
+    // biome-ignore lint/correctness/useYield: it never comes to that
+    async *list() {
+      await unavailable();
+    },
+  };
+  const spool = await mkdtemp(join(folder, 'spool-'));
+  const owed = await openOwed(spool);
+  const { signal } = new AbortController();
+  const gaps: unknown[] = [];
+  const catchUp = (...sources: RegionStore[]) =>
+    catchUpRegion({
+      to: lacking!.region,
+      writer: createWalWriter({ store: lacking!.region, owner, key: () => key, signal }),
+      sources,
+      owner,
+      owed,
+      pace: async () => {},
+      onCopied: () => {},
+      onGap: (...gap) => gaps.push(gap),
+      signal,
+    });
+  const owe = () => owed.add('north', [{ timeline: 1, start: lsn(4), end: lsn(12), receivedAtMs: 0 }]);
+
+  // Nobody could tell for the one that is away that it has nothing: no gap, and the rest stays owed.
+  await owe();
+  await assert.rejects(catchUp(away, damaged!.region), { code: 'FH_KEY_UNSEAL' });
+  await assert.rejects(catchUp(away), { code: 'FH_REGION_UNAVAILABLE' });
+  assert.deepEqual([owed.of('north')[0]!.start, gaps], [lsn(4), []]);
+
+  await catchUp(away, damaged!.region, good!.region);
+  assert.deepEqual([owed.of('north'), gaps], [[], []]);
+  for (const piece of [whole, ...chunks, last]) {
+    const { name } = pieceOf(piece);
+    assert.ok(await lacking!.region.stat(name), name);
+  }
 });
