@@ -28,7 +28,10 @@ export function addBackupVerifyCommand(backup: Command, context: CliContext): vo
       if (!verification.passed) process.exitCode = 1;
       if (options.json) return printJson(context, verification);
       const { checked, findings, region, subject } = verification;
-      const busy = checked.busyTenants ? `, ${checked.busyTenants} were being written all the time` : '';
+      const left = [
+        checked.busyTenants ? `, ${checked.busyTenants} were being written all the time` : '',
+        checked.destroyedTenants ? `, ${checked.destroyedTenants} left out because their keys are destroyed` : '',
+      ].join('');
       print(
         context,
         verification.passed
@@ -38,7 +41,7 @@ export function addBackupVerifyCommand(backup: Command, context: CliContext): vo
         ...describeFindings(findings),
         formatFacts([
           ['reached', checked.target ?? 'nothing'],
-          ['tenants compared', `${checked.tenants ?? 0} of ${checked.ofTenants ?? '?'}${busy}`],
+          ['tenants compared', `${checked.tenants ?? 0} of ${checked.ofTenants ?? '?'}${left}`],
           ['tables', String(checked.tables ?? 0)],
           ['rows', String(checked.rows ?? 0)],
         ]),

@@ -1,66 +1,19 @@
 import type { FastifyInstance } from 'fastify';
+import type { Drill, Verification } from '#src/backups/index.ts';
 import { idSchema, objectSchema } from './api.ts';
 
-/** What a verification or a drill found wrong. */
-export interface Finding {
-  /** Of `docs/errors.md`. */
-  readonly code: string;
-  /** The cause, in words for staff. */
-  readonly text: string;
-  /** Whose data it is about; absent: everybody's. */
-  readonly tenantId?: string;
-  /** As it was called at the time. */
-  readonly tenantName?: string;
-}
+export type { Checked, Finding } from '#src/backups/index.ts';
 
-/** What was compared; absent figures: it did not come so far. */
-export interface Checked {
-  /** Tenants whose rows were compared with the ledger, and how many there were. */
-  readonly tenants?: number;
-  readonly ofTenants?: number;
-  readonly tables?: number;
-  readonly rows?: number;
-  /** Canaries found. */
-  readonly canaries?: number;
-  /** The place in the WAL that had to be reached, as PostgreSQL prints it. */
-  readonly target?: string;
-  /** Tenants that were not compared because they were being written all the time; they are the first the next time. */
-  readonly busyTenants?: number;
-  /** The base backup that was restored. */
-  readonly backupId?: string;
-}
-
-/** A base backup or a dump that was restored and checked. */
-export interface VerificationView {
-  readonly verificationId: string;
-  readonly kind: 'backup' | 'dump';
-  /** `bak_…`, or the id of the dump. */
-  readonly subject: string;
-  /** Of a dump. */
-  readonly tenantId?: string;
-  /** The one region that was read; the others were denied. */
-  readonly region: string;
+/** A base backup or a dump that was restored and checked; times in ISO 8601. */
+export interface VerificationView extends Omit<Verification, 'startedAt' | 'finishedAt'> {
   readonly startedAt: string;
   readonly finishedAt: string;
-  readonly passed: boolean;
-  /** Empty when it passed. */
-  readonly findings: readonly Finding[];
-  readonly checked: Checked;
 }
 
-/** An installation that was rebuilt from one region. */
-export interface DrillView {
-  readonly drillId: string;
-  readonly region: string;
+/** An installation that was rebuilt from one region; times in ISO 8601. */
+export interface DrillView extends Omit<Drill, 'startedAt' | 'finishedAt'> {
   readonly startedAt: string;
   readonly finishedAt: string;
-  readonly passed: boolean;
-  /** Work that would have been lost. Absent: it did not get so far. */
-  readonly recoveryPointMs?: number;
-  /** From the simulated loss until control's database and every tenant's answered. */
-  readonly recoveryTimeMs?: number;
-  readonly findings: readonly Finding[];
-  readonly checked: Checked;
 }
 
 /** A verification or a drill that goes on, or the last one since control started. */

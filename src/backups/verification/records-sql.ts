@@ -2,29 +2,34 @@ import type { TenantId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/index.ts';
 import type { Checked, Finding } from './types.ts';
 
-/** A row of `verifications`. */
+/** A row of `verifications`: a base backup or a dump that was restored and checked. */
 export interface Verification {
   readonly verificationId: string;
   readonly kind: 'backup' | 'dump';
   /** `bak_…`, or the id of the dump. */
   readonly subject: string;
+  /** Of a dump. */
   readonly tenantId?: TenantId;
+  /** The one region that was read; the others were denied. */
   readonly region: string;
   readonly startedAt: Date;
   readonly finishedAt: Date;
   readonly passed: boolean;
+  /** Empty when it passed. */
   readonly findings: readonly Finding[];
   readonly checked: Checked;
 }
 
-/** A row of `drills`. */
+/** A row of `drills`: an installation that was rebuilt from one region. */
 export interface Drill {
   readonly drillId: string;
   readonly region: string;
   readonly startedAt: Date;
   readonly finishedAt: Date;
   readonly passed: boolean;
+  /** Work that would have been lost. Absent: it did not get so far. */
   readonly recoveryPointMs?: number;
+  /** From the beginning of the rebuilding until control's database and every tenant's answered. */
   readonly recoveryTimeMs?: number;
   readonly findings: readonly Finding[];
   readonly checked: Checked;

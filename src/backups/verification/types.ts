@@ -5,28 +5,31 @@ import type { Connection, Queryable } from '#src/postgres/index.ts';
 export interface Finding {
   /** Of docs/errors.md. */
   readonly code: string;
-  /** The cause, with the object, table or place that it is about. */
+  /** The cause, in words, with the object, table or place that it is about. */
   readonly text: string;
-  /** Whose it is; absent: everybody's. */
+  /** Whose data it is about; absent: everybody's. */
   readonly tenantId?: TenantId;
+  /** As it was called at the time. */
   readonly tenantName?: string;
 }
 
-/** What was compared. Absent: it did not come so far. */
+/** What was compared. Absent figures: it did not come so far. */
 export interface Checked {
-  /** Compared with the ledger, and how many tenants there were. */
+  /** Tenants of whom every table was compared with the ledger, and how many there are. */
   readonly tenants?: number;
   readonly ofTenants?: number;
   /** Tables that were compared, and the rows in them. */
   readonly tables?: number;
   readonly rows?: number;
+  /** Canaries found. */
   readonly canaries?: number;
-  /** The place in the WAL that was reached. */
+  /** The place in the WAL that had to be reached, as PostgreSQL prints it. */
   readonly target?: string;
-  /** Written all the time, so that no exact moment of theirs could be had. */
+  /** Of the sample, and not compared with all of their tables, because somebody wrote or locked them; they are the first the next time. */
   readonly busyTenants?: number;
   /** Whose key was destroyed: what backups hold of them is never readable again, as was wanted. */
   readonly destroyedTenants?: number;
+  /** The base backup that was restored. */
   readonly backupId?: string;
 }
 

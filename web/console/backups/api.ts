@@ -60,6 +60,8 @@ export interface Checked {
   readonly canaries?: number;
   readonly target?: string;
   readonly busyTenants?: number;
+  /** Their keys are destroyed. */
+  readonly destroyedTenants?: number;
   readonly backupId?: string;
 }
 

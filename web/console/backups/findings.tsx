@@ -3,7 +3,14 @@ import { CopyableId, formatCount, formatPlural } from '../../design/index.ts';
 import type { Checked, Finding } from './api.ts';
 
 /** How far the comparison came, in figures. */
-export function describeChecked({ tenants, ofTenants, rows, canaries, busyTenants }: Checked): string {
+export function describeChecked({
+  tenants,
+  ofTenants,
+  rows,
+  canaries,
+  busyTenants,
+  destroyedTenants,
+}: Checked): string {
   const parts = [
     tenants === undefined
       ? ''
@@ -13,6 +20,7 @@ export function describeChecked({ tenants, ofTenants, rows, canaries, busyTenant
     rows === undefined ? '' : formatPlural(rows, 'row'),
     canaries === undefined ? '' : formatPlural(canaries, 'canary', 'canaries'),
     busyTenants ? `${formatCount(busyTenants)} too busy, first the next time` : '',
+    destroyedTenants ? `${formatCount(destroyedTenants)} left out, their keys are destroyed` : '',
   ].filter(Boolean);
   return parts.join(', ') || 'nothing';
 }
