@@ -14,6 +14,7 @@ import type { RegionStore } from '#src/objects/index.ts';
 import type { Pool, Queryable } from '#src/postgres/index.ts';
 import type { Config } from './config.ts';
 import type { Folders } from './folders.ts';
+import { recordRotations } from './key-rotations.ts';
 import { openRegions, type RegionKeys } from './regions.ts';
 import type { Shutdown } from './shutdown.ts';
 
@@ -68,6 +69,7 @@ export async function createBackupServices({
   await setUpRegions();
   const escrow = createKeyEscrow({ keys, regions });
   await keys.createKey(clusterId);
+  await recordRotations(pool, clusterId, (await keys.currentKey(clusterId)).keyId);
   const published = new Set<KeyId>();
   /** Also a version that was made just before a crash. */
   async function currentKey(owner: KeyOwner): Promise<BackupKey> {
@@ -144,16 +146,12 @@ export async function createBackupServices({
     async rotateClusterKey() {
       const keyId = await keys.rotateKey(clusterId);
       await failpoint('backups.key.rotated');
+      // Before anything that may fail: it is rotated, whoever has it.
+      await recordRotations(pool, clusterId, keyId);
       // The first who asks for it brings it to the regions; when none takes it, the older one stays in use until one does.
       await currentKey(clusterId);
       await failpoint('backups.key.published');
       await shipper.pushKey();
-      await recordAudit(pool, {
-        name: 'backup.key_rotated',
-        actor: 'os:operator',
-        subject: clusterId,
-        details: { keyId },
-      });
       return keyId;
     },
     shipper,
