@@ -46,6 +46,15 @@ function commandOf(pid: number): string {
   }
 }
 
+/** The process and everything below it. */
+export function withDescendants(pid: number): number[] {
+  const all = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => readStat(Number(name)) ?? []);
+  const below = (one: number): number[] => [one, ...childrenOf(one, all).flatMap(below)];
+  return below(pid);
+}
+
 export function findProcesses(supervisor: number): Processes {
   const all = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

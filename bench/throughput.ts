@@ -3,14 +3,18 @@
  * default (standby, WAL to two regions), one with neither. The same settings otherwise, the same machine: standby, shipper and pgbench
  * itself share its cores with the primary.
  *
- *   node bench/throughput.ts [--rounds 6] [--seconds 20] [--clients 8] [--scale 20] [--rate 0]
+ *   node bench/throughput.ts [--rounds 6] [--seconds 20] [--clients 8] [--scale 20] [--rate 0] [--apart]
  *
  * `--rate N`: transactions a second that are asked for, instead of as many as go. Then it is their latency that tells.
+ * `--apart`: primary and pgbench have the first core, everything else has the others, as on a machine with cores to spare.
  */
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Installation, newDataFolder, startInstallation } from './installation.ts';
+import { withDescendants } from './processes.ts';
 import { median, type Row, report, round } from './report.ts';
 import { controlTarget, type Target, withServer } from './server.ts';
 
@@ -21,6 +25,7 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '8' },
     scale: { type: 'string', default: '20' },
     rate: { type: 'string', default: '0' },
+    apart: { type: 'boolean', default: false },
   },
 });
 const options = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Number(value)])) as Record<
@@ -42,6 +47,7 @@ try {
   sides.push(await begin('nothing on', { FREEHOLD_STANDBY: 'off', FREEHOLD_BACKUPS: 'off' }));
   sides.push(await begin('everything on', {}));
   for (const { installation } of sides) await installation.betweenJobs();
+  if (options.apart) for (const { installation } of sides) setApart(installation);
   for (const side of sides) pgbench(side, 5);
   for (let index = 0; index < options.rounds; index++) {
     // ABBA: neither always goes first.
@@ -87,6 +93,15 @@ async function begin(name: string, env: Record<string, string>): Promise<Side> {
   return { name, installation, target, perSecond: [], latencyMs: [] };
 }
 
+function setApart({ child, dataDir }: Installation): void {
+  const primary = Number.parseInt(readFileSync(join(dataDir, 'pg/main/postmaster.pid'), 'utf8'), 10);
+  const bind = (pids: readonly number[], cores: string) => {
+    for (const pid of pids) execFileSync('taskset', ['-apc', cores, String(pid)], { stdio: 'ignore' });
+  };
+  bind(withDescendants(child.pid!), `1-${cpus().length - 1}`);
+  bind(withDescendants(primary), '0');
+}
+
 function pgbench({ target }: Side, seconds: number): { perSecond: number; latencyMs: number } {
   const rate = options.rate > 0 ? [`--rate=${options.rate}`] : [];
   const shape = [`--client=${options.clients}`, '--jobs=1', '--protocol=prepared', '--no-vacuum'];
@@ -96,8 +111,13 @@ function pgbench({ target }: Side, seconds: number): { perSecond: number; latenc
 }
 
 function run({ host, port, user, password, database }: Target, args: readonly string[]): string {
-  return execFileSync('pgbench', [`--host=${host}`, `--port=${port}`, `--username=${user}`, ...args, database], {
-    env: { PATH: '/usr/bin:/bin', PGPASSWORD: password },
-    stdio: ['ignore', 'pipe', 'ignore'],
-  }).toString();
+  const [program, first] = options.apart ? ['taskset', ['-c', '0', 'pgbench']] : ['pgbench', []];
+  return execFileSync(
+    program,
+    [...first, `--host=${host}`, `--port=${port}`, `--username=${user}`, ...args, database],
+    {
+      env: { PATH: '/usr/bin:/bin', PGPASSWORD: password },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    },
+  ).toString();
 }
