@@ -137,7 +137,7 @@ export function startReceiver(options: ReceiverOptions): Receiver {
       spooled ??= { timeline: slot.timeline ?? identity.timeline, lsn: segmentStart(slot.lsn) };
       const steps = await ancestors(connection, identity.timeline);
       spooled = place(spooled, identity.timeline, steps);
-      if (isGone) spooled = await skipGap(connection, spooled);
+      if (isGone) spooled = await skipGap(connection, spooled, identity.timeline, steps);
       isGone = false;
       while (!signal.aborted) {
         await spoolHistory(connection, spooled.timeline);
@@ -181,8 +181,20 @@ export function startReceiver(options: ReceiverOptions): Receiver {
     return ensureSlot(connection);
   }
 
-  /** The WAL behind `position` is gone from the server. Records the gap; @returns where the slot begins */
-  async function skipGap(connection: ReplicationConnection, position: WalPosition): Promise<WalPosition> {
+  /** The WAL behind `position` is gone from the server. Records the gap; @returns where the next timeline begins, on the last one the slot */
+  async function skipGap(
+    connection: ReplicationConnection,
+    position: WalPosition,
+    current: number,
+    steps: readonly TimelineStep[],
+  ): Promise<WalPosition> {
+    const at = steps.findIndex(({ timeline }) => timeline === position.timeline);
+    const step = steps[at];
+    if (step) {
+      // A server that was recovered from a region has nothing of the timelines before its own, and all of that one.
+      onEvent({ kind: 'wal.gap', from: position, to: { timeline: step.timeline, lsn: step.switchedAt } });
+      return { timeline: steps[at + 1]?.timeline ?? current, lsn: segmentStart(step.switchedAt) };
+    }
     let slot = await ensureSlot(connection);
     if (slot.lsn <= position.lsn) {
       // It does not keep what it says: only a new one is worth something.

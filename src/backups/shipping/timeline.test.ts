@@ -23,8 +23,10 @@ test('where to go on: on the timeline, before a switch, at a switch', () => {
     assert.deepEqual(nextPlace(position, 4, steps), { kind: 'go on', from: position });
   goOn({ timeline: 4, lsn: 120n * mebibyte });
   goOn({ timeline: 1, lsn: 39n * mebibyte });
-  goOn({ timeline: 1, lsn: 40n * mebibyte });
-  goOn({ timeline: 2, lsn: 100n * mebibyte });
+  const goOnNext = (timeline: number, at: bigint, from: { timeline: number; lsn: bigint }) =>
+    assert.deepEqual(nextPlace({ timeline, lsn: at * mebibyte }, 4, steps), { kind: 'go on', from });
+  goOnNext(1, 40n, { timeline: 2, lsn: 32n * mebibyte });
+  goOnNext(2, 100n, { timeline: 4, lsn: 96n * mebibyte });
 });
 
 test('WAL that a failover left behind is named, and the next timeline begins with a whole segment', () => {

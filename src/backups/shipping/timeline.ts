@@ -40,13 +40,16 @@ export function nextPlace(position: WalPosition, current: number, steps: readonl
   if (position.timeline === current) return { kind: 'go on', from: position };
   const at = steps.findIndex((step) => step.timeline === position.timeline);
   const step = steps[at];
-  if (step && position.lsn <= step.switchedAt) return { kind: 'go on', from: position };
+  if (step && position.lsn < step.switchedAt) return { kind: 'go on', from: position };
   const branch = step ?? steps.at(-1);
   if (!branch) throw new Error(`timeline ${current} has no ancestor and is not ${position.timeline}`);
   const timeline = step ? (steps[at + 1]?.timeline ?? current) : current;
+  const from = { timeline, lsn: segmentStart(branch.switchedAt) };
+  // All of the old timeline is held. A server that was recovered from a region has none of it, so it must not be asked for its end.
+  if (step?.switchedAt === position.lsn) return { kind: 'go on', from };
   return {
     kind: 'diverged',
-    from: { timeline, lsn: segmentStart(branch.switchedAt) },
+    from,
     lostFrom: { timeline: position.timeline, lsn: step ? step.switchedAt : position.lsn },
   };
 }
