@@ -14,7 +14,8 @@ import { at, backupId, clusterId, database, tenantId } from '../catalogue/catalo
 import { createCatalogueReader } from '../catalogue/reader.ts';
 import { keys, openSealedRegion } from '../catalogue/sealed-region.fixture.ts';
 import { applyRetention, type RetentionFacts } from './apply.ts';
-import { createRetentionJournal, findLastHorizon, listRetentionRuns, loadOrphans } from './sql.ts';
+import { listRuns } from './retention-world.fixture.ts';
+import { createRetentionJournal, findLastHorizon, loadOrphans } from './sql.ts';
 
 const day = 86_400;
 const policy = { days: 5, fullEveryDays: 2 };
@@ -69,7 +70,7 @@ test('a dry run changes nothing; a run removes what was decided and writes it do
   const all = await names();
   const options = { region, policy, readFacts, journal: journal(), clock };
   const dry = await applyRetention({ ...options, catalogue: await catalogue(), dryRun: true });
-  assert.deepEqual([await names(), await listRetentionRuns(db)], [all, []]);
+  assert.deepEqual([await names(), await listRuns(db)], [all, []]);
   assert.equal(dry.decision.remove.length, 20);
 
   const result = await applyRetention({ ...options, catalogue: await catalogue() });
@@ -79,7 +80,7 @@ test('a dry run changes nothing; a run removes what was decided and writes it do
     all.filter((name) => !dry.decision.remove.includes(name)),
   );
   assert.deepEqual(await notedNames(), dry.decision.remove);
-  const [run] = await listRetentionRuns(db);
+  const [run] = await listRuns(db);
   assert.deepEqual([run!.removedObjects, run!.removedBytes > 0, run!.finishedAt], [20, true, at(10 * day)]);
   assert.deepEqual(await findLastHorizon(db, region.region, policy.days), at(5 * day));
   const orphan = `data/${tenantId('a')}/${backupId('x')}_1`;
@@ -133,7 +134,7 @@ test('a region that goes away ends the run, and the next one goes on', async () 
     applyRetention({ ...options, region: flaky, catalogue: await catalogue(), signal: stop.signal }),
     /away/,
   );
-  assert.equal((await listRetentionRuns(db))[0]!.finishedAt, undefined);
+  assert.equal((await listRuns(db))[0]!.finishedAt, undefined);
   await applyRetention({ ...options, region, catalogue: await catalogue() });
   assert.equal((await names()).filter((name) => name.endsWith('/manifest')).length, 5);
 });

@@ -23,10 +23,7 @@ export {
   createRetentionJournal,
   findLastHorizon,
   isCondemned,
-  listRetentionRuns,
-  loadOrphans,
   loadRetentionFacts,
-  type RetentionRun,
   recordUnreferencedFiles,
 } from './sql.ts';
 export type * from './types.ts';

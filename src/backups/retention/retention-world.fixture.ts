@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { migrate } from '#src/databases/index.ts';
 import type { Clock } from '#src/kernel/index.ts';
 import type { RegionStore } from '#src/objects/index.ts';
-import { createPool, type Pool } from '#src/postgres/index.ts';
+import { createPool, type Pool, type Queryable } from '#src/postgres/index.ts';
 import { startTestCluster } from '../../../test/support/cluster.ts';
 import { at, backupId, clusterId, database, tenantId } from '../catalogue/catalogue.fixture.ts';
 import { keys, openSealedRegion } from '../catalogue/sealed-region.fixture.ts';
@@ -83,4 +83,16 @@ export async function startRetentionWorld() {
       await rm(folder, { recursive: true });
     },
   };
+}
+
+/** What the journal says of each run, the newest first. */
+export async function listRuns(db: Queryable) {
+  const rows = await db.query<{ finishedAt: Date | null; objects: string; bytes: string }>(
+    `SELECT finished_at AS "finishedAt", removed_objects AS objects, removed_bytes AS bytes FROM retention_runs ORDER BY run_id DESC`,
+  );
+  return rows.map(({ finishedAt, objects, bytes }) => ({
+    finishedAt: finishedAt ?? undefined,
+    removedObjects: Number(objects),
+    removedBytes: Number(bytes),
+  }));
 }

@@ -6,9 +6,15 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { at, clusterId } from '../catalogue/catalogue.fixture.ts';
-import { dataName, daySeconds, manifestOfDay, owners, startRetentionWorld } from './retention-world.fixture.ts';
+import {
+  dataName,
+  daySeconds,
+  listRuns,
+  manifestOfDay,
+  owners,
+  startRetentionWorld,
+} from './retention-world.fixture.ts';
 import { runRetention } from './run.ts';
-import { listRetentionRuns } from './sql.ts';
 
 let world: Awaited<ReturnType<typeof startRetentionWorld>>;
 before(async () => {
@@ -70,5 +76,5 @@ for (const point of ['catalogue_saved', 'removed=kill@3', 'unfinished_removed'])
     await runRetention(world.options(region, { clock: later }));
     const databases = (await names()).filter((name) => name.startsWith('data/'));
     for (const owner of owners) assert.ok(!databases.includes(dataName(owner, 0)));
-    assert.ok((await listRetentionRuns(world.db))[0]!.finishedAt);
+    assert.ok((await listRuns(world.db))[0]!.finishedAt);
   });

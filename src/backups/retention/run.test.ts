@@ -8,9 +8,17 @@ import { openSealedRegion } from '../catalogue/sealed-region.fixture.ts';
 import { loadBackups } from '../catalogue/sql.ts';
 import { createRetentionHolds } from './holds.ts';
 import { reportRetention } from './report.ts';
-import { dataName, daySeconds, manifestOfDay, owners, policy, startRetentionWorld } from './retention-world.fixture.ts';
+import {
+  dataName,
+  daySeconds,
+  listRuns,
+  manifestOfDay,
+  owners,
+  policy,
+  startRetentionWorld,
+} from './retention-world.fixture.ts';
 import { runRetention } from './run.ts';
-import { isCondemned, listRetentionRuns, loadRetentionFacts, recordUnreferencedFiles } from './sql.ts';
+import { isCondemned, loadRetentionFacts, recordUnreferencedFiles } from './sql.ts';
 
 let world: Awaited<ReturnType<typeof startRetentionWorld>>;
 before(async () => {
@@ -59,9 +67,9 @@ test('files go when no row has referred to them for all of the retention, each t
 test('a dry run changes nothing and says who needs the rest; a run removes it, tells it, and keeps a copy of the catalogue', async () => {
   const { region, names } = await world.openRegion();
   const all = await names();
-  const runs = (await listRetentionRuns(world.db)).length;
+  const runs = (await listRuns(world.db)).length;
   const dry = await runRetention(world.options(region, { dryRun: true }));
-  assert.deepEqual([await names(), (await listRetentionRuns(world.db)).length], [all, runs]);
+  assert.deepEqual([await names(), (await listRuns(world.db)).length], [all, runs]);
   assert.deepEqual(await loadBackups(world.db, clusterId), []);
   const { remove, keep } = reportRetention(dry.catalogue, dry.decision);
   const count = (shares: typeof keep) => shares.reduce((sum, share) => sum + share.objects, 0);
@@ -160,9 +168,9 @@ test('two runs at once do what one does', async () => {
 test('a region that is away is left alone, and the next run does its work', async () => {
   const { root, region, names } = await world.openRegion();
   await rename(root, `${root}-away`);
-  const runs = (await listRetentionRuns(world.db)).length;
+  const runs = (await listRuns(world.db)).length;
   await assert.rejects(runRetention(world.options(region)), { code: 'FH_REGION_UNAVAILABLE' });
-  assert.equal((await listRetentionRuns(world.db)).length, runs);
+  assert.equal((await listRuns(world.db)).length, runs);
   await rename(`${root}-away`, root);
   await runRetention(world.options(region));
   assert.ok(!(await names()).includes(manifestOfDay(0)));

@@ -119,7 +119,8 @@ export async function loadUnreferencedFiles(
   );
 }
 
-export interface RetentionRun {
+/** The newest run about a region. */
+export interface RetentionFact {
   readonly region: string;
   readonly horizon: Date;
   readonly startedAt: Date;
@@ -128,49 +129,35 @@ export interface RetentionRun {
   /** Of one that was interrupted: at least. */
   readonly removedObjects: number;
   readonly removedBytes: number;
+  /** What all of its runs removed together. */
+  readonly allRemovedBytes: number;
   readonly warnings: readonly string[];
 }
 
-/** The newest of each region, and what all of its runs removed together. */
-export async function loadRetentionFacts(
-  db: Queryable,
-): Promise<readonly (RetentionRun & { readonly allRemovedBytes: number })[]> {
-  const runs = await db.query<RunRow & { all_removed_bytes: string }>(
+/** Of each region. */
+export async function loadRetentionFacts(db: Queryable): Promise<readonly RetentionFact[]> {
+  const rows = await db.query<{
+    region: string;
+    horizon: Date;
+    started_at: Date;
+    finished_at: Date | null;
+    removed_objects: string | null;
+    removed_bytes: string | null;
+    all_removed_bytes: string | null;
+    warnings: readonly string[];
+  }>(
     `SELECT DISTINCT ON (region) region, horizon, started_at, finished_at, removed_objects, removed_bytes, warnings,
             sum(removed_bytes) OVER (PARTITION BY region)::int8 AS all_removed_bytes
      FROM retention_runs ORDER BY region, run_id DESC`,
   );
-  return runs.map((row) => ({ ...toRun(row), allRemovedBytes: Number(row.all_removed_bytes ?? 0) }));
-}
-
-/** Newest first. */
-export async function listRetentionRuns(db: Queryable, limit = 50): Promise<readonly RetentionRun[]> {
-  const rows = await db.query<RunRow>(
-    `SELECT region, horizon, started_at, finished_at, removed_objects, removed_bytes, warnings FROM retention_runs
-     ORDER BY run_id DESC LIMIT $1`,
-    [limit],
-  );
-  return rows.map(toRun);
-}
-
-interface RunRow {
-  readonly region: string;
-  readonly horizon: Date;
-  readonly started_at: Date;
-  readonly finished_at: Date | null;
-  readonly removed_objects: string | null;
-  readonly removed_bytes: string | null;
-  readonly warnings: readonly string[];
-}
-
-function toRun(row: RunRow): RetentionRun {
-  return {
+  return rows.map((row) => ({
     region: row.region,
     horizon: row.horizon,
     startedAt: row.started_at,
     finishedAt: row.finished_at ?? undefined,
     removedObjects: Number(row.removed_objects ?? 0),
     removedBytes: Number(row.removed_bytes ?? 0),
+    allRemovedBytes: Number(row.all_removed_bytes ?? 0),
     warnings: row.warnings,
-  };
+  }));
 }

@@ -1,0 +1,10 @@
+/** A page imports nothing of the server, so it writes down again what it is answered. Here the compiler compares the two. */
+import { test } from 'node:test';
+import type { TenantBackups as Answered } from '#src/gateway/types.ts';
+import type { TenantBackups as Shown } from '../web/account/api.ts';
+
+type Same<One, Other> = (<T>() => T extends One ? 1 : 2) extends <T>() => T extends Other ? 1 : 2 ? true : false;
+
+test('what an owner sees of backups is what the gateway answers', () => {
+  true satisfies Same<Answered, Shown>;
+});
