@@ -72,19 +72,29 @@ export async function begin(at: Installation, path: string, body: object | Buffe
 }
 
 /** Waits until the operation no longer runs, also over deaths of control. */
-export function ended(at: Installation, { operationId }: OperationView, deadlineMs = 60_000): Promise<OperationView> {
-  return until(
-    `operation ${operationId} to end`,
-    async () => {
-      const answer = await command(at, 'GET', `/api/operations/${operationId}`).catch(() => undefined);
-      return answer?.status === 200 && answer.json.state !== 'running' && answer.json;
-    },
-    deadlineMs,
-  );
+export async function ended(
+  at: Installation,
+  { operationId }: OperationView,
+  deadlineMs = 60_000,
+): Promise<OperationView> {
+  let seen: OperationView | undefined;
+  const isOver = async (): Promise<OperationView | undefined> => {
+    const answer = await command(at, 'GET', `/api/operations/${operationId}`).catch(() => undefined);
+    if (answer?.status === 200) seen = answer.json;
+    return seen && seen.state !== 'running' ? seen : undefined;
+  };
+  return until(`operation ${operationId} to end`, isOver, deadlineMs).catch((error: Error) => {
+    throw new Error(`${error.message}: ${JSON.stringify(seen)}`, { cause: error });
+  });
 }
 
-export async function finish(at: Installation, path: string, body: object | Buffer): Promise<OperationView> {
-  const operation = await ended(at, await begin(at, path, body));
+export async function finish(
+  at: Installation,
+  path: string,
+  body: object | Buffer,
+  deadlineMs?: number,
+): Promise<OperationView> {
+  const operation = await ended(at, await begin(at, path, body), deadlineMs);
   if (operation.state !== 'succeeded') throw new Error(`${path} ended ${operation.state}: ${describe(operation)}`);
   return operation;
 }
