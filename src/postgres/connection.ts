@@ -130,9 +130,14 @@ export async function openConnection(target: ConnectionTarget, options: OpenConn
   };
 }
 
-/** The driver gives no code to what it rejects with when the server hangs up, or is silent, before the session exists. */
+/**
+ * The driver gives no code to what it rejects with when the server hangs up, or is silent, before the session exists; a connection that is cut says where it was noticed.
+ * Until the session exists nothing but who we are was sent, so it is the same as not having come through.
+ */
 function describeHangUp(error: unknown): unknown {
-  if (!(error instanceof Error) || 'code' in error) return error;
+  if (!(error instanceof Error)) return error;
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== undefined && code !== 'ECONNRESET' && code !== 'EPIPE') return error;
   return Object.assign(new Error(error.message, { cause: error }), { code: 'ECONNRESET', syscall: 'connect' });
 }
 

@@ -24,10 +24,12 @@ async function meet(act: (socket: Socket) => void, tls: 'off' | 'verify-full' = 
   }
 }
 
-test('a server that hangs up or is silent before the session may be asked again', async () => {
+test('a server that hangs up, cuts the connection or is silent before the session may be asked again', async () => {
   const hungUp = await meet((socket) => socket.once('data', () => socket.end()));
+  const cut = await meet((socket) => socket.once('data', () => socket.resetAndDestroy()));
+  assert.equal(((cut as Error).cause as NodeJS.ErrnoException | undefined)?.syscall, 'read');
   const silent = await meet(() => {});
-  for (const error of [hungUp, silent]) {
+  for (const error of [hungUp, cut, silent]) {
     assert.equal((error as NodeJS.ErrnoException).syscall, 'connect');
     assert.equal(isRetryable(error), true);
   }
