@@ -125,6 +125,17 @@ export interface RegionChecks {
   /** The newest that passed. */
   readonly lastVerifiedAt?: string;
   readonly lastDrill?: DrillHealth;
+  /** Absent: there is no limit, or no drill has measured it. */
+  readonly recoveryTime?: RecoveryTimeHealth;
+}
+
+/** Of a rebuilding from one region, as drills measured it. */
+export interface RecoveryTimeHealth {
+  readonly limitMs: number;
+  readonly lastMs: number;
+  readonly lastAt: string;
+  /** When the line through the last drills comes to the limit; absent: it does not, or they are too few. */
+  readonly passesLimitAt?: string;
 }
 
 export interface VerificationHealth {

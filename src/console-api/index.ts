@@ -23,6 +23,7 @@ export {
   type HealthWarning,
   healthRoutes,
   type JobView,
+  type RecoveryTimeHealth,
   type RegionChecks,
   type RetentionHealth,
   type ShippingHealth,

@@ -13,6 +13,7 @@ import type { TenantAccess } from '#src/tenants/types.ts';
 import { summarise } from './check-runs.ts';
 import { createDrills } from './drills.ts';
 import { createLedgerSamples } from './ledger-samples.ts';
+import { findRecoveryTimeWarnings, readRecoveryTime } from './recovery-time.ts';
 import type { Shutdown } from './shutdown.ts';
 import { type CheckDeps, createVerifications } from './verifications.ts';
 
@@ -36,6 +37,8 @@ export interface ChecksOptions extends Omit<CheckDeps, 'lane' | 'samples' | 'sig
   readonly getAccess: (tenantId: TenantId) => Promise<TenantAccess>;
   readonly ledgerFolder: string;
   readonly domain: string;
+  /** How long a rebuilding from one region may take; 0: no limit. */
+  readonly recoveryTimeLimitMs: number;
   readonly baseBackups: Pick<BackupDeps, 'latest'>;
   readonly shutdown: Shutdown;
 }
@@ -73,7 +76,7 @@ export async function createChecks(options: ChecksOptions): Promise<Checks> {
     },
     async health() {
       const [regions, tenants] = await Promise.all([
-        Promise.all(backups.regions.map(({ region }) => readRegion(pool, region))),
+        Promise.all(backups.regions.map(({ region }) => readRegion(pool, region, options.recoveryTimeLimitMs))),
         selectTenantsToVerify(pool),
       ]);
       const since = clock.now() - unverifiedAfterMs;
@@ -100,12 +103,13 @@ export async function createChecks(options: ChecksOptions): Promise<Checks> {
   };
 }
 
-async function readRegion(pool: Queryable, region: string): Promise<RegionChecks> {
+async function readRegion(pool: Queryable, region: string, recoveryTimeLimitMs: number): Promise<RegionChecks> {
   const ofRegion = { limit: 1, kind: 'backup', region };
-  const [[last], [passed], [drill]] = await Promise.all([
+  const [[last], [passed], [drill], recoveryTime] = await Promise.all([
     selectVerifications(pool, ofRegion),
     selectVerifications(pool, { ...ofRegion, passed: true }),
     selectDrills(pool, { limit: 1, region }),
+    recoveryTimeLimitMs > 0 ? readRecoveryTime(pool, region, recoveryTimeLimitMs) : undefined,
   ]);
   return {
     region,
@@ -129,6 +133,7 @@ async function readRegion(pool: Queryable, region: string): Promise<RegionChecks
         ...(!drill.passed && { finding: summarise(drill.findings) }),
       },
     }),
+    ...(recoveryTime && { recoveryTime }),
   };
 }
 
@@ -140,7 +145,10 @@ export function findCheckWarnings({ checks }: { readonly checks?: ChecksHealth }
   if (!checks) return [];
   const { lastVerifiedAt, unverifiedTenants } = checks;
   const isStale = (at: string | undefined, afterMs: number) => at !== undefined && now - Date.parse(at) > afterMs;
-  const warnings = checks.regions.flatMap((each) => findRegionWarnings(each, isStale));
+  const warnings = checks.regions.flatMap((each) => [
+    ...findRegionWarnings(each, isStale),
+    ...findRecoveryTimeWarnings(each, now),
+  ]);
   const isFailing = checks.regions.some(({ lastVerification }) => lastVerification?.passed === false);
   if (isStale(lastVerifiedAt, staleAfterMs) && !isFailing)
     warnings.push({
@@ -226,6 +234,14 @@ function figuresOf({ lastVerifiedAt, lastDrill, regions, unverifiedTenants }: Ch
       'drill_recovery_time_seconds',
       'Until the rebuilt installation answered in the newest drill.',
       lastDrill?.recoveryTimeMs !== undefined ? lastDrill.recoveryTimeMs / 1_000 : undefined,
+    ),
+    ...regions.flatMap(({ region, recoveryTime }) =>
+      gauge(
+        'recovery_time_limit_expected_timestamp_seconds',
+        'When rebuilding from the region passes FREEHOLD_RECOVERY_TIME_LIMIT at the pace of its last drills.',
+        seconds(recoveryTime?.passesLimitAt) || undefined,
+        region,
+      ),
     ),
   ];
 }

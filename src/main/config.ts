@@ -38,6 +38,8 @@ export interface Config {
   readonly deletionGraceDays: number;
   /** Every moment of the last so many days stays restorable from each region. */
   readonly retentionDays: number;
+  /** Of a rebuilding from one region; 0: no limit. */
+  readonly recoveryTimeLimitMs: number;
   /** Backends that gateways may open together. */
   readonly backendBudget: number;
   /** Connections one tenant may hold in one worker. */
@@ -95,6 +97,8 @@ export const settings = {
     'Days that the key of a deleted tenant is kept, so that it can be restored; 0: destroyed at once. Default: 7.',
   FREEHOLD_RETENTION_DAYS:
     'Every moment of so many days stays restorable from each region; what is older goes. Default: 180.',
+  FREEHOLD_RECOVERY_TIME_LIMIT:
+    'Minutes that rebuilding everything from one region may take; health warns before the drills come to it. 0: no limit. Default: 240.',
   FREEHOLD_BACKENDS:
     'Database connections that all gateways may open together. Default: 16 per GiB of memory, at least 80 and at most 400; 80 with an external server.',
   FREEHOLD_BACKENDS_PER_TENANT: 'Database connections one tenant may hold in one gateway. Default: 8.',
@@ -176,6 +180,7 @@ export function parseConfig(env: Env): Config {
     backups: choice('FREEHOLD_BACKUPS', ['on', 'off']),
     regions,
     deletionGraceDays: whole('FREEHOLD_DELETION_GRACE_DAYS', 7, 0, 90),
+    recoveryTimeLimitMs: whole('FREEHOLD_RECOVERY_TIME_LIMIT', 240, 0, 525_600) * 60_000,
     retentionDays: whole('FREEHOLD_RETENTION_DAYS', 180, 1, 36_500),
     backendBudget: whole('FREEHOLD_BACKENDS', externalDatabase ? 80 : backendsFor(memoryBytes()), 2, 10_000),
     backendsPerTenant: whole('FREEHOLD_BACKENDS_PER_TENANT', 8, 1, 1_000),

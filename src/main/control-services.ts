@@ -246,6 +246,7 @@ export async function startControlServices({
       scratchFolder: folders.scratch,
       ledgerFolder: join(folders.control, 'ledgers'),
       domain: config.domain,
+      recoveryTimeLimitMs: config.recoveryTimeLimitMs,
       baseBackups: baseBackups!,
       jobs,
       clock,
