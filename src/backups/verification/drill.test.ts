@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { newId, silentLog, systemClock } from '#src/kernel/index.ts';
+import { serialize } from 'node:v8';
+import { removeScratchFolders } from '#src/clusters/index.ts';
+import { newId, silentLog, systemClock, waitFor } from '#src/kernel/index.ts';
 import { contentHash, longJob, stableOutput } from '#src/portability/index.ts';
 import { openConnection } from '#src/postgres/index.ts';
 import { type RestoreWorld, startRestoreWorld } from '../restore/restore-world.fixture.ts';
@@ -143,6 +147,63 @@ test('a tenant that is not there again, a newer backup that cannot be read, tabl
     everywhere.findings.map(({ code }) => code),
     ['FH_VERIFY_NOTHING_COMPARED'],
   );
+});
+
+/** Counts rows, or takes everything through a drill, in a process that a failpoint kills. */
+const program = `
+  const { deserialize } = await import('node:v8');
+  const { text } = await import('node:stream/consumers');
+  const { armFailpoints, silentLog: log, systemClock: clock } = await import('#src/kernel/index.ts');
+  const { createDiskRegion } = await import('#src/objects/index.ts');
+  const { contentHash } = await import('#src/portability/index.ts');
+  const { openConnection } = await import('#src/postgres/index.ts');
+  const { createTestKeys } = await import('#src/backups/base/world.fixture.ts');
+  const { runDrill, takeRowLedger } = await import('#src/backups/index.ts');
+  const { point, root, seed, settings, control, clusterId, tenants, ...options } = deserialize(
+    Buffer.from(await text(process.stdin), 'base64'),
+  );
+  armFailpoints(point + '=kill');
+  const open = (database) => openConnection({ ...control, database }, { applicationName: 'killed', options: settings });
+  const running = await openConnection(control, { applicationName: 'killed' });
+  const sources = tenants.map((tenant) => ({ ...tenant, open: () => open(tenant.database) }));
+  const rows = { settings, contentOf: contentHash };
+  const ledger = await takeRowLedger({ clusterId, control: running, sources, rows, now: () => new Date(), log });
+  await runDrill({
+    ...options, region: createDiskRegion({ region: 'south', root }), keys: createTestKeys(seed), ledger, sources, running, rows,
+    control, expected: [], listOpen: async () => new Set(), destroyedOwners: new Set(), names: new Map(), clock, log,
+    answer: async () => ({ findings: [], tenants: [] }),
+  });
+`;
+
+async function dieAt(point: string): Promise<void> {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    stdio: ['pipe', 'inherit', 'inherit'],
+    cwd: path.join(import.meta.dirname, '../../..'),
+  });
+  const { own, clusterId, seed } = world;
+  const { osUser, control } = own;
+  const { binaries } = own.cluster.options;
+  const [root, { settings }] = [world.folderOf(world.south), rows];
+  const tenants = [world.acme, world.globex].map((tenant) => ({ ...tenant, name: tenant.database }));
+  const input = { point, root, seed, settings, control, clusterId, tenants, binaries, osUser, scratchParent };
+  child.stdin.end(serialize(input).toString('base64'));
+  const [, signal] = await once(child, 'exit');
+  assert.equal(signal, 'SIGKILL');
+}
+
+test('killed while rows are counted: nobody waits for it; killed with everything rebuilt: the next start removes it', async () => {
+  await dieAt('backups.verification.ledger_marked');
+  const left = `SELECT 1 FROM pg_stat_activity WHERE application_name = 'killed'`;
+  await waitFor('its sessions to end', async () => (await world.control.query(left)).length === 0, {
+    deadlineMs: 60_000,
+  });
+  await world.sql(world.acme.database, 'BEGIN', 'LOCK TABLE app.items IN ACCESS EXCLUSIVE MODE NOWAIT', 'ROLLBACK');
+  assert.deepEqual(await readdir(scratchParent), []);
+
+  await dieAt('backups.drill.restored');
+  assert.equal((await readdir(scratchParent)).length, 1);
+  assert.equal(await removeScratchFolders(scratchParent, silentLog), 1);
+  assert.deepEqual(await readdir(scratchParent), []);
 });
 
 test('files that the region lacks, and an object that was changed: the tenant is named', async () => {
