@@ -1,10 +1,11 @@
 /** What backups are for: a tenant as it was, beside itself as it is; and everything, on an empty machine, from one region and the recovery kit. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type Client, Freehold, runLauncher, until } from './harness.ts';
+import { type Client, Freehold, pgRestore, runLauncher, until } from './harness.ts';
 import { listProcesses } from './processes.ts';
 
 const password = 'seven slow ferries at low tide';
@@ -63,7 +64,7 @@ describe('backups', { timeout: 400_000 }, () => {
     const first = await json('backup', 'run');
     assert.deepEqual([first.state, first.backup.regions, first.backup.suspect], ['succeeded', ['a', 'b'], false]);
     const second = await json('backup', 'run');
-    // How many, time decides: autovacuum comes to every database within a minute or so.
+    // How many, time decides: in its first minutes autovacuum analyses each database once, which writes its pg_statistic.
     assert.ok(second.unchangedDatabases > 0, JSON.stringify(second));
     assert.ok(second.writtenBytes < second.backup.storedBytes, JSON.stringify(second));
     assert.equal((await json('backup', 'list')).backups.length, 2);
@@ -97,6 +98,43 @@ describe('backups', { timeout: 400_000 }, () => {
     );
   });
 
+  it('lets an owner have the newest dump, plain, as pg_restore reads it', async () => {
+    assert.equal((await json('backup', 'dump', 'northwind')).state, 'succeeded');
+    const [north, south] = clients as [Client, Client];
+    const confirm = (client: Client, secret: string) =>
+      client.send('POST', '/-/api/backups/confirmations', { password: secret });
+    assert.equal((await confirm(north, 'another password')).status, 403);
+    const confirmed = async () => {
+      const { status, json: answer, text } = await confirm(north, password);
+      assert.equal(status, 201, text);
+      return answer.confirmation;
+    };
+    const stolen = await south.send('POST', '/-/api/backups/download', { confirmation: await confirmed() });
+    assert.equal(stolen.status, 403, 'of one session of one tenant');
+    const confirmation = await confirmed();
+    const dump = await north.send('POST', '/-/api/backups/download', { confirmation });
+    assert.equal(dump.status, 200, dump.text.slice(0, 300));
+    assert.match(String(dump.headers['content-disposition']), /filename="northwind-\d{4}-\d\d-\d\d\.dump"/);
+    const file = join(folder, 'northwind.dump');
+    writeFileSync(file, dump.bytes);
+    const list = spawnSync(pgRestore(), ['--list', file], { encoding: 'utf8' });
+    assert.equal(list.status, 0, list.stderr);
+    assert.match(list.stdout, /TABLE DATA app items /);
+    const again = await north.send('POST', '/-/api/backups/download', { confirmation });
+    assert.equal(again.status, 403, 'once');
+  });
+
+  it('takes a new key and a promise to lose nothing while people write', async () => {
+    const [north] = clients as [Client];
+    const { keyId } = await json('rotate-key');
+    assert.match(keyId, /^clu_\w+\.2$/);
+    await json('tenant', 'set', 'northwind', '--recovery-point', 'zero');
+    assert.equal((await json('tenant', 'show', 'northwind')).recoveryPoint, 'zero');
+    await addItem(north, 'zero of northwind');
+    await json('tenant', 'set', 'northwind', '--recovery-point', 'second');
+    assert.equal((await json('tenant', 'show', 'northwind')).recoveryPoint, 'second');
+  });
+
   it('brings one tenant back to a moment, beside itself, and touches nobody else', async () => {
     const [north, south] = clients as [Client, Client];
     await addItem(north, 'second of northwind');
@@ -109,8 +147,13 @@ describe('backups', { timeout: 400_000 }, () => {
     clients.push(copy);
     assert.equal((await copy.get('/-/api/session')).status, 401, 'no session came along');
     assert.equal((await copy.send('POST', '/-/api/session', { email: mail, password })).status, 201);
-    assert.deepEqual(await titles(copy), ['first of northwind', 'second of northwind']);
-    assert.deepEqual(await titles(north), ['first of northwind', 'second of northwind', 'too late']);
+    assert.deepEqual(await titles(copy), ['first of northwind', 'zero of northwind', 'second of northwind']);
+    assert.deepEqual(await titles(north), [
+      'first of northwind',
+      'zero of northwind',
+      'second of northwind',
+      'too late',
+    ]);
     assert.deepEqual(await titles(south), ['first of southwind', 'second of southwind']);
     assert.deepEqual(readdirSync(join(freehold.dataDir, 'scratch')), [], 'nothing stays of the scratch server');
   });
@@ -160,7 +203,7 @@ describe('backups', { timeout: 400_000 }, () => {
     const again = await freehold.tenantClient('northwind-restored');
     clients.push(again);
     assert.equal((await again.send('POST', '/-/api/session', { email: mail, password })).status, 201);
-    assert.deepEqual(await titles(again), ['first of northwind', 'second of northwind']);
+    assert.deepEqual(await titles(again), ['first of northwind', 'zero of northwind', 'second of northwind']);
     const { attachments } = (await again.get('/api/items/SUP-1/attachments')).json;
     assert.equal((await again.get(attachments[0].url)).text, 'the last words');
 
@@ -208,7 +251,7 @@ describe('backups', { timeout: 400_000 }, () => {
     assert.equal(JSON.parse(result.stdout).tenants >= 2, true, result.stdout);
     again = await Freehold.start({ dataDir: recovered, env: { FREEHOLD_REGION_B: region } });
     for (const [name, expected] of [
-      ['northwind', ['first of northwind', 'second of northwind', 'too late', 'the last one']],
+      ['northwind', ['first of northwind', 'zero of northwind', 'second of northwind', 'too late', 'the last one']],
       ['southwind', ['first of southwind', 'second of southwind']],
     ] as const) {
       const client = await again.tenantClient(name);

@@ -174,6 +174,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: Record<string, string | string[] | undefined>;
   readonly text: string;
+  readonly bytes: Buffer;
   // biome-ignore lint/suspicious/noExplicitAny: a black-box test reads whatever JSON came.
   readonly json: any;
 }
@@ -217,14 +218,15 @@ export class Client {
       if (value === '' || attributes.some((attribute) => /^\s*max-age=0$/i.test(attribute))) this.cookies.delete(name);
       else this.cookies.set(name, value);
     }
-    const text = await answer.body.text();
+    const bytes = Buffer.from(await answer.body.arrayBuffer());
+    const text = bytes.toString();
     let json: unknown;
     try {
       json = JSON.parse(text);
     } catch {
       json = undefined;
     }
-    return { status: answer.statusCode, headers: answer.headers, text, json };
+    return { status: answer.statusCode, headers: answer.headers, text, bytes, json };
   }
 
   get(path: string, headers?: Record<string, string>): Promise<Answer> {
@@ -279,6 +281,13 @@ export async function until<T>(
     if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms for ${what}`);
     await delay(50);
   }
+}
+
+/** PostgreSQL's own, of the newest version that is installed. */
+export function pgRestore(): string {
+  const root = '/usr/lib/postgresql';
+  const [newest] = readdirSync(root).sort((a, b) => Number(b) - Number(a));
+  return join(root, newest!, 'bin', 'pg_restore');
 }
 
 export function newFolder(): string {

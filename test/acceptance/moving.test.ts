@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type Client, Freehold } from './harness.ts';
+import { type Client, Freehold, pgRestore } from './harness.ts';
 
 const password = 'eleven quiet trams at midnight';
 const adminEmail = 'ada@northwind.example';
@@ -134,10 +134,4 @@ async function readAll(client: Client): Promise<unknown> {
     ({ userId, email, role }: Record<string, string>) => ({ userId, email, role }),
   );
   return { item, comments, attachments, content: createHash('sha256').update(content.text).digest('hex'), users };
-}
-
-function pgRestore(): string {
-  const root = '/usr/lib/postgresql';
-  const [newest] = readdirSync(root).sort((a, b) => Number(b) - Number(a));
-  return join(root, newest!, 'bin', 'pg_restore');
 }

@@ -108,7 +108,7 @@ async function checkRestore(ledger: Ledger, region: RegionName, momentMs: number
   const moment = { kind: 'time', time: new Date(momentMs).toISOString() };
   const copy = newName();
   const giveBack = regions.deny(otherThan(region));
-  await finish(at, `/api/tenants/${tenant.tenantId}/restore`, { newName: copy, moment }).finally(giveBack);
+  await finish(at, `/api/tenants/${tenant.tenantId}/restore`, { newName: copy, moment }, 180_000).finally(giveBack);
   await regionsCaughtUp();
   const client = await signIn(at, copy);
   const held = await readLedger({ ...tenant, client });

@@ -1,6 +1,6 @@
 /** What can happen to a running installation with a standby and two regions apart, chosen by a seed; it always ends with an installation that serves. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CommandResult, until } from '../../acceptance/harness.ts';
@@ -27,7 +27,10 @@ export interface Faults {
 
 export function startFaults({ at, chance, regions, run, upAgain }: FaultOptions): Faults {
   type Member = 'main' | 'standby';
-  const primary = (): Member => JSON.parse(readFileSync(join(at.dataDir, 'pg/roles.json'), 'utf8')).primary;
+  const rolesFile = join(at.dataDir, 'pg/roles.json');
+  const primary = (): Member =>
+    // Written with the first standby.
+    existsSync(rolesFile) ? JSON.parse(readFileSync(rolesFile, 'utf8')).primary : 'main';
   const standby = (): Member => (primary() === 'main' ? 'standby' : 'main');
   const postmasterOf = (member: Member): number =>
     Number.parseInt(readFileSync(join(at.dataDir, 'pg', member, 'postmaster.pid'), 'utf8'), 10);
