@@ -201,7 +201,7 @@ test('statement and lock time-outs have codes of their own', async () => {
 });
 
 test('one tenant cannot take all connections; who waits too long is told to come back', async () => {
-  const small = tenants.createDatabases({ budget: 3, perTenantMax: 2, waitTimeoutMs: 150 });
+  const small = tenants.createDatabases({ budget: 3, perTenantMax: 2, waitTimeoutMs: 3_000 });
   const release = Promise.withResolvers<void>();
   const hold = () =>
     small.app.read(a!.tenantId, async (db) => {
