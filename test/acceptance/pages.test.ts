@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, BrowserContext } from 'playwright-core';
+import { findSeriousViolations } from './axe.ts';
 import { Client, Freehold, openBrowser, screenshot, until } from './harness.ts';
 import { audit } from './page-audit.ts';
 import { type Person, Visitor } from './visitor.ts';
@@ -132,7 +133,10 @@ describe('pages', { timeout: 600_000 }, () => {
           await visitor.settle();
           await screenshot(visitor.page, join('pages', `${name}-${width}-${scheme}`));
           const found = await audit(visitor.page);
+          // Takes as long as all the rest; what depends on width and colours is looked at by our own audit.
+          const isForAxe = width > 1_000 && scheme === 'light';
           const wrong = [
+            ...(isForAxe ? await findSeriousViolations(visitor.page) : []),
             ...visitor.problems,
             ...visitor.refusals.filter((line) => !expects?.test(line)),
             ...found.faults,

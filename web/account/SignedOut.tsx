@@ -9,7 +9,11 @@ export function SignedOut() {
       <Title order={1}>You are signed out</Title>
       <Text c="dimmed" mt="xs" mb="lg">
         This device has forgotten your session. Signed in elsewhere as well? Sign in and choose{' '}
-        <b>Sign out everywhere</b> on your <Anchor href="/-/account">account page</Anchor>.
+        <b>Sign out everywhere</b> on your{' '}
+        <Anchor href="/-/account" underline="always">
+          account page
+        </Anchor>
+        .
       </Text>
       <ButtonLink to="/sign-in">Sign in again</ButtonLink>
     </CenteredShell>

@@ -52,7 +52,11 @@ export function BackupsPage() {
           newest ? (
             <>
               The newest was taken <RelativeTime value={newest.finishedAt} />. To bring a tenant back to a moment, open
-              it under <TextLink to="/tenants">Tenants</TextLink> and choose Restore.
+              it under{' '}
+              <TextLink to="/tenants" underline="always">
+                Tenants
+              </TextLink>{' '}
+              and choose Restore.
             </>
           ) : (
             'Base backups are taken daily; the log goes to every region all the time.'

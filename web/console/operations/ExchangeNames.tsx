@@ -15,11 +15,11 @@ export function Exchanged({ operation }: { operation: Operation }) {
     <Stack gap="xs">
       <Text>
         {name} is now{' '}
-        <TextLink to="/tenants/$tenantId" params={{ tenantId: operation.tenantId }}>
+        <TextLink to="/tenants/$tenantId" params={{ tenantId: operation.tenantId }} underline="always">
           {operation.kind === 'restore' ? 'the restored tenant' : 'this tenant'}
         </TextLink>
         ; the one that had the name before is kept as{' '}
-        <TextLink to="/tenants/$tenantId" params={{ tenantId: keptTenantId }}>
+        <TextLink to="/tenants/$tenantId" params={{ tenantId: keptTenantId }} underline="always">
           {keptName}
         </TextLink>
         .
