@@ -206,8 +206,8 @@ export const hostingLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: 'src/kernel/redaction.ts',
-        find: "copy[key] = secretKeys.test(key) && item != null ? '[redacted]' : redact(item, depth + 1);",
-        replace: 'copy[key] = secretKeys.test(key) && item != null ? item : redact(item, depth + 1);',
+        find: "copy[key] = isSecret(key) && item != null ? '[redacted]' : redact(item, depth + 1);",
+        replace: 'copy[key] = isSecret(key) && item != null ? item : redact(item, depth + 1);',
       },
     ],
     groups: ['barriers'],
