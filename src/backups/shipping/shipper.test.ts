@@ -4,6 +4,7 @@ import path from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { segmentFileName, segmentStart, waitFor, walSegmentBytes } from '#src/kernel/index.ts';
+import type { RegionStore } from '#src/objects/index.ts';
 import { shippingFigures } from './figures.ts';
 import {
   regionNames,
@@ -12,6 +13,7 @@ import {
   startShippingWorld,
   waitUntilShipped,
 } from './shipping.fixture.ts';
+import { readWal } from './wal-reader.ts';
 
 let world: ShippingWorld;
 let from: bigint;
@@ -50,6 +52,33 @@ test('WAL reaches both regions, segments are the files of the server, and the da
   assert.ok(status.received >= status.spooled && status.spooled >= status.regions[0]!.shipped);
   await shipper.stop();
   assert.equal(shipper.status().receiver.state, 'stopped');
+});
+
+test('a segment that grows each time somebody looks: its reader comes to an end, and reads every chunk once', async () => {
+  const { north: store } = world.regions;
+  const last = await world.flushed();
+  const whole = await world.archive('north').openSegment(1, last);
+  let shown = 0;
+  let chunksRead = 0;
+  const growing: RegionStore = {
+    ...store,
+    async *list(folder, options) {
+      const infos = await Array.fromAsync(store.list(folder, options));
+      if (!folder.startsWith('wal/')) return yield* infos;
+      const all = await Array.fromAsync(store.list(folder));
+      const known = new Set(all.slice(0, ++shown).map(({ name }) => name));
+      yield* infos.filter(({ name }) => known.has(name));
+    },
+    get(name) {
+      if (name.startsWith('wal/')) chunksRead++;
+      return store.get(name);
+    },
+  };
+  const { clusterId, key } = world;
+  const archive = readWal({ store: growing, clusterId, findKey: async () => key.key });
+  const segment = await archive.openSegment(1, last);
+  assert.ok(shown > 3 && segment!.equals(whole!), `${shown} looks`);
+  assert.ok(chunksRead <= shown, `${chunksRead} chunks read, ${shown} looks`);
 });
 
 test('what both regions hold is flushed, and told in figures', async (t) => {

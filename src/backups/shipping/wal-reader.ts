@@ -17,11 +17,19 @@ import {
   segmentName,
   segmentsOf,
   type WalOwner,
-  type WalRange,
 } from './wal-objects.ts';
 
 export interface ReadWalOptions extends WalOwner {
   readonly store: RegionStore;
+}
+
+/** The beginning of a segment, up to `end`. */
+interface Joined {
+  readonly timeline: number;
+  readonly start: Lsn;
+  readonly end: Lsn;
+  /** Of the whole segment. */
+  readonly data: Buffer;
 }
 
 /** The WAL of one cluster in one region. Everything that is given out was opened, so it is genuine. Errors: those of the region, FH_KEY_UNSEAL. */
@@ -118,26 +126,31 @@ export function readWal({ store, ...owner }: ReadWalOptions): WalArchive {
     const end = start + walSegmentBytes;
     const whole = await openWhole(timeline, start);
     if (whole) return whole;
-    const joined = await joinChunks(timeline, start);
+    let joined = await joinChunks({ timeline, start, end: start, data: Buffer.alloc(Number(walSegmentBytes)) });
     // Chunks that were there when listed and are not any more: the segment took their place meanwhile.
-    if (joined === 'changed') return openSegment(timeline, lsn);
-    if (joined.end < end) {
+    while (joined !== 'changed' && joined.end < end) {
       const later = await firstAfter(timeline, joined.end);
-      // Shipped, or compacted, since we looked.
-      if (later === joined.end || (later !== undefined && (await store.stat(segmentName(clusterId, timeline, start)))))
+      // Shipped since we looked: only what is new is read, or a busy server would be ahead of us for ever.
+      if (later === joined.end && joined.end > start) joined = await joinChunks(joined);
+      else if (
+        later === joined.end ||
+        (later !== undefined && (await store.stat(segmentName(clusterId, timeline, start))))
+      )
         return openSegment(timeline, lsn);
-      if (later !== undefined) {
+      else if (later !== undefined) {
         const detail = `timeline ${timeline}, ${formatLsn(joined.end)} to ${formatLsn(later)}, region ${store.region}`;
         throw shippingErrors.FH_WAL_GAP({ detail });
-      }
+      } else break;
     }
+    if (joined === 'changed') return openSegment(timeline, lsn);
     return joined.end > start ? joined.data : undefined;
   }
 
-  async function joinChunks(timeline: number, start: Lsn): Promise<(WalRange & { data: Buffer }) | 'changed'> {
-    const data = Buffer.alloc(Number(walSegmentBytes));
-    let end = start;
-    for await (const { start: at } of listed(namesFrom(chunksOf(clusterId, timeline), start), 1n)) {
+  /** Adds what chunks hold from the end of `part` on; it is the beginning of a segment. */
+  async function joinChunks(part: Joined): Promise<Joined | 'changed'> {
+    const { timeline, start, data } = part;
+    let { end } = part;
+    for await (const { start: at } of listed(namesFrom(chunksOf(clusterId, timeline), end), 1n)) {
       if (at > end || at >= start + walSegmentBytes) break;
       const chunk = await openChunk(timeline, at);
       if (!chunk) return 'changed';
