@@ -19,7 +19,7 @@ import { createRegions, otherThan, type RegionName, type Regions, regionNames } 
 
 const isSlow = process.env.FREEHOLD_SLOW_TESTS === '1';
 const roundsOf = (short: number): number => Number(process.env.FREEHOLD_ROUNDS ?? (isSlow ? 200 : short));
-const tenantCount = isSlow ? 20 : 4;
+const tenantCount = isSlow ? 20 : 3;
 /** What may be lost of commits that wait for no region. Beside other tests the machine itself may stand still for longer than the second that is promised. */
 const recoveryPointMs = isSlow ? 1_000 : 5_000;
 
