@@ -116,6 +116,15 @@ export interface ChecksHealth {
   readonly regions: readonly RegionChecks[];
   /** Tenants that are older than two weeks and were not compared after a restore within them. */
   readonly unverifiedTenants: number;
+  readonly suspectBackup?: SuspectBackup;
+}
+
+/** A base backup with pages that failed their checksum. */
+export interface SuspectBackup {
+  readonly backupId: string;
+  readonly at: string;
+  /** Ids of tenants, and names of databases that are no tenant's. Empty: not in a database. */
+  readonly damaged: readonly string[];
 }
 
 export interface RegionChecks {

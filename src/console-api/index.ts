@@ -28,6 +28,7 @@ export {
   type RetentionHealth,
   type ShippingHealth,
   type StandbyHealth,
+  type SuspectBackup,
 } from './health.ts';
 export { type LagDeps, type LagSeries, type LagView, lagRoutes } from './lag.ts';
 export {

@@ -15,6 +15,7 @@ import { createDrills } from './drills.ts';
 import { createLedgerSamples } from './ledger-samples.ts';
 import { findRecoveryTimeWarnings, readRecoveryTime } from './recovery-time.ts';
 import type { Shutdown } from './shutdown.ts';
+import { findSuspectBackup, findSuspectWarnings } from './suspect-backups.ts';
 import { type CheckDeps, createVerifications } from './verifications.ts';
 
 const dayMs = 24 * 60 * 60_000;
@@ -75,9 +76,10 @@ export async function createChecks(options: ChecksOptions): Promise<Checks> {
       drills.schedule();
     },
     async health() {
-      const [regions, tenants] = await Promise.all([
+      const [regions, tenants, suspectBackup] = await Promise.all([
         Promise.all(backups.regions.map(({ region }) => readRegion(pool, region, options.recoveryTimeLimitMs))),
         selectTenantsToVerify(pool),
+        findSuspectBackup(pool),
       ]);
       const since = clock.now() - unverifiedAfterMs;
       const lastBackupAt = options.baseBackups.latest()?.backup?.finishedAt;
@@ -93,6 +95,7 @@ export async function createChecks(options: ChecksOptions): Promise<Checks> {
         ...(lastVerifiedAt && { lastVerifiedAt }),
         ...(lastDrill && { lastDrill }),
         regions,
+        ...(suspectBackup && { suspectBackup }),
         unverifiedTenants: tenants.filter(
           ({ createdAt, verifiedAt }) => createdAt.getTime() < since && (verifiedAt?.getTime() ?? 0) < since,
         ).length,
@@ -149,6 +152,7 @@ export function findCheckWarnings({ checks }: { readonly checks?: ChecksHealth }
     ...findRegionWarnings(each, isStale),
     ...findRecoveryTimeWarnings(each, now),
   ]);
+  warnings.push(...findSuspectWarnings(checks.suspectBackup));
   const isFailing = checks.regions.some(({ lastVerification }) => lastVerification?.passed === false);
   if (isStale(lastVerifiedAt, staleAfterMs) && !isFailing)
     warnings.push({

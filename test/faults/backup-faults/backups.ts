@@ -100,7 +100,7 @@ export const otherFaults: readonly BackupFault[] = [
     id: 'F19',
     what: 'A page fails its checksum while it is backed up, and that is only a warning.',
     outcome: 'detected',
-    how: 'The backup is kept and marked suspect with the tenant and the file; it counts neither for retention nor for comparison, and the audit log says so.',
+    how: 'The backup is kept and marked suspect with the tenant and the file; it counts neither for retention nor for comparison, and doctor, the health page and the audit log say so.',
     tests: [
       [
         `${base}/faults.test.ts`,
@@ -108,9 +108,11 @@ export const otherFaults: readonly BackupFault[] = [
       ],
       [planning, 'a suspect backup only when nothing else reaches the target, and it says so'],
       [`${retention}/decide.test.ts`, 'one never counts as the backup from which retention begins'],
+      [
+        'src/main/suspect-backups.test.ts',
+        'a page that failed its checksum is a problem, with the tenants, until a base backup is sound again',
+      ],
     ],
-    missing:
-      'doctor and the health page do not name a suspect backup; the log, the audit log and the list of backups do.',
   },
   {
     id: 'F20',
