@@ -214,19 +214,6 @@ test('tenant keys behind the escrow: in the regions before use, gone from them w
     await assert.rejects(tenantKeys.createTenantKey(newId('ten')), { code: 'FH_KEY_NOT_ESCROWED' });
   }));
 
-test('a tenant key that was begun is usable here at once, and in the regions when it was waited for', () =>
-  withWorld(async ({ keys, regions, escrow, leave, comeBack }) => {
-    const tenantKeys = escrowTenantKeys(keys, escrow);
-    const a = newId('ten');
-    for (const region of regions) await leave(region);
-    await tenantKeys.beginTenantKey(a);
-    await tenantKeys.deriveTenantKey(a, 'files');
-    await assert.rejects(tenantKeys.createTenantKey(a), { code: 'FH_KEY_NOT_ESCROWED' });
-    for (const region of regions) await comeBack(region);
-    await tenantKeys.createTenantKey(a);
-    await assertEqual(keys, regions);
-  }));
-
 test('either region alone and the page rebuild the key store; a replaced page opens nothing', () =>
   withWorld(async ({ folder, keys, regions, escrow, leave, comeBack }) => {
     const [east] = regions;

@@ -223,11 +223,6 @@ export function escrowTenantKeys(keys: KeyStore, escrow: KeyEscrow): KeyStore {
       await keys.createTenantKey(tenantId);
       await escrow.publish(`${tenantId}.1`);
     },
-    async beginTenantKey(tenantId) {
-      await keys.createTenantKey(tenantId);
-      // Whoever waits for it publishes again, and hears then what is wrong.
-      escrow.publish(`${tenantId}.1`).catch(() => {});
-    },
     async destroyTenantKey(tenantId) {
       await escrow.forget(tenantId);
     },

@@ -52,7 +52,6 @@ export async function openKeyStore(folder: string): Promise<OpenKeyStore> {
 
   return {
     createTenantKey: async (tenantId) => keys.create(checkedTenant(tenantId)),
-    beginTenantKey: async (tenantId) => keys.create(checkedTenant(tenantId)),
 
     async deriveTenantKey(tenantId, purpose) {
       return deriveKey(await openTenantKey(tenantId), ['tenant', tenantId, purpose]);

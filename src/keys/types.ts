@@ -18,11 +18,6 @@ export interface Sealer {
 export interface KeyStore {
   /** Creates the tenant's key; does nothing when it is there (idempotent). */
   createTenantKey(tenantId: TenantId): Promise<void>;
-  /**
-   * The same, but resolves as soon as the key is in the key store; it goes on to the regions beside what comes next. Before anything depends
-   * on the key, `createTenantKey` must have resolved as well.
-   */
-  beginTenantKey(tenantId: TenantId): Promise<void>;
   /** 32 bytes for one purpose, of version 1 of the key whatever was rotated since. Throws FH_KEY_DESTROYED when the tenant's key is gone. */
   deriveTenantKey(tenantId: TenantId, purpose: KeyPurpose): Promise<Buffer>;
   /** 32 bytes for one purpose of the installation itself, for example 'staff-session'. */

@@ -29,6 +29,8 @@ export interface Folders {
   /** Where servers of the cluster find the way to their primary: one password file per user. */
   readonly clusterAccess: string;
   readonly handover: string;
+  /** Sockets of this run; elsewhere when the data folder's path is too long for them. */
+  readonly run: string;
   /** The primary is found here, whichever folder it runs on: a link to the socket of one of the next two. */
   readonly databaseSocket: string;
   readonly clusterSocket: string;
@@ -78,6 +80,7 @@ export function foldersOf(dataDir: string): Folders {
     clusterRoles: join(dataDir, 'pg', 'roles.json'),
     clusterAccess: join(dataDir, 'pg', 'access'),
     handover: join(dataDir, 'pg', 'handover'),
+    run,
     databaseSocket: join(run, 'pg'),
     clusterSocket: join(run, 'pg-main'),
     standbySocket: join(run, 'pg-standby'),

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ClusterPair, FailoverReport } from '#src/clusters/index.ts';
 import { isPortFree } from '#src/gateway/index.ts';
@@ -54,6 +55,9 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
     users,
     config.regions.map(({ location }) => location),
   );
+  // The last of all. Sockets that lie elsewhere would outlive a data folder that is removed.
+  if (!folders.run.startsWith(config.dataDir))
+    shutdown.add('folder of the sockets', 1_000, () => rm(folders.run, { recursive: true, force: true }));
   let control: ManagedProcess | undefined;
   const pair = config.externalDatabase ? undefined : await startCluster();
 

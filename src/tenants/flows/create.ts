@@ -21,14 +21,14 @@ export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
     onFailure: 'undo',
     cancellable: true,
     steps: (input) => [
-      // On its way to the regions while the database is made; `host` waits for it.
-      { ...keyStep(deps), run: ({ tenantId }) => deps.keys.beginTenantKey(tenantId) },
+      keyStep(deps),
       databaseStep(deps),
       openStep(deps),
       migrationsStep(deps),
       administratorStep(deps),
       ...(input.demoVariant === undefined ? [] : [demoStep(deps, input.demoVariant)]),
-      { name: 'host', run: ({ tenantId }) => deps.keys.createTenantKey(tenantId) },
+      // Its work is done with the end of the operation, in one transaction.
+      { name: 'host', run: async () => {} },
     ],
 
     async begin(tx, { operationId, input }) {

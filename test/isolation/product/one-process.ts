@@ -3,7 +3,7 @@
  * tests. What is left out are the fences between operating-system users and the supervisor. A start costs a second or two, so that
  * every planted leak can have one of its own.
  */
-import { chmodSync, mkdtempSync, readFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitFor } from '#src/kernel/index.ts';
@@ -37,6 +37,7 @@ export async function startOneProcess({ cluster, logFile }: OneProcessOptions): 
   chmodSync(dataDir, 0o711);
   const folders = foldersOf(dataDir);
   ensureFolders(folders, undefined);
+  process.on('exit', () => rmSync(folders.run, { recursive: true, force: true }));
   const [first, second, consolePort] = [await findFreePort(), await findFreePort(), await findFreePort()];
   const env = (port: number) => ({
     FREEHOLD_DATA: dataDir,
