@@ -6,6 +6,7 @@ import {
   existsSync,
   fchmodSync,
   fchownSync,
+  fstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -111,8 +112,8 @@ const marker = 'FREEHOLD';
 const root: OsUser = { name: 'root', uid: 0, gid: 0 };
 
 /**
- * Creates what is missing and sets owners and modes on everything; safe to repeat. Regions elsewhere than in our own folder are somebody
- * else's: a disk that is not mounted must not be replaced by an empty folder.
+ * Creates what is missing and sets owners and modes on everything; safe to repeat. Regions elsewhere than in our own folder are not made: a disk
+ * that is not mounted must not be replaced by an empty folder.
  */
 export function ensureFolders(
   folders: Folders,
@@ -144,6 +145,7 @@ export function ensureFolders(
   make(folders.regions, 0o711, me);
   for (const location of regionFolders)
     if (dirname(location) === folders.regions) make(location, users ? 0o2770 : 0o700, shipper, regionsGid);
+    else if (shipper) giveEmptyRegion(location, shipper, regionsGid);
   make(folders.log, 0o700, me);
   if (users)
     for (const user of [users.postgres, users.standby, users.control, users.gateway, users.shipper])
@@ -179,6 +181,22 @@ function make(path: string, mode: number, owner: OsUser | undefined, gid?: numbe
     fchmodSync(folder, mode);
   } finally {
     closeSync(folder);
+  }
+}
+
+/** An empty folder of root's, as an operator makes it or mounts it, becomes the shipper's. Whatever else is wrong with it, the region says. */
+function giveEmptyRegion(location: string, shipper: OsUser, gid: number | undefined): void {
+  let folder: number | undefined;
+  try {
+    folder = openSync(location, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    const isEmpty = readdirSync(`/proc/self/fd/${folder}`).every((name) => name === 'lost+found');
+    if (fstatSync(folder).uid !== 0 || !isEmpty) return;
+    fchownSync(folder, shipper.uid, gid ?? shipper.gid);
+    fchmodSync(folder, 0o2770);
+  } catch {
+    // Not there, not a folder, or a file system on which root may not do that.
+  } finally {
+    if (folder !== undefined) closeSync(folder);
   }
 }
 
