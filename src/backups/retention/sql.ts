@@ -63,7 +63,7 @@ export async function loadOrphans(db: Queryable, region: string): Promise<Readon
  */
 export async function findLastHorizon(db: Queryable, region: string, days: number): Promise<Date | undefined> {
   const rows = await db.query<{ horizon: Date | null }>(
-    `SELECT CASE WHEN furthest IS NULL THEN set_up_at ELSE greatest(furthest, set_up_at - make_interval(days => $2)) END AS horizon
+    `SELECT CASE WHEN furthest IS NULL THEN set_up_at ELSE greatest(furthest, set_up_at - $2::float8 * interval '1 day') END AS horizon
      FROM (SELECT (SELECT max(horizon) FROM retention_runs WHERE region = $1) AS furthest,
                   (SELECT set_up_at FROM regions WHERE region = $1) AS set_up_at) AS known`,
     [region, days],
