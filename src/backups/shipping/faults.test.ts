@@ -90,18 +90,20 @@ test('a slot that was invalidated is a gap: announced, named by whoever reads ac
   const second = await world.start();
   await waitFor('the alarm', () => heard('wal.gap'), { deadlineMs: 20_000 });
   assert.ok(heard('slot.lost'));
-  const [gap] = second.status().gaps;
-  assert.equal(gap!.from, last);
-  await waitUntilShipped(world, gap!.to, await write(1));
+  const [lost] = second.status().gaps;
+  assert.equal(lost!.from, last);
+  await waitUntilShipped(world, lost!.to, await write(1));
+  // On a slow machine the server gives up the new slot as well, with limits as low as these: then that is a gap like any other.
+  const { gaps } = second.status();
   for (const region of regionNames) {
     const archive = world.archive(region);
     const stretches = await archive.coverage(1);
     assert.deepEqual(
       stretches.map(({ start }, index) => (index === 0 ? undefined : [stretches[index - 1]!.end, start])).slice(1),
-      [[gap!.from, gap!.to]],
+      gaps.map(({ from, to }) => [from, to]),
     );
-    await assert.rejects(archive.openSegment(1, gap!.from), { code: 'FH_WAL_GAP' });
-    assert.ok(await archive.openSegment(1, gap!.to));
+    for (const { from } of gaps) await assert.rejects(archive.openSegment(1, from), { code: 'FH_WAL_GAP' });
+    assert.ok(await archive.openSegment(1, gaps.at(-1)!.to));
   }
 });
 
