@@ -1,4 +1,4 @@
-/** Reproducible chance: FREEHOLD_SEED, or a new seed that is printed. */
+/** Reproducible chance: FREEHOLD_SEED, or `usual`, or a new seed. Whoever uses it prints the seed. */
 import { randomInt } from 'node:crypto';
 
 export interface Chance {
@@ -9,8 +9,8 @@ export interface Chance {
   shuffle<T>(items: readonly T[]): T[];
 }
 
-export function startChance(): Chance {
-  const seed = Number(process.env.FREEHOLD_SEED ?? randomInt(1, 2 ** 31));
+export function startChance(usual: number = randomInt(1, 2 ** 31)): Chance {
+  const seed = Number(process.env.FREEHOLD_SEED ?? usual);
   let state = seed >>> 0;
   // mulberry32
   const next = (): number => {
