@@ -66,7 +66,10 @@ export function createCertificates({ domain, tls, directory, clock, log }: Certi
     clock,
     load: async (host) => {
       const isRetryable = (error: unknown) => (error as FreeholdError).status === 503;
-      const pair = await retry({ ...patience, isRetryable }, () => pairFor(host));
+      const pair = await retry({ ...patience, isRetryable }, () => pairFor(host)).catch((error) => {
+        log.warn('a certificate cannot be had, so the host cannot be reached', { host, error });
+        throw error;
+      });
       return pair && createSecureContext({ ...tlsFloor, ...pair });
     },
   });

@@ -54,10 +54,12 @@ test('while control or its database is away, a first visitor waits for the certi
 });
 
 test('no certificate of another name is shown instead of one that cannot be had', async (t) => {
-  const world = await startWorld(t);
+  const warnings: string[] = [];
+  const world = await startWorld(t, { log: { ...silentLog, warn: (message) => warnings.push(message) } });
   world.failCertificates(new Error('it cannot be made'), 1);
   // A client that would take any certificate gets none.
   await assert.rejects(serialOf(world.port, 'acme.localhost'));
+  assert.match(warnings.join(), /a certificate cannot be had/);
   assert.equal((await world.request({ path: '/api/whoami' })).status, 401);
 });
 

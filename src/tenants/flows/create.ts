@@ -2,13 +2,13 @@ import { newId } from '#src/kernel/index.ts';
 import { tenantErrors } from '../errors.ts';
 import type { Flow, Step } from '../flow.ts';
 import { parseEmail, parseTenantName, parseTitle } from '../names.ts';
-import { mergeResult } from '../operations-sql.ts';
 import {
   abandonNewTenant,
   beginNewTenant,
   databaseStep,
   type FlowDeps,
   goLive,
+  hostStep,
   keepSecretResult,
   keyStep,
   migrationsStep,
@@ -27,8 +27,7 @@ export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
       migrationsStep(deps),
       administratorStep(deps),
       ...(input.demoVariant === undefined ? [] : [demoStep(deps, input.demoVariant)]),
-      // Its work is done with the end of the operation, in one transaction.
-      { name: 'host', run: async () => {} },
+      hostStep(deps),
     ],
 
     async begin(tx, { operationId, input }) {
@@ -53,7 +52,6 @@ export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
     async finish(tx, context) {
       const { operation, tenantId } = context;
       const { name, app } = await goLive(tx, deps, context);
-      await mergeResult(tx, operation.operationId, { url: deps.settings.tenantUrl(name) });
       await deps.recordAudit(tx, {
         name: 'tenant.created',
         actor: operation.requestedBy,

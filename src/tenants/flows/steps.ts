@@ -127,7 +127,7 @@ export function migrationsStep(deps: FlowDeps): Step {
   };
 }
 
-/** The last step of every birth of a copy: prepares what `goLive` does in the operation's last transaction. */
+/** The last step of every birth: prepares what `goLive` does in the operation's last transaction. */
 export function hostStep(deps: FlowDeps): Step {
   return {
     name: 'host',
