@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Page } from 'playwright-core';
 import { waitFor } from '#src/kernel/index.ts';
 import { screenshot } from '../harness.ts';
 import { ada, cardOf, choose, column, drag, type Hour } from './hour.ts';
@@ -57,6 +58,25 @@ export async function work(hour: Hour): Promise<void> {
     await page.keyboard.press('Shift+ArrowRight');
     await cardOf(column(page, 'review'), 'Printer').waitFor();
     await waitFor('the focus to go along', () => printer().evaluate((card) => card === document.activeElement));
+
+    // A move is seen before it is saved: whoever leaves in between is asked.
+    await saved(page);
+    const held = Promise.withResolvers<void>();
+    await page.route('**/api/items/*/move', async (route) => {
+      await held.promise;
+      await route.continue();
+    });
+    await page.keyboard.press('Shift+ArrowLeft');
+    await page.keyboard.press('Shift+ArrowRight');
+    const asked = page.waitForEvent('dialog');
+    const left = page.evaluate(() => window.location.reload());
+    const question = await asked;
+    assert.equal(question.type(), 'beforeunload');
+    await question.dismiss();
+    await left;
+    held.resolve();
+    await saved(page);
+    await page.unroute('**/api/items/*/move');
 
     await page.reload();
     await cardOf(column(page, 'review'), 'Printer').waitFor();
@@ -125,4 +145,9 @@ export async function work(hour: Hour): Promise<void> {
     await page.getByRole('button', { name: 'Clear filters' }).click();
     await page.getByText('4 items', { exact: true }).waitFor();
   });
+}
+
+/** The server has every move that the board shows. */
+async function saved(page: Page): Promise<void> {
+  await waitFor('the moves to be saved', async () => (await page.locator('[aria-busy=true]').count()) === 0);
 }

@@ -2,13 +2,13 @@
 import { DndContext, DragOverlay } from '@dnd-kit/core';
 import { Skeleton } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useIsMutating, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type MouseEvent, useCallback, useState } from 'react';
 import { ErrorState, useDocumentTitle } from '../../../../web/design/index.ts';
 import type { BoardColumn, ItemState } from '../../api.ts';
 import { boardQuery, useShowMore } from '../data/board.ts';
 import { findCard } from '../data/cards.ts';
-import { type CardMove, useMoveCard } from '../data/moveCard.ts';
+import { type CardMove, moveMutationKey, useMoveCard } from '../data/moveCard.ts';
 import { countFilters, type ItemSearch } from '../data/search.ts';
 import { useSearchChange } from '../data/useSearchChange.ts';
 import { itemStates, stateWords } from '../data/words.ts';
@@ -33,6 +33,7 @@ export function BoardPage({ projectKey, search }: { projectKey: string; search: 
     notifications.show({ title: 'The move was not saved', message, color: 'red', autoClose: 10_000 });
   }, []);
   const move = useMoveCard(projectKey, search, refused);
+  const moving = useIsMutating({ mutationKey: moveMutationKey }) > 0;
   const readOnly = board?.project.archived ?? false;
   const keys = useBoardKeys(board, move, { readOnly, onAdd: setAdding });
   const drag = useBoardDrag((drop: CardMove) => {
@@ -81,6 +82,7 @@ export function BoardPage({ projectKey, search }: { projectKey: string; search: 
           {/* biome-ignore lint/a11y/noStaticElementInteractions: links inside get the keys; this only collects them */}
           <div
             className={classes.board}
+            aria-busy={moving}
             data-dragging={drag.dragged ? true : undefined}
             onClick={open}
             onKeyDown={keys.onKeyDown}

@@ -16,10 +16,12 @@ import { ProjectSwitcher } from './ProjectSwitcher.tsx';
 import { ShortcutSheet } from './ShortcutSheet.tsx';
 import { signOut } from './session.ts';
 import { useShortcuts } from './shortcuts.ts';
+import { useUnsavedGuard } from './unsaved.ts';
 
 export function Layout() {
   const me = useQuery(meQuery);
   const live = useDeskLive();
+  useUnsavedGuard();
   const navigate = useNavigate();
   const { pathname } = useLocation();
   const projectKey = findProjectKey(pathname);
