@@ -7,8 +7,10 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { silentLog, waitFor } from '#src/kernel/index.ts';
 import { newPassword, openConnection, sqlState } from '#src/postgres/index.ts';
+import { findCheckpointer, readCheckpointActivity } from './checkpoint-activity.ts';
 import {
   type Cluster,
+  type ClusterOptions,
   checkExternalServer,
   createCluster,
   findBinaries,
@@ -16,6 +18,7 @@ import {
   type OsUser,
   startTool,
 } from './index.ts';
+import { runAsSuperuser } from './standby/superuser.ts';
 
 let folder: string;
 let osUser: OsUser | undefined;
@@ -34,13 +37,13 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true, force: true }));
 
-async function prepareCluster(name: string): Promise<Cluster> {
+async function prepareCluster(name: string, more: Partial<ClusterOptions> = {}): Promise<Cluster> {
   const home = path.join(folder, name);
   for (const part of ['', 'run', 'logs']) {
     await mkdir(path.join(home, part), { mode: 0o755 });
     if (osUser) await chown(path.join(home, part), osUser.uid, osUser.gid);
   }
-  return createCluster(clusterOptions(home));
+  return createCluster({ ...clusterOptions(home), ...more });
 }
 
 function clusterOptions(home: string) {
@@ -53,7 +56,7 @@ function clusterOptions(home: string) {
     maxConnections: 30,
     binaries,
     log: silentLog,
-  };
+  } satisfies ClusterOptions;
 }
 
 test('binaries: the newest is found; a wrong folder is named together with what to install', async () => {
@@ -321,6 +324,54 @@ test('a foreign process with the recorded process id is left alone', async () =>
     foreign.kill();
   }
 });
+
+// Only Linux shows how a checkpoint gets on.
+if (process.platform === 'linux') {
+  test('a slow last checkpoint is waited for as long as it gets on; one that hangs is ended, and nothing is lost', async (context) => {
+    let told = (_text: string): void => {};
+    const cluster = await prepareCluster('slow', { onWaiting: (text) => told(text) });
+    context.after(() => cluster.stop({ smartMs: 0, fastMs: 10_000 }));
+    const begin = async (): Promise<{ postmaster: number; checkpointer: number }> => {
+      await cluster.start();
+      const postmaster = cluster.status().processId!;
+      return { postmaster, checkpointer: await waitFor('the checkpointer', () => findCheckpointer(postmaster)) };
+    };
+    const ended = () => new Promise<number | null>((resolve) => cluster.onExit(({ exitCode }) => resolve(exitCode)));
+    const first = await begin();
+    const before = await readCheckpointActivity(first.postmaster);
+    await runAsSuperuser(cluster.options, 'CREATE TABLE kept AS SELECT 1 AS n; CHECKPOINT');
+    await waitFor('progress', async () => (await readCheckpointActivity(first.postmaster)) !== before);
+    process.kill(first.checkpointer, 'SIGSTOP');
+    await waitFor('it to stand still', async () =>
+      / T /.test(await readFile(`/proc/${first.checkpointer}/stat`, 'utf8')),
+    );
+    const still = await readCheckpointActivity(first.postmaster);
+    assert.equal(await readCheckpointActivity(first.postmaster), still);
+    const waiting = new Promise<string>((resolve) => {
+      told = resolve;
+    });
+    const clean = ended();
+    const stopped = cluster.stop({ smartMs: 0, longestFastMs: 600_000 });
+    assert.match(await waiting, /PostgreSQL is writing its last changes to disk \(\d+ s so far, at most 10 minutes\)/);
+    process.kill(first.checkpointer, 'SIGCONT');
+    await stopped;
+    assert.equal(await clean, 0);
+
+    const second = await begin();
+    await runAsSuperuser(cluster.options, 'INSERT INTO kept VALUES (2)');
+    process.kill(second.checkpointer, 'SIGSTOP');
+    await cluster.stop({ smartMs: 0, fastMs: 1_000, longestFastMs: 600_000 });
+    assert.equal(cluster.status().state, 'stopped');
+
+    await begin();
+    const hard = ended();
+    cluster.endAtOnce();
+    await hard;
+    await cluster.start();
+    assert.equal(await runAsSuperuser(cluster.options, 'SELECT sum(n) FROM kept'), '3');
+    await cluster.stop();
+  });
+}
 
 // Only Linux can tell a process of its parent's death; elsewhere the next start finds the orphan (see above).
 if (process.platform === 'linux') {

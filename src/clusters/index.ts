@@ -30,6 +30,7 @@ export {
   createCluster,
   type StopDeadlines,
 } from './server.ts';
+export { longestShutdownMs } from './shutdown.ts';
 export { planFailover } from './standby/offline.ts';
 export {
   type ClusterPair,

@@ -3,14 +3,19 @@ import path from 'node:path';
 import { type Log, waitFor } from '#src/kernel/index.ts';
 import { clusterErrors } from './errors.ts';
 import { runProgram } from './run.ts';
+import { longestShutdownMs, type ShutdownPatience, waitForShutdown } from './shutdown.ts';
 
 export interface OrphanOptions {
   readonly dataDir: string;
   readonly socketDir: string;
   readonly port: number;
   readonly log: Log;
-  /** Time for a clean stop of an orphaned server. Default 60,000. */
+  /** Time for a clean stop of an orphaned server that does not get on. Default 60,000. */
   readonly stopTimeoutMs?: number;
+  /** The same while its checkpoint gets on. */
+  readonly longestStopMs?: number;
+  /** Told what is waited for. */
+  readonly onWaiting?: (text: string) => void;
 }
 
 /**
@@ -19,14 +24,15 @@ export interface OrphanOptions {
  * PostgreSQL would refuse to start because of it. Never signals a process that does not work in this data folder.
  */
 export async function stopOrphans(options: OrphanOptions): Promise<void> {
-  const { dataDir, log, stopTimeoutMs = 60_000 } = options;
+  const { dataDir, log, stopTimeoutMs = 60_000, longestStopMs = longestShutdownMs } = options;
   await waitForDying(options);
   const postmaster = await findPostmaster(dataDir);
   if (postmaster !== undefined) {
     log.warn('a PostgreSQL server of an earlier run is still running; shutting it down', { processId: postmaster });
-    if (!(await stopProcess(dataDir, postmaster, 'SIGINT', stopTimeoutMs))) {
+    const deadlines = { stalledMs: stopTimeoutMs, longestMs: longestStopMs, onWaiting: options.onWaiting };
+    if (!(await stopProcess(dataDir, postmaster, 'SIGINT', deadlines))) {
       // Immediate shutdown: nothing committed is lost, the next start replays the WAL.
-      if (!(await stopProcess(dataDir, postmaster, 'SIGQUIT', 15_000))) {
+      if (!(await stopProcess(dataDir, postmaster, 'SIGQUIT', within(15_000)))) {
         throw clusterErrors.FH_CLUSTER_IN_USE({ detail: `process ${postmaster}` });
       }
     }
@@ -34,8 +40,8 @@ export async function stopOrphans(options: OrphanOptions): Promise<void> {
   for (const processId of await processesIn(dataDir)) {
     // No postmaster any more, so no new backend can meet a killed one's half-written shared memory.
     log.warn('ending a PostgreSQL backend whose server is gone', { processId });
-    if (!(await stopProcess(dataDir, processId, 'SIGQUIT', 5_000)))
-      await stopProcess(dataDir, processId, 'SIGKILL', 5_000);
+    if (!(await stopProcess(dataDir, processId, 'SIGQUIT', within(5_000))))
+      await stopProcess(dataDir, processId, 'SIGKILL', within(5_000));
   }
   await removeStaleLocks(options);
 }
@@ -89,12 +95,18 @@ async function removeStaleLocks({ dataDir, socketDir, port, log }: OrphanOptions
   }
 }
 
-/** Waits until the process is gone; false when it is still there after `deadlineMs`. */
+type Deadlines = Pick<ShutdownPatience, 'stalledMs' | 'longestMs' | 'onWaiting'>;
+
+function within(deadlineMs: number): Deadlines {
+  return { stalledMs: deadlineMs, longestMs: deadlineMs };
+}
+
+/** Waits until the process is gone; false when it is still there after that. */
 async function stopProcess(
   dataDir: string,
   processId: number,
   signal: NodeJS.Signals,
-  deadlineMs: number,
+  deadlines: Deadlines,
 ): Promise<boolean> {
   // Looked at again right before the signal: the id may belong to somebody else by now.
   if (!(await worksIn(dataDir, processId))) return true;
@@ -104,10 +116,11 @@ async function stopProcess(
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return true;
     throw error;
   }
-  return waitFor('the process to end', async () => !(await worksIn(dataDir, processId)), { deadlineMs }).then(
-    () => true,
-    () => false,
-  );
+  return waitForShutdown({
+    ...deadlines,
+    postmasterId: processId,
+    hasEnded: async () => !(await worksIn(dataDir, processId)),
+  });
 }
 
 /** Every PostgreSQL process works in its data folder; that tells ours from any other process with the same id. */

@@ -14,6 +14,7 @@ import { configureDataDir, initialiseDataDir } from './initialise.ts';
 import { stopOrphans } from './orphans.ts';
 import type { OsUser } from './os-user.ts';
 import { minimalEnvironment, withParentDeathSignal } from './run.ts';
+import { waitForShutdown } from './shutdown.ts';
 import { fence, isFenced } from './standby/fence.ts';
 import type { Upstream } from './standby/upstream.ts';
 
@@ -34,6 +35,8 @@ export interface ClusterOptions {
   /** Where the primary is found when this server is the standby; undefined: it never is. */
   readonly upstream?: Upstream;
   readonly binaries: Binaries;
+  /** Told what a long shutdown waits for, for a person who watches. */
+  readonly onWaiting?: (text: string) => void;
   readonly log: Log;
   readonly clock?: Clock;
 }
@@ -58,6 +61,8 @@ export interface StopDeadlines {
   readonly smartMs?: number;
   /** For transactions to be rolled back and a checkpoint. Default 60,000. */
   readonly fastMs?: number;
+  /** The same while the checkpoint gets on. Default: as `fastMs`. */
+  readonly longestFastMs?: number;
   /** Default 10,000. */
   readonly immediateMs?: number;
 }
@@ -83,6 +88,8 @@ export interface Cluster {
   bootstrap(options: { readonly controlPassword: string; readonly replicationPassword?: string }): Promise<void>;
   /** Smart, then fast, then immediate shutdown. Resolves when the server is gone; does nothing when it is not running. */
   stop(deadlines?: StopDeadlines): Promise<void>;
+  /** Immediate shutdown, not waited for: nothing committed is lost, the next start replays the WAL. */
+  endAtOnce(): void;
   status(): ClusterStatus;
   onExit(listener: (exit: ClusterExit) => void): void;
   /** Where control finds its own database. */
@@ -138,7 +145,7 @@ export function createCluster(options: ClusterOptions): Cluster {
         await initialiseDataDir({ dataDir, binaries, osUser, log });
         if (await isFenced(dataDir)) throw clusterErrors.FH_CLUSTER_FENCED({ detail: dataDir });
       }
-      await stopOrphans({ dataDir, socketDir, port, log });
+      await stopOrphans({ dataDir, socketDir, port, onWaiting: options.onWaiting, log });
       await configureDataDir({ ...options, ownerUserName, major: binaries.major });
       if (role === 'standby') await fence(dataDir, osUser);
       server = await spawnServer();
@@ -177,7 +184,8 @@ export function createCluster(options: ClusterOptions): Cluster {
     log.info('PostgreSQL accepts connections', { role, processId: server.pid, version: binaries.version });
   }
 
-  async function stop({ smartMs = 2_000, fastMs = 60_000, immediateMs = 10_000 }: StopDeadlines = {}): Promise<void> {
+  async function stop(deadlines: StopDeadlines = {}): Promise<void> {
+    const { smartMs = 2_000, fastMs = 60_000, longestFastMs = fastMs, immediateMs = 10_000 } = deadlines;
     const server = child;
     if (!server || hasEnded(server)) return;
     state = 'stopping';
@@ -190,9 +198,14 @@ export function createCluster(options: ClusterOptions): Cluster {
     for (const [signal, deadlineMs] of phases) {
       if (deadlineMs === 0) continue;
       server.kill(signal);
-      const ended = await waitFor('the server to end', () => hasEnded(server), { deadlineMs, everyMs: 5 }).catch(
-        () => false,
-      );
+      const isFast = signal === 'SIGINT';
+      const ended = await waitForShutdown({
+        postmasterId: server.pid!,
+        hasEnded: () => hasEnded(server),
+        stalledMs: deadlineMs,
+        longestMs: isFast ? longestFastMs : deadlineMs,
+        onWaiting: isFast ? options.onWaiting : undefined,
+      });
       if (ended) return;
       if (signal !== 'SIGTERM') log.warn('the PostgreSQL server did not stop in time', { signal, deadlineMs });
     }
@@ -213,6 +226,11 @@ export function createCluster(options: ClusterOptions): Cluster {
     bootstrap: ({ controlPassword, replicationPassword }) =>
       bootstrapCluster({ binaries, osUser, target: controlTarget(controlPassword), replicationPassword }),
     stop,
+    endAtOnce() {
+      if (!child || hasEnded(child)) return;
+      state = 'stopping';
+      child.kill('SIGQUIT');
+    },
     status: () => ({ state, processId: child?.pid, version: binaries.version, startedAt: child && startedAt }),
     onExit: (listener) => exitListeners.push(listener),
     controlTarget,

@@ -24,12 +24,14 @@ export interface EmbeddedClusterOptions {
   readonly isStopping: () => boolean;
   readonly onFailover: (report: FailoverReport) => void;
   readonly longestRestartMs: number;
+  /** Told what a long shutdown waits for. */
+  readonly onWaiting: (text: string) => void;
   readonly log: Log;
 }
 
 /** The cluster of this installation: two data folders, each with a user of its own, seen as one server. */
 export async function createEmbeddedCluster(options: EmbeddedClusterOptions): Promise<ClusterPair> {
-  const { config, folders, users, isStopping, onFailover, longestRestartMs, log } = options;
+  const { config, folders, users, isStopping, onFailover, longestRestartMs, onWaiting, log } = options;
   const binaries = await findBinaries({ binDir: config.pgBinDir });
   const { port, password: controlPassword } = ensureDatabaseSecret(folders, users?.control);
   const replicationPassword = ensureReplicationSecret(folders);
@@ -71,6 +73,7 @@ export async function createEmbeddedCluster(options: EmbeddedClusterOptions): Pr
     onChange: (status) => publish(folders.standbyStatus, `${JSON.stringify(status)}\n`),
     onFailover,
     longestRestartMs,
+    onWaiting,
     log,
   });
 }

@@ -4,6 +4,7 @@ interface Phase {
   readonly name: string;
   readonly deadlineMs: number;
   readonly run: () => Promise<void>;
+  readonly endAtOnce: (() => void) | undefined;
 }
 
 /**
@@ -18,8 +19,14 @@ export class Shutdown {
     this.#log = log;
   }
 
-  add(name: string, deadlineMs: number, run: () => Promise<void>): void {
-    this.#phases.push({ name, deadlineMs, run });
+  /** @param endAtOnce for what would go on by itself after this process has ended */
+  add(name: string, deadlineMs: number, run: () => Promise<void>, endAtOnce?: () => void): void {
+    this.#phases.push({ name, deadlineMs, run, endAtOnce });
+  }
+
+  /** Waits for nothing; the process is to exit right after. Also while `run` runs. */
+  endAtOnce(): void {
+    for (const { endAtOnce } of this.#phases) endAtOnce?.();
   }
 
   /** From the first moment on: whatever ends now was meant to end. */

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ClusterPair, FailoverReport } from '#src/clusters/index.ts';
+import { type ClusterPair, type FailoverReport, longestShutdownMs } from '#src/clusters/index.ts';
 import { isPortFree } from '#src/gateway/index.ts';
 import type { Log } from '#src/kernel/index.ts';
 import { createEmbeddedCluster, publish } from './cluster.ts';
@@ -20,6 +20,8 @@ export interface SupervisorOptions {
   readonly shutdown: Shutdown;
   /** Says what is being done, for a person who watches. */
   readonly say: (text: string) => void;
+  /** Says why it takes so long, also where nobody wants to hear the rest. */
+  readonly onWaiting?: (text: string) => void;
   /** Longest pause before a part that keeps dying is started again. Default 10,000. */
   readonly longestRestartMs?: number;
 }
@@ -41,7 +43,7 @@ const silentLimitMs = 5 * 60_000;
 
 /** Starts the database, control and the gateways in this order; `shutdown` stops them in the reverse one. */
 export async function startAll(options: SupervisorOptions): Promise<Running> {
-  const { config, env, log, shutdown, say, longestRestartMs = 10_000 } = options;
+  const { config, env, log, shutdown, say, onWaiting = say, longestRestartMs = 10_000 } = options;
   for (const [host, port] of [
     [config.host, config.port],
     [config.consoleHost, config.consolePort],
@@ -107,9 +109,15 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
       isStopping: () => shutdown.isRunning,
       onFailover,
       longestRestartMs,
+      onWaiting,
       log,
     });
-    shutdown.add('PostgreSQL', 110_000, () => pair.stop());
+    shutdown.add(
+      'PostgreSQL',
+      longestShutdownMs + 110_000,
+      () => pair.stop(),
+      () => pair.endAtOnce(),
+    );
     say('starting PostgreSQL');
     await pair.start();
     return pair;

@@ -34,13 +34,21 @@ export async function up(options: UpOptions, env: Env): Promise<void> {
   const say = (text: string): void => {
     if (!options.json) process.stderr.write(`freehold: ${text}\n`);
   };
+  let stopping = false;
+  // Heard by machines as well: their people look for why it takes so long.
+  const onWaiting = (text: string): void => {
+    const hint = stopping ? '; Ctrl-C ends it at once, and the next start replays them' : '';
+    process.stderr.write(`freehold: ${text}${hint}\n`);
+  };
   const shutdown = new Shutdown(log);
   const lock = await lockInstance(config.dataDir, instancesFolder(env));
   shutdown.add('lock', 1_000, async () => lock.release());
 
-  let stopping = false;
   const stop = (): void => {
-    if (stopping) return void process.exit(1);
+    if (stopping) {
+      shutdown.endAtOnce();
+      process.exit(1);
+    }
     stopping = true;
     say('stopping; press Ctrl-C again to stop at once');
     void shutdown.run().then(() => process.exit(0));
@@ -49,7 +57,7 @@ export async function up(options: UpOptions, env: Env): Promise<void> {
   process.on('SIGTERM', stop);
 
   try {
-    const running = await startAll({ config, env: merged, log, shutdown, say });
+    const running = await startAll({ config, env: merged, log, shutdown, say, onWaiting });
     const gateway = `https://${config.domain}${config.publicPort === 443 ? '' : `:${config.publicPort}`}`;
     const console = `https://localhost:${config.consolePort}`;
     lock.publish({

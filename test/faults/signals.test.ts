@@ -106,6 +106,26 @@ test('SIGTERM for every process at once, as a service manager may send it, ends 
   await upAgain();
 });
 
+test('a stop that takes long says what it waits for, and a second Ctrl-C ends it at once', async () => {
+  const [checkpointer] = findProcesses(at.dataDir).filter(({ command }) => /^postgres: .*checkpointer/.test(command));
+  process.kill(checkpointer!.pid, 'SIGSTOP');
+  const exited = once(freehold.child, 'exit');
+  let said = '';
+  freehold.child.stderr!.on('data', (chunk) => (said += chunk));
+  freehold.child.kill('SIGINT');
+  await until(
+    'it to say why',
+    async () => /writing its last changes to disk.*Ctrl-C ends it at once/.test(said),
+    60_000,
+  );
+  freehold.child.kill('SIGINT');
+  assert.deepEqual(await within(stopWithinMs, exited), [1, null]);
+  await until('everything to end', async () => findProcesses(at.dataDir).length === 0, 60_000);
+  await upAgain();
+  const { lost, doubled } = await checkWrites(tenants, acknowledged);
+  assert.deepEqual({ lost, doubled }, { lost: [], doubled: [] });
+});
+
 test('SIGTERM in the middle of the start: nothing stays, and the next start is a normal one', async (context) => {
   context.diagnostic(`seed ${chance.seed}`);
   assert.equal(await freehold.stop({ keepData: true }), 0);

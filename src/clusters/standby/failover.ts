@@ -92,7 +92,8 @@ async function takeOverWal(context: FailoverContext): Promise<void> {
   // A fast shutdown sends the standby everything first. One that hangs is ended the hard way, by the id of each process.
   await old.stop({ smartMs: 0, fastMs: planned ? 20_000 : 3_000, immediateMs: 5_000 });
   if (exists) {
-    await stopOrphans({ ...old.options, log });
+    // Nobody is served meanwhile.
+    await stopOrphans({ ...old.options, longestStopMs: 60_000, log });
     await failpoint('clusters.failover.stopped');
     await fence(old.options.dataDir, old.options.osUser);
     await failpoint('clusters.failover.fenced');

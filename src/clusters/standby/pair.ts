@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, type Log, systemClock } from '#src/kernel/index.ts';
 import { clusterErrors } from '../errors.ts';
 import { type Cluster, type ClusterOptions, createCluster } from '../server.ts';
+import { longestShutdownMs } from '../shutdown.ts';
 import { type FailoverContext, failOver, isAnswering, resumeFailover, socketOf } from './failover.ts';
 import { type StandbyKeeper, type StandbyState, startStandbyKeeper } from './keeper.ts';
 import {
@@ -25,7 +26,7 @@ export type MemberOptions = Pick<ClusterOptions, 'dataDir' | 'socketDir' | 'logF
   readonly passFile: string;
 };
 
-export interface ClusterPairOptions extends Pick<ClusterOptions, 'port' | 'maxConnections' | 'binaries'> {
+export interface ClusterPairOptions extends Pick<ClusterOptions, 'port' | 'maxConnections' | 'binaries' | 'onWaiting'> {
   readonly members: Readonly<Record<MemberName, MemberOptions>>;
   /** Says which folder is the primary's; in a folder where only we write. */
   readonly rolesFile: string;
@@ -74,7 +75,10 @@ export interface ClusterPair {
   startStandby(): Promise<void>;
   /** Throws FH_FAILOVER_NO_STANDBY, FH_FAILOVER_RUNNING, or FH_FAILOVER_UNDONE: the old primary goes on. */
   failover(say?: (text: string) => void): Promise<FailoverReport>;
+  /** Waits as long as the primary's last checkpoint gets on, at most half an hour. */
   stop(): Promise<void>;
+  /** Immediate shutdown of both, not waited for. */
+  endAtOnce(): void;
   status(): PairStatus;
 }
 
@@ -95,9 +99,9 @@ export function createClusterPair(options: ClusterPairOptions): ClusterPair {
 
   function createMember(name: MemberName): Cluster {
     const { passFile, ...own } = options.members[name];
-    const { port, maxConnections, binaries } = options;
+    const { port, maxConnections, binaries, onWaiting } = options;
     const upstream: Upstream = { socketDir: options.socketDir, port, passFile, handoverDir: options.handoverDir };
-    const cluster = createCluster({ ...own, port, maxConnections, binaries, upstream, log, clock });
+    const cluster = createCluster({ ...own, port, maxConnections, binaries, upstream, onWaiting, log, clock });
     cluster.onExit(({ expected }) => {
       if (!expected && name === roles.primary && !isFailingOver) restarting ??= restartPrimary();
     });
@@ -260,10 +264,15 @@ export function createClusterPair(options: ClusterPairOptions): ClusterPair {
     // The primary first: its shutdown sends the standby everything. Unless that would take long.
     const following = standby.state === 'following';
     if (!following) await keeper?.stop({ stopServer: true });
-    await members[roles.primary].stop();
+    await members[roles.primary].stop({ longestFastMs: longestShutdownMs });
     await keeper?.stop({ stopServer: true });
     for (const name of memberNames) await members[name].stop({ smartMs: 0 });
   }
 
-  return { start, startStandby, failover, stop, status };
+  function endAtOnce(): void {
+    stopping.abort();
+    for (const name of memberNames) members[name].endAtOnce();
+  }
+
+  return { start, startStandby, failover, stop, endAtOnce, status };
 }
