@@ -325,7 +325,7 @@ test('a foreign process with the recorded process id is left alone', async () =>
   }
 });
 
-// Only Linux shows how a checkpoint gets on.
+// Only Linux shows how a checkpoint gets on, and tells a process of its parent's death.
 if (process.platform === 'linux') {
   test('a slow last checkpoint is waited for as long as it gets on; one that hangs is ended, and nothing is lost', async (context) => {
     let told = (_text: string): void => {};
@@ -371,13 +371,9 @@ if (process.platform === 'linux') {
     assert.equal(await runAsSuperuser(cluster.options, 'SELECT sum(n) FROM kept'), '3');
     await cluster.stop();
   });
-}
 
-// Only Linux can tell a process of its parent's death; elsewhere the next start finds the orphan (see above).
-if (process.platform === 'linux') {
-  test('when its supervisor is killed, the server shuts down by itself', {
-    skip: process.platform !== 'linux',
-  }, async () => {
+  // Elsewhere the next start finds the orphan (see above).
+  test('when its supervisor is killed, the server shuts down by itself', async () => {
     const cluster = await prepareCluster('parent');
     await cluster.initialise();
     const program = `
