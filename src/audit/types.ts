@@ -29,6 +29,8 @@ export const auditEvents = {
   'session.login_throttled': 'Sign-in attempts were slowed down.',
   'session.ended': 'A user signed out.',
   'session.all_ended': 'A user signed out everywhere.',
+  'mail.read': 'A staff member read a message to a user of a tenant.',
+  'mail.sent_again': 'A staff member had a message sent that was kept, held or given up.',
   'backup.shipping_changed': 'Shipping of the log met trouble, or got over it.',
   'backup.completed': 'A base backup is in the regions.',
   'backup.suspect': 'A base backup is in the regions, and a page in it failed its checksum.',

@@ -14,6 +14,7 @@ export type IdPrefix =
   | 'fil'
   | 'req'
   | 'aud'
+  | 'mai'
   | 'crt'
   | 'clu'
   | 'bak'

@@ -1,0 +1,122 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Clock, failpoint, type Log } from '#src/kernel/index.ts';
+import type { Queryable } from '#src/postgres/types.ts';
+import type { LetterBox } from './letter-box.ts';
+import type { Deliver } from './smtp.ts';
+import { claimDue, type MailRow, nextDueAt, recordProblem, recordSent, releaseClaims, setAside } from './sql.ts';
+import type { Letter } from './types.ts';
+
+/** Messages under way at the same time. */
+const atOnce = 4;
+/** Between two looks when nothing is known to be due: a tenant may have become active. */
+const lookEveryMs = 15_000;
+/** Longer than any attempt can last. */
+const claimLastsMs = 15 * 60_000;
+const firstPauseMs = 60_000;
+const longestPauseMs = 4 * 3_600_000;
+
+/** Until the next attempt after the `attempts`th: 1, 2, 4 … minutes, at most four hours. */
+export function pauseAfter(attempts: number): number {
+  return Math.min(firstPauseMs * 2 ** Math.min(attempts - 1, 20), longestPauseMs);
+}
+
+export interface MailSender {
+  /** Begins to send, first of all what a process that died had begun. */
+  start(): void;
+  /** Something is due. */
+  wake(): void;
+  /** Lets what is under way come to its end. */
+  stop(): Promise<void>;
+  /** One round, for tests: whatever is due now. @returns how many attempts were made */
+  sendDue(): Promise<number>;
+}
+
+/**
+ * Sends what is queued. Each attempt is claimed and counted before it begins and recorded after it; killed in between, the message is sent again under the
+ * same Message-ID, by which mail servers and readers know it (outbox.test.ts kills at both places).
+ */
+export function createMailSender(deps: {
+  readonly db: Queryable;
+  readonly letters: LetterBox;
+  readonly deliver: Deliver;
+  readonly clock: Clock;
+  readonly log: Log;
+}): MailSender {
+  const { db, letters, deliver, clock, log } = deps;
+  const now = () => new Date(clock.now());
+  const stopping = new AbortController();
+  let woken = new AbortController();
+  let loop: Promise<void> | undefined;
+  let isTroubled = false;
+
+  async function attempt(row: MailRow): Promise<void> {
+    const letter = (await letters.open(row)) as Letter | undefined;
+    if (!letter?.text) return recordProblem(db, row, 'Its text is gone.', undefined);
+    await failpoint('mail.claimed');
+    const delivery = await deliver(row.mailId, row.createdAt, letter);
+    await failpoint('mail.sent');
+    noteTrouble(delivery.outcome === 'later' ? delivery.problem : undefined);
+    if (delivery.outcome === 'sent') {
+      const { to, subject } = letter;
+      return recordSent(db, row, now(), await letters.seal(row.tenantId, row.mailId, { to, subject }));
+    }
+    const nextAt = new Date(clock.now() + pauseAfter(row.attempts));
+    const isOver = delivery.outcome === 'refused' || nextAt >= row.expiresAt;
+    if (isOver) log.warn('a message could not be sent', { mailId: row.mailId, tenantId: row.tenantId, kind: row.kind });
+    await recordProblem(db, row, delivery.problem, isOver ? undefined : nextAt);
+  }
+
+  /** Said once when it begins and once when it is over. */
+  function noteTrouble(problem: string | undefined): void {
+    if ((problem !== undefined) === isTroubled) return;
+    isTroubled = problem !== undefined;
+    if (isTroubled) log.warn('messages cannot be sent and are tried again', { problem });
+    else log.info('messages are sent again');
+  }
+
+  async function sendDue(): Promise<number> {
+    await setAside(db, now());
+    await releaseClaims(db, new Date(clock.now() - claimLastsMs), now());
+    let count = 0;
+    for (;;) {
+      const rows = stopping.signal.aborted ? [] : await claimDue(db, now(), atOnce);
+      count += rows.length;
+      const ends = await Promise.allSettled(rows.map(attempt));
+      for (const end of ends)
+        if (end.status === 'rejected') log.error('what became of a message was not recorded', { error: end.reason });
+      if (rows.length < atOnce) return count;
+    }
+  }
+
+  async function run(): Promise<void> {
+    let isReleased = false;
+    while (!stopping.signal.aborted) {
+      woken = new AbortController();
+      let pauseMs = lookEveryMs;
+      try {
+        // Nobody else sends: what is claimed was claimed by a process that is no more.
+        if (!isReleased) await releaseClaims(db, undefined, now());
+        isReleased = true;
+        await sendDue();
+        const dueAt = await nextDueAt(db);
+        if (dueAt) pauseMs = Math.min(lookEveryMs, Math.max(dueAt.getTime() - clock.now(), 100));
+      } catch (error) {
+        log.warn('the outbox could not be read', { error });
+      }
+      const signal = AbortSignal.any([stopping.signal, woken.signal]);
+      await delay(pauseMs, undefined, { signal, ref: false }).catch(() => {});
+    }
+  }
+
+  return {
+    start() {
+      loop ??= run();
+    },
+    wake: () => woken.abort(),
+    async stop() {
+      stopping.abort();
+      await loop;
+    },
+    sendDue,
+  };
+}
