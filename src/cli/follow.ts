@@ -60,6 +60,8 @@ export async function followOperation(
     hint:
       latest.state === 'undone'
         ? 'Everything it had begun was taken back.'
-        : `What it did is kept. Try it again with: ./freehold operation retry ${operationId}`,
+        : latest.undoing
+          ? `What it did could not be taken back yet; that is tried again by itself. At once: ./freehold operation cancel ${operationId}`
+          : `What it did is kept. Try it again with: ./freehold operation retry ${operationId}`,
   });
 }

@@ -16,6 +16,8 @@ let aheadMs = 0;
 const clock: Clock = { ...systemClock, now: () => systemClock.now() + aheadMs };
 /** What the next closing of a database throws. */
 let closeErrors: Error[] = [];
+/** How often dropping a database still fails, as on a full disk. */
+let refusedDrops = 0;
 /** Creations wait here while it is set. */
 let gate: Promise<void> | undefined;
 let waiting = 0;
@@ -30,13 +32,18 @@ before(async () => {
     control: cluster.control,
     folder,
     clock,
-    override: ({ databases, identity, notifyGateways }) => ({
+    override: ({ databases, identity, notifyGateways, settings }) => ({
+      settings: { ...settings, firstUndoPauseMs: 20 },
       databases: {
         ...databases,
         closeDatabase: async (name) => {
           const error = closeErrors.shift();
           if (error) throw error;
           await databases.closeDatabase(name);
+        },
+        dropDatabase: async (name) => {
+          if (refusedDrops-- > 0) throw fullDisk();
+          await databases.dropDatabase(name);
         },
         migrateDatabase: async (name, app) => {
           waiting++;
@@ -67,6 +74,7 @@ after(async () => {
 afterEach(() => {
   armFailpoints('');
   closeErrors = [];
+  refusedDrops = 0;
   aheadMs = 0;
   whenNotified = undefined;
   whenStripped = undefined;
@@ -81,6 +89,7 @@ async function create(name = `t-${randomName(10)}`): Promise<Tenant> {
   return world.lifecycle.getTenant(name);
 }
 const failing = () => Object.assign(new Error('no'), { code: 'XX000', severity: 'ERROR' });
+const fullDisk = () => Object.assign(new Error('could not extend file'), { code: '53100', severity: 'ERROR' });
 const busy = () => Object.assign(new Error('in use'), { code: '55006', severity: 'ERROR' });
 
 test('a create that fails leaves nothing, and its name is free again', async () => {
@@ -114,6 +123,39 @@ test('what another try mends is tried again; what it does not mend stays visible
   await world.lifecycle.retryOperation(failed.operationId);
   const retried = await world.lifecycle.waitForOperation(failed.operationId);
   assert.deepEqual([retried.state, retried.error], ['succeeded', undefined]);
+});
+
+test('what cannot be taken back is tried again by itself, later and later, also after the next start', async () => {
+  const failing = async (lifecycle: TestInstallation['lifecycle']): Promise<Operation> => {
+    armFailpoints('lifecycle.create.open.before=error');
+    const input = { name: `t-${randomName(10)}`, adminEmail: 'ada@example.com' };
+    const { operationId } = await lifecycle.startOperation('create', undefined, input, 'os:test');
+    return lifecycle.waitForOperation(operationId);
+  };
+  const isTakenBack = async ({ operationId, tenantId }: Operation) => {
+    await waitFor(
+      'it to be taken back',
+      async () => (await world.lifecycle.getOperation(operationId)).state === 'undone',
+    );
+    assert.equal(await world.keys.hasTenantKey(tenantId), false);
+  };
+  refusedDrops = 3;
+  const stuck = await failing(world.lifecycle);
+  assert.deepEqual([stuck.state, stuck.undoing, stuck.error?.code], ['failed', true, 'FH_INTERNAL']);
+  await isTakenBack(stuck);
+  assert.ok(refusedDrops < 0);
+
+  const other = await openTestInstallation({
+    control: cluster.control,
+    folder,
+    override: ({ databases }) => ({ databases: { ...databases, dropDatabase: () => Promise.reject(fullDisk()) } }),
+  });
+  const left = await failing(other.lifecycle);
+  assert.equal(left.state, 'failed');
+  await other.stop();
+  assert.equal(await world.lifecycle.resumeAll(), 1);
+  await isTakenBack(left);
+  assert.deepEqual(await world.admin.findOrphans(await world.lifecycle.knownDatabases()), { databases: [], roles: [] });
 });
 
 test('a failed suspend can be taken back, a failed delete only be finished', async () => {

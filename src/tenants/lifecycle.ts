@@ -17,11 +17,13 @@ import {
   type OperationQuery,
   reopenOperation,
   selectRunningOperations,
+  selectStuckOperations,
   takeSealedResult,
   toOperation,
 } from './operations-sql.ts';
 import { createDatabasePool } from './pool.ts';
 import type { LifecycleDeps } from './ports.ts';
+import { createRetries } from './retries.ts';
 import { runOperation } from './runner.ts';
 import {
   findTenant,
@@ -46,7 +48,7 @@ export interface TenantLifecycle {
   ): Promise<Operation>;
   /** Resolves when the operation no longer runs, or when the process stops. */
   waitForOperation(operationId: OperationId): Promise<Operation>;
-  /** Goes on with everything that was running when the process ended; call once at the start. @returns how many */
+  /** Goes on with everything that was running, or could not be taken back, when the process ended; call once at the start. @returns how many */
   resumeAll(): Promise<number>;
   /** Tries a failed operation again from the step that failed. */
   retryOperation(operationId: OperationId): Promise<Operation>;
@@ -103,6 +105,23 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
   const deps: FlowDeps = { ...options, credentials: createCredentials(options), pool };
   const flows = createFlows(deps);
 
+  const retries = createRetries({
+    goOn: tryAgain,
+    signal: stopping.signal,
+    log,
+    firstPauseMs: settings.firstUndoPauseMs,
+  });
+
+  /** What could not be taken back, or was left in the middle because the books were away for too long. */
+  async function tryAgain(operationId: OperationId): Promise<void> {
+    const operation = await findOperation(db, operationId);
+    const isStuck = operation?.state === 'failed' && operation.undoing;
+    // Somebody may have been quicker.
+    if (isStuck && !(await reopenOperation(db, operationId, true))) return;
+    if (isStuck || operation?.state === 'running') launch(operationId);
+    else retries.forget(operationId);
+  }
+
   function launch(operationId: OperationId): void {
     if (running.has(operationId) || stopping.signal.aborted) return;
     const runner = {
@@ -114,12 +133,16 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
         else progress.delete(changed);
         changes.emit(changed);
       },
+      wasTold: retries.triesOf(operationId) > 0,
     };
     const run = takeTurn()
       .then(() => retry(bookkeeping(operationId), () => runOperation(runner, operationId)))
+      .then((end) => (end === 'stuck' ? retries.schedule(operationId) : retries.forget(operationId)))
       // Only the books themselves can fail here; the operation stays `running` in them.
       .catch((error) => {
-        if (!stopping.signal.aborted) log.error('an operation was interrupted', { operationId, error });
+        if (stopping.signal.aborted) return;
+        log.error('an operation was interrupted and is tried again', { operationId, error });
+        retries.schedule(operationId);
       })
       .finally(() => {
         active--;
@@ -227,7 +250,9 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
     async resumeAll() {
       const operationIds = await selectRunningOperations(db);
       for (const operationId of operationIds) launch(operationId);
-      return operationIds.length;
+      const stuck = await selectStuckOperations(db);
+      for (const operationId of stuck) await tryAgain(operationId);
+      return operationIds.length + stuck.length;
     },
 
     retryOperation: (operationId) => goOn(operationId, false),

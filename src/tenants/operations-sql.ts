@@ -143,6 +143,15 @@ export async function selectRunningOperations(db: Queryable): Promise<OperationI
   return rows.map((row) => row.operation_id);
 }
 
+/** Failed while they were taken back: what they did is still there, and their tenants are locked. */
+export async function selectStuckOperations(db: Queryable): Promise<OperationId[]> {
+  const rows = await db.query<{ operation_id: OperationId }>(
+    `SELECT o.operation_id FROM operations o JOIN (SELECT DISTINCT operation_id FROM tenant_locks) l ON l.operation_id = o.operation_id
+     WHERE o.state = 'failed' AND o.undoing ORDER BY o.started_at, o.operation_id`,
+  );
+  return rows.map((row) => row.operation_id);
+}
+
 export interface OperationQuery {
   readonly tenantId?: TenantId;
   readonly states?: readonly OperationState[];

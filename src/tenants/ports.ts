@@ -157,6 +157,8 @@ export interface LifecycleSettings {
   readonly attemptsPerStep?: number;
   /** Longest wait between two tries. Default 5,000. */
   readonly maxRetryDelayMs?: number;
+  /** Before what could not be taken back is tried again; doubled each time, up to five minutes. Default 5,000. */
+  readonly firstUndoPauseMs?: number;
   /** How long an exported archive waits to be fetched. Default 24. */
   readonly exportHours?: number;
 }

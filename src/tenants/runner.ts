@@ -22,7 +22,12 @@ export interface RunnerDeps {
   /** Stops between two steps; the operation goes on at the next start. */
   readonly signal: AbortSignal;
   readonly onChange: (operationId: OperationId, progress?: OperationProgress) => void;
+  /** It was told before that this operation cannot be taken back yet: nobody needs to hear it again. */
+  readonly wasTold?: boolean;
 }
+
+/** `stuck`: what it did could not be taken back. It is `failed`, its tenants are locked, and it is to be tried again. */
+export type RunEnd = 'settled' | 'stuck';
 
 /** object_not_in_prerequisite_state: the database accepts no connections. */
 const closedDatabase = '55000';
@@ -37,26 +42,27 @@ class BooksAway extends Error {}
  * Executes one recorded operation to its end. A step is marked before it begins and after it ended, so the next start knows what
  * may have happened. Failpoints stand right before and right after each step, inside those marks.
  */
-export async function runOperation(runner: RunnerDeps, operationId: OperationId): Promise<void> {
+export async function runOperation(runner: RunnerDeps, operationId: OperationId): Promise<RunEnd> {
   const operation = await findOperation(runner.deps.db, operationId);
-  if (operation?.state !== 'running') return;
+  if (operation?.state !== 'running') return 'settled';
   const flow = runner.flows[operation.kind];
   const context = createContext(runner, operation);
   try {
     if (!operation.undoing) {
       try {
         await goForward(runner, flow, context);
-        return;
+        return 'settled';
       } catch (error) {
         if (error instanceof Stopped || runner.signal.aborted) throw new Stopped();
         if (error instanceof BooksAway) throw error;
         await recordFailure(runner, flow, context, error);
-        if (flow.onFailure === 'keep') return;
+        if (flow.onFailure === 'keep') return 'settled';
       }
     }
-    await goBack(runner, flow, context);
+    return await goBack(runner, flow, context);
   } catch (error) {
     if (!(error instanceof Stopped)) throw error;
+    return 'settled';
   } finally {
     runner.onChange(operationId);
   }
@@ -99,7 +105,7 @@ async function goForward(runner: RunnerDeps, flow: Flow, context: StepContext): 
 }
 
 /** Takes back what was done, the last step first. */
-async function goBack(runner: RunnerDeps, flow: Flow, context: StepContext): Promise<void> {
+async function goBack(runner: RunnerDeps, flow: Flow, context: StepContext): Promise<RunEnd> {
   const { db, log } = runner.deps;
   const { operationId, kind } = context.operation;
   const current = await findOperation(db, operationId);
@@ -122,12 +128,19 @@ async function goBack(runner: RunnerDeps, flow: Flow, context: StepContext): Pro
       }),
     );
     await runner.deps.notifyGateways(context.tenantId).catch((error) => log.warn('gateways were not told', { error }));
+    return 'settled';
   } catch (error) {
     if (error instanceof Stopped || runner.signal.aborted) throw new Stopped();
     if (error instanceof BooksAway) throw error;
-    log.error('an operation could not be taken back', { operationId, kind, error });
+    if (!runner.wasTold)
+      log.error('an operation could not be taken back and is tried again, later and later', {
+        operationId,
+        kind,
+        error,
+      });
     // The tenants stay locked: half-undone is no state for another operation to begin from.
-    await updateOperation(db, operationId, { state: 'failed' }, nowOf(runner));
+    await inBooks(() => updateOperation(db, operationId, { state: 'failed' }, nowOf(runner)));
+    return 'stuck';
   }
 }
 

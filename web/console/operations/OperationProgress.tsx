@@ -55,16 +55,21 @@ function Failure({ operation }: { operation: Operation }) {
       {isOpen ? (
         <>
           <Text size="sm">
-            What was done so far is kept. Mend the cause (Health and <code>./freehold doctor</code> help), then try
-            again from the step that failed.
+            {operation.undoing
+              ? 'What was done could not be taken back yet. That is tried again by itself, with growing pauses, until the cause is mended'
+              : 'What was done so far is kept. Mend the cause'}{' '}
+            (Health and <code>./freehold doctor</code> help)
+            {operation.undoing ? '.' : ', then try again from the step that failed.'}
           </Text>
           <Group gap="xs" mt="xs">
-            <Button size="compact-md" loading={act.isPending} onClick={() => act.mutate('retry')}>
-              Try again
-            </Button>
+            {!operation.undoing && (
+              <Button size="compact-md" loading={act.isPending} onClick={() => act.mutate('retry')}>
+                Try again
+              </Button>
+            )}
             {operation.kind !== 'delete' && operation.kind !== 'destroy' && (
               <Button size="compact-md" variant="default" loading={act.isPending} onClick={() => act.mutate('cancel')}>
-                Take it back
+                {operation.undoing ? 'Take it back now' : 'Take it back'}
               </Button>
             )}
           </Group>
