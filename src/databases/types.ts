@@ -39,7 +39,7 @@ export interface TenantDatabase {
 }
 
 export interface TenantDatabases {
-  /** As the tenant's app role: schema `app`; of schema `freehold` only the function `freehold.check_session`. */
+  /** As the tenant's app role: schema `app`; of schema `freehold` only `freehold.check_session` and `freehold.is_session_live`. */
   readonly app: TenantDatabase;
   /** As the tenant's platform role: schema `freehold`. */
   readonly platform: TenantDatabase;

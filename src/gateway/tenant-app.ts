@@ -10,6 +10,7 @@ import { passageOf } from './door.ts';
 import { gatewayErrors } from './errors.ts';
 import type { LimitGuard } from './limits.ts';
 import { describePlatform } from './openapi.ts';
+import { canCarryKey } from './session-renewal.ts';
 import { refuseClosedTenant } from './tenant-states.ts';
 import type { GatewayLimits, HostingPort, IdentityPort } from './types.ts';
 import { isPremature, requireRole, UnconfirmedSession } from './unconfirmed-session.ts';
@@ -163,6 +164,15 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     options.log.error('an answer was held back: its session is not confirmed', { requestId: request.id });
     reply.hijack();
     reply.raw.destroy();
+  });
+
+  app.addHook('onSend', (request, reply, _payload, done) => {
+    const renewal = canCarryKey(request, reply, options) ? identity.renew?.(request) : undefined;
+    if (!renewal) return done();
+    renewal.then((setCookie) => {
+      if (setCookie !== undefined) reply.header('set-cookie', setCookie);
+      done();
+    }, done);
   });
 
   const describe = describePlatform(app);

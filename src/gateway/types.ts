@@ -37,6 +37,8 @@ export interface IdentityPort {
   authenticate(request: FastifyRequest): Promise<Session | undefined>;
   /** The session that the cookie meant a moment ago, with the check that is to be asked now; undefined: ask `authenticate`. */
   presume?(request: FastifyRequest): PresumedSession | undefined | Promise<PresumedSession | undefined>;
+  /** `Set-Cookie` with the session's next key, if there is one, for an answer that can carry it. Never rejects. */
+  renew?(request: FastifyRequest): Promise<string | undefined> | undefined;
   /** Everything below `/-/api/`; registered with that prefix. */
   readonly routes: FastifyPluginAsync;
 }

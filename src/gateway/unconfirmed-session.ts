@@ -14,6 +14,7 @@ export class UnconfirmedSession {
   readonly #request: FastifyRequest;
   readonly #noteUse: (tenantId: TenantId) => void;
   #isAnswered = false;
+  #isConfirmed = false;
 
   constructor(presumed: PresumedSession, request: FastifyRequest, noteUse: (tenantId: TenantId) => void) {
     this.text = presumed.check.text;
@@ -28,6 +29,11 @@ export class UnconfirmedSession {
     return this.#isAnswered;
   }
 
+  /** It was answered with a session that may do this. */
+  get isConfirmed(): boolean {
+    return this.#isConfirmed;
+  }
+
   /**
    * Throws what the door would have said to somebody who was not presumed.
    * @returns the request's session: the presumed one itself when that is confirmed, another one when something about it has changed
@@ -37,6 +43,7 @@ export class UnconfirmedSession {
     const session = this.#presumed.read(rows);
     if (!session) throw identityErrors.FH_SESSION_REQUIRED();
     requireRole(session, this.#request.routeConfig.roles);
+    this.#isConfirmed = true;
     this.#request.session = session;
     this.#noteUse(this.#request.tenant.tenantId);
     return session;

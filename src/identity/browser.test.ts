@@ -10,7 +10,7 @@ test('a header that was opened before is good for its tenant, its key and its ve
   let key = new Uint8Array(32).fill(1);
   const cookies = createBrowserCookies(() => key);
   const token = newToken();
-  const header = (await cookies.setSession(acme, token)).split(';')[0]!;
+  const header = (await cookies.setSession(acme, { token, sessionId: newId('ses'), generation: 0 })).split(';')[0]!;
   for (let round = 0; round < 3; round++) {
     assert.deepEqual(await cookies.findSessionTokenHash(acme, header), hashToken(token));
     assert.equal(await cookies.findSessionTokenHash(globex, header), undefined);
@@ -42,7 +42,7 @@ test('only so many headers are remembered, and long ones not at all', async () =
   const key = new Uint8Array(32).fill(3);
   const cookies = createBrowserCookies(() => key);
   const token = newToken();
-  const header = (await cookies.setSession(acme, token)).split(';')[0]!;
+  const header = (await cookies.setSession(acme, { token, sessionId: newId('ses'), generation: 0 })).split(';')[0]!;
   for (let index = 0; index < 200; index++)
     assert.deepEqual(await cookies.findSessionTokenHash(acme, `${header}; n=${index}`), hashToken(token));
   assert.deepEqual(await cookies.findSessionTokenHash(acme, `${header}; n=${'x'.repeat(3_000)}`), hashToken(token));

@@ -2,6 +2,7 @@ import type { TenantId } from '#src/kernel/index.ts';
 import { createSealer } from '#src/keys/index.ts';
 import type { Sealer } from '#src/keys/types.ts';
 import { createTokenCookie, deviceCookieName, hashToken, parseCookies, sessionCookieName } from './cookie.ts';
+import { decodeSessionKey, encodeSessionKey, type SessionKey, sessionKeyBytes, successorOf } from './session-key.ts';
 
 /** Signed in for at most two weeks, and not after a day without use. NIST SP 800-63B-4 allows 30 days at AAL1. */
 export const sessionLifetimeSeconds = 14 * 86_400;
@@ -24,6 +25,7 @@ const sessionCookie = createTokenCookie({
   name: sessionCookieName,
   maxAgeSeconds: sessionLifetimeSeconds,
   sameSite: 'Lax',
+  contentBytes: sessionKeyBytes,
 });
 const deviceCookie = createTokenCookie({
   name: deviceCookieName,
@@ -33,14 +35,16 @@ const deviceCookie = createTokenCookie({
 const ownCookies = [sessionCookieName, deviceCookieName];
 
 export interface BrowserCookies {
-  /** The session token that the browser presents for this tenant; undefined: none that was made here. Throws FH_COOKIE_REFUSED. */
-  findSessionToken(tenantId: TenantId, cookieHeader: string | undefined): Promise<Buffer | undefined>;
-  /** The SHA-256 of that token, for the check of every request: a header that was opened before is not opened again. */
+  /** The session key that the browser presents for this tenant; undefined: none that was made here. Throws FH_COOKIE_REFUSED. */
+  findSessionKey(tenantId: TenantId, cookieHeader: string | undefined): Promise<SessionKey | undefined>;
+  /** The key that follows it. */
+  successorOf(tenantId: TenantId, key: SessionKey): Promise<SessionKey>;
+  /** The SHA-256 of the key's token, for the check of every request: a header that was opened before is not opened again. */
   findSessionTokenHash(tenantId: TenantId, cookieHeader: string | undefined): Promise<Buffer | undefined>;
   /** That hash where the header was opened before and the key is at hand; undefined: ask `findSessionTokenHash`. */
   knownSessionTokenHash(tenantId: TenantId, cookieHeader: string | undefined): Buffer | undefined;
   findDeviceToken(tenantId: TenantId, cookieHeader: string | undefined): Promise<Buffer | undefined>;
-  setSession(tenantId: TenantId, token: Uint8Array): Promise<string>;
+  setSession(tenantId: TenantId, key: SessionKey): Promise<string>;
   setDevice(tenantId: TenantId, token: Uint8Array): Promise<string>;
 }
 
@@ -88,9 +92,9 @@ export function createBrowserCookies(
     const { sealer, opened } = await memoryOf(tenantId);
     const known = opened.get(header);
     if (known?.tenantId === tenantId) return known.tokenHash;
-    const token = sessionCookie.open(sealer, tenantId, parseCookies(header, ownCookies).get(sessionCookie.name));
-    if (!token) return undefined;
-    const tokenHash = hashToken(token);
+    const content = sessionCookie.open(sealer, tenantId, parseCookies(header, ownCookies).get(sessionCookie.name));
+    if (!content) return undefined;
+    const tokenHash = hashToken(decodeSessionKey(content).token);
     if (header.length <= maxOpenedLength) {
       if (opened.size >= maxOpened) opened.delete(opened.keys().next().value!);
       opened.set(header, { tenantId, tokenHash });
@@ -104,10 +108,14 @@ export function createBrowserCookies(
   }
   return {
     knownSessionTokenHash: knownTokenHash,
-    findSessionToken: (tenantId, header) => find(sessionCookie, tenantId, header),
+    async findSessionKey(tenantId, header) {
+      const content = await find(sessionCookie, tenantId, header);
+      return content && decodeSessionKey(content);
+    },
+    successorOf: async (tenantId, key) => successorOf(await cookieKeyOf(tenantId), key),
     findSessionTokenHash: findTokenHash,
     findDeviceToken: (tenantId, header) => find(deviceCookie, tenantId, header),
-    setSession: async (tenantId, token) => sessionCookie.set(await sealerOf(tenantId), tenantId, token),
+    setSession: async (tenantId, key) => sessionCookie.set(await sealerOf(tenantId), tenantId, encodeSessionKey(key)),
     setDevice: async (tenantId, token) => deviceCookie.set(await sealerOf(tenantId), tenantId, token),
   };
 }

@@ -51,7 +51,7 @@ export function parseCookies(
   return cookies;
 }
 
-/** One of our cookies: a token, sealed for exactly one scope, for example a tenant. */
+/** One of our cookies: a token, or a token and what goes with it, sealed for exactly one scope, for example a tenant. */
 export interface TokenCookie {
   readonly name: string;
   /** The token of a value that was sealed under this key for this scope; undefined for anything else. */
@@ -68,20 +68,26 @@ export interface TokenCookieOptions {
   readonly maxAgeSeconds: number;
   /** `Strict`: not even links from other sites carry it. */
   readonly sameSite: 'Lax' | 'Strict';
+  /** Length of what is sealed. Default: a token. */
+  readonly contentBytes?: number;
 }
 
-const sealedTokenBytes = 1 + 12 + tokenBytes + 16;
-const sealedTokenLength = Math.ceil((sealedTokenBytes * 4) / 3);
+const sealOverheadBytes = 1 + 12 + 16;
 
-export function createTokenCookie({ name, maxAgeSeconds, sameSite }: TokenCookieOptions): TokenCookie {
+export function createTokenCookie({
+  name,
+  maxAgeSeconds,
+  sameSite,
+  contentBytes = tokenBytes,
+}: TokenCookieOptions): TokenCookie {
+  const sealedLength = Math.ceil(((sealOverheadBytes + contentBytes) * 4) / 3);
   // The prefix __Host- makes browsers insist on Secure, Path=/ and no Domain (RFC 6265bis, 4.1.3.2): no neighbouring host can set it.
   const attributes = `Path=/; Secure; HttpOnly; SameSite=${sameSite}`;
   const contextOf = (scope: string) => `${scope} ${name}`;
   return {
     name,
     open(sealer, scope, value) {
-      if (value === undefined || value.length !== sealedTokenLength || !/^[A-Za-z0-9_-]+$/.test(value))
-        return undefined;
+      if (value === undefined || value.length !== sealedLength || !/^[A-Za-z0-9_-]+$/.test(value)) return undefined;
       const sealed = Buffer.from(value, 'base64url');
       // One value per token: the unused bits at the end of base64 must be zero.
       if (sealed.toString('base64url') !== value) return undefined;

@@ -8,6 +8,7 @@ import { createPasswordQueue, type PasswordQueueOptions } from './hash-queue.ts'
 import { createInvitations, type Invitations } from './invitations.ts';
 import { createOwnConfirmation, type OwnConfirmation } from './own-confirmation.ts';
 import { createOwnSessions, type OwnSessions } from './own-sessions.ts';
+import { createSessionNotices, type SessionNotices } from './session-notices.ts';
 import type { StartedSession } from './session-start.ts';
 import { type Credentials, signIn } from './sign-in.ts';
 import { selectUserNames } from './sql.ts';
@@ -25,7 +26,7 @@ export interface IdentityDeps {
 }
 
 /** Everything about the users of tenants. Each call names the tenant; nothing is kept between calls but the queue of hashes. */
-export interface Identity extends Authenticator, Users, Invitations, OwnSessions, OwnConfirmation {
+export interface Identity extends Authenticator, Users, Invitations, OwnSessions, OwnConfirmation, SessionNotices {
   signIn(tenantId: TenantId, credentials: Credentials, caller: Caller): Promise<StartedSession>;
   /** The tenant's own security log, newest first, with the names of the users it speaks of. */
   listAuditEvents(
@@ -52,6 +53,7 @@ export function createIdentity({
     ...createInvitations(databases, cookies, queue),
     ...createOwnSessions(shared),
     ...createOwnConfirmation(shared),
+    ...createSessionNotices(shared),
     signIn: (tenantId, credentials, caller) => signIn(shared, tenantId, credentials, caller),
     listAuditEvents: (tenantId, options) =>
       databases.platform.read(tenantId, async (db) => {

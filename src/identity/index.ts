@@ -34,7 +34,10 @@ export {
   type PasswordVerdict,
   parseNewPassword,
 } from './password-rules.ts';
-export { type IdentityRequest, identityRoutes, invitationPath } from './routes.ts';
+export type { IdentityRequest } from './request-scope.ts';
+export { identityRoutes, invitationPath } from './routes.ts';
+export { encodeSessionKey, type SessionKey, sessionKeyBytes } from './session-key.ts';
+export type { SessionNotice } from './session-notices.ts';
 export type { StartedSession } from './session-start.ts';
 export type { PresumedSession, Role, Session, User } from './types.ts';
 export { roles } from './types.ts';

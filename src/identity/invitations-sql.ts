@@ -118,6 +118,7 @@ export async function consumeInvitation(
 /** Whatever must not live on in a copy of the database. */
 export async function deleteSecrets(db: Queryable): Promise<void> {
   await db.query('DELETE FROM freehold.sessions');
+  await db.query('DELETE FROM freehold.session_notices');
   await db.query('DELETE FROM freehold.invitations');
   await db.query('DELETE FROM freehold.known_devices');
   await db.query('DELETE FROM freehold.sign_in_failures');

@@ -9,7 +9,15 @@ import type { PasswordQueue } from './hash-queue.ts';
 import type { TenantWords } from './invitations.ts';
 import { parseNewPassword } from './password-rules.ts';
 import { type StartedSession, startSession } from './session-start.ts';
-import { deleteSession, deleteSessions, forgetDevices, raiseEpoch, selectSessions, updatePassword } from './sql.ts';
+import {
+  deleteOtherSessions,
+  deleteSession,
+  deleteSessions,
+  forgetDevices,
+  raiseEpoch,
+  selectSessions,
+  updatePassword,
+} from './sql.ts';
 import { roles } from './types.ts';
 
 export interface SessionSummary {
@@ -28,6 +36,8 @@ export interface OwnSessions {
   signOut(tenantId: TenantId, actor: Actor): Promise<void>;
   /** Ends every session of the user, this one included, and makes every browser a stranger. */
   signOutEverywhere(tenantId: TenantId, actor: Actor): Promise<void>;
+  /** Ends every session of the user but this one. */
+  signOutOthers(tenantId: TenantId, actor: Actor): Promise<void>;
   listSessions(tenantId: TenantId, actor: Actor): Promise<SessionSummary[]>;
   revokeSession(tenantId: TenantId, actor: Actor, sessionId: string): Promise<void>;
   /** Needs the current password; ends every session and starts a new one here. */
@@ -71,6 +81,19 @@ export function createOwnSessions(deps: {
         await forgetDevices(db, userId);
         await recordTenantAudit(db, {
           name: 'session.all_ended',
+          actor: `user:${userId}`,
+          subject: userId,
+          address,
+          details: { sessions },
+        });
+      }),
+
+    signOutOthers: (tenantId, { session, address }) =>
+      databases.platform.transact(tenantId, async (db) => {
+        const { userId } = session.user;
+        const sessions = await deleteOtherSessions(db, userId, session.sessionId);
+        await recordTenantAudit(db, {
+          name: 'session.others_ended',
           actor: `user:${userId}`,
           subject: userId,
           address,

@@ -149,6 +149,9 @@ test('every route says who may call it; signed out, other roles and the other te
     ['GET', '/sessions', undefined, false],
     ['DELETE', '/sessions', undefined, false],
     ['DELETE', '/sessions/ses_x', undefined, false],
+    ['DELETE', '/sessions/others', undefined, false],
+    ['GET', '/session-notices', undefined, false],
+    ['DELETE', '/session-notices', undefined, false],
     ['GET', '/users', undefined, false],
     ['PATCH', '/users/usr_x', { role: 'member' }, true],
     ['PUT', '/password', { currentPassword: 'x', newPassword: password }, false],
@@ -175,7 +178,13 @@ test('every route says who may call it; signed out, other roles and the other te
       open: false,
       roles: forAdministrators ? ['owner', 'admin'] : undefined,
     });
-  for (const open of ['POST /session', 'GET /invitations/:token', 'POST /invitations/:token', 'POST /password-check'])
+  for (const open of [
+    'POST /session',
+    'GET /session-end',
+    'GET /invitations/:token',
+    'POST /invitations/:token',
+    'POST /password-check',
+  ])
     expected.set(open.replace(' ', ' /-/api'), { open: true, roles: undefined });
   assert.deepEqual(new Map([...declared].sort()), new Map([...expected].sort()));
 });

@@ -1,23 +1,18 @@
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyPluginAsync, FastifyReply } from 'fastify';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { AuditEventName } from '#src/audit/types.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
-import type { Actor } from './access.ts';
 import { addressRange } from './address.ts';
-import { type Caller, clearDeviceCookie, clearSessionCookie } from './browser.ts';
+import { clearSessionCookie } from './browser.ts';
 import { identityErrors } from './errors.ts';
 import type { Identity } from './identity.ts';
 import type { Invitation, Invitee } from './invitations.ts';
 import { checkPassword } from './password-rules.ts';
+import { actorOf, administrators, callerOf, open, passwordBodyBytes, scope, signedIn } from './request-scope.ts';
 import { answers, bodies, params, queries } from './schemas.ts';
+import { addSessionRoutes } from './session-routes.ts';
 import type { StartedSession } from './session-start.ts';
 import type { Role, Session, User } from './types.ts';
-
-/** What the gateway has put on the request before a handler runs. */
-export interface IdentityRequest {
-  readonly tenant: TenantRoute;
-  readonly session: Session | undefined;
-}
 
 export interface IdentityRoutesOptions {
   /** The configured origin of a tenant, `https://NAME.DOMAIN[:PORT]`; never taken from the request. */
@@ -30,9 +25,6 @@ const checkWindowSeconds = 10;
 export function invitationPath(token: string): string {
   return `/-/invitations/${token}`;
 }
-
-/** Long passwords are refused in words, so they must get in; no more than that. */
-const passwordBodyBytes = 2_200_000;
 
 /**
  * Routes of the users of a tenant; register with prefix `/-/api`. Each says in its config who may call it; the gateway enforces that, and
@@ -76,27 +68,7 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
       return reply.header('set-cookie', clearSessionCookie).code(204).send();
     });
 
-    app.get(
-      '/sessions',
-      { config: signedIn('session.list'), schema: { response: { 200: answers.sessions } } },
-      async (request) => ({
-        sessions: await identity.listSessions(scope(request).tenant.tenantId, actorOf(request)),
-      }),
-    );
-
-    app.delete('/sessions', { config: signedIn('session.delete_all') }, async (request, reply) => {
-      await identity.signOutEverywhere(scope(request).tenant.tenantId, actorOf(request));
-      return reply.header('set-cookie', [clearSessionCookie, clearDeviceCookie]).code(204).send();
-    });
-
-    app.delete<{ Params: { id: string } }>(
-      '/sessions/:id',
-      { config: signedIn('session.revoke'), schema: { params: params.id } },
-      async (request, reply) => {
-        await identity.revokeSession(scope(request).tenant.tenantId, actorOf(request), request.params.id);
-        return reply.code(204).send();
-      },
-    );
+    addSessionRoutes(app, identity);
 
     app.get<{ Params: { token: string } }>(
       '/invitations/:token',
@@ -246,31 +218,6 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
       },
     );
   };
-}
-
-const open = (operation: string) => ({ operation: `identity.${operation}`, withoutSession: 'allow' as const });
-const signedIn = (operation: string) => ({ operation: `identity.${operation}` });
-const administrators = (operation: string) => ({
-  operation: `identity.${operation}`,
-  roles: ['owner', 'admin'] as const satisfies readonly Role[],
-});
-
-function scope(request: FastifyRequest): IdentityRequest {
-  const { tenant, session } = request as unknown as IdentityRequest;
-  // No default tenant: a plugin outside the gateway answers nothing.
-  if (!tenant) throw new Error('a request reached identity without a tenant');
-  return { tenant, session };
-}
-
-function actorOf(request: FastifyRequest): Actor {
-  const { session } = scope(request);
-  if (!session) throw identityErrors.FH_SESSION_REQUIRED();
-  return { session, address: request.ip };
-}
-
-function callerOf(request: FastifyRequest): Caller {
-  const { cookie, 'user-agent': userAgent } = request.headers;
-  return { cookieHeader: cookie, userAgent, address: request.ip };
 }
 
 function sendStarted(reply: FastifyReply, { session, setCookies }: StartedSession): FastifyReply {

@@ -99,6 +99,25 @@ export const answers = {
     },
     ['sessions'],
   ),
+  /** Nulls: it ended in an ordinary way, goes on, or never was. */
+  sessionEnd: object({ reason: nullableText, endedAt: nullableDate }, ['reason', 'endedAt']),
+  sessionNotices: object(
+    {
+      notices: list(
+        object(
+          {
+            sessionId: text(40),
+            reason: text(40),
+            endedAt: date,
+            userAgent: nullableText,
+            address: nullableText,
+          },
+          ['sessionId', 'reason', 'endedAt'],
+        ),
+      ),
+    },
+    ['notices'],
+  ),
   openInvitation,
   invitation,
   invitations: object({ invitations: list(invitation) }, ['invitations']),

@@ -9,7 +9,7 @@ import {
   sessionLifetimeSeconds,
 } from './browser.ts';
 import { hashToken, newToken } from './cookie.ts';
-import { deleteSessionByToken, insertSession, pruneSessions, rememberDevice } from './sql.ts';
+import { deleteHeldSession, insertSession, pruneSessions, rememberDevice } from './sql.ts';
 import type { Session, User } from './types.ts';
 
 /** A new session and the cookies that carry it. */
@@ -30,9 +30,10 @@ export async function startSession(
   caller: Caller,
 ): Promise<StartedSession> {
   const { userId, email, name, role } = user;
-  const heldToken = await cookies.findSessionToken(tenantId, caller.cookieHeader);
+  const held = await cookies.findSessionKey(tenantId, caller.cookieHeader);
   const deviceToken = (await cookies.findDeviceToken(tenantId, caller.cookieHeader)) ?? newToken();
-  if (heldToken) await deleteSessionByToken(db, hashToken(heldToken));
+  // Whatever its key is by now: no other browser has a cookie of that session.
+  if (held) await deleteHeldSession(db, held.sessionId);
   await pruneSessions(db, userId, maxSessionsPerUser - 1);
 
   const token = newToken();
@@ -56,6 +57,9 @@ export async function startSession(
   });
   return {
     session: { sessionId, user: { userId, email, name, role }, ...times },
-    setCookies: [await cookies.setSession(tenantId, token), await cookies.setDevice(tenantId, deviceToken)],
+    setCookies: [
+      await cookies.setSession(tenantId, { token, sessionId, generation: 0 }),
+      await cookies.setDevice(tenantId, deviceToken),
+    ],
   };
 }

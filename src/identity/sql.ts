@@ -114,11 +114,15 @@ export async function noteSignIn(
 export interface CheckedSession {
   readonly session: Session;
   readonly lastUsedAt: Date;
+  readonly keyState: KeyState | null;
 }
+
+/** What is to be done about the key that was presented: check_session, migrations/tenant/0003. */
+export type KeyState = 'due' | 'unused' | 'replaced';
 
 /** The one read of every request. Runs as the app role; the rules are in freehold.check_session. */
 export const checkSessionText =
-  'SELECT session_id, user_id, email, name, role, created_at, expires_at, last_used_at FROM freehold.check_session($1)';
+  'SELECT session_id, user_id, email, name, role, created_at, expires_at, last_used_at, key_state FROM freehold.check_session($1)';
 
 /** @param rows the answer to `checkSessionText` */
 export function readCheckedSession([row]: readonly object[]): CheckedSession | undefined {
@@ -132,13 +136,14 @@ export function readCheckedSession([row]: readonly object[]): CheckedSession | u
         readonly created_at: Date;
         readonly expires_at: Date;
         readonly last_used_at: Date;
+        readonly key_state: KeyState | null;
       }
     | undefined;
   // Nobody: a row of nulls.
   if (!found?.session_id) return undefined;
   const user = { userId: found.user_id, email: found.email, name: found.name, role: found.role };
   const session = { sessionId: found.session_id, user, createdAt: found.created_at, expiresAt: found.expires_at };
-  return { session, lastUsedAt: found.last_used_at };
+  return { session, lastUsedAt: found.last_used_at, keyState: found.key_state };
 }
 
 export interface NewSession {
@@ -214,12 +219,21 @@ export async function deleteSession(db: Queryable, userId: string, sessionId: st
   return rows.length > 0;
 }
 
-export async function deleteSessionByToken(db: Queryable, tokenHash: Buffer): Promise<void> {
-  await db.query('DELETE FROM freehold.sessions WHERE token_hash = $1', [tokenHash]);
+/** Of whoever it is: the browser has shown a cookie of it. */
+export async function deleteHeldSession(db: Queryable, sessionId: string): Promise<void> {
+  await db.query('DELETE FROM freehold.sessions WHERE session_id = $1', [sessionId]);
 }
 
 export async function deleteSessions(db: Queryable, userId: string): Promise<number> {
   const rows = await db.query('DELETE FROM freehold.sessions WHERE user_id = $1 RETURNING session_id', [userId]);
+  return rows.length;
+}
+
+export async function deleteOtherSessions(db: Queryable, userId: string, sessionId: string): Promise<number> {
+  const rows = await db.query(
+    'DELETE FROM freehold.sessions WHERE user_id = $1 AND session_id <> $2 RETURNING session_id',
+    [userId, sessionId],
+  );
   return rows.length;
 }
 

@@ -46,8 +46,9 @@ export async function runGateway(env: Env): Promise<void> {
     },
     identity: {
       authenticate: (request: FastifyRequest) =>
-        parts().identity.authenticate(request.tenant.tenantId, request.headers.cookie),
-      presume: (request) => parts().identity.presume(request.tenant.tenantId, request.headers.cookie),
+        parts().identity.authenticate(request.tenant.tenantId, request.headers.cookie, { address: request.ip }),
+      presume: (request) => parts().identity.presume(request.tenant.tenantId, request.headers.cookie, request.ip),
+      renew: (request) => parts().identity.renew(request.tenant.tenantId, request.headers.cookie),
       routes: async (app) => identityRoutes(parts().identity, { originOf: urlOf })(app, {}),
     },
     hosting: {
@@ -143,8 +144,9 @@ export async function runGateway(env: Env): Promise<void> {
       unconfirmed: request.unconfirmed,
       requestId: request.id,
       signal: request.signalAbort,
+      // By its id: the key that the stream began with may have been replaced meanwhile, as it should.
       isStillSignedIn: async () =>
-        (await identity.authenticate(request.tenant.tenantId, request.headers.cookie)) !== undefined,
+        request.session !== undefined && identity.isSessionLive(request.tenant.tenantId, request.session.sessionId),
     }),
     publishEvent: (tenantId, event) => liveEvents.publishToOthers(tenantId, event),
     urlOf,

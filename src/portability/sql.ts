@@ -6,6 +6,7 @@ import { type Queryable, quoteIdentifier } from '#src/postgres/index.ts';
  */
 export const unexportedTables: readonly string[] = [
   'freehold.sessions',
+  'freehold.session_notices',
   'freehold.invitations',
   'freehold.known_devices',
   'freehold.sign_in_failures',

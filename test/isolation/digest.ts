@@ -5,6 +5,7 @@ import type { Internals } from './internals.ts';
 /** What signing in and being refused writes: told apart from content. */
 const bookkeeping = [
   'freehold.sessions',
+  'freehold.session_notices',
   'freehold.known_devices',
   'freehold.sign_in_failures',
   'freehold.audit_events',

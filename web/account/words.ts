@@ -54,6 +54,8 @@ const eventWords: Readonly<Record<string, string>> = {
   'session.login_throttled': 'Sign-in attempts slowed down',
   'session.ended': 'Signed out',
   'session.all_ended': 'Signed out everywhere',
+  'session.others_ended': 'Signed out all other devices',
+  'session.key_reused': 'Session ended: an old key of it was used',
   'backup.download_confirmed': 'Confirmed a download of the database',
   'backup.download_refused': 'Download of the database refused',
   'backup.downloaded': 'Downloaded the database',

@@ -60,8 +60,8 @@ async function probeTables({ report, internals, b }: World, app: Connection, pla
     [login.user.replace(/_p$/, '')],
   );
   for (const { name, may } of functions) {
-    const isMeant = name.startsWith('freehold.check_session(') || name.startsWith('check_session(');
-    report.check('the app may call one function', may === isMeant, name);
+    const isMeant = /^(?:freehold\.)?(?:check_session|is_session_live)\(/.test(name);
+    report.check('the app may call two functions', may === isMeant, name);
   }
 }
 

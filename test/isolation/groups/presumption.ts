@@ -12,7 +12,14 @@ import { createTenantApp } from '#src/gateway/tenant-app.ts';
 import { defaultLimits } from '#src/gateway/types.ts';
 import { createHosting } from '#src/hosting/index.ts';
 import { createHttpMetrics, loadPage } from '#src/http/index.ts';
-import { createDemoUser, createIdentity, hashToken, newToken, sessionCookieName } from '#src/identity/index.ts';
+import {
+  createDemoUser,
+  createIdentity,
+  encodeSessionKey,
+  hashToken,
+  newToken,
+  sessionCookieName,
+} from '#src/identity/index.ts';
 import { newId, silentLog, systemClock, type TenantId, waitFor } from '#src/kernel/index.ts';
 import { createSealer } from '#src/keys/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
@@ -304,7 +311,8 @@ async function makeSessions(tenants: Bench['tenants'], databases: TenantDatabase
         [sessionId, hashToken(token)],
       );
     });
-    const sealed = createSealer(access.cookieKey).seal(token, `${tenantId} ${sessionCookieName}`);
+    const key = encodeSessionKey({ token, sessionId, generation: 0 });
+    const sealed = createSealer(access.cookieKey).seal(key, `${tenantId} ${sessionCookieName}`);
     cookies.set(tenantId, `${sessionCookieName}=${sealed.toString('base64url')}`);
   }
   return cookies;

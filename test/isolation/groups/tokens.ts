@@ -1,12 +1,17 @@
 /** What lets somebody in — session, invitation, password, known browser — counts at one tenant only, and a clone inherits none of it. */
-import { createTokenCookie } from '#src/identity/index.ts';
+import { createTokenCookie, sessionKeyBytes } from '#src/identity/index.ts';
 import { createSealer } from '#src/keys/index.ts';
 import { deviceCookie, type Person, type Side, sessionCookie } from '../side.ts';
 import { otherOf, type World } from '../world.ts';
 import { describe } from './routes.ts';
 
 const cookies = {
-  session: createTokenCookie({ name: sessionCookie, maxAgeSeconds: 60, sameSite: 'Lax' }),
+  session: createTokenCookie({
+    name: sessionCookie,
+    maxAgeSeconds: 60,
+    sameSite: 'Lax',
+    contentBytes: sessionKeyBytes,
+  }),
   device: createTokenCookie({ name: deviceCookie, maxAgeSeconds: 60, sameSite: 'Strict' }),
 };
 

@@ -3,6 +3,7 @@ import type { PlantedLeak } from './types.ts';
 
 const invitationsSql = 'src/identity/invitations-sql.ts';
 const migration = 'migrations/tenant/0001_identity.sql';
+const checkMigration = 'migrations/tenant/0003_session_rotation.sql';
 const gatewayMain = 'src/main/gateway.ts';
 
 const unstripped = (table: string, threat: string): PlantedLeak => ({
@@ -15,14 +16,14 @@ const unstripped = (table: string, threat: string): PlantedLeak => ({
 const looseSession = (name: string, condition: string): PlantedLeak => ({
   name: `check_session: ${name}`,
   threat: 'a session that is over goes on',
-  edits: [{ file: migration, find: `\n      AND ${condition}`, replace: '' }],
+  edits: [{ file: checkMigration, find: `\n      AND ${condition}`, replace: '' }],
   groups: ['platform-schema'],
 });
 
 const unqualified = (what: string, find: string, replace: string): PlantedLeak => ({
   name: `check_session takes ${what} from wherever the caller says`,
   threat: "an app's own runs with the rights of the platform",
-  edits: [{ file: migration, find, replace }],
+  edits: [{ file: checkMigration, find, replace }],
   groups: ['platform-schema'],
 });
 

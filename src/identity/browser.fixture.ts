@@ -1,0 +1,43 @@
+/** For tests: a browser before some workers, as far as session cookies go. What is sent is sent with the cookie of that moment. */
+import type { TenantId } from '#src/kernel/index.ts';
+import { createSealer } from '#src/keys/index.ts';
+import { sessionCookieName } from './cookie.ts';
+import type { Identity } from './identity.ts';
+import { decodeSessionKey, type SessionKey } from './session-key.ts';
+import type { TestTenant } from './two-tenants.fixture.ts';
+import type { Session } from './types.ts';
+
+export type Worker = Pick<Identity, 'authenticate' | 'renew'>;
+
+export interface Response {
+  readonly session: Session | undefined;
+  readonly setCookie: string | undefined;
+}
+
+export class TestBrowser {
+  readonly tenantId: TenantId;
+  /** The `Cookie` header. */
+  header: string;
+
+  constructor(tenantId: TenantId, header: string) {
+    this.tenantId = tenantId;
+    this.header = header;
+  }
+
+  /** `cannotSet`: an answer that carries no cookies. `isLost`: it never arrives. */
+  async request(worker: Worker, { cannotSet = false, isLost = false } = {}): Promise<Response> {
+    const { header } = this;
+    const session = await worker.authenticate(this.tenantId, header, { address: '192.0.2.7' });
+    const setCookie = session && !cannotSet ? await worker.renew(this.tenantId, header) : undefined;
+    if (setCookie !== undefined && !isLost) this.header = setCookie.slice(0, setCookie.indexOf(';'));
+    return { session, setCookie };
+  }
+}
+
+/** What is in a cookie or `Set-Cookie` header. */
+export function keyIn({ tenantId, cookieKey }: TestTenant, header: string): SessionKey {
+  const value = new RegExp(`${sessionCookieName}=([^;]+)`).exec(header)![1]!;
+  return decodeSessionKey(
+    createSealer(cookieKey).open(Buffer.from(value, 'base64url'), `${tenantId} ${sessionCookieName}`),
+  );
+}

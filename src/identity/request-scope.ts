@@ -1,0 +1,41 @@
+import type { FastifyRequest } from 'fastify';
+import type { TenantRoute } from '#src/tenants/types.ts';
+import type { Actor } from './access.ts';
+import type { Caller } from './browser.ts';
+import { identityErrors } from './errors.ts';
+import type { Role, Session } from './types.ts';
+
+/** What the gateway has put on the request before a handler runs. */
+export interface IdentityRequest {
+  readonly tenant: TenantRoute;
+  readonly session: Session | undefined;
+}
+
+/** Long passwords are refused in words, so they must get in; no more than that. */
+export const passwordBodyBytes = 2_200_000;
+
+/** Who may call a route. */
+export const open = (operation: string) => ({ operation: `identity.${operation}`, withoutSession: 'allow' as const });
+export const signedIn = (operation: string) => ({ operation: `identity.${operation}` });
+export const administrators = (operation: string) => ({
+  operation: `identity.${operation}`,
+  roles: ['owner', 'admin'] as const satisfies readonly Role[],
+});
+
+export function scope(request: FastifyRequest): IdentityRequest {
+  const { tenant, session } = request as unknown as IdentityRequest;
+  // No default tenant: a plugin outside the gateway answers nothing.
+  if (!tenant) throw new Error('a request reached identity without a tenant');
+  return { tenant, session };
+}
+
+export function actorOf(request: FastifyRequest): Actor {
+  const { session } = scope(request);
+  if (!session) throw identityErrors.FH_SESSION_REQUIRED();
+  return { session, address: request.ip };
+}
+
+export function callerOf(request: FastifyRequest): Caller {
+  const { cookie, 'user-agent': userAgent } = request.headers;
+  return { cookieHeader: cookie, userAgent, address: request.ip };
+}
