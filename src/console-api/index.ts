@@ -31,6 +31,7 @@ export {
   type SuspectBackup,
 } from './health.ts';
 export { type LagDeps, type LagSeries, type LagView, lagRoutes } from './lag.ts';
+export { type MailDeps, type MailView, mailRoutes } from './mail.ts';
 export {
   type NamedPoint,
   type RegionMoments,

@@ -9,6 +9,8 @@ export interface ControlClient {
   readonly liveEvents: LiveEvents;
   /** Notes signed-in use; told to control every half minute. */
   noteUse(tenantId: TenantId): void;
+  /** Resolves when control has written the message down. */
+  queueMail(tenantId: TenantId, order: object): Promise<void>;
   readonly connected: boolean;
   /** Tells what was noted, then ends the link. */
   stop(): Promise<void>;
@@ -69,6 +71,9 @@ export function connectToControl(options: ControlClientOptions): ControlClient {
     directory,
     liveEvents,
     noteUse: (tenantId) => void used.add(tenantId),
+    queueMail: async (tenantId, order) => {
+      await rpc.call('queueMail', { tenantId, order }, { timeoutMs: 20_000 });
+    },
     get connected() {
       return rpc.connected;
     },

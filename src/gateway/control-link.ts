@@ -11,6 +11,8 @@ export interface ControlPort {
   /** For a tenant's host and for the base domain itself; undefined: not a host of ours. */
   findCertificate(host: string, publicKeyPem: string): Promise<string | undefined>;
   recordUse(tenantIds: readonly TenantId[]): Promise<void>;
+  /** Checks `order`, which is whatever the gateway sent. */
+  queueMail(tenantId: TenantId, order: unknown): Promise<unknown>;
 }
 
 export interface ControlLink {
@@ -43,6 +45,10 @@ export function createControlLink(options: ControlLinkOptions): ControlLink {
     publish: ({ tenantId, event }, from) => {
       const params = { tenantId: parseTenantId(tenantId), event };
       for (const peer of server.peers) if (peer !== from) peer.notify('deliver', params);
+      return null;
+    },
+    queueMail: async ({ tenantId, order }) => {
+      await port.queueMail(parseTenantId(tenantId), order);
       return null;
     },
     recordUse: async ({ tenantIds }) => {

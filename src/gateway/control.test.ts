@@ -30,6 +30,7 @@ async function start(t: TestContext) {
   const registry = new Map<string, TenantRoute>([[acme.host, acme]]);
   const asked: string[] = [];
   const used: TenantId[][] = [];
+  const ordered: { tenantId: TenantId; order: unknown }[] = [];
   let hold: Promise<void> | undefined;
   const port: ControlPort = {
     findRoute: async (host) => {
@@ -41,6 +42,7 @@ async function start(t: TestContext) {
     getAccess: async () => access,
     findCertificate: async (host, publicKeyPem) => `certificate of ${host} for ${publicKeyPem}`,
     recordUse: async (tenantIds) => void used.push([...tenantIds]),
+    queueMail: async (tenantId, order) => void ordered.push({ tenantId, order }),
   };
   const makeLink = () => createControlLink({ socketPath, mode: 0o600, port, log: silentLog, answerWithinMs: 200 });
   let link = makeLink();
@@ -55,6 +57,7 @@ async function start(t: TestContext) {
     registry,
     asked,
     used,
+    ordered,
     link: () => link,
     setHold: (promise: Promise<void> | undefined) => {
       hold = promise;
@@ -157,4 +160,6 @@ test('events reach the other workers only; use is recorded', async (t) => {
   one.noteUse(acme.tenantId);
   await one.stop();
   assert.deepEqual(world.used, [[acme.tenantId]]);
+  await two.queueMail(acme.tenantId, { kind: 'invitation' });
+  assert.deepEqual(world.ordered, [{ tenantId: acme.tenantId, order: { kind: 'invitation' } }]);
 });

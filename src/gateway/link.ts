@@ -18,6 +18,8 @@ export interface LinkProtocol extends RpcProtocol {
     readonly findCertificate: { params: { host: string; publicKeyPem: string }; result: string | null };
     /** To every other worker. */
     readonly publish: { params: { tenantId: TenantId; event: LiveEvent }; result: null };
+    /** A message to a user, as facts; control writes it, and checks the order anew. */
+    readonly queueMail: { params: { tenantId: TenantId; order: unknown }; result: null };
     /** Tenants with signed-in use since the last call. */
     readonly recordUse: { params: { tenantIds: readonly TenantId[] }; result: null };
   };

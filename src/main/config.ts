@@ -87,6 +87,10 @@ export const settings = {
   FREEHOLD_BACKUPS: 'on or off: whether the log of our own PostgreSQL is shipped to the regions. Default: on.',
   FREEHOLD_HEARTBEAT_URL:
     'An http or https address that control fetches every minute while nothing is wrong, so that who listens there notices silence. Default: none.',
+  FREEHOLD_SMTP_URL:
+    'The mail server: smtps://USER:PASSWORD@HOST or smtp://USER:PASSWORD@HOST:587. Default: none; messages are read in the console.',
+  FREEHOLD_SMTP_URL_FILE: 'A file that holds FREEHOLD_SMTP_URL.',
+  FREEHOLD_MAIL_FROM: 'Address that messages come from. Needed with FREEHOLD_SMTP_URL.',
   FREEHOLD_REGION_A:
     'Where the first region lies: a folder, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME. Default: regions/a in the data folder.',
   FREEHOLD_REGION_A_KEY_FILE: 'For S3: a file that holds ACCESS_KEY_ID:SECRET_ACCESS_KEY of the first region.',

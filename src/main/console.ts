@@ -1,10 +1,11 @@
 import { createServer } from 'node:https';
 import { join } from 'node:path';
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
-import { type ConsoleApiDeps, consoleApi, type HealthDeps, healthRoutes } from '#src/console-api/index.ts';
+import { type ConsoleApiDeps, consoleApi, type HealthDeps, healthRoutes, mailRoutes } from '#src/console-api/index.ts';
 import { refuseCrossSite } from '#src/gateway/index.ts';
 import { createHttpApp, type HttpMetrics, type Page, servePage, tlsFloor } from '#src/http/index.ts';
 import { createGatewayKey } from '#src/keys/index.ts';
+import { mailStates } from '#src/mail/index.ts';
 import { isBackground, type StaffSession, staffErrors, staffRoutes } from '#src/staff/index.ts';
 import type { Child } from './child.ts';
 import type { Config } from './config.ts';
@@ -71,6 +72,7 @@ export async function startConsole(deps: ConsoleDeps): Promise<{ setupUrl: strin
     await scope.register(consoleApi({ ...deps.apiDeps, actorOf }));
     await scope.register(healthRoutes(deps.healthDeps));
     await scope.register(deps.backupApi);
+    await scope.register(mailRoutes({ ...services.mail, states: mailStates, actorOf }));
   });
   servePage(app, deps.page, { except: ['/api/'] });
   await app.listen({ host: config.consoleHost, port: config.consolePort }).catch((error: NodeJS.ErrnoException) => {

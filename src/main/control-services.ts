@@ -11,9 +11,10 @@ import { createDatabaseAdmin, createTenantDatabases, describeCondition, migrate 
 import { createFileVault, createTenantFiles } from '#src/files/index.ts';
 import { type ControlPort, createControlLink } from '#src/gateway/index.ts';
 import { createHosting } from '#src/hosting/index.ts';
-import { createFirstInvitation, createIdentity, stripClone } from '#src/identity/index.ts';
+import { createIdentity } from '#src/identity/index.ts';
 import { parseLsn, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createLocalAuthority, openKeyStore } from '#src/keys/index.ts';
+import type { SmtpServer } from '#src/mail/index.ts';
 import { createDiskStore } from '#src/objects/index.ts';
 import { contentHash, createPortability, longJob, stableOutput, unexportedTables } from '#src/portability/index.ts';
 import { createPool } from '#src/postgres/index.ts';
@@ -34,6 +35,7 @@ import { createDumps } from './dumps.ts';
 import type { Folders } from './folders.ts';
 import { createJobs } from './jobs.ts';
 import { holdLeadership } from './leadership.ts';
+import { createFirstInvitations, createMailServices } from './mail-services.ts';
 import type { Program } from './program.ts';
 import type { RegionKeys } from './regions.ts';
 import { createRestorePoints } from './restore-points.ts';
@@ -56,6 +58,7 @@ export async function startControlServices({
   child,
   target,
   regionKeys,
+  smtp,
   program,
 }: {
   config: Config;
@@ -63,6 +66,7 @@ export async function startControlServices({
   child: Child;
   target: ConnectionTarget;
   regionKeys: RegionKeys;
+  smtp: SmtpServer | undefined;
   program: Program;
 }) {
   const { log, shutdown } = child;
@@ -266,6 +270,7 @@ export async function startControlServices({
     getAccess: (tenantId) => orUnavailable(directory.getAccess(tenantId)),
     findCertificate: createCertificateDesk({ authority, domain: config.domain, findRoute }),
     recordUse: (tenantIds) => usage.recordUse(tenantIds),
+    queueMail: (tenantId, order) => mail.outbox.queue(tenantId, order),
   };
   // The folder is entered only by control and the gateways; within it the mode need not tell them apart.
   const link = createControlLink({ socketPath: folders.linkSocket, mode: 0o666, port, log });
@@ -299,11 +304,7 @@ export async function startControlServices({
     clock,
     log,
     databases: databasesPort,
-    identity: {
-      createInvitation: (tenantId, invitee) =>
-        databases.platform.transact(tenantId, (db) => createFirstInvitation(db, invitee)),
-      stripClone: (tenantId) => databases.platform.transact(tenantId, stripClone),
-    },
+    identity: createFirstInvitations(databases, (tenantId, order) => mail.outbox.queue(tenantId, order), log),
     files: vault,
     portability,
     recoveryPoints: {
@@ -351,10 +352,12 @@ export async function startControlServices({
       log,
     });
 
+  const mail = createMailServices({ smtp, folders, db: pool, keys, lifecycle, tenantUrl, jobs, clock, log, shutdown });
   const staff = createStaff({ db: pool, sessionKey: await keys.deriveInstallationKey('staff-session') });
 
   return {
     staff,
+    mail,
     jobs,
     backups,
     baseBackups,

@@ -21,7 +21,7 @@ import { isRoot } from './os-users.ts';
 import { loadBuiltPage, loadProgram } from './program.ts';
 import { recoveryKitRoutes } from './recovery-kit.ts';
 import { readRegionKeys } from './regions.ts';
-import { controlTarget } from './secrets.ts';
+import { controlTarget, readSmtpServer } from './secrets.ts';
 import { staffLinkRoutes } from './staff-links.ts';
 import { measureStandby, sampleStandby } from './standby-health.ts';
 import { startBackupsLink } from './tenant-backups.ts';
@@ -42,9 +42,10 @@ export async function runControl(env: Env): Promise<void> {
   const page = await loadBuiltPage('console');
   const target = controlTarget(config, env, folders);
   const regionKeys = readRegionKeys(config.regions);
+  const smtp = readSmtpServer(env);
   child.drop();
 
-  const services = await startControlServices({ config, folders, child, target, regionKeys, program });
+  const services = await startControlServices({ config, folders, child, target, regionKeys, smtp, program });
   const { lifecycle, pool, usage, link, portability, auditLog, tenantUrl, clock, backups, baseBackups } = services;
   const metrics = createHttpMetrics();
   metrics.gauge('freehold_gateways', 'Gateway workers that are connected, and that should be.', () => ({
@@ -162,6 +163,7 @@ export async function runControl(env: Env): Promise<void> {
   });
   const resumed = await lifecycle.resumeAll();
   if (resumed > 0) log.warn('lifecycle operations go on where they were interrupted', { operations: resumed });
+  await services.mail.start();
   services.jobs.add(keyDestruction(lifecycle));
   startMaintenance({ services, log, shutdown });
   lifecycle.startPool();

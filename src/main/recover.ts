@@ -1,4 +1,4 @@
-import { chownSync, existsSync, lstatSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { chownSync, existsSync, lstatSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import {
@@ -26,6 +26,7 @@ import { createDiskRegion, createDiskStore, type RegionStore } from '#src/object
 import { defaultDataDir, type Env, parseConfig } from './config.ts';
 import { mainErrors } from './errors.ts';
 import { ensureFolders, type Folders, foldersOf } from './folders.ts';
+import { restoredMarker } from './mail-services.ts';
 import { ensureOsUsers, type OsUser } from './os-users.ts';
 
 interface Options {
@@ -102,6 +103,7 @@ async function recover(context: CliContext, options: Options): Promise<void> {
     });
     const files = await copyFiles(region, folders, (count) => bar.show(0.9, `${count} files`));
     await setUpOther(name, config.regions, folders);
+    writeFileSync(restoredMarker(folders), '');
 
     const tenants = plan.backup.manifest.databases.filter(({ tenantId }) => tenantId).length;
     const durationMs = Math.round(performance.now() - startedMs);

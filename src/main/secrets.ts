@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes, randomName } from '#src/kernel/index.ts';
+import { parseSmtpServer, type SmtpServer } from '#src/mail/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
 import type { Config, Env } from './config.ts';
 import { mainErrors } from './errors.ts';
@@ -126,6 +127,13 @@ export function parseExternalDatabase(env: Env): ConnectionTarget | undefined {
 export function controlTarget(config: Config, env: Env, folders: Folders): ConnectionTarget {
   const external = config.externalDatabase ? parseExternalDatabase(env) : undefined;
   return external ?? readDatabaseSecret(folders);
+}
+
+/** The mail server of FREEHOLD_SMTP_URL or the file that FREEHOLD_SMTP_URL_FILE names; undefined: none. */
+export function readSmtpServer(env: Env): SmtpServer | undefined {
+  const file = env.FREEHOLD_SMTP_URL_FILE?.trim();
+  const text = file ? readFileSync(file, 'utf8').trim() : env.FREEHOLD_SMTP_URL?.trim();
+  return text ? parseSmtpServer(text, env.FREEHOLD_MAIL_FROM?.trim()) : undefined;
 }
 
 function isLoopback(host: string): boolean {

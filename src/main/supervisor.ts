@@ -140,8 +140,8 @@ export function environmentOf(role: Role, config: Config, env: Env): Record<stri
   const childEnv: Record<string, string> = { PATH: env.PATH ?? '/usr/bin:/bin', NODE_ENV: 'production' };
   for (const name of Object.keys(settings)) {
     const value = env[name];
-    // Nobody else has any business with control's own way into the database, or with the address of its heartbeat.
-    if (value !== undefined && !(role !== 'control' && /^FREEHOLD_(DATABASE|HEARTBEAT)_URL/.test(name)))
+    // Nobody else has any business with control's own way into the database, with the address of its heartbeat, or with the mail server.
+    if (value !== undefined && !(role !== 'control' && /^FREEHOLD_(DATABASE|HEARTBEAT|SMTP)_URL/.test(name)))
       childEnv[name] = value;
   }
   return {

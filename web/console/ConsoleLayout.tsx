@@ -9,6 +9,7 @@ const nav = [
   { label: 'Backups', to: '/backups' },
   { label: 'Drills', to: '/drills' },
   { label: 'Health', to: '/health' },
+  { label: 'Mail', to: '/mail' },
   { label: 'Audit log', to: '/audit' },
 ];
 

@@ -9,6 +9,7 @@ import {
 } from '@tanstack/react-router';
 import { ErrorState, LoadingState } from '../design/index.ts';
 import { spans } from './backups/api.ts';
+import { type MailState, mailStates } from './mail/api.ts';
 import { NotFound } from './NotFound.tsx';
 
 const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
@@ -103,6 +104,14 @@ const health = createRoute({
   path: '/health',
   component: lazyRouteComponent(() => import('./health/HealthPage.tsx'), 'HealthPage'),
 });
+const mail = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/mail',
+  validateSearch: (search): { state?: MailState | undefined } => ({
+    state: mailStates.find((each) => each === search.state),
+  }),
+  component: lazyRouteComponent(() => import('./mail/MailPage.tsx'), 'MailPage'),
+});
 const audit = createRoute({
   getParentRoute: () => signedIn,
   path: '/audit',
@@ -131,6 +140,7 @@ export const router = createRouter({
       backups,
       drills,
       health,
+      mail,
       audit,
       certificate,
     ]),

@@ -104,6 +104,8 @@ export const auditEventNames: readonly string[] = [
   'tenant.deleted',
   'tenant.key_destroyed',
   'tenant.operation_failed',
+  'mail.read',
+  'mail.sent_again',
   'staff.setup_link_created',
   'staff.created',
   'staff.session_created',

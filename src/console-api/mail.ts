@@ -1,0 +1,76 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { idSchema, objectSchema } from './api.ts';
+
+/** A message to a user of a tenant. */
+export interface MailView {
+  readonly mailId: string;
+  readonly tenantId: string;
+  readonly tenantName: string;
+  readonly kind: string;
+  readonly state: string;
+  /** Undefined: the tenant's key is destroyed. */
+  readonly to: string | undefined;
+  readonly subject: string | undefined;
+  readonly createdAt: Date;
+  readonly attempts: number;
+  readonly nextAttemptAt: Date | undefined;
+  readonly sentAt: Date | undefined;
+  readonly problem: string | undefined;
+  readonly maySend: boolean;
+}
+
+export interface MailDeps<State extends string> {
+  readonly states: readonly State[];
+  /** There is a mail server. */
+  readonly isConfigured: boolean;
+  readonly outbox: {
+    list(query: {
+      state?: State | undefined;
+      before?: string | undefined;
+      limit?: number | undefined;
+    }): Promise<{ mail: MailView[]; nextBefore: string | undefined }>;
+    read(mailId: string, actor: string): Promise<MailView & { text: string | undefined; isMasked: boolean }>;
+    sendAgain(mailId: string, actor: string): Promise<MailView>;
+  };
+  readonly actorOf: (request: FastifyRequest) => string;
+}
+
+type Params = { Params: { mailId: string } };
+
+/** Only for staff who are signed in: a message may hold a link that makes somebody an owner. Opening one is an act of its own, and recorded. */
+export function mailRoutes<State extends string>({ states, isConfigured, outbox, actorOf }: MailDeps<State>) {
+  const params = objectSchema({ mailId: idSchema('mai') }, ['mailId']);
+  return async (app: FastifyInstance): Promise<void> => {
+    app.get<{ Querystring: { state?: State; before?: string; limit?: number } }>(
+      '/api/mail',
+      {
+        config: { operation: 'mail.list' },
+        schema: {
+          querystring: objectSchema({
+            state: { enum: [...states] },
+            before: idSchema('mai'),
+            limit: { type: 'integer', minimum: 1, maximum: 200 },
+          }),
+        },
+      },
+      async ({ query }) => {
+        const { mail, nextBefore } = await outbox.list(query);
+        return { mail, nextBefore: nextBefore ?? null, isConfigured };
+      },
+    );
+    // A POST, because it leaves a mark: no page and no program opens it ahead of time.
+    app.post<Params>(
+      '/api/mail/:mailId/open',
+      { config: { operation: 'mail.read' }, schema: { params } },
+      async (request) => outbox.read(request.params.mailId, actorOf(request)),
+    );
+    app.post<Params>(
+      '/api/mail/:mailId/send',
+      { config: { operation: 'mail.send' }, schema: { params } },
+      async (request, reply) => {
+        reply.code(202);
+        return outbox.sendAgain(request.params.mailId, actorOf(request));
+      },
+    );
+  };
+}
