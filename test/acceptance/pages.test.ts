@@ -149,7 +149,11 @@ describe('pages', { timeout: 600_000 }, () => {
           faults.push(...wrong.map((line) => `${name}: ${line}`));
           titles.set(name, found.title);
         }
-        for (const visitor of visitors.values()) await visitor.close();
+        for (const [as, visitor] of visitors) {
+          // With the keys that the sessions have by now.
+          if (states[as]) states[as] = await visitor.page.context().storageState();
+          await visitor.close();
+        }
         t.diagnostic([...titles].map(([name, title]) => `${name}: ${title}`).join(' | '));
         assert.deepEqual(faults, []);
       });

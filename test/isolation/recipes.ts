@@ -53,6 +53,15 @@ const identity: Record<string, Recipe> = {
     fresh: async (side) => ({ as: await makePerson(side) }),
     status: 204,
   },
+  'identity.session.delete_others': {
+    for: 'member',
+    call: none,
+    fresh: async (side) => ({ as: await makePerson(side) }),
+    status: 204,
+  },
+  'identity.session.end': { for: 'anyone', call: none },
+  'identity.session.list_notices': { for: 'member', call: none },
+  'identity.session.dismiss_notices': { for: 'member', call: none, status: 204 },
   'identity.session.revoke': {
     for: 'member',
     call: ({ session }) => ({ params: { id: session } }),

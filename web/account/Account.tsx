@@ -5,6 +5,7 @@ import { sessionQuery } from './api.ts';
 import { ChangePassword } from './ChangePassword.tsx';
 import { Devices } from './Devices.tsx';
 import { Profile } from './Profile.tsx';
+import { SessionNotices } from './SessionNotices.tsx';
 import { roleWords } from './words.ts';
 
 /** One person's own things: name, password, devices. */
@@ -15,6 +16,7 @@ export function Account() {
     <>
       <PageTitle title="Account" subtitle={`${user.email} · ${roleWords[user.role].label}`} />
       <Stack gap="lg" maw="46rem">
+        <SessionNotices />
         <Profile user={user} />
         <ChangePassword user={user} />
         <Devices />

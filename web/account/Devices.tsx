@@ -6,6 +6,7 @@ import {
   type Column,
   DataTable,
   ErrorState,
+  formatPlural,
   LoadingState,
   notifyDone,
   notifyProblem,
@@ -65,7 +66,12 @@ export function Devices() {
     <Panel
       title="Devices"
       description="Every browser that is signed in as you. Signing one out takes effect at its next request."
-      action={<SignOutEverywhere />}
+      action={
+        <Group gap="xs">
+          {devices.data && devices.data.length > 1 && <SignOutOthers count={devices.data.length - 1} />}
+          <SignOutEverywhere />
+        </Group>
+      }
       flush
     >
       {devices.isPending && <LoadingState rows={3} />}
@@ -74,6 +80,23 @@ export function Devices() {
         <DataTable label="Devices" columns={columns} rows={devices.data} rowKey={(device) => device.sessionId} />
       )}
     </Panel>
+  );
+}
+
+function SignOutOthers({ count }: { count: number }) {
+  const queryClient = useQueryClient();
+  const end = useMutation({
+    mutationFn: () => apiFetch('/-/api/sessions/others', { method: 'DELETE' }),
+    onSuccess: async () => {
+      await queryClient.invalidateQueries({ queryKey: devicesQuery.queryKey });
+      notifyDone(`${formatPlural(count, 'other device', 'other devices')} signed out.`);
+    },
+    onError: notifyProblem,
+  });
+  return (
+    <Button variant="default" loading={end.isPending} onClick={() => end.mutate()}>
+      Sign out others
+    </Button>
   );
 }
 

@@ -4,6 +4,7 @@ import { useSearch } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { CenteredShell, SignInForm, safeNext, useDocumentTitle } from '../design/index.ts';
 import { sessionQuery, useTenantTitle } from './api.ts';
+import { SessionEnded } from './SessionNotices.tsx';
 
 export function SignIn() {
   const title = useTenantTitle();
@@ -24,6 +25,7 @@ export function SignIn() {
       <Title order={1} mb="lg">
         Sign in
       </Title>
+      <SessionEnded />
       <SignInForm
         url="/-/api/session"
         onSignedIn={leave}

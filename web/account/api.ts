@@ -96,6 +96,28 @@ export const sessionQuery = queryOptions({
   queryFn: ({ signal }) => apiFetch<{ user: SessionUser }>('/-/api/session', { signal }),
 });
 
+/** Why the session that this browser still has the cookie of was ended; nulls: in an ordinary way. */
+export const sessionEndQuery = queryOptions({
+  queryKey: ['session-end'],
+  queryFn: ({ signal }) =>
+    apiFetch<{ reason: string | null; endedAt: string | null }>('/-/api/session-end', { signal }),
+});
+
+/** A session of this user that was ended because an old key of it came back. */
+export interface SessionNotice {
+  readonly sessionId: string;
+  readonly reason: string;
+  readonly endedAt: string;
+  readonly userAgent?: string | null;
+  readonly address?: string | null;
+}
+
+export const sessionNoticesQuery = queryOptions({
+  queryKey: ['session-notices'],
+  queryFn: async ({ signal }) =>
+    (await apiFetch<{ notices: SessionNotice[] }>('/-/api/session-notices', { signal })).notices,
+});
+
 export const devicesQuery = queryOptions({
   queryKey: ['sessions'],
   queryFn: async ({ signal }) => (await apiFetch<{ sessions: Device[] }>('/-/api/sessions', { signal })).sessions,
