@@ -1,3 +1,5 @@
+import { access, constants } from 'node:fs/promises';
+import path from 'node:path';
 import { type Binaries, type RecoveredServer, startTool } from '#src/clusters/index.ts';
 import { FreeholdError, type TenantId } from '#src/kernel/index.ts';
 import { type Connection, type ConnectionTarget, openConnection, sqlState } from '#src/postgres/index.ts';
@@ -109,6 +111,11 @@ export function unreadSources({ unread = [] }: RowLedger, among?: ReadonlySet<Te
     });
 }
 
+/** What the running server was told that makes its WAL or its files worth less than they look (fault F31 of docs/backup-faults.md). */
+export function unsafeSettings({ unsafeSettings: names = [] }: RowLedger): Finding[] {
+  return names.map((name) => toFinding(verificationErrors.FH_VERIFY_UNSAFE_SETTING({ detail: `${name} = off` })));
+}
+
 function compareTables(
   wanted: readonly TableContent[],
   found: readonly TableContent[],
@@ -154,10 +161,23 @@ async function checkStructure({ binaries, signal }: CheckOptions, target: Connec
     return [];
   } catch (error) {
     signal?.throwIfAborted();
+    // Debian and others pack it apart from the server.
+    if (
+      !(await isThere(path.join(binaries.binDir, 'pg_amcheck'))) ||
+      /extension "amcheck" is not available/.test(output + lines)
+    )
+      return [toFinding(verificationErrors.FH_VERIFY_TOOL_MISSING({ detail: `pg_amcheck in ${binaries.binDir}` }))];
     const told = [...output.split('\n'), ...lines].map((line) => line.trim()).filter((line) => line !== '');
     const detail = told.slice(0, quotedLines).join('; ') || (error as Error).message;
     return [toFinding(verificationErrors.FH_VERIFY_STRUCTURE_DAMAGED({ detail }))];
   }
+}
+
+async function isThere(program: string): Promise<boolean> {
+  return access(program, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** An error of the server while it reads, for example SQLSTATE XX001: a page whose checksum is wrong. */

@@ -32,6 +32,7 @@ import {
   checkTenant,
   toFinding,
   unreadSources,
+  unsafeSettings,
   withDatabase,
 } from './check.ts';
 import { verificationErrors } from './errors.ts';
@@ -259,7 +260,11 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
       recoveryTimeMs,
       ...(newest !== undefined && { recoveryPointMs: Math.max(0, lost.at.getTime() - newest) }),
     };
-    findings.push(...findMissing(options.expected, running, tenants), ...unreadSources(ledger, running.open));
+    findings.push(
+      ...findMissing(options.expected, running, tenants),
+      ...unreadSources(ledger, running.open),
+      ...unsafeSettings(ledger),
+    );
     findings.push(...(await checkControlDatabase(context)));
     await compareRows(context, running);
     findings.push(...(await checkFiles(context, tenants, catalogue, lost.at)));

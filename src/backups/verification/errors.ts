@@ -66,6 +66,16 @@ export const verificationErrors = defineErrors({
     title: 'pg_amcheck finds damage in the restored database',
     hint: 'When the running database shows it too, an index is mended by REINDEX; a table needs a restore to before the damage.',
   },
+  FH_VERIFY_TOOL_MISSING: {
+    status: 500,
+    title: 'The structure of the restored database could not be checked, because a program of PostgreSQL is missing',
+    hint: "Install PostgreSQL's own tools and its amcheck extension of the server's version (Debian: postgresql-NN, Red Hat: postgresqlNN-contrib).",
+  },
+  FH_VERIFY_UNSAFE_SETTING: {
+    status: 500,
+    title: 'The running server has a setting with which its backups cannot be relied on',
+    hint: 'Turn it on again (ALTER SYSTEM RESET, then SELECT pg_reload_conf()), and take a base backup: ./freehold backup run',
+  },
   FH_VERIFY_COLLATION: {
     status: 500,
     title: 'The order of texts has changed since the indexes were built',

@@ -41,8 +41,8 @@ export async function openLedgerFolder(
     async add(ledger) {
       const { key, keyId } = await keys.currentKey(ledger.clusterId);
       const header = { kind: 'ledger', keyId, cluster: ledger.clusterId, lsn: ledger.lsn } as const;
-      // Who could not be read is told now, and may well be readable when this is used again.
-      const { unread: _, ...kept } = ledger;
+      // Who could not be read and what was turned off is told now, and may well be mended when this is used again.
+      const { unread: _, unsafeSettings: __, ...kept } = ledger;
       const sealed = await sealObjectBytes(key, header, Buffer.from(JSON.stringify(kept)));
       const takenAtMs = String(Date.parse(ledger.takenAt)).padStart(13, '0');
       const path = join(folder, `${takenAtMs}-${randomName(8)}.ledger`);

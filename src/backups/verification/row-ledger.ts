@@ -1,7 +1,15 @@
 import type { ClusterId } from '#src/kernel/index.ts';
 import { FreeholdError, failpoint, type Log } from '#src/kernel/index.ts';
 import { type Connection, type Queryable, sqlState } from '#src/postgres/index.ts';
-import { holdWriters, type LockableTable, letWritersGo, markPlace, selectLockableTables, takeSnapshot } from './sql.ts';
+import {
+  holdWriters,
+  type LockableTable,
+  letWritersGo,
+  markPlace,
+  selectLockableTables,
+  selectUnsafeSettings,
+  takeSnapshot,
+} from './sql.ts';
 import type { LedgerSource, LedgerTenant, OnCheckProgress, RowLedger, RowReader, UnreadTenant } from './types.ts';
 
 export interface RowLedgerOptions {
@@ -39,6 +47,7 @@ const closedJustNow = new Set(['3D000', '57P01', '57P03', '42501', '28000', '28P
 export async function takeRowLedger(options: RowLedgerOptions): Promise<RowLedger> {
   const { clusterId, control, sources, rows, waitMs = 200, onProgress, signal } = options;
   const leftOut = noteLeftOut(options.log, signal);
+  const unsafeSettings = await selectUnsafeSettings(control);
   const attempts = await Promise.all(sources.map((source) => hold(source, waitMs, leftOut.note)));
   const held = attempts.filter((attempt) => attempt !== undefined);
   try {
@@ -58,7 +67,7 @@ export async function takeRowLedger(options: RowLedgerOptions): Promise<RowLedge
     signal?.throwIfAborted();
     const { lsn, timeline, canaryId, canaries } = place;
     const { busy, unread } = leftOut;
-    return { format: 1, clusterId, timeline, lsn, takenAt, canaryId, canaries, tenants, busy, unread };
+    return { format: 1, clusterId, timeline, lsn, takenAt, canaryId, canaries, tenants, busy, unread, unsafeSettings };
   } finally {
     await Promise.all(held.map(({ connection }) => connection.close()));
   }

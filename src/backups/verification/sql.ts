@@ -47,6 +47,14 @@ export interface Place {
   readonly timeline: number;
 }
 
+/** Without them what was committed, or a page that other backups leave out, need not be there after a crash or a restore (PostgreSQL manual, 20.5). */
+export async function selectUnsafeSettings(db: Queryable): Promise<string[]> {
+  const rows = await db.query<{ name: string }>(
+    `SELECT name FROM pg_catalog.pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY name`,
+  );
+  return rows.map(({ name }) => name);
+}
+
 export async function insertCanary(control: Queryable): Promise<void> {
   await control.query('INSERT INTO canaries DEFAULT VALUES');
 }

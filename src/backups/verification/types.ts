@@ -65,6 +65,8 @@ export interface RowLedger {
   readonly busy: readonly TenantId[];
   /** Of the sample, and their running databases cannot be read. Absent: nobody is known to be. */
   readonly unread?: readonly UnreadTenant[];
+  /** Of `fsync` and `full_page_writes`, those that the running server has turned off. Absent: nobody looked. */
+  readonly unsafeSettings?: readonly string[];
 }
 
 /** A tenant whose running database cannot be read: whatever its backups are worth, it is a fault. */

@@ -31,6 +31,7 @@ import {
   checkTenant,
   toFinding,
   unreadSources,
+  unsafeSettings,
 } from './check.ts';
 import { verificationErrors } from './errors.ts';
 import { unreadableBackup } from './passed-over.ts';
@@ -106,7 +107,7 @@ export async function verifyBackup(options: VerifyBackupOptions): Promise<Backup
   }
   const { plan, comparable } = found;
   let { tenants } = found;
-  findings.push(...unreadSources(ledger, comparable));
+  findings.push(...unreadSources(ledger, comparable), ...unsafeSettings(ledger));
 
   for (let attempt = 1; ; attempt++) {
     try {

@@ -1,12 +1,9 @@
 /** F16 to F36: retention, keys, regions, base backups, dumps, restores. */
 import {
   base,
-  damage,
   disk,
   drill,
   dumps,
-  lostObject,
-  lostWal,
   panic,
   planning,
   recoveryFaults,
@@ -43,7 +40,6 @@ export const otherFaults: readonly BackupFault[] = [
         `${retention}/real-restores.test.ts`,
         'whatever goes on meanwhile, no moment since the horizon is lost, and restores prove it',
       ],
-      lostWal,
     ],
   },
   {
@@ -52,7 +48,6 @@ export const otherFaults: readonly BackupFault[] = [
     outcome: 'detected',
     how: 'Wrapped keys lie in every region before their first use and old versions stay; verification and drills open with the keys of the region alone. There is no call that stores WAL, backups or dumps unsealed.',
     tests: [
-      lostObject,
       [
         'src/keys/cold-keys.test.ts',
         'keys from a region alone are those of the key store; a lost and a changed copy are named, a destroyed key is destroyed',
@@ -83,7 +78,6 @@ export const otherFaults: readonly BackupFault[] = [
         verification,
         'a changed bit in a tenant object of one region: the tenant and the object are named, the others are compared',
       ],
-      lostObject,
       [
         drill,
         'the installation from one region, while the other is not there; what was written after the ledger is no fault',
@@ -119,25 +113,14 @@ export const otherFaults: readonly BackupFault[] = [
     what: 'An index or a table is damaged although every checksum is right.',
     outcome: 'detected',
     how: 'Verification runs pg_amcheck over the restored tenant, each index against its table, and compares rows and content with the ledger.',
-    tests: [
-      [
-        damage,
-        'an index that lacks a row, a collation of another version: both are named with their tenant; a table outside the WAL is no fault',
-      ],
-      [verification, 'rows that differ from the ledger: the table is named'],
-    ],
+    tests: [[verification, 'rows that differ from the ledger: the table is named']],
   },
   {
     id: 'F21',
     what: 'Texts sort otherwise on the machine of the restore, and indexes are wrong.',
     outcome: 'detected',
     how: 'Databases sort by code point, which never changes; verification compares the version of every other collation in use.',
-    tests: [
-      [
-        damage,
-        'an index that lacks a row, a collation of another version: both are named with their tenant; a table outside the WAL is no fault',
-      ],
-    ],
+    tests: [],
   },
   {
     id: 'F22',
@@ -246,27 +229,21 @@ export const otherFaults: readonly BackupFault[] = [
       [s3, 'bytes that come back changed: damaged, and gone, so that the same put works'],
       [s3, `killed at \${point}: the object is whole or not there, and removeUnfinished leaves nothing`],
       [`${retention}/run.test.ts`, 'uploads that never ended go after the grace, and not before'],
-      lostObject,
     ],
   },
   {
     id: 'F31',
     what: 'The server runs without full_page_writes or fsync; unlogged tables come back empty.',
     outcome: 'detected',
-    how: 'Neither is set by us. Without full pages the restore of one tenant ends in an error, so the next verification is red; page checksums are required; rows of unlogged tables are not expected.',
+    how: 'Neither is set by us. Each verification and drill asks the running server and is red when one of them is off; without full pages the restore of one tenant ends in an error; page checksums are required; rows of unlogged tables are not expected.',
     tests: [
       [
         panic,
         'written without full pages, a restore of one database ends in a PANIC after the start: an error, never a server',
       ],
       [recoveryFaults, 'without page checksums nothing is recovered'],
-      [
-        damage,
-        'an index that lacks a row, a collation of another version: both are named with their tenant; a table outside the WAL is no fault',
-      ],
     ],
-    missing:
-      'Nothing warns when an operator turns fsync off on the running server; the manifest notes full_page_writes, and nobody reads it.',
+    missing: 'Between two verifications, a day at most, nobody asks.',
   },
   {
     id: 'F32',
@@ -312,7 +289,7 @@ export const otherFaults: readonly BackupFault[] = [
     id: 'F35',
     what: 'Where the restore happens, a program is missing or of another version.',
     outcome: 'prevented',
-    how: 'The programs are found and their version is compared with the backup before anything is started.',
+    how: 'The programs are found and their version is compared with the backup before anything is started; a missing pg_amcheck turns the verification red under its own name.',
     tests: [
       [
         'src/clusters/clusters.test.ts',
@@ -320,7 +297,6 @@ export const otherFaults: readonly BackupFault[] = [
       ],
       unfit,
     ],
-    missing: 'When only pg_amcheck or its extension is missing, verification turns red and calls it damage.',
   },
   {
     id: 'F36',

@@ -5,7 +5,6 @@ export const shipping = 'src/backups/shipping';
 export const base = 'src/backups/base';
 export const restore = 'src/backups/restore/restore-database.test.ts';
 export const verification = 'src/backups/verification/verify-backup.test.ts';
-export const damage = 'src/backups/verification/damage.test.ts';
 export const drill = 'src/backups/verification/drill.test.ts';
 export const planning = 'src/backups/catalogue/plan.test.ts';
 export const retention = 'src/backups/retention';
@@ -16,11 +15,6 @@ export const dumps = 'src/backups/dumps/dumps.test.ts';
 export const disk = 'src/objects/disk-region.test.ts';
 export const s3 = 'src/objects/s3-faults.test.ts';
 
-export const lostWal: FaultTest = [verification, 'WAL that is missing, or changed'];
-export const lostObject: FaultTest = [
-  verification,
-  'a missing object of one tenant and a wrong key of another: both are named',
-];
 export const spoiltSegment: FaultTest = [
   recoveryFaults,
   `a segment in the middle, \${what}: an error that names it, whatever the target`,

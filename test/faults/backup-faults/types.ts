@@ -11,7 +11,7 @@ export interface BackupFault {
   readonly outcome: FaultOutcome;
   /** By which design, or why it cannot be. */
   readonly how: string;
-  /** Those that inject it or show that it cannot do harm. */
+  /** Besides the run, those that inject it in other ways or show one part of it alone. */
   readonly tests: readonly FaultTest[];
   /** What is not covered, however good the rest is; required for `open`. */
   readonly missing?: string;

@@ -1,5 +1,5 @@
 /** F01 to F15: WAL, and its way to the regions and back. */
-import { disk, lostWal, panic, planning, recoveryFaults, s3, shipping, spoiltSegment } from './places.ts';
+import { disk, panic, planning, recoveryFaults, s3, shipping, spoiltSegment } from './places.ts';
 import type { BackupFault } from './types.ts';
 
 export const walFaults: readonly BackupFault[] = [
@@ -11,7 +11,6 @@ export const walFaults: readonly BackupFault[] = [
     tests: [
       [disk, 'bytes that come back changed are FH_REGION_DAMAGED, and nobody sees them'],
       [s3, 'bytes that come back changed: damaged, and gone, so that the same put works'],
-      lostWal,
     ],
   },
   {
@@ -19,7 +18,7 @@ export const walFaults: readonly BackupFault[] = [
     what: 'A piece of WAL is missing in the middle, and recovery takes that for the end.',
     outcome: 'detected',
     how: 'The plan of a restore wants WAL without a hole up to the target and names the hole; the target is explicit and must be reached; verification looks for the canary.',
-    tests: [[planning, 'a hole before the target is named, one behind it is no matter'], spoiltSegment, lostWal],
+    tests: [[planning, 'a hole before the target is named, one behind it is no matter'], spoiltSegment],
   },
   {
     id: 'F03',
@@ -29,7 +28,6 @@ export const walFaults: readonly BackupFault[] = [
     tests: [
       spoiltSegment,
       [recoveryFaults, 'a hole inside of a segment is damage, not the end'],
-      lostWal,
       [
         'src/backups/forged-objects.test.ts',
         'a manifest, WAL, a history and a header sealed under a tenant key are not those of the cluster',
