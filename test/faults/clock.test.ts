@@ -7,10 +7,11 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { newFolder, until } from '../acceptance/harness.ts';
+import { newFolder, openBrowser, screenshot, until } from '../acceptance/harness.ts';
+import { Visitor } from '../acceptance/visitor.ts';
 import { findLeftovers, withRegistry } from './support/leftovers.ts';
 import { newName } from './support/lifecycle.ts';
-import { attach, clientOf, createTenant, finish, sent, signIn, type Tenant } from './support/operator.ts';
+import { attach, clientOf, createTenant, finish, password, sent, signIn, type Tenant } from './support/operator.ts';
 import { findProcesses } from './support/processes.ts';
 import { type Product, startProduct } from './support/product.ts';
 import { askAsSuperuser } from './support/superuser.ts';
@@ -155,6 +156,74 @@ test('the server is set back after it was ahead: nobody is locked out until then
   assert.equal((await client.get('/api/me')).status, 200);
   await client.close();
   await stranger.close();
+});
+
+/** As jumpOfServer, for what the rotation of keys goes by. */
+const jumpOfKeys = (interval: string) =>
+  askAsSuperuser(
+    product,
+    `UPDATE freehold.sessions SET rotated_at = rotated_at - '${interval}'::interval, key_used_at = key_used_at - '${interval}'::interval`,
+    database,
+  );
+
+test('a browser gets new keys while it is used; a copy of an old one ends the session, and its user is told', async () => {
+  const browser = await openBrowser();
+  const thief = clientOf(product, tenant.name);
+  try {
+    const visitor = await Visitor.open(browser, 'keys');
+    const { page } = visitor;
+    const address = `https://${tenant.name}.localhost:${product.port}`;
+    const keyOf = async () =>
+      (await page.context().cookies()).find(({ name }) => name === '__Host-freehold')?.value ?? 'none';
+    const openAccount = async () => {
+      await page.goto(`${address}/-/account`);
+      await page.getByRole('heading', { name: 'Account', level: 1 }).waitFor();
+      await visitor.settle();
+    };
+    await page.goto(`${address}/-/sign-in`);
+    await visitor.signIn({ email: tenant.email, password });
+    const sessionId = await page.evaluate(async () => (await (await fetch('/-/api/session')).json()).session.sessionId);
+    const isKeyUsed = async () =>
+      (
+        await askAsSuperuser(
+          product,
+          `SELECT 1 FROM freehold.sessions WHERE session_id = '${sessionId}' AND key_used_at IS NOT NULL`,
+          database,
+        )
+      ).length === 1;
+    let stolen = '';
+    for (let round = 0; round < 3; round++) {
+      // Between two pages, so that nothing of the last one is under way.
+      await page.goto('about:blank');
+      stolen ||= await keyOf();
+      const before = await keyOf();
+      await jumpOfKeys('5 minutes');
+      await openAccount();
+      await until('another key', async () => (await keyOf()) !== before);
+      await openAccount();
+      await until('its first use to be known', isKeyUsed);
+    }
+    await page.goto('about:blank');
+    await jumpOfKeys('1 minute');
+    thief.cookies.set('__Host-freehold', stolen);
+    assert.equal((await thief.get('/api/me')).status, 401);
+    await page.goto(`${address}/-/account`);
+    await page.getByText('Your session was ended for your safety').waitFor();
+    await visitor.settle();
+    await screenshot(page, 'session-ended');
+    await visitor.signIn({ email: tenant.email, password });
+    await openAccount();
+    await page.getByText('A session of yours was ended for your safety').waitFor();
+    await screenshot(page, 'session-notice');
+    await page.getByRole('button', { name: 'I have read this' }).click();
+    await page.getByText('A session of yours was ended for your safety').waitFor({ state: 'detached' });
+    const { events } = await sent(tenant.client, 'GET', '/-/api/security-log?event=session.key_reused');
+    assert.equal(events.length, 1);
+    assert.deepEqual(visitor.problems, []);
+  } finally {
+    await thief.close();
+    await browser.close();
+  }
 });
 
 test('nothing crashed, nothing is left over', async () => {

@@ -111,7 +111,7 @@ export interface Tenant {
   readonly project: string;
 }
 
-const password = 'quarry-lantern-58-otter';
+export const password = 'quarry-lantern-58-otter';
 // The same everywhere: nothing may depend on who is who.
 const email = 'ada@example.com';
 
