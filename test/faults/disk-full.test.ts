@@ -23,7 +23,7 @@ import {
   upload,
 } from './support/operator.ts';
 import { findProcesses, pidsOf } from './support/processes.ts';
-import { controlIsBack } from './support/product.ts';
+import { arm, armable, controlIsBack, failpointsOf } from './support/product.ts';
 import { mayMount, mountSmallDisk, type SmallDisk } from './support/small-disk.ts';
 import { askAsSuperuser } from './support/superuser.ts';
 
@@ -42,7 +42,7 @@ before(async () => {
   freehold = await Freehold.start({
     dataDir: disk?.folder,
     // Without the right to mount, the first write of an upload to each process fails as on a full disk.
-    env: { ...settings, ...(disk ? {} : { FREEHOLD_FAILPOINTS: 'objects.write=enospc' }) },
+    env: { ...settings, ...(disk ? armable : { FREEHOLD_FAILPOINTS: 'objects.write=enospc' }) },
   });
   at = { dataDir: freehold.dataDir, port: freehold.port };
   tenants = [await createTenant(at, newName()), await createTenant(at, newName())];
@@ -137,6 +137,39 @@ const onSmallDisk: Readonly<Record<string, (context: TestContext) => Promise<voi
     await goOnWriting(writers);
     assertClearRefusals(writers);
     await assertNothingLost(context, writers);
+  },
+  'a creation that meets the full disk in the middle, and control dies: it ends by itself, whole or not at all': async (
+    context,
+  ) => {
+    await poolIsFull();
+    await arm(at, 'lifecycle.create.administrator.before=hang');
+    const { operationId } = await begin(at, '/api/tenants', { name: newName(), adminEmail: 'a@example.com' });
+    await until('it to stand in the middle', async () => (await failpointsOf(at)).hanging.length > 0);
+    fill();
+    for (const pid of pidsOf(at.dataDir, 'control')) process.kill(pid, 'SIGKILL');
+    const stateInBooks = () =>
+      askAsSuperuser(
+        at,
+        `SELECT state || CASE WHEN undoing THEN ', undoing' ELSE '' END FROM operations WHERE operation_id = '${operationId}'`,
+        'freehold_control',
+      );
+    let met = '';
+    await until(
+      'its successor to meet the full disk',
+      async () => {
+        // The database may end before the step fails: its log of changes finds no room either.
+        met = (await stateInBooks().catch(() => ['there was no database'])).join();
+        return met !== 'running';
+      },
+      120_000,
+    );
+    free();
+    await controlIsBack(at);
+    const ends = ['undone', 'succeeded'];
+    await until('the end', async () => ends.includes((await stateInBooks()).join()), 120_000);
+    await poolIsFull();
+    assert.deepEqual(await findLeftovers(at), []);
+    context.diagnostic(`on the full disk: ${met}; with room: ${await stateInBooks()}`);
   },
   'not even the server log of changes finds room: it ends, and comes back when there is room': async (context) => {
     const writers = await writersAtWork(context);
