@@ -7,6 +7,7 @@ import { sessionCookieName } from './cookie.ts';
 import { createIdentity, type Identity } from './identity.ts';
 import { encodeSessionKey, rotation } from './session-key.ts';
 import { cookieHeaderOf, createTwins, goodPassword, startTwoTenants, type TwoTenants } from './two-tenants.fixture.ts';
+import type { Session } from './types.ts';
 
 let two: TwoTenants;
 let workers: [Identity, Identity, Identity];
@@ -282,6 +283,68 @@ test('a key that a worker presumes is refused there as soon as its grace is over
     (await events()).map(({ address }) => address),
     ['192.0.2.8'],
   );
+});
+
+test('what ends a session ends it for the very next request at every worker, whatever key it comes with', async () => {
+  const { tenantId } = two.a;
+  const boss = `boss${serial}@example.com`;
+  await createTwins(two, boss, { role: 'owner' });
+  const bossSession = (await two.identity.signIn(tenantId, { email: boss, password: goodPassword }, {})).session;
+  const owner = { session: bossSession };
+  const fresh = 'four green kettles whistle';
+  const ends: Record<string, (actor: { session: Session }, browser: TestBrowser) => Promise<unknown>> = {
+    'sign-out': (actor) => two.identity.signOut(tenantId, actor),
+    'sign-out everywhere': (actor) => two.identity.signOutEverywhere(tenantId, actor),
+    'revocation from another device': async (actor) => {
+      const other = (await (await signIn()).request(workers[0])).session!;
+      await two.identity.revokeSession(tenantId, { session: other }, actor.session.sessionId);
+    },
+    'sign-out of all other devices': async () => {
+      const other = (await (await signIn()).request(workers[0])).session!;
+      await two.identity.signOutOthers(tenantId, { session: other });
+      assert.equal((await two.identity.listSessions(tenantId, { session: other })).length, 1);
+    },
+    'another role': () => two.identity.setRole(tenantId, owner, userId, 'admin'),
+    disabling: async () => {
+      await two.identity.setUserState(tenantId, owner, userId, 'disabled');
+      await two.identity.setUserState(tenantId, owner, userId, 'active');
+    },
+    'another password': (actor, { header }) =>
+      two.identity.changePassword(
+        tenantId,
+        actor,
+        two.a.route,
+        { currentPassword: goodPassword, newPassword: fresh },
+        { cookieHeader: header },
+      ),
+  };
+  for (const [what, end] of Object.entries(ends)) {
+    const browser = await signIn();
+    const late = new TestBrowser(tenantId, browser.header);
+    await rotated(browser);
+    await browser.request(workers[0]);
+    await pass(-3_600);
+    const inB = await signIn(two.b);
+    // Every worker has seen both keys, and presumes what it may.
+    for (const worker of workers) {
+      assert.ok((await browser.request(worker)).session, what);
+      assert.ok((await late.request(worker, { isLost: true })).session, what);
+    }
+    const { session } = await browser.request(workers[0]);
+    await end({ session: session! }, browser);
+    for (const worker of workers)
+      for (const one of [browser, late]) {
+        const presumed = worker.presume(tenantId, one.header);
+        if (presumed) {
+          const { text, values } = presumed.check;
+          const rows = await two.databases.app.read(tenantId, (db) => db.query(text, [...values]));
+          assert.equal(presumed.read(rows), undefined, what);
+        }
+        assert.deepEqual(await one.request(worker), { session: undefined, setCookie: undefined }, what);
+      }
+    assert.ok((await inB.request(workers[1])).session, what);
+  }
+  assert.deepEqual(await events(), []);
 });
 
 test('a rotation that fails before or after its commit costs nobody the session', async () => {
