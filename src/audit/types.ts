@@ -24,6 +24,8 @@ export const auditEvents = {
   'user.disabled': 'A user may no longer sign in.',
   'user.enabled': 'A disabled user may sign in again.',
   'user.password_changed': 'A user set another password.',
+  'user.password_reset_requested': 'Somebody asked for a link with which a user can choose a new password.',
+  'user.password_reset': 'A user chose a new password with a link sent by mail.',
   'session.created': 'A user signed in.',
   'session.login_failed': 'A sign-in was refused.',
   'session.login_throttled': 'Sign-in attempts were slowed down.',

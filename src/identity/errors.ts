@@ -4,7 +4,7 @@ export const identityErrors = defineErrors({
   FH_SIGN_IN_FAILED: {
     status: 401,
     title: 'E-mail address and password do not belong together',
-    hint: 'Check both and try again, or ask an administrator of your account for a new invitation.',
+    hint: 'Check both and try again, or choose a new password: "Forgot your password?"',
   },
   FH_SIGN_IN_THROTTLED: {
     status: 429,
@@ -54,6 +54,17 @@ export const identityErrors = defineErrors({
     status: 404,
     title: 'This invitation cannot be used',
     hint: 'It was used, withdrawn or replaced, or is older than seven days. Ask whoever invited you for a new one.',
+  },
+  FH_RESET_NOT_FOUND: {
+    status: 404,
+    title: 'This link cannot be used',
+    hint: 'It was used, or is older than 15 minutes, or something about the account changed since. Ask for a new one.',
+  },
+  FH_RESET_THROTTLED: {
+    status: 429,
+    title: 'Too many links were asked for from this network',
+    hint: 'Wait and try again. A browser that signed in here before is not slowed down by others.',
+    retry: 'later',
   },
   FH_USER_EXISTS: {
     status: 409,

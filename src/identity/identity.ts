@@ -1,6 +1,7 @@
 import { type AuditEventName, type AuditPage, tenantAuditLog } from '#src/audit/index.ts';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import { type Clock, type Log, systemClock, type TenantId } from '#src/kernel/index.ts';
+import type { QueueMail } from '#src/mail/types.ts';
 import { createAttemptLimiter } from './attempts.ts';
 import { type Authenticator, createAuthenticator } from './authenticate.ts';
 import { type Caller, type CookieKeyOf, createBrowserCookies } from './browser.ts';
@@ -8,10 +9,12 @@ import { createPasswordQueue, type PasswordQueueOptions } from './hash-queue.ts'
 import { createInvitations, type Invitations } from './invitations.ts';
 import { createOwnConfirmation, type OwnConfirmation } from './own-confirmation.ts';
 import { createOwnSessions, type OwnSessions } from './own-sessions.ts';
+import { createPasswordResets, type PasswordResets } from './reset.ts';
 import { createSessionNotices, type SessionNotices } from './session-notices.ts';
 import type { StartedSession } from './session-start.ts';
 import { type Credentials, signIn } from './sign-in.ts';
 import { selectUserNames } from './sql.ts';
+import { createUserMail } from './user-mail.ts';
 import { createUsers, type Users } from './users.ts';
 
 export interface IdentityDeps {
@@ -23,10 +26,19 @@ export interface IdentityDeps {
   readonly log: Log;
   readonly clock?: Clock;
   readonly passwords?: PasswordQueueOptions;
+  /** Undefined: nobody is told anything, as where demo data is written. */
+  readonly queueMail?: QueueMail;
 }
 
 /** Everything about the users of tenants. Each call names the tenant; nothing is kept between calls but the queue of hashes. */
-export interface Identity extends Authenticator, Users, Invitations, OwnSessions, OwnConfirmation, SessionNotices {
+export interface Identity
+  extends Authenticator,
+    Users,
+    Invitations,
+    OwnSessions,
+    OwnConfirmation,
+    PasswordResets,
+    SessionNotices {
   signIn(tenantId: TenantId, credentials: Credentials, caller: Caller): Promise<StartedSession>;
   /** The tenant's own security log, newest first, with the names of the users it speaks of. */
   listAuditEvents(
@@ -42,15 +54,24 @@ export function createIdentity({
   log,
   clock = systemClock,
   passwords,
+  queueMail = async () => {},
 }: IdentityDeps): Identity {
   const cookies = createBrowserCookies(cookieKeyOf, knownCookieKeyOf);
   const queue = createPasswordQueue(passwords);
   const limiter = createAttemptLimiter('freehold.sign_in_failures');
-  const shared = { databases, cookies, limiter, queue };
+  const userMail = createUserMail(queueMail, { clock, log });
+  const shared = { databases, cookies, limiter, queue, userMail, clock, log };
+  const authenticator = createAuthenticator(shared);
+  const resets = createPasswordResets(shared);
   return {
-    ...createAuthenticator({ databases, cookies, clock, log }),
+    ...authenticator,
+    ...resets,
+    async settle() {
+      await resets.settleResets();
+      await Promise.all([authenticator.settle(), userMail.settle()]);
+    },
     ...createUsers(databases, limiter),
-    ...createInvitations(databases, cookies, queue),
+    ...createInvitations(databases, cookies, queue, userMail),
     ...createOwnSessions(shared),
     ...createOwnConfirmation(shared),
     ...createSessionNotices(shared),

@@ -120,6 +120,7 @@ export async function deleteSecrets(db: Queryable): Promise<void> {
   await db.query('DELETE FROM freehold.sessions');
   await db.query('DELETE FROM freehold.session_notices');
   await db.query('DELETE FROM freehold.invitations');
+  await db.query('DELETE FROM freehold.password_resets');
   await db.query('DELETE FROM freehold.known_devices');
   await db.query('DELETE FROM freehold.sign_in_failures');
 }

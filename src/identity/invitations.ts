@@ -21,6 +21,7 @@ import { parseNewPassword } from './password-rules.ts';
 import { type StartedSession, startSession } from './session-start.ts';
 import { findUserByEmail, findUserById } from './sql.ts';
 import type { Role } from './types.ts';
+import type { UserMail } from './user-mail.ts';
 
 export interface Invitation {
   readonly invitationId: Id<'inv'>;
@@ -48,7 +49,7 @@ export interface TenantWords {
 }
 
 export interface Invitations {
-  /** The token is in the answer and nowhere else; a second invitation of the same address replaces the first. */
+  /** The token is in the answer and in the mail to the invited, and nowhere else; a second invitation of the same address replaces the first. */
   createInvitation(
     tenantId: TenantId,
     actor: Actor,
@@ -73,6 +74,7 @@ export function createInvitations(
   databases: TenantDatabases,
   cookies: BrowserCookies,
   queue: PasswordQueue,
+  userMail: UserMail,
 ): Invitations {
   async function getByToken(tenantId: TenantId, tokenHash: Buffer): Promise<InvitationRow> {
     const invitation = await databases.platform.read(tenantId, (db) => findInvitationByToken(db, tokenHash));
@@ -81,15 +83,27 @@ export function createInvitations(
   }
 
   return {
-    createInvitation: (tenantId, actor, invitee) =>
-      databases.platform.transact(tenantId, async (db) => {
+    async createInvitation(tenantId, actor, invitee) {
+      const made = await databases.platform.transact(tenantId, async (db) => {
         const inviter = await requireRole(db, actor, administrators, [invitee.role]);
         return insertInvitation(db, invitee, {
           invitedBy: inviter.userId,
           mayReplaceOwner: inviter.role === 'owner',
           address: actor.address,
         });
-      }),
+      });
+      const { email: to, name, expiresAt } = made.invitation;
+      const invitedBy = actor.session.user.name;
+      userMail.send(tenantId, {
+        kind: 'invitation',
+        to,
+        name,
+        invitedBy,
+        token: made.token,
+        expiresAt: expiresAt.toISOString(),
+      });
+      return made;
+    },
 
     getInvitation: async (tenantId, token) => toInvitation(await getByToken(tenantId, hashInvitationToken(token))),
 

@@ -1,9 +1,9 @@
 import { recordTenantAudit } from '#src/audit/index.ts';
 import type { TenantDatabases } from '#src/databases/types.ts';
-import type { Id, TenantId } from '#src/kernel/index.ts';
+import type { Clock, Id, TenantId } from '#src/kernel/index.ts';
 import { type Actor, requireRole } from './access.ts';
 import { type AttemptLimiter, attemptLimits } from './attempts.ts';
-import type { BrowserCookies, Caller } from './browser.ts';
+import { type BrowserCookies, type Caller, describeUserAgent } from './browser.ts';
 import { identityErrors } from './errors.ts';
 import type { PasswordQueue } from './hash-queue.ts';
 import type { TenantWords } from './invitations.ts';
@@ -19,6 +19,7 @@ import {
   updatePassword,
 } from './sql.ts';
 import { roles } from './types.ts';
+import type { UserMail } from './user-mail.ts';
 
 export interface SessionSummary {
   readonly sessionId: Id<'ses'>;
@@ -55,8 +56,10 @@ export function createOwnSessions(deps: {
   readonly cookies: BrowserCookies;
   readonly limiter: AttemptLimiter;
   readonly queue: PasswordQueue;
+  readonly userMail: UserMail;
+  readonly clock: Clock;
 }): OwnSessions {
-  const { databases, cookies, limiter, queue } = deps;
+  const { databases, cookies, limiter, queue, userMail, clock } = deps;
 
   async function endOne(tenantId: TenantId, { session, address }: Actor, sessionId: string): Promise<boolean> {
     return databases.platform.transact(tenantId, async (db) => {
@@ -131,7 +134,7 @@ export function createOwnSessions(deps: {
         if (!matches)
           throw identityErrors.FH_PASSWORD_WRONG({ fields: { currentPassword: 'This is not your current password.' } });
         const passwordHash = await queue.hash(normalised);
-        return databases.platform.transact(tenantId, async (db) => {
+        const started = await databases.platform.transact(tenantId, async (db) => {
           if (!(await updatePassword(db, user, passwordHash))) throw identityErrors.FH_SESSION_REQUIRED();
           await limiter.succeed(db, attempts);
           await deleteSessions(db, userId);
@@ -144,6 +147,15 @@ export function createOwnSessions(deps: {
           });
           return startSession(db, cookies, tenantId, { ...user, epoch: user.epoch + 1 }, caller);
         });
+        userMail.send(tenantId, {
+          kind: 'password_changed',
+          to: email,
+          name,
+          at: new Date(clock.now()).toISOString(),
+          address: caller.address,
+          browser: describeUserAgent(caller.userAgent),
+        });
+        return started;
       }),
   };
 }

@@ -184,6 +184,9 @@ test('every route says who may call it; signed out, other roles and the other te
     'GET /invitations/:token',
     'POST /invitations/:token',
     'POST /password-check',
+    'POST /password-resets',
+    'POST /password-resets/check',
+    'POST /password-resets/complete',
   ])
     expected.set(open.replace(' ', ' /-/api'), { open: true, roles: undefined });
   assert.deepEqual(new Map([...declared].sort()), new Map([...expected].sort()));
@@ -245,4 +248,36 @@ test('the password hint answers without a session, and not endlessly', async () 
   for (let number = 0; number < 70; number++)
     if ((await check('x')).body.code === 'FH_PASSWORD_CHECK_LIMITED') limited++;
   assert.ok(limited > 0);
+});
+
+test('a forgotten password over HTTP: one answer for everybody, the token in bodies only, no session at the end', async () => {
+  await join('forgetful@example.com');
+  two.mail.length = 0;
+  const answers = [];
+  for (const email of ['forgetful@example.com', 'unknown@example.com', 'not an address'])
+    answers.push(await send('POST', '/password-resets', { body: { email } }));
+  for (const answer of answers) assert.deepEqual(answer, { status: 202, body: {}, cookies: [] });
+  await two.identity.settle();
+  const [order, ...others] = two.mail;
+  assert.deepEqual([order?.kind, order?.to, others.length], ['password_reset', 'forgetful@example.com', 0]);
+  const { token } = order as { token: string };
+  const shown = await send('POST', '/password-resets/check', { body: { token } });
+  assert.deepEqual([shown.status, shown.body.email, shown.body.name], [200, 'forgetful@example.com', 'Olga Ford']);
+  const foreign = await send('POST', '/password-resets/check', { host: 'brick.localhost', body: { token } });
+  assert.deepEqual([foreign.status, foreign.body.code], [404, 'FH_RESET_NOT_FOUND']);
+  const weak = await send('POST', '/password-resets/complete', { body: { token, password: 'olga ford olga ford' } });
+  assert.equal(weak.body.code, 'FH_PASSWORD_REFUSED');
+  const done = await send('POST', '/password-resets/complete', {
+    body: { token, password: 'nine silver otters swim' },
+  });
+  assert.equal(done.status, 204);
+  assert.match(done.cookies[0]!, /^__Host-freehold=; Max-Age=0/);
+  assert.match(done.cookies[1]!, /^__Host-freehold-device=.+; Secure; HttpOnly; SameSite=Strict$/);
+  const cookie = cookieHeaderOf(done.cookies.slice(1));
+  assert.equal((await send('GET', '/session', { cookie })).status, 401);
+  const again = await send('POST', '/password-resets/complete', {
+    body: { token, password: 'nine silver otters swim' },
+  });
+  assert.equal(again.status, 404);
+  for (const answer of [shown, weak, done, again]) assert.ok(!JSON.stringify(answer).includes(token));
 });

@@ -9,6 +9,7 @@ import type { Identity } from './identity.ts';
 import type { Invitation, Invitee } from './invitations.ts';
 import { checkPassword } from './password-rules.ts';
 import { actorOf, administrators, callerOf, open, passwordBodyBytes, scope, signedIn } from './request-scope.ts';
+import { addResetRoutes } from './reset-routes.ts';
 import { answers, bodies, params, queries } from './schemas.ts';
 import { addSessionRoutes } from './session-routes.ts';
 import type { StartedSession } from './session-start.ts';
@@ -69,6 +70,7 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
     });
 
     addSessionRoutes(app, identity);
+    addResetRoutes(app, identity);
 
     app.get<{ Params: { token: string } }>(
       '/invitations/:token',

@@ -1,9 +1,9 @@
 import { recordTenantAudit } from '#src/audit/index.ts';
 import type { TenantDatabases } from '#src/databases/types.ts';
-import type { TenantId } from '#src/kernel/index.ts';
+import type { Clock, TenantId } from '#src/kernel/index.ts';
 import { addressRange } from './address.ts';
 import { type Attempt, type AttemptLimiter, attemptLimits } from './attempts.ts';
-import type { BrowserCookies, Caller } from './browser.ts';
+import { type BrowserCookies, type Caller, describeUserAgent } from './browser.ts';
 import { hashToken } from './cookie.ts';
 import { emailKeyOf } from './email.ts';
 import { identityErrors } from './errors.ts';
@@ -11,12 +11,15 @@ import type { PasswordQueue } from './hash-queue.ts';
 import { normalisePassword } from './password-hash.ts';
 import { type StartedSession, startSession } from './session-start.ts';
 import { findUserByEmail, forgetDevice, isKnownDevice, noteSignIn } from './sql.ts';
+import type { UserMail } from './user-mail.ts';
 
 export interface SignInDeps {
   readonly databases: TenantDatabases;
   readonly cookies: BrowserCookies;
   readonly limiter: AttemptLimiter;
   readonly queue: PasswordQueue;
+  readonly userMail: UserMail;
+  readonly clock: Clock;
 }
 
 export interface Credentials {
@@ -34,7 +37,7 @@ const nobody = 'usr_nobody';
  * one argon2id of the same cost, one audit event. Throttling looks at what was typed and where from, never at whether it exists.
  */
 export async function signIn(
-  { databases, cookies, limiter, queue }: SignInDeps,
+  { databases, cookies, limiter, queue, userMail, clock }: SignInDeps,
   tenantId: TenantId,
   { email, password }: Credentials,
   caller: Caller,
@@ -77,13 +80,24 @@ export async function signIn(
     }
 
     const passwordHash = needsRehash ? await queue.hash(normalisePassword(password)!) : user.passwordHash;
-    return databases.platform.transact(tenantId, async (db) => {
+    const started = await databases.platform.transact(tenantId, async (db) => {
       const epoch = await noteSignIn(db, user, passwordHash);
       // Disabled, or given another password, while we were hashing.
       if (epoch === undefined) throw identityErrors.FH_SIGN_IN_FAILED();
       await limiter.succeed(db, attempts);
       return startSession(db, cookies, tenantId, { ...user, epoch }, caller);
     });
+    // Whoever signs in for the first time need not be told.
+    if (!known && user.lastSignInAt)
+      userMail.send(tenantId, {
+        kind: 'new_sign_in',
+        to: user.email,
+        name: user.name,
+        at: new Date(clock.now()).toISOString(),
+        address: caller.address,
+        browser: describeUserAgent(caller.userAgent),
+      });
+    return started;
   });
 }
 

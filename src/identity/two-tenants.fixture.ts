@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createDatabaseAdmin, createTenantDatabases } from '#src/databases/index.ts';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import { newId, randomBytes, silentLog, type TenantId } from '#src/kernel/index.ts';
+import type { MailOrder } from '#src/mail/types.ts';
 import { createPool, newPassword, type Pool } from '#src/postgres/index.ts';
 import type { TenantAccess, TenantRoute } from '#src/tenants/types.ts';
 import { startTestCluster } from '../../test/support/cluster.ts';
@@ -24,6 +25,8 @@ export interface TwoTenants {
   readonly b: TestTenant;
   readonly databases: TenantDatabases;
   readonly identity: Identity;
+  /** What users were told, in order. */
+  readonly mail: ({ readonly tenantId: TenantId } & MailOrder)[];
   /** The server as control. */
   readonly control: Pool;
   stop(): Promise<void>;
@@ -71,8 +74,10 @@ export async function startTwoTenants(): Promise<TwoTenants> {
     waitTimeoutMs: 30_000,
     log: silentLog,
   });
+  const mail: TwoTenants['mail'] = [];
   const identity = createIdentity({
     databases,
+    queueMail: async (tenantId, order) => void mail.push({ tenantId, ...order }),
     cookieKeyOf: (tenantId) => accesses.get(tenantId)!.cookieKey,
     log: silentLog,
   });
@@ -81,6 +86,7 @@ export async function startTwoTenants(): Promise<TwoTenants> {
     b,
     databases,
     identity,
+    mail,
     control: pool,
     async stop() {
       await identity.settle();

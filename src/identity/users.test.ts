@@ -230,10 +230,12 @@ test('a clone keeps users and the log, and lets nobody of the original in', asyn
   await assert.rejects(two.identity.signIn(two.a.tenantId, { email: people.member, password: 'wrong' }, {}), {
     code: 'FH_SIGN_IN_FAILED',
   });
+  await two.identity.requestReset(two.a.tenantId, people.owner, {});
+  await two.identity.settle();
   await two.databases.platform.transact(two.a.tenantId, stripClone);
   assert.equal(await two.identity.authenticate(two.a.tenantId, header), undefined);
   await assert.rejects(accept(token), { code: 'FH_INVITATION_NOT_FOUND' });
-  for (const table of ['sessions', 'invitations', 'known_devices', 'sign_in_failures'])
+  for (const table of ['sessions', 'invitations', 'password_resets', 'known_devices', 'sign_in_failures'])
     assert.deepEqual(await transact(two.a, `SELECT 1 FROM freehold.${table}`), [], table);
   assert.equal((await two.identity.listUsers(two.a.tenantId)).length, 3);
   assert.ok((await two.identity.listAuditEvents(two.a.tenantId)).events.length > 0);

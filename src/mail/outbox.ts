@@ -10,8 +10,12 @@ import type { MailId, MailMessage, MailState, MailSummary, MailTenant } from './
 
 /** A message that has not left by then never does. RFC 5321, 4.5.4.1: "at least 4-5 days". */
 export const giveUpAfterMs = 5 * 86_400_000;
-/** No tenant needs more; a gateway that somebody else has taken must not become a source of spam. */
+/**
+ * Of one kind. No tenant needs more; a gateway that somebody else has taken must not become a source of spam. More links for new passwords, so that whoever
+ * keeps asking for them does not keep the others from theirs (identity limits them per account).
+ */
 const perTenantAndHour = 500;
+const resetsPerTenantAndHour = 20_000;
 const pageSize = 50;
 
 export interface Outbox {
@@ -87,7 +91,7 @@ export function createOutbox(deps: {
           createdAt,
           expiresAt: linkEndsAt < expiresAt ? linkEndsAt : expiresAt,
         },
-        perTenantAndHour,
+        order.kind === 'password_reset' ? resetsPerTenantAndHour : perTenantAndHour,
       );
       if (!inserted) throw mailErrors.FH_MAIL_LIMITED({ retryAfterSeconds: 3_600 });
       if (isConfigured) onQueued();

@@ -31,12 +31,12 @@ export interface NewMail {
   readonly expiresAt: Date;
 }
 
-/** @returns false when the tenant has ordered `perHour` within an hour */
+/** @returns false when the tenant has ordered `perHour` of this kind within an hour */
 export async function insertMail(db: Queryable, mail: NewMail, perHour: number): Promise<boolean> {
   const rows = await db.query(
     `INSERT INTO mail (mail_id, tenant_id, tenant_name, kind, state, sealed, created_at, expires_at, next_attempt_at)
      SELECT $1, $2, $3, $4, $5, $6, $7::timestamptz, $8, CASE WHEN $5 = 'queued' THEN $7::timestamptz END
-     WHERE (SELECT count(*) FROM mail WHERE tenant_id = $2 AND created_at > $7::timestamptz - interval '1 hour') < $9
+     WHERE (SELECT count(*) FROM mail WHERE tenant_id = $2 AND kind = $4 AND created_at > $7::timestamptz - interval '1 hour') < $9
      RETURNING mail_id`,
     [
       mail.mailId,

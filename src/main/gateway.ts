@@ -119,6 +119,7 @@ export async function runGateway(env: Env): Promise<void> {
     databases,
     cookieKeyOf: async (tenantId) => (await accessOf(tenantId)).cookieKey,
     knownCookieKeyOf: (tenantId) => directory.knownAccess(tenantId)?.cookieKey,
+    queueMail: (tenantId, order) => getControl().queueMail(tenantId, order),
     // All workers together hash as many passwords at once as there are cores.
     passwords: { concurrency: Math.max(1, Math.floor(availableParallelism() / config.workers)) },
     log,

@@ -8,6 +8,7 @@ export const unexportedTables: readonly string[] = [
   'freehold.sessions',
   'freehold.session_notices',
   'freehold.invitations',
+  'freehold.password_resets',
   'freehold.known_devices',
   'freehold.sign_in_failures',
 ];

@@ -7,6 +7,7 @@ const bookkeeping = [
   'freehold.sessions',
   'freehold.session_notices',
   'freehold.known_devices',
+  'freehold.password_resets',
   'freehold.sign_in_failures',
   'freehold.audit_events',
 ];

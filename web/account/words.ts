@@ -49,6 +49,8 @@ const eventWords: Readonly<Record<string, string>> = {
   'user.disabled': 'Disabled a user',
   'user.enabled': 'Enabled a user',
   'user.password_changed': 'Changed the password',
+  'user.password_reset_requested': 'Asked for a link for a new password',
+  'user.password_reset': 'Chose a new password by mail',
   'session.created': 'Signed in',
   'session.login_failed': 'Sign-in refused',
   'session.login_throttled': 'Sign-in attempts slowed down',
