@@ -16,7 +16,7 @@ const isSlow = process.env.FREEHOLD_SLOW_TESTS === '1';
 const only = process.env.FREEHOLD_FAULTS?.split(/\W+/);
 const cleanRuns = isSlow ? 50 : 0;
 /** Without FREEHOLD_SLOW_TESTS: a look after so many faults, and at the end. */
-const lookEvery = isSlow ? 1 : 8;
+const lookEvery = isSlow ? 1 : 12;
 
 let system: FaultSystem;
 before(async () => {
@@ -40,7 +40,6 @@ test('every fault that can exist is injected, and the system is green before and
     assert.deepEqual([findings, verified.length], [[], 2], `red after ${after}`);
   };
   await look('nothing');
-
   const wrong: string[] = [];
   const shown = new Map<string, string>();
   const chosen = injections.filter(({ id }) => only?.includes(id) ?? true);

@@ -8,7 +8,7 @@ import { systemClock, waitFor } from '#src/kernel/index.ts';
 import { findCheckWarnings } from '#src/main/checks.ts';
 import { readRecoveryTime } from '#src/main/recovery-time.ts';
 import type { RegionStore } from '#src/objects/index.ts';
-import { alarm, type Injection, red, refused, unharmed } from './injection.ts';
+import { alarm, type Injection, red, refused } from './injection.ts';
 import { waits } from './system.ts';
 
 const dayMs = 86_400_000;
@@ -27,7 +27,8 @@ export const restoreInjections: readonly Injection[] = [
       const name = `data/${acme.tenantId}/half`;
       const { said } = await refused(north.put(name, half()));
       assert.equal(await north.stat(name), undefined);
-      return unharmed(system, said);
+      assert.ok(await system.restore(acme, (restored) => system.texts(restored)));
+      return { answer: 'unharmed', said };
     },
   },
   {
@@ -35,23 +36,21 @@ export const restoreInjections: readonly Injection[] = [
     damage: 'fsync and full_page_writes are turned off on the running server',
     names: /FH_VERIFY_UNSAFE_SETTING .*fsync = off[\s\S]*full_page_writes = off/,
     async inject(system) {
-      const set = async (what: string, value: string) => {
-        const names = ['fsync', 'full_page_writes'];
+      const names = ['fsync', 'full_page_writes'];
+      /** Every session reads the file when it comes to it. */
+      const until = (count: number) =>
+        waitFor('the setting', async () => (await system.takeLedger()).unsafeSettings?.length === count, waits);
+      const alter = (change: (name: string) => string) =>
         system.asSuperuser(
           'postgres',
-          ...names.map((name) => `ALTER SYSTEM ${what} ${name}${value}`),
+          ...names.map((name) => `ALTER SYSTEM ${change(name)}`),
           'SELECT pg_reload_conf()',
         );
-        const isSo = async () => {
-          const [row] = await system.db.query<{ value: string }>('SHOW full_page_writes');
-          return Object.values(row!)[0] === (value ? 'off' : 'on');
-        };
-        await waitFor('the setting', isSo, waits);
-      };
-      await set('SET', ' = off');
-      await system.takeLedger();
+      alter((name) => `SET ${name} = off`);
+      await until(names.length);
       const observed = red(await system.verify(system.world.north));
-      await set('RESET', '');
+      alter((name) => `RESET ${name}`);
+      await until(0);
       await system.takeBackup();
       await system.takeLedger();
       return observed;

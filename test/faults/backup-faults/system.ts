@@ -13,6 +13,8 @@ import {
   buildCatalogue,
   createCatalogueReader,
   type LedgerSource,
+  type PlanRequest,
+  planRestore,
   type RestoreDatabaseOptions,
   type RestoredDatabase,
   type RowLedger,
@@ -78,6 +80,8 @@ export interface FaultSystem {
   newest(): Promise<bigint>;
   /** A shipper as it is normally, that has shipped everything. */
   normalShipper(): Promise<void>;
+  /** While nothing is shipped or compacted: what is looked up stays where it is. */
+  withoutShipper<T>(work: () => Promise<T>): Promise<T>;
   heard(kind: string): Promise<Record<string, unknown>>;
   readonly scratchParent: string;
   remove(): Promise<void>;
@@ -130,8 +134,11 @@ export async function startFaultSystem(): Promise<FaultSystem> {
   }
 
   const target = () => ({ kind: 'lsn', lsn: parseLsn(ledger.lsn), timeline: ledger.timeline }) as const;
-  const catalogueOf = async (region: RegionStore) =>
-    (await buildCatalogue({ region, reader: createCatalogueReader(region, keys) })).clusters.get(clusterId)!;
+  const look = (region: RegionStore) => buildCatalogue({ region, reader: createCatalogueReader(region, keys) });
+  const plan = async (region: RegionStore, wanted: PlanRequest['wanted']) => {
+    const now = new Date(systemClock.now() + 60_000);
+    return planRestore({ catalogue: await look(region), clusterId, target: target(), wanted, now });
+  };
 
   return {
     world,
@@ -164,7 +171,7 @@ export async function startFaultSystem(): Promise<FaultSystem> {
       return verdict;
     },
     async restore({ oid }, use, change = {}) {
-      const planned = await world.tryPlan(world.north, target(), { kind: 'database', oid });
+      const planned = await plan(world.north, { kind: 'database', oid });
       if (planned.outcome !== 'plan') throw toRefusal(planned);
       const options = { plan: planned.plan, region: world.north, keys, binaries, scratchParent, log: silentLog };
       try {
@@ -191,12 +198,14 @@ export async function startFaultSystem(): Promise<FaultSystem> {
     },
     forget,
     async walIn(region, from, to) {
-      const pieces = [...(await catalogueOf(region)).pieces.values()].flat();
+      const { clusters } = await look(region);
+      const pieces = [...clusters.get(clusterId)!.pieces.values()].flat();
       return pieces.filter(({ start, end }) => start < to && end > from).map(({ name }) => name);
     },
     async walOfPlan(region) {
-      const { wal } = await world.plan(region, target(), { kind: 'cluster' });
-      return wal.map(({ piece }) => piece);
+      const planned = await plan(region, { kind: 'cluster' });
+      if (planned.outcome !== 'plan') throw toRefusal(planned);
+      return planned.plan.wal.map(({ piece }) => piece);
     },
     async damaged(region, objects, act, work) {
       assert.ok(objects.length > 0, 'nothing to damage');
@@ -266,6 +275,14 @@ export async function startFaultSystem(): Promise<FaultSystem> {
     async normalShipper() {
       await world.restartShipper();
       await world.shipped();
+    },
+    async withoutShipper(work) {
+      await world.shipper().stop();
+      try {
+        return await work();
+      } finally {
+        await world.restartShipper();
+      }
     },
     async heard(kind) {
       return waitFor(
