@@ -48,23 +48,22 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
   const templates = new Map<string, Promise<Template>>();
   const targetOf = (database: string): ConnectionTarget => ({ ...target, database });
 
-  async function runScript(database: string, script: string): Promise<void> {
+  /** @param lingering resolves before the session has ended, which takes the server as long as some of the statements do */
+  async function runScript(database: string, script: string, { lingering = false } = {}): Promise<void> {
     await retry(patience, async () => {
       const connection = await openConnection(targetOf(database), { applicationName: 'freehold control' });
       try {
         await connection.script(script);
       } finally {
-        await connection.close();
+        const closed = connection.close();
+        if (!lingering) await closed;
       }
     });
   }
 
+  /** One transaction, one round trip. */
   async function runStatements(statements: readonly string[]): Promise<void> {
-    await retry(patience, () =>
-      pool.transaction(async (tx) => {
-        for (const statement of statements) await tx.query(statement);
-      }),
-    );
+    await retry(patience, () => pool.script(statements.join(';\n')));
   }
 
   /** From nothing, or from whatever a killed attempt left, to a copy that is owned by its own roles. */
@@ -88,7 +87,8 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     await runStatements(openDoorSql(to));
     await failpoint('databases.create.door');
     const note = { state: 'ready', version: options.version } as const;
-    await runScript(to.app, reownScript(from, to, { keepMembership: options.keepMembership, note })).catch((error) => {
+    const script = reownScript(from, to, { keepMembership: options.keepMembership, note });
+    await runScript(to.app, script, { lingering: true }).catch((error) => {
       throw sqlState(error) === '2BP01' ? databaseErrors.FH_DB_NOT_PORTABLE({ cause: error }) : error;
     });
     await failpoint('databases.create.ready');

@@ -3,6 +3,8 @@ import { runTransaction, type TransactionRunner } from './transaction.ts';
 import type { Connection, ConnectionTarget, Queryable } from './types.ts';
 
 export interface Pool extends Queryable, TransactionRunner {
+  /** Statements without values in one message and one transaction; the text must not say BEGIN or COMMIT itself. */
+  script(text: string): Promise<void>;
   /** A connection of one's own for the callback, for example for session-level advisory locks; it is closed afterwards, not reused. */
   withConnection<T>(fn: (connection: Connection) => Promise<T>): Promise<T>;
   stats(): { readonly open: number; readonly idle: number; readonly waiting: number; readonly max: number };
@@ -87,6 +89,7 @@ export function createPool(target: ConnectionTarget, { max, applicationName, opt
   return {
     query: (text, values) => use((connection) => connection.query(text, values), true),
     transaction: (fn) => use((connection) => runTransaction(connection, fn), true),
+    script: (text) => use((connection) => connection.script(text), true),
     withConnection: (fn) => use(fn, false),
     stats: () => ({ open, idle: idle.length, waiting: waiters.length, max }),
     async stop() {

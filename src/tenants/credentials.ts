@@ -2,7 +2,7 @@ import type { TenantId } from '#src/kernel/index.ts';
 import { createSealer, type KeyStore } from '#src/keys/index.ts';
 import { newPassword } from '#src/postgres/index.ts';
 import type { ControlDatabase } from './ports.ts';
-import { type SecretName, selectSecrets, upsertSecret } from './sql.ts';
+import { type SecretName, selectSecrets, upsertSecrets } from './sql.ts';
 
 export interface RolePasswords {
   readonly appPassword: string;
@@ -38,9 +38,9 @@ export function createCredentials({ db, keys }: { db: ControlDatabase; keys: Key
     const passwords = { appPassword: newPassword(), platformPassword: newPassword() };
     const sealer = await sealerOf(tenantId);
     const seal = (name: SecretName, password: string) => sealer.seal(Buffer.from(password), contextOf(tenantId, name));
-    await db.transaction(async (tx) => {
-      await upsertSecret(tx, tenantId, 'database.app', seal('database.app', passwords.appPassword));
-      await upsertSecret(tx, tenantId, 'database.platform', seal('database.platform', passwords.platformPassword));
+    await upsertSecrets(db, tenantId, {
+      'database.app': seal('database.app', passwords.appPassword),
+      'database.platform': seal('database.platform', passwords.platformPassword),
     });
     return passwords;
   }

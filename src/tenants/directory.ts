@@ -62,12 +62,12 @@ export function createControlDirectory(deps: ControlDirectoryDeps): ControlDirec
 
   async function openAccess(tenant: Tenant, databaseName: string): Promise<TenantAccess> {
     const { tenantId } = tenant;
-    const passwords = await credentials.find(tenantId);
-    if (!passwords) throw tenantErrors.FH_TENANT_NOT_ACTIVE({ detail: 'it has no credentials yet' });
-    const [cookieKey, filesKey] = await Promise.all([
+    const [passwords, cookieKey, filesKey] = await Promise.all([
+      credentials.find(tenantId),
       keys.deriveTenantKey(tenantId, 'session-cookie'),
       keys.deriveTenantKey(tenantId, 'files'),
     ]);
+    if (!passwords) throw tenantErrors.FH_TENANT_NOT_ACTIVE({ detail: 'it has no credentials yet' });
     return {
       tenantId,
       database: { ...server, name: databaseName },

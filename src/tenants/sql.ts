@@ -302,11 +302,17 @@ export async function selectSecrets(db: Queryable, tenantId: TenantId): Promise<
   return new Map(rows.map((row) => [row.name, row.sealed]));
 }
 
-export async function upsertSecret(db: Queryable, tenantId: TenantId, name: SecretName, sealed: Buffer): Promise<void> {
+/** All of them or none. */
+export async function upsertSecrets(
+  db: Queryable,
+  tenantId: TenantId,
+  secrets: Readonly<Record<SecretName, Buffer>>,
+): Promise<void> {
   await db.query(
-    `INSERT INTO tenant_secrets (tenant_id, name, sealed) VALUES ($1, $2, $3)
+    `INSERT INTO tenant_secrets (tenant_id, name, sealed)
+     SELECT $1, secret.name, secret.sealed FROM unnest($2::text[], $3::bytea[]) AS secret (name, sealed)
      ON CONFLICT (tenant_id, name) DO UPDATE SET sealed = excluded.sealed`,
-    [tenantId, name, sealed],
+    [tenantId, Object.keys(secrets), Object.values(secrets)],
   );
 }
 
