@@ -37,7 +37,7 @@ DROP FUNCTION freehold.check_session(bytea);
 -- `replaced`, its successor is to be sent again. The times: session-key.ts.
 -- Runs as the platform role. A pinned search path would cost every request a fifth of this call, so there is none to look anything up in:
 -- every table, operator and function is named with its schema, literals take the type of the other side, and parameters have their types from
--- the moment of creation. What the app puts in the way, in its own schema or in pg_temp, is therefore never called with the platform's rights
+-- the moment of creation (variables have not: their types are named in full). What the app puts in the way, in its own schema or in pg_temp, is therefore never called with the platform's rights
 -- (identity.test.ts; test/isolation, platform-schema). plpgsql, because it keeps its plan; INTO, because a set of rows costs more than one.
 CREATE FUNCTION freehold.check_session(
     presented_token_hash bytea,
@@ -49,7 +49,7 @@ CREATE FUNCTION freehold.check_session(
 AS $$
 #variable_conflict use_column
 DECLARE
-  current_token_hash bytea;
+  current_token_hash pg_catalog.bytea;
 BEGIN
   SELECT s.session_id, u.user_id, u.email, u.name, u.role, s.created_at, s.expires_at, s.last_used_at,
       CASE
@@ -87,8 +87,8 @@ CREATE FUNCTION freehold.is_session_live(presented_session_id text) RETURNS bool
   SECURITY DEFINER
 AS $$
 DECLARE
-  current_token_hash bytea;
-  live_session_id text;
+  current_token_hash pg_catalog.bytea;
+  live_session_id pg_catalog.text;
 BEGIN
   SELECT s.token_hash INTO current_token_hash FROM freehold.sessions s WHERE s.session_id OPERATOR(pg_catalog.=) presented_session_id;
   SELECT c.session_id INTO live_session_id FROM freehold.check_session(current_token_hash) c;

@@ -198,6 +198,13 @@ test('the app role can ask about a session and nothing else', async () => {
 test('nothing of the app in front of ours changes what check_session reads or is called by it', async () => {
   const started = await signIn(two.a);
   const header = cookieHeaderOf(started.setCookies);
+  const { sessionId } = started.session;
+  const old = randomBytes(32);
+  await query(
+    two.a,
+    'UPDATE freehold.sessions SET previous_token_hash = $2, key_used_at = NULL WHERE session_id = $1',
+    [sessionId, old],
+  );
   const inTheWay = (schema: string) => [
     `CREATE TABLE ${schema}.users AS SELECT 1 AS user_id`,
     `CREATE TABLE ${schema}.sessions AS SELECT 1 AS token_hash`,
@@ -206,7 +213,8 @@ test('nothing of the app in front of ours changes what check_session reads or is
       `CREATE FUNCTION ${schema}.never(pg_catalog.${type}, pg_catalog.${type}) RETURNS pg_catalog.bool LANGUAGE sql AS 'SELECT false'`,
       `CREATE OPERATOR ${schema}.${operator} (LEFTARG = pg_catalog.${type}, RIGHTARG = pg_catalog.${type}, FUNCTION = ${schema}.never)`,
     ]),
-    ...['text', 'bytea', 'timestamptz'].map((type) => `CREATE DOMAIN ${schema}.${type} AS pg_catalog.int4`),
+    `CREATE OPERATOR ${schema}.<= (LEFTARG = pg_catalog.timestamptz, RIGHTARG = pg_catalog.timestamptz, FUNCTION = ${schema}.never)`,
+    ...['text', 'bytea', 'timestamptz', 'interval'].map((type) => `CREATE DOMAIN ${schema}.${type} AS pg_catalog.int4`),
   ];
   // Without this right, which no product gives, there is no pg_temp at all.
   await two.control.query(`GRANT TEMP ON DATABASE ${two.a.databaseName} TO ${two.a.databaseName}`);
@@ -216,6 +224,10 @@ test('nothing of the app in front of ours changes what check_session reads or is
     const attempt = two.databases.app.transact(two.a.tenantId, async (db) => {
       for (const statement of [...inTheWay(schema), path]) await db.query(statement);
       assert.deepEqual(await two.identity.authenticate(two.a.tenantId, header, { db }), started.session);
+      const [replaced] = await db.query('SELECT session_id, key_state FROM freehold.check_session($1)', [old]);
+      assert.deepEqual(replaced, { session_id: sessionId, key_state: 'replaced' });
+      const [live] = await db.query('SELECT freehold.is_session_live($1) AS live', [sessionId]);
+      assert.equal(live!.live, true);
       throw new Undone();
     });
     await assert.rejects(attempt, Undone, schema);

@@ -13,6 +13,7 @@ export async function probePlatformSchema(world: World): Promise<void> {
   try {
     await probeTables(world, app, platform);
     await probeCheckSession(world, app, platform);
+    await probeReplacedKeys(world, app, platform);
     await probeSearchPath(world, platform);
   } finally {
     await app.close();
@@ -122,16 +123,50 @@ async function probeCheckSession({ report, b }: World, app: Connection, platform
   report.check('many guesses find none', all.length === 0);
 }
 
+/** A key that was replaced is good for its grace and no longer, and a session that is over is not live by its id either. */
+async function probeReplacedKeys({ report, b }: World, app: Connection, platform: Connection): Promise<void> {
+  const user = b.people.member.userId;
+  const [hash, replaced, sessionId] = [Buffer.alloc(32, 91), Buffer.alloc(32, 92), `ses_${'9'.repeat(26)}`];
+  const write = async (text: string, values: readonly unknown[]) => {
+    await platform.run('BEGIN READ WRITE');
+    await platform.run(text, [...values]);
+    await platform.run('COMMIT');
+  };
+  await write(
+    `INSERT INTO freehold.sessions (session_id, token_hash, previous_token_hash, user_id, user_epoch, expires_at, idle_expires_at)
+     SELECT $1, $2, $3, user_id, epoch, now() + interval '1 h', now() + interval '1 h' FROM freehold.users WHERE user_id = $4`,
+    [sessionId, hash, replaced, user],
+  );
+  for (const [what, change, good, live] of [
+    ['its successor was not used yet', 'key_used_at = NULL', true, true],
+    ['its successor was used just now', 'key_used_at = now()', true, true],
+    ['its successor was used a while ago', `key_used_at = now() - interval '31 s'`, false, true],
+    ['the session is over', `key_used_at = NULL, expires_at = now() - interval '1 s'`, false, false],
+  ] as const) {
+    await write(`UPDATE freehold.sessions SET ${change} WHERE session_id = $1`, [sessionId]);
+    const found = await app.query(checked, [replaced]);
+    report.check(`a replaced key, ${what}`, (found.length === 1) === good, `${found.length} rows`);
+    const [row] = await app.query<{ live: boolean }>('SELECT freehold.is_session_live($1) AS live', [sessionId]);
+    report.check(`its session is live, ${what}`, row?.live === live, String(row?.live));
+  }
+  await write('DELETE FROM freehold.sessions WHERE session_id = $1', [sessionId]);
+}
+
 /**
  * The function runs as the platform role: operators, functions, types and tables that the app puts in its way must not be used by it. The
  * session is new, so that nothing of the function was looked up before.
  */
 async function probeSearchPath(world: World, platform: Connection): Promise<void> {
   const { report, internals, b } = world;
-  const [row] = await platform.query<{ hash: Buffer; user: string }>(
-    `SELECT s.token_hash AS hash, s.user_id AS "user" FROM freehold.sessions s, freehold.check_session(s.token_hash) good
-     WHERE good.user_id IS NOT NULL LIMIT 1`,
+  const user = b.people.member.userId;
+  const [hash, replaced, sessionId] = [Buffer.alloc(32, 93), Buffer.alloc(32, 94), `ses_${'8'.repeat(26)}`];
+  await platform.run('BEGIN READ WRITE');
+  await platform.run(
+    `INSERT INTO freehold.sessions (session_id, token_hash, previous_token_hash, key_used_at, user_id, user_epoch, expires_at, idle_expires_at)
+     SELECT $1, $2, $3, NULL, user_id, epoch, now() + interval '1 h', now() + interval '1 h' FROM freehold.users WHERE user_id = $4`,
+    [sessionId, hash, replaced, user],
   );
+  await platform.run('COMMIT');
   const obstacle = (name: string, parameters: string, result: string) =>
     `CREATE FUNCTION app.${name}(${parameters}) RETURNS pg_catalog.${result} LANGUAGE plpgsql AS
      $$ BEGIN RAISE EXCEPTION 'called as %', current_user USING ERRCODE = 'ZZ001'; END $$`;
@@ -139,7 +174,12 @@ async function probeSearchPath(world: World, platform: Connection): Promise<void
   await fresh.run('BEGIN READ WRITE');
   try {
     await fresh.run(obstacle('now', '', 'timestamptz'));
-    for (const [type, operators] of Object.entries({ bytea: ['='], text: ['='], int4: ['='], timestamptz: ['>'] })) {
+    for (const [type, operators] of Object.entries({
+      bytea: ['='],
+      text: ['='],
+      int4: ['='],
+      timestamptz: ['>', '<='],
+    })) {
       const both = `pg_catalog.${type}, pg_catalog.${type}`;
       await fresh.run(obstacle(`same_${type}`, both, 'bool'));
       for (const operator of operators)
@@ -147,18 +187,28 @@ async function probeSearchPath(world: World, platform: Connection): Promise<void
           `CREATE OPERATOR app.${operator} (LEFTARG = pg_catalog.${type}, RIGHTARG = pg_catalog.${type}, FUNCTION = app.same_${type})`,
         );
     }
-    for (const name of ['text', 'bytea', 'timestamptz']) await fresh.run(`CREATE DOMAIN app.${name} AS int`);
+    for (const name of ['text', 'bytea', 'timestamptz', 'interval'])
+      await fresh.run(`CREATE DOMAIN app.${name} AS int`);
     for (const name of ['users', 'sessions']) await fresh.run(`CREATE TABLE app.${name} (token_hash int, user_id int)`);
     await fresh.run('SET LOCAL search_path = app, pg_catalog');
-    const found = await fresh
-      .run<{ user_id: string }>('SELECT user_id FROM freehold.check_session($1)', [row!.hash])
-      .then(
-        ({ rows }) => rows[0]?.user_id,
+    for (const [text, value, expected] of [
+      ['SELECT user_id AS answer FROM freehold.check_session($1)', hash, user],
+      ['SELECT user_id AS answer FROM freehold.check_session($1)', replaced, user],
+      [`SELECT CASE WHEN freehold.is_session_live($1) THEN 'live' END AS answer`, sessionId, 'live'],
+    ] as const) {
+      await fresh.run('SAVEPOINT asked');
+      const found = await fresh.run<{ answer: string }>(text, [value]).then(
+        ({ rows }) => rows[0]?.answer,
         (error: { code?: string }) => error.code,
       );
-    report.check("what the app puts in its way is not called with the platform's rights", found === row!.user, found);
+      report.check("what the app puts in its way is not called with the platform's rights", found === expected, found);
+      await fresh.run('ROLLBACK TO asked');
+    }
   } finally {
     await fresh.run('ROLLBACK');
     await fresh.close();
+    await platform.run('BEGIN READ WRITE');
+    await platform.run('DELETE FROM freehold.sessions WHERE session_id = $1', [sessionId]);
+    await platform.run('COMMIT');
   }
 }

@@ -196,6 +196,35 @@ export const identityLeaks: readonly PlantedLeak[] = [
   looseSession('the state of the user is not looked at', "u.state OPERATOR(pg_catalog.=) 'active'"),
   looseSession('its end is not looked at', 's.expires_at OPERATOR(pg_catalog.>) pg_catalog.now()'),
   looseSession('idle time does not count', 's.idle_expires_at OPERATOR(pg_catalog.>) pg_catalog.now()'),
+  {
+    name: 'check_session: a replaced key stays good',
+    threat: 'a copied cookie is good as long as its session, and nobody notices',
+    edits: [
+      {
+        file: checkMigration,
+        find: "'30 seconds'::pg_catalog.interval",
+        replace: "'30 days'::pg_catalog.interval",
+      },
+    ],
+    groups: ['platform-schema'],
+  },
+  {
+    name: 'a session that is over is live by its id',
+    threat: 'a stream of events outlasts its session',
+    edits: [
+      {
+        file: checkMigration,
+        find: 'RETURN live_session_id IS NOT NULL;',
+        replace: 'RETURN current_token_hash IS NOT NULL;',
+      },
+    ],
+    groups: ['platform-schema'],
+  },
+  unqualified(
+    'the type of a variable',
+    'current_token_hash pg_catalog.bytea;\nBEGIN',
+    'current_token_hash bytea;\nBEGIN',
+  ),
   unqualified('an operator', 's.token_hash OPERATOR(pg_catalog.=)', 's.token_hash ='),
   unqualified(
     'a function',
