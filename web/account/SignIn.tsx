@@ -2,7 +2,7 @@ import { Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useSearch } from '@tanstack/react-router';
 import { useEffect } from 'react';
-import { CenteredShell, SignInForm, safeNext, useDocumentTitle } from '../design/index.ts';
+import { CenteredShell, SignInForm, safeNext, TextLink, useDocumentTitle } from '../design/index.ts';
 import { sessionQuery, useTenantTitle } from './api.ts';
 import { SessionEnded } from './SessionNotices.tsx';
 
@@ -29,7 +29,14 @@ export function SignIn() {
       <SignInForm
         url="/-/api/session"
         onSignedIn={leave}
-        help={`No account, or the password is lost? An administrator of ${title} can send you an invitation.`}
+        help={
+          <>
+            <TextLink to="/forgot-password" underline="always">
+              Forgot your password?
+            </TextLink>{' '}
+            No account yet? An administrator of {title} can send you an invitation.
+          </>
+        }
       />
     </CenteredShell>
   );

@@ -23,6 +23,16 @@ const signedOut = createRoute({
   path: '/signed-out',
   component: lazyRouteComponent(() => import('./SignedOut.tsx'), 'SignedOut'),
 });
+const forgotPassword = createRoute({
+  getParentRoute: () => root,
+  path: '/forgot-password',
+  component: lazyRouteComponent(() => import('./ForgotPassword.tsx'), 'ForgotPassword'),
+});
+const resetPassword = createRoute({
+  getParentRoute: () => root,
+  path: '/reset-password',
+  component: lazyRouteComponent(() => import('./ResetPassword.tsx'), 'ResetPassword'),
+});
 const invitation = createRoute({
   getParentRoute: () => root,
   path: '/invitations/$token',
@@ -67,6 +77,8 @@ export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
     signedOut,
+    forgotPassword,
+    resetPassword,
     invitation,
     signedIn.addChildren([index, account, people, backups, securityLog]),
   ]),

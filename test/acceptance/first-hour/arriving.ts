@@ -100,4 +100,65 @@ export async function arrive(hour: Hour): Promise<void> {
     await hour.owner.signIn(ada);
     assert.equal(new URL(page.url()).pathname, '/projects', 'leads where the person wanted to go');
   });
+
+  await hour.step(
+    'a forgotten password: a link by mail, which the console keeps while there is no mail server',
+    async () => {
+      const forgetful = await hour.open('forgetful');
+      const { page } = forgetful;
+      await page.goto(hour.at('/-/sign-in'));
+      await page.getByRole('link', { name: 'Forgot your password?' }).click();
+      await page.getByLabel('E-mail').fill('nobody@northwind.example');
+      await page.getByRole('button', { name: 'Send me a link' }).click();
+      await page.getByRole('heading', { name: 'Look into your mailbox' }).waitFor();
+      await page.goto(hour.at('/-/forgot-password'));
+      await page.getByLabel('E-mail').fill(ada.email.toUpperCase());
+      await screenshot(page, '08-forgot-password');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'Look into your mailbox' }).waitFor();
+
+      const staff = hour.staff.page;
+      await staff.getByRole('link', { name: 'Mail' }).click();
+      await staff.getByText('There is no mail server').waitFor();
+      await staff.getByRole('row', { name: /You are invited to Northwind Trading.*ada@northwind\.example/ }).waitFor();
+      const message = staff.getByRole('button', { name: 'Choose a new password for Northwind Trading' });
+      // The link is made and mailed behind the answer.
+      while ((await message.count()) === 0) await staff.reload().then(() => staff.getByRole('row').nth(1).waitFor());
+      await screenshot(staff, '09-console-mail');
+      assert.equal(await message.count(), 1, 'nothing was written to whom nobody knows');
+      await message.press('Enter');
+      const dialog = staff.getByRole('dialog');
+      const link = await dialog.getByRole('link', { name: /\/-\/reset-password#token=/ }).getAttribute('href');
+      assert.ok(link!.startsWith(hour.at('/-/reset-password#token=')));
+      await screenshot(staff, '10-console-message');
+      await staff.keyboard.press('Escape');
+      await staff.getByRole('link', { name: 'Tenants' }).click();
+
+      const newPassword = 'two clocks, one harbour, no wind';
+      await page.goto(link!);
+      await page.getByRole('heading', { name: 'Choose a new password' }).waitFor();
+      assert.doesNotMatch(page.url(), /token/, 'the link does not stay in the address bar');
+      assert.equal(await page.getByLabel('E-mail').inputValue(), ada.email);
+      await page.getByLabel('New password').fill(newPassword);
+      await screenshot(page, '11-new-password');
+      await page.getByRole('button', { name: 'Set the new password' }).click();
+      await page.getByRole('heading', { name: 'You have a new password' }).waitFor();
+      await page.getByRole('link', { name: 'Sign in' }).click();
+      await page.getByLabel('Password', { exact: true }).waitFor();
+      await hour.leave(forgetful);
+
+      const owner = hour.owner.page;
+      await owner.goto(hour.at('/projects'));
+      await owner.waitForURL('**/-/sign-in?**');
+      const api = hour.freehold.tenantClient('northwind');
+      const { email, password } = ada;
+      assert.equal((await api.send('POST', '/-/api/session', { email, password })).status, 401);
+      assert.equal((await api.send('POST', '/-/api/session', { email, password: newPassword })).status, 201);
+      const back = { currentPassword: newPassword, newPassword: password };
+      assert.equal((await api.send('PUT', '/-/api/password', back)).status, 204);
+    assert.equal((await api.send('DELETE', '/-/api/session')).status, 204);
+      await api.close();
+      await hour.owner.signIn(ada);
+    },
+  );
 }
