@@ -75,6 +75,8 @@ describe('pages', { timeout: 600_000 }, () => {
     return [
       { name: 'sign-in', url: at('/-/sign-in'), as: 'nobody', expects: /^401/ },
       { name: 'signed-out', url: at('/-/signed-out'), as: 'nobody' },
+      { name: 'forgot-password', url: at('/-/forgot-password'), as: 'nobody' },
+      { name: 'reset-password', url: at('/-/reset-password#token=x'), as: 'nobody', expects: /^404/ },
       { name: 'invitation', url: invited.json.url, as: 'nobody' },
       { name: 'invitation-used', url: at('/-/invitations/gone'), as: 'nobody', expects: /^404/ },
       { name: 'suspended', url: suspended.url, as: 'nobody', expects: /^503/ },
@@ -103,6 +105,7 @@ describe('pages', { timeout: 600_000 }, () => {
       { name: 'console-backups', url: console('/backups'), as: 'staff' },
       { name: 'console-drills', url: console('/drills'), as: 'staff' },
       { name: 'console-health', url: console('/health'), as: 'staff' },
+      { name: 'console-mail', url: console('/mail'), as: 'staff' },
       { name: 'console-audit', url: console('/audit'), as: 'staff' },
       { name: 'console-certificate', url: console(`/certificates/${certificateId}`), as: 'staff' },
     ];
