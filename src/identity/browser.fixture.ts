@@ -1,10 +1,10 @@
 /** For tests: a browser before some workers, as far as session cookies go. What is sent is sent with the cookie of that moment. */
-import type { TenantId } from '#src/kernel/index.ts';
+import { silentLog, type TenantId } from '#src/kernel/index.ts';
 import { createSealer } from '#src/keys/index.ts';
 import { sessionCookieName } from './cookie.ts';
-import type { Identity } from './identity.ts';
+import { createIdentity, type Identity } from './identity.ts';
 import { decodeSessionKey, type SessionKey } from './session-key.ts';
-import type { TestTenant } from './two-tenants.fixture.ts';
+import type { TestTenant, TwoTenants } from './two-tenants.fixture.ts';
 import type { Session } from './types.ts';
 
 export type Worker = Pick<Identity, 'authenticate' | 'renew'>;
@@ -32,6 +32,17 @@ export class TestBrowser {
     if (setCookie !== undefined && !isLost) this.header = setCookie.slice(0, setCookie.indexOf(';'));
     return { session, setCookie };
   }
+}
+
+/** What a worker has of its own: nothing in common with others but the database. */
+export function createWorker({ a, b, databases }: TwoTenants): Identity {
+  const keys = new Map([a, b].map(({ tenantId, cookieKey }) => [tenantId, cookieKey]));
+  return createIdentity({
+    databases,
+    cookieKeyOf: (tenantId) => keys.get(tenantId)!,
+    knownCookieKeyOf: (tenantId) => keys.get(tenantId),
+    log: silentLog,
+  });
 }
 
 /** What is in a cookie or `Set-Cookie` header. */

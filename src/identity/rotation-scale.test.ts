@@ -5,11 +5,11 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { newId, randomBytes, silentLog } from '#src/kernel/index.ts';
-import { TestBrowser } from './browser.fixture.ts';
+import { newId, randomBytes } from '#src/kernel/index.ts';
+import { createWorker, TestBrowser } from './browser.fixture.ts';
 import { createBrowserCookies } from './browser.ts';
 import { hashToken, newToken } from './cookie.ts';
-import { createIdentity, type Identity } from './identity.ts';
+import type { Identity } from './identity.ts';
 import { rotation } from './session-key.ts';
 import { createTwins, startTwoTenants, type TwoTenants } from './two-tenants.fixture.ts';
 
@@ -22,13 +22,7 @@ let two: TwoTenants;
 let workers: Identity[];
 before(async () => {
   two = await startTwoTenants();
-  workers = Array.from({ length: 4 }, () =>
-    createIdentity({
-      databases: two.databases,
-      cookieKeyOf: (tenantId) => [two.a, two.b].find((tenant) => tenant.tenantId === tenantId)!.cookieKey,
-      log: silentLog,
-    }),
-  );
+  workers = Array.from({ length: 4 }, () => createWorker(two));
 });
 after(async () => {
   await settle();

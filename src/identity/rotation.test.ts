@@ -1,27 +1,19 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
-import { armFailpoints, silentLog } from '#src/kernel/index.ts';
+import { armFailpoints } from '#src/kernel/index.ts';
 import { createSealer } from '#src/keys/index.ts';
-import { keyIn, TestBrowser } from './browser.fixture.ts';
+import { createWorker, keyIn, TestBrowser } from './browser.fixture.ts';
 import { sessionCookieName } from './cookie.ts';
-import { createIdentity, type Identity } from './identity.ts';
+import type { Identity } from './identity.ts';
 import { encodeSessionKey, rotation } from './session-key.ts';
 import { cookieHeaderOf, createTwins, goodPassword, startTwoTenants, type TwoTenants } from './two-tenants.fixture.ts';
-import type { Session } from './types.ts';
+import type { PresumedSession, Session } from './types.ts';
 
 let two: TwoTenants;
 let workers: [Identity, Identity, Identity];
 before(async () => {
   two = await startTwoTenants();
-  const keys = new Map([two.a, two.b].map(({ tenantId, cookieKey }) => [tenantId, cookieKey]));
-  const worker = () =>
-    createIdentity({
-      databases: two.databases,
-      cookieKeyOf: (tenantId) => keys.get(tenantId)!,
-      knownCookieKeyOf: (tenantId) => keys.get(tenantId),
-      log: silentLog,
-    });
-  workers = [worker(), worker(), worker()];
+  workers = [createWorker(two), createWorker(two), createWorker(two)];
 });
 after(async () => {
   armFailpoints('');
@@ -60,6 +52,10 @@ const events = async (tenant = two.a) =>
   (await two.identity.listAuditEvents(tenant.tenantId, { name: 'session.key_reused', limit: 50 })).events.filter(
     ({ subject }) => subject === userId,
   );
+
+/** What the check says where the request began on a presumption. */
+const askPresumed = async ({ check, read }: PresumedSession) =>
+  read(await two.databases.app.read(two.a.tenantId, (db) => db.query(check.text, [...check.values])));
 
 let serial = 0;
 let email: string;
@@ -250,11 +246,7 @@ test('a key that a worker presumes is refused there as soon as its grace is over
   await browser.request(there);
   const ask = async () => {
     const presumed = there.presume(tenantId, old, '192.0.2.8');
-    if (!presumed) return 'not presumed';
-    const rows = await two.databases.app.read(tenantId, (db) =>
-      db.query(presumed.check.text, [...presumed.check.values]),
-    );
-    return presumed.read(rows)?.user.email;
+    return presumed ? (await askPresumed(presumed))?.user.email : 'not presumed';
   };
   assert.equal(await ask(), email);
   await pass(rotation.everySeconds);
@@ -273,10 +265,7 @@ test('a key that a worker presumes is refused there as soon as its grace is over
   await second.request(here);
   await second.request(here);
   await pass(rotation.graceSeconds + 1);
-  const rows = await two.databases.app.read(tenantId, (db) =>
-    db.query(presumed.check.text, [...presumed.check.values]),
-  );
-  assert.equal(presumed.read(rows), undefined);
+  assert.equal(await askPresumed(presumed), undefined);
   await settle();
   assert.equal((await second.request(here)).session, undefined);
   assert.deepEqual(
@@ -335,11 +324,7 @@ test('what ends a session ends it for the very next request at every worker, wha
     for (const worker of workers)
       for (const one of [browser, late]) {
         const presumed = worker.presume(tenantId, one.header);
-        if (presumed) {
-          const { text, values } = presumed.check;
-          const rows = await two.databases.app.read(tenantId, (db) => db.query(text, [...values]));
-          assert.equal(presumed.read(rows), undefined, what);
-        }
+        if (presumed) assert.equal(await askPresumed(presumed), undefined, what);
         assert.deepEqual(await one.request(worker), { session: undefined, setCookie: undefined }, what);
       }
     assert.ok((await inB.request(workers[1])).session, what);
