@@ -204,7 +204,8 @@ export function createCluster(options: ClusterOptions): Cluster {
         hasEnded: () => hasEnded(server),
         stalledMs: deadlineMs,
         longestMs: isFast ? longestFastMs : deadlineMs,
-        onWaiting: isFast ? options.onWaiting : undefined,
+        // What ends in a moment anyhow is not worth a word.
+        onWaiting: isFast && longestFastMs > fastMs ? options.onWaiting : undefined,
       });
       if (ended) return;
       if (signal !== 'SIGTERM') log.warn('the PostgreSQL server did not stop in time', { signal, deadlineMs });

@@ -35,10 +35,11 @@ export async function up(options: UpOptions, env: Env): Promise<void> {
     if (!options.json) process.stderr.write(`freehold: ${text}\n`);
   };
   let stopping = false;
-  // Heard by machines as well: their people look for why it takes so long.
   const onWaiting = (text: string): void => {
     const hint = stopping ? '; Ctrl-C ends it at once, and the next start replays them' : '';
-    process.stderr.write(`freehold: ${text}${hint}\n`);
+    // A machine's people look for it in the log.
+    if (options.json) log.warn(`${text}${hint}`);
+    else say(`${text}${hint}`);
   };
   const shutdown = new Shutdown(log);
   const lock = await lockInstance(config.dataDir, instancesFolder(env));
