@@ -11,7 +11,7 @@ const password = 'eleven quiet trams at midnight';
 const adminEmail = 'ada@northwind.example';
 const megabyte = 1_048_576;
 
-describe('bad input', { timeout: 180_000 }, () => {
+describe('bad input', { timeout: 1_200_000 }, () => {
   let freehold: Freehold;
   let client: Client;
   let before_: string;

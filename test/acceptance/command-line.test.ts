@@ -11,7 +11,7 @@ import { type CommandResult, Freehold, runLauncher, until } from './harness.ts';
 const password = 'eleven quiet trams at midnight';
 const adminEmail = 'ada@northwind.example';
 
-describe('the command line', { timeout: 240_000 }, () => {
+describe('the command line', { timeout: 1_200_000 }, () => {
   let freehold: Freehold;
   let folder: string;
   let created: { tenantId: string; name: string; url: string; adminEmail: string; invitationUrl: string };

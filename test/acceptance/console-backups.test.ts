@@ -14,7 +14,7 @@ const ada = { name: 'Ada Northrop', email: 'ada@example.com', password: 'seven s
 /** Of a busy machine. */
 const patiently = { timeout: 120_000 };
 
-describe('backups in the console', { timeout: 400_000 }, () => {
+describe('backups in the console', { timeout: 1_200_000 }, () => {
   let freehold: Freehold;
   let browser: Browser;
   let staff: Visitor;

@@ -10,7 +10,7 @@ import { Visitor } from './visitor.ts';
 
 const ada = { email: 'ada@northwind.example', password: 'seven herons fishing before daylight' };
 
-test('tickets of another system', { timeout: 180_000 }, async (t) => {
+test('tickets of another system', { timeout: 1_200_000 }, async (t) => {
   const { csv, origin } = readTickets();
   t.diagnostic(`${origin}: ${csv.length} bytes`);
   let freehold!: Freehold;

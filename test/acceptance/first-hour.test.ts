@@ -15,7 +15,7 @@ import { work } from './first-hour/working.ts';
 import { Freehold, openBrowser, stopChild } from './harness.ts';
 import { createSteps } from './story.ts';
 
-test('the first hour', { timeout: 480_000 }, async (t) => {
+test('the first hour', { timeout: 1_200_000 }, async (t) => {
   const hour = new Hour(mkdtempSync(join(tmpdir(), 'fh-downloads-')));
   t.after(async () => {
     await hour.browser?.close();

@@ -9,7 +9,7 @@ import { exchange, openTcp, openTls } from './wire.ts';
 const password = 'eleven quiet trams at midnight';
 const adminEmail = 'ada@northwind.example';
 
-describe('the HTTP contract', { timeout: 180_000 }, () => {
+describe('the HTTP contract', { timeout: 1_200_000 }, () => {
   let freehold: Freehold;
   let owner: Client;
   let invitationUrl: string;

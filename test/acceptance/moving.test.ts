@@ -11,7 +11,7 @@ import { type Client, Freehold, pgRestore } from './harness.ts';
 const password = 'eleven quiet trams at midnight';
 const adminEmail = 'ada@northwind.example';
 
-describe('moving', { timeout: 240_000 }, () => {
+describe('moving', { timeout: 1_200_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'fh-moving-'));
   const file = join(folder, 'northwind.tar');
   let here: Freehold;

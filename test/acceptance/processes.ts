@@ -26,17 +26,24 @@ export function listProcesses(freehold: Freehold): Process[] {
   return found;
 }
 
+/** Empty when it has ended meanwhile. */
 export function readCommandLine(pid: number): string {
-  return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  return unlessGone(() => [readFileSync(`/proc/${pid}/cmdline`, 'latin1')]).join('');
 }
 
+/** Empty when it has ended meanwhile. */
 export function readEnvironment(pid: number): string {
-  return readFileSync(`/proc/${pid}/environ`, 'latin1');
+  return unlessGone(() => [readFileSync(`/proc/${pid}/environ`, 'latin1')]).join('');
+}
+
+/** Empty when it has ended meanwhile. */
+export function readStatus(pid: number): string {
+  return unlessGone(() => [readFileSync(`/proc/${pid}/status`, 'utf8')]).join('');
 }
 
 /** Numbers of the user and the groups it acts as, groups as a list with commas. */
 export function readIdentity(pid: number): { uid: string; gid: string; groups: string } {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const status = readStatus(pid);
   const words = (name: string) => (new RegExp(`^${name}:(.*)$`, 'm').exec(status)?.[1] ?? '').trim().split(/\s+/);
   return { uid: words('Uid')[1]!, gid: words('Gid')[1]!, groups: words('Groups').join(',') };
 }
@@ -45,12 +52,9 @@ export function readIdentity(pid: number): { uid: string; gid: string; groups: s
 export function listListeners(pids: readonly number[]): { address: string; port: number }[] {
   const inodes = new Set(
     pids.flatMap((pid) =>
-      readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
-        try {
-          return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
-        } catch {
-          return []; // Closed in the meantime.
-        }
+      unlessGone(() => readdirSync(`/proc/${pid}/fd`)).flatMap((fd) => {
+        const link = unlessGone(() => [readlinkSync(`/proc/${pid}/fd/${fd}`)])[0] ?? '';
+        return /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? [];
       }),
     ),
   );
@@ -63,6 +67,16 @@ export function listListeners(pids: readonly number[]): { address: string; port:
       .filter((fields) => fields[3] === listening && inodes.has(fields[9]!))
       .map((fields) => parseAddress(fields[1]!)),
   );
+}
+
+/** Processes end and files are closed between two looks: a backend, a dump. */
+function unlessGone(read: () => string[]): string[] {
+  try {
+    return read();
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw error;
+  }
 }
 
 const listening = '0A';

@@ -6,7 +6,7 @@ import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 
 const files = process.argv.slice(2);
-const running = run({ files, concurrency: 2, timeout: 900_000 });
+const running = run({ files, concurrency: 2, timeout: 2_700_000 });
 // Passed is only what says so: the summary without a file is the one of the whole run.
 process.exitCode = 1;
 running.on('test:summary', ({ file, success }) => {
