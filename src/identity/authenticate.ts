@@ -7,6 +7,7 @@ import { isSessionLive } from './session-key-sql.ts';
 import { type CheckedKey, createSessionKeys } from './session-keys.ts';
 import { checkSessionText, readCheckedSession, touchSession } from './sql.ts';
 import type { PresumedSession, Session } from './types.ts';
+import type { UserMail } from './user-mail.ts';
 
 /** The last use is written at most this often, so that a request is a read. */
 const touchEverySeconds = 300;
@@ -45,6 +46,7 @@ export interface Authenticator {
 export function createAuthenticator(deps: {
   readonly databases: TenantDatabases;
   readonly cookies: BrowserCookies;
+  readonly userMail: UserMail;
   readonly clock: Clock;
   readonly log: Log;
 }): Authenticator {

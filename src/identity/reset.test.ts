@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import type { TenantId } from '#src/kernel/index.ts';
+import { TestBrowser } from './browser.fixture.ts';
 import { hashToken } from './cookie.ts';
 import { consumeReset } from './reset-sql.ts';
+import { rotation } from './session-key.ts';
 import {
   cookieHeaderOf,
   createTwins,
@@ -277,4 +279,33 @@ test('users are told of a changed password and of a browser that is new; invitat
     'the first sign-in is no news, and of several new browsers within an hour one is told',
   );
   for (const order of two.mail) assert.ok(!/[\r\n]/.test(JSON.stringify(Object.values(order)).replaceAll('\\\\', '')));
+});
+
+test('the user is told by mail when a session ends because an old key of it came back', async () => {
+  const { setCookies } = await signIn(goodPassword);
+  const browser = new TestBrowser(two.a.tenantId, cookieHeaderOf(setCookies).split('; ')[0]!);
+  const oldHeader = browser.header;
+  const pass = (seconds: number) =>
+    query(
+      two.a.tenantId,
+      `UPDATE freehold.sessions SET rotated_at = rotated_at - make_interval(secs => $1),
+         key_used_at = key_used_at - make_interval(secs => $1)`,
+      [seconds],
+    );
+  for (let round = 0; round < 2; round++) {
+    await two.identity.settle();
+    await pass(rotation.everySeconds + 1);
+    assert.ok((await browser.request(two.identity)).setCookie);
+    await browser.request(two.identity);
+    await two.identity.settle();
+  }
+  await pass(rotation.graceSeconds + 1);
+  const thief = new TestBrowser(two.a.tenantId, oldHeader);
+  assert.equal((await thief.request(two.identity)).session, undefined);
+  await two.identity.settle();
+  const told = two.mail.filter(({ kind }) => kind === 'session_replayed');
+  assert.deepEqual(
+    told.map(({ to, tenantId }) => [to, tenantId]),
+    [[olga, two.a.tenantId]],
+  );
 });

@@ -4,7 +4,8 @@ import { type Clock, failpoint, type Log, type TenantId } from '#src/kernel/inde
 import { type BrowserCookies, sessionIdleSeconds } from './browser.ts';
 import { hashOf, rotation, type SessionKey } from './session-key.ts';
 import { endReused, isOwedSuccessor, isReused, noteKeyUse, rotateKey } from './session-key-sql.ts';
-import type { KeyState } from './sql.ts';
+import { findUserById, type KeyState } from './sql.ts';
+import type { UserMail } from './user-mail.ts';
 
 const maxNoted = 10_000;
 
@@ -33,10 +34,11 @@ export interface SessionKeys {
 export function createSessionKeys(deps: {
   readonly databases: TenantDatabases;
   readonly cookies: BrowserCookies;
+  readonly userMail: UserMail;
   readonly clock: Clock;
   readonly log: Log;
 }): SessionKeys {
-  const { databases, cookies, clock, log } = deps;
+  const { databases, cookies, userMail, clock, log } = deps;
   /** By tenant and cookie header, of the latest check; only keys about which there is something to do. */
   const noted = new Map<string, { readonly state: 'due' | 'replaced'; readonly atMs: number }>();
   const running = new Map<string, Promise<unknown>>();
@@ -83,9 +85,9 @@ export function createSessionKeys(deps: {
     const presented = { sessionId: key.sessionId, hash: hashOf(key), generation: key.generation };
     // Most who come here were signed out in an ordinary way: they cost a read.
     if (!(await databases.platform.read(tenantId, (db) => isReused(db, presented)))) return;
-    await databases.platform.transact(tenantId, async (db) => {
+    const user = await databases.platform.transact(tenantId, async (db) => {
       const ended = await endReused(db, presented, address);
-      if (!ended) return;
+      if (!ended) return undefined;
       await recordTenantAudit(db, {
         name: 'session.key_reused',
         actor: 'anonymous',
@@ -94,7 +96,16 @@ export function createSessionKeys(deps: {
         details: { sessionId: key.sessionId, replacements: ended.generation - key.generation },
       });
       await failpoint('identity.reuse.before_commit');
+      return findUserById(db, ended.userId);
     });
+    if (user)
+      userMail.send(tenantId, {
+        kind: 'session_replayed',
+        to: user.email,
+        name: user.name,
+        at: new Date(clock.now()).toISOString(),
+        address,
+      });
   }
 
   return {
