@@ -66,6 +66,12 @@ export const identityErrors = defineErrors({
     hint: 'Wait and try again. A browser that signed in here before is not slowed down by others.',
     retry: 'later',
   },
+  FH_PASSWORD_LIST_UNREADABLE: {
+    status: 503,
+    title: 'New passwords cannot be checked just now',
+    hint: 'The list of breached passwords cannot be read, and none is taken without it. The operator finds out more with ./freehold doctor.',
+    retry: 'later',
+  },
   FH_USER_EXISTS: {
     status: 409,
     title: 'There is a user with this e-mail address already',

@@ -9,6 +9,7 @@ import { createPasswordQueue, type PasswordQueueOptions } from './hash-queue.ts'
 import { createInvitations, type Invitations } from './invitations.ts';
 import { createOwnConfirmation, type OwnConfirmation } from './own-confirmation.ts';
 import { createOwnSessions, type OwnSessions } from './own-sessions.ts';
+import { createPasswordRules, type PasswordRules } from './password-rules.ts';
 import { createPasswordResets, type PasswordResets } from './reset.ts';
 import { createSessionNotices, type SessionNotices } from './session-notices.ts';
 import type { StartedSession } from './session-start.ts';
@@ -26,6 +27,8 @@ export interface IdentityDeps {
   readonly log: Log;
   readonly clock?: Clock;
   readonly passwords?: PasswordQueueOptions;
+  /** Of new passwords. Default: without a list of breached ones. */
+  readonly rules?: PasswordRules;
   /** Undefined: nobody is told anything, as where demo data is written. */
   readonly queueMail?: QueueMail;
 }
@@ -40,6 +43,8 @@ export interface Identity
     PasswordResets,
     SessionNotices {
   signIn(tenantId: TenantId, credentials: Credentials, caller: Caller): Promise<StartedSession>;
+  /** What `PasswordRules.check` says. */
+  readonly checkPassword: PasswordRules['check'];
   /** The tenant's own security log, newest first, with the names of the users it speaks of. */
   listAuditEvents(
     tenantId: TenantId,
@@ -54,13 +59,14 @@ export function createIdentity({
   log,
   clock = systemClock,
   passwords,
+  rules = createPasswordRules(),
   queueMail = async () => {},
 }: IdentityDeps): Identity {
   const cookies = createBrowserCookies(cookieKeyOf, knownCookieKeyOf);
   const queue = createPasswordQueue(passwords);
   const limiter = createAttemptLimiter('freehold.sign_in_failures');
   const userMail = createUserMail(queueMail, { clock, log });
-  const shared = { databases, cookies, limiter, queue, userMail, clock, log };
+  const shared = { databases, cookies, limiter, queue, rules, userMail, clock, log };
   const authenticator = createAuthenticator(shared);
   const resets = createPasswordResets(shared);
   return {
@@ -71,10 +77,11 @@ export function createIdentity({
       await Promise.all([authenticator.settle(), userMail.settle()]);
     },
     ...createUsers(databases, limiter),
-    ...createInvitations(databases, cookies, queue, userMail),
+    ...createInvitations(databases, cookies, queue, rules, userMail),
     ...createOwnSessions(shared),
     ...createOwnConfirmation(shared),
     ...createSessionNotices(shared),
+    checkPassword: rules.check,
     signIn: (tenantId, credentials, caller) => signIn(shared, tenantId, credentials, caller),
     listAuditEvents: (tenantId, options) =>
       databases.platform.read(tenantId, async (db) => {

@@ -8,6 +8,7 @@
 export { addressRange } from './address.ts';
 export { type AttemptLimiter, attemptLimits, createAttemptLimiter } from './attempts.ts';
 export type { Authenticator } from './authenticate.ts';
+export { type BreachedPasswords, createBreachedPasswords } from './breached-passwords.ts';
 export type { Caller, CookieKeyOf } from './browser.ts';
 export {
   createTokenCookie,
@@ -27,12 +28,12 @@ export { createDemoUser, createFirstInvitation, stripClone } from './lifecycle.t
 export type { SessionSummary } from './own-sessions.ts';
 export { normalisePassword } from './password-hash.ts';
 export {
-  checkPassword,
+  createPasswordRules,
   minPasswordLength,
   type PasswordContext,
   type PasswordRule,
+  type PasswordRules,
   type PasswordVerdict,
-  parseNewPassword,
 } from './password-rules.ts';
 export type { IdentityRequest } from './request-scope.ts';
 export { identityRoutes, invitationPath } from './routes.ts';

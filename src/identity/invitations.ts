@@ -17,7 +17,7 @@ import {
   selectInvitations,
   upsertInvitation,
 } from './invitations-sql.ts';
-import { parseNewPassword } from './password-rules.ts';
+import type { PasswordRules } from './password-rules.ts';
 import { type StartedSession, startSession } from './session-start.ts';
 import { findUserByEmail, findUserById } from './sql.ts';
 import type { Role } from './types.ts';
@@ -74,6 +74,7 @@ export function createInvitations(
   databases: TenantDatabases,
   cookies: BrowserCookies,
   queue: PasswordQueue,
+  rules: PasswordRules,
   userMail: UserMail,
 ): Invitations {
   async function getByToken(tenantId: TenantId, tokenHash: Buffer): Promise<InvitationRow> {
@@ -115,7 +116,7 @@ export function createInvitations(
         const chosenName = name === undefined ? (invitation.name ?? nameFromEmail(email)) : parsePersonName(name);
         const context = { email, name: chosenName, tenant: [tenant.name, tenant.title] };
         // Everything that may be refused or take long comes before the token is used up.
-        const passwordHash = await queue.hash(await parseNewPassword(password, context));
+        const passwordHash = await queue.hash(await rules.parseNew(password, context));
         return databases.platform.transact(tenantId, async (db) => {
           const made = await consumeInvitation(db, tokenHash, { userId: newId('usr'), name: chosenName, passwordHash });
           if (!made) throw identityErrors.FH_INVITATION_NOT_FOUND();

@@ -6,7 +6,7 @@ import { identityErrors } from './errors.ts';
 import { type Invitee, insertInvitation } from './invitations.ts';
 import { deleteSecrets } from './invitations-sql.ts';
 import { hashPassword } from './password-hash.ts';
-import { parseNewPassword } from './password-rules.ts';
+import { createPasswordRules } from './password-rules.ts';
 import { insertUser } from './sql.ts';
 import type { Role } from './types.ts';
 
@@ -33,7 +33,7 @@ export async function createDemoUser(
   { email, name, role, password }: { email: string; name: string; role: Role; password: string },
 ): Promise<UserId> {
   const parsed = parseEmail(email);
-  const passwordHash = await hashPassword(await parseNewPassword(password, { email, name }));
+  const passwordHash = await hashPassword(await createPasswordRules().parseNew(password, { email, name }));
   const userId = newId('usr');
   if (!(await insertUser(db, { userId, ...parsed, name: parsePersonName(name), role, passwordHash })))
     throw identityErrors.FH_USER_EXISTS();

@@ -7,7 +7,7 @@ import { type BrowserCookies, type Caller, describeUserAgent } from './browser.t
 import { identityErrors } from './errors.ts';
 import type { PasswordQueue } from './hash-queue.ts';
 import type { TenantWords } from './invitations.ts';
-import { parseNewPassword } from './password-rules.ts';
+import type { PasswordRules } from './password-rules.ts';
 import { type StartedSession, startSession } from './session-start.ts';
 import {
   deleteOtherSessions,
@@ -56,10 +56,11 @@ export function createOwnSessions(deps: {
   readonly cookies: BrowserCookies;
   readonly limiter: AttemptLimiter;
   readonly queue: PasswordQueue;
+  readonly rules: PasswordRules;
   readonly userMail: UserMail;
   readonly clock: Clock;
 }): OwnSessions {
-  const { databases, cookies, limiter, queue, userMail, clock } = deps;
+  const { databases, cookies, limiter, queue, rules, userMail, clock } = deps;
 
   async function endOne(tenantId: TenantId, { session, address }: Actor, sessionId: string): Promise<boolean> {
     return databases.platform.transact(tenantId, async (db) => {
@@ -122,7 +123,7 @@ export function createOwnSessions(deps: {
       queue.admit(async () => {
         const { email, name, userId } = actor.session.user;
         const context = { email, name, tenant: [tenant.name, tenant.title] };
-        const normalised = await parseNewPassword(newPassword, context);
+        const normalised = await rules.parseNew(newPassword, context);
         // A stolen session must not become a place to guess the password.
         const attempts = [{ limit: attemptLimits.currentPassword, subject: userId }];
         const user = await databases.platform.transact(tenantId, async (db) => {

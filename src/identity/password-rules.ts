@@ -1,4 +1,5 @@
 import { loadBlocklist } from './blocklist.ts';
+import type { BreachedPasswords } from './breached-passwords.ts';
 import { identityErrors } from './errors.ts';
 import { maxPasswordBytes, normalisePassword } from './password-hash.ts';
 import { expectedParts, foldings, onlyLettersAndDigits, withoutPadding, withoutPatterns } from './password-shape.ts';
@@ -16,7 +17,7 @@ export interface PasswordContext {
   readonly tenant?: readonly string[];
 }
 
-export type PasswordRule = 'too_short' | 'too_long' | 'not_text' | 'common' | 'context' | 'repetitive';
+export type PasswordRule = 'too_short' | 'too_long' | 'not_text' | 'common' | 'breached' | 'context' | 'repetitive';
 
 export interface PasswordVerdict {
   readonly accepted: boolean;
@@ -26,11 +27,29 @@ export interface PasswordVerdict {
   readonly problems: readonly { readonly rule: PasswordRule; readonly text: string; readonly fix: string }[];
 }
 
+/** What a new password has to keep. */
+export interface PasswordRules {
+  /** Throws FH_PASSWORD_LIST_UNREADABLE. */
+  check(password: string, context: PasswordContext): Promise<PasswordVerdict>;
+  /** The password as it is hashed, or FH_PASSWORD_REFUSED with the rule and the way to mend it; FH_PASSWORD_LIST_UNREADABLE. */
+  parseNew(password: string, context: PasswordContext): Promise<string>;
+}
+
+/** `breached`: a list beside the one that is built in. */
+export function createPasswordRules(breached?: BreachedPasswords): PasswordRules {
+  const check = (password: string, context: PasswordContext) => checkPassword(password, context, breached);
+  return { check, parseNew: async (password, context) => parseVerdict(password, await check(password, context)) };
+}
+
 /**
  * Judges a new password: length, whole-password blocklist, context, patterns; no composition rules, no expiry (NIST SP 800-63B-4).
  * Linear in the password, which is at most 1,024 bytes, so it may run on every key press without stalling a server.
  */
-export async function checkPassword(password: string, context: PasswordContext): Promise<PasswordVerdict> {
+async function checkPassword(
+  password: string,
+  context: PasswordContext,
+  breached: BreachedPasswords | undefined,
+): Promise<PasswordVerdict> {
   if (Buffer.byteLength(password) > maxPasswordBytes)
     return refused('too_long', `It is longer than ${maxPasswordBytes} bytes.`, 'Use a shorter one.');
   const normalised = normalisePassword(password);
@@ -73,12 +92,20 @@ export async function checkPassword(password: string, context: PasswordContext):
       'It repeats itself, or follows the alphabet, the digits or the keys of a keyboard.',
       'Use words or characters that do not follow from each other.',
     );
+  // Last, because it costs most. As it was typed as well: that is how others have hashed it.
+  if (
+    breached &&
+    ((await breached.includes(normalised)) || (password !== normalised && (await breached.includes(password))))
+  )
+    return refused(
+      'breached',
+      'It is among the passwords that were stolen somewhere and are known.',
+      'Use one that you have never used anywhere, and change it wherever else you use this one.',
+    );
   return { accepted: true, score: unexpected < 12 ? 2 : unexpected < 18 ? 3 : 4, problems: [] };
 }
 
-/** The password as it is hashed, or FH_PASSWORD_REFUSED with the rule and the way to mend it. */
-export async function parseNewPassword(password: string, context: PasswordContext): Promise<string> {
-  const { problems } = await checkPassword(password, context);
+function parseVerdict(password: string, { problems }: PasswordVerdict): string {
   const problem = problems[0];
   if (problem)
     throw identityErrors.FH_PASSWORD_REFUSED({
@@ -90,7 +117,11 @@ export async function parseNewPassword(password: string, context: PasswordContex
 }
 
 function refused(rule: PasswordRule, text: string, fix: string): PasswordVerdict {
-  return { accepted: false, score: rule === 'too_short' || rule === 'common' ? 0 : 1, problems: [{ rule, text, fix }] };
+  return {
+    accepted: false,
+    score: ['too_short', 'common', 'breached'].includes(rule) ? 0 : 1,
+    problems: [{ rule, text, fix }],
+  };
 }
 
 /** The whole password, or what is left without digits and signs around it, or the unit that it repeats; never a part of a phrase. */

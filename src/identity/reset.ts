@@ -9,7 +9,7 @@ import { emailKeyOf } from './email.ts';
 import { identityErrors } from './errors.ts';
 import type { PasswordQueue } from './hash-queue.ts';
 import type { TenantWords } from './invitations.ts';
-import { parseNewPassword } from './password-rules.ts';
+import type { PasswordRules } from './password-rules.ts';
 import { consumeReset, findReset, issueReset, pruneResets, type ResetPolicy } from './reset-sql.ts';
 import { deleteSessions, findUserByEmail, forgetDevices, isKnownDevice, rememberDevice } from './sql.ts';
 import type { UserMail } from './user-mail.ts';
@@ -55,11 +55,12 @@ export function createPasswordResets(deps: {
   readonly cookies: BrowserCookies;
   readonly limiter: AttemptLimiter;
   readonly queue: PasswordQueue;
+  readonly rules: PasswordRules;
   readonly userMail: UserMail;
   readonly clock: Clock;
   readonly log: Log;
 }): PasswordResets {
-  const { databases, cookies, limiter, queue, userMail, clock, log } = deps;
+  const { databases, cookies, limiter, queue, rules, userMail, clock, log } = deps;
   const running = new Set<Promise<void>>();
 
   /** Behind the answer. The same statements for a user and for nobody. */
@@ -129,7 +130,7 @@ export function createPasswordResets(deps: {
         const { email, name } = found;
         // Everything that may be refused or take long comes before the link is used up.
         const passwordHash = await queue.hash(
-          await parseNewPassword(password, { email, name, tenant: [tenant.name, tenant.title] }),
+          await rules.parseNew(password, { email, name, tenant: [tenant.name, tenant.title] }),
         );
         const deviceToken = (await cookies.findDeviceToken(tenantId, caller.cookieHeader)) ?? newToken();
         await databases.platform.transact(tenantId, async (db) => {

@@ -7,7 +7,6 @@ import { clearSessionCookie } from './browser.ts';
 import { identityErrors } from './errors.ts';
 import type { Identity } from './identity.ts';
 import type { Invitation, Invitee } from './invitations.ts';
-import { checkPassword } from './password-rules.ts';
 import { actorOf, administrators, callerOf, open, passwordBodyBytes, scope, signedIn } from './request-scope.ts';
 import { addResetRoutes } from './reset-routes.ts';
 import { answers, bodies, params, queries } from './schemas.ts';
@@ -216,7 +215,7 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
         });
         const { tenant } = scope(request);
         const { password, email, name } = request.body;
-        return checkPassword(password, { email, name, tenant: [tenant.name, tenant.title] });
+        return identity.checkPassword(password, { email, name, tenant: [tenant.name, tenant.title] });
       },
     );
   };

@@ -47,6 +47,8 @@ export interface Config {
   readonly statementTimeoutMs: number;
   /** Prepared databases kept ready for new tenants; 0: none. */
   readonly preparedDatabases: number;
+  /** Absolute path of a list of breached passwords; undefined: none. */
+  readonly breachedPasswords: string | undefined;
   /** Fetched every minute while nothing is wrong; undefined: nobody listens. May hold a secret. */
   readonly heartbeatUrl: string | undefined;
   readonly logLevel: LogLevel;
@@ -87,6 +89,8 @@ export const settings = {
   FREEHOLD_BACKUPS: 'on or off: whether the log of our own PostgreSQL is shipped to the regions. Default: on.',
   FREEHOLD_HEARTBEAT_URL:
     'An http or https address that control fetches every minute while nothing is wrong, so that who listens there notices silence. Default: none.',
+  FREEHOLD_BREACHED_PASSWORDS:
+    'A file of breached passwords that no new one may be among: SHA-1 hashes in order, as Have I Been Pwned gives them out. Default: none; common ones are built in.',
   FREEHOLD_SMTP_URL:
     'The mail server: smtps://USER:PASSWORD@HOST or smtp://USER:PASSWORD@HOST:587. Default: none; messages are read in the console.',
   FREEHOLD_SMTP_URL_FILE: 'A file that holds FREEHOLD_SMTP_URL.',
@@ -190,10 +194,17 @@ export function parseConfig(env: Env): Config {
     backendsPerTenant: whole('FREEHOLD_BACKENDS_PER_TENANT', 8, 1, 1_000),
     statementTimeoutMs: whole('FREEHOLD_STATEMENT_TIMEOUT_MS', 30_000, 100, 3_600_000),
     preparedDatabases: whole('FREEHOLD_PREPARED_DATABASES', 4, 0, 1_000),
+    breachedPasswords: absolutePath('FREEHOLD_BREACHED_PASSWORDS', text('FREEHOLD_BREACHED_PASSWORDS')),
     heartbeatUrl: heartbeatUrl(text('FREEHOLD_HEARTBEAT_URL')),
     logLevel,
     failpoints: text('FREEHOLD_FAILPOINTS') ?? '',
   };
+}
+
+/** Read by processes that stand in other folders. */
+function absolutePath(name: SettingName, path: string | undefined): string | undefined {
+  if (path !== undefined && !isAbsolute(path)) throw invalid(name, `"${path}" does not begin with /`);
+  return path;
 }
 
 /** The address may hold a secret, so no error quotes it. */

@@ -8,10 +8,8 @@ import {
 } from '#src/backups/index.ts';
 import { checkExternalServer, findBinaries } from '#src/clusters/index.ts';
 import { createDatabaseAdmin, createTenantDatabases, describeCondition, migrate } from '#src/databases/index.ts';
-import { createFileVault, createTenantFiles } from '#src/files/index.ts';
+import { createFileVault } from '#src/files/index.ts';
 import { type ControlPort, createControlLink } from '#src/gateway/index.ts';
-import { createHosting } from '#src/hosting/index.ts';
-import { createIdentity } from '#src/identity/index.ts';
 import { parseLsn, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createLocalAuthority, openKeyStore } from '#src/keys/index.ts';
 import type { SmtpServer } from '#src/mail/index.ts';
@@ -30,12 +28,14 @@ import { createChecks } from './checks.ts';
 import type { Child } from './child.ts';
 import type { Config } from './config.ts';
 import { createDatabasesPort } from './databases-port.ts';
+import { createDemoHosting } from './demo-hosting.ts';
 import { seedDemoTenant } from './demo-users.ts';
 import { createDumps } from './dumps.ts';
 import type { Folders } from './folders.ts';
 import { createJobs } from './jobs.ts';
 import { holdLeadership } from './leadership.ts';
 import { createFirstInvitations, createMailServices } from './mail-services.ts';
+import { passwordRulesOf } from './password-list.ts';
 import type { Program } from './program.ts';
 import type { RegionKeys } from './regions.ts';
 import { createRestorePoints } from './restore-points.ts';
@@ -275,23 +275,13 @@ export async function startControlServices({
   // The folder is entered only by control and the gateways; within it the mode need not tell them apart.
   const link = createControlLink({ socketPath: folders.linkSocket, mode: 0o666, port, log });
 
-  // Only for demo data, which an app writes in the name of users.
-  const identity = createIdentity({
+  const hosting = await createDemoHosting({
+    program,
+    folders,
     databases,
-    cookieKeyOf: async (tenantId) => (await directory.forLifecycle.getAccess(tenantId)).cookieKey,
-    log,
-    clock,
-  });
-  const hosting = createHosting({
-    apps: program.apps,
-    databases,
-    files: await createTenantFiles({ root: folders.files, databases, filesKeyOf, clock }),
-    users: { listUsers: (tenantId) => identity.listUsers(tenantId) },
-    identify: () => {
-      throw new Error('control serves no app requests');
-    },
-    publishEvent: () => {},
-    urlOf: (route) => tenantUrl(route.name),
+    accessOf: (tenantId) => directory.forLifecycle.getAccess(tenantId),
+    filesKeyOf,
+    tenantUrl,
     clock,
     log,
   });
@@ -353,7 +343,11 @@ export async function startControlServices({
     });
 
   const mail = createMailServices({ smtp, folders, db: pool, keys, lifecycle, tenantUrl, jobs, clock, log, shutdown });
-  const staff = createStaff({ db: pool, sessionKey: await keys.deriveInstallationKey('staff-session') });
+  const staff = createStaff({
+    db: pool,
+    sessionKey: await keys.deriveInstallationKey('staff-session'),
+    rules: passwordRulesOf(config),
+  });
 
   return {
     staff,

@@ -4,7 +4,7 @@ import { createTenantDatabases } from '#src/databases/index.ts';
 import { createTenantFiles } from '#src/files/index.ts';
 import { backupRoutes, connectToBackups, connectToControl, createGateway } from '#src/gateway/index.ts';
 import { createHosting } from '#src/hosting/index.ts';
-import { checkPassword, createIdentity, identityRoutes } from '#src/identity/index.ts';
+import { createIdentity, identityRoutes } from '#src/identity/index.ts';
 import { armFailpoints, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createGatewayKey } from '#src/keys/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
@@ -12,6 +12,7 @@ import { createChild } from './child.ts';
 import { type Config, type Env, parseConfig } from './config.ts';
 import { mainErrors } from './errors.ts';
 import { foldersOf } from './folders.ts';
+import { passwordRulesOf } from './password-list.ts';
 import { loadAppPages, loadBuiltPage, loadProgram } from './program.ts';
 
 const drainDeadlineMs = 12_000;
@@ -29,8 +30,9 @@ export async function runGateway(env: Env): Promise<void> {
   const program = await loadProgram();
   const accountPage = await loadBuiltPage('account');
   const pages = await loadAppPages(program.apps);
-  // Loads the list of known passwords.
-  await checkPassword('warm-up', {});
+  const rules = passwordRulesOf(config);
+  // Loads the list that is built in.
+  await rules.check('warm-up', {});
 
   const urlOf = (route: TenantRoute): string => gateway.urlOf(route.host);
   let control: ReturnType<typeof connectToControl> | undefined;
@@ -120,6 +122,7 @@ export async function runGateway(env: Env): Promise<void> {
     cookieKeyOf: async (tenantId) => (await accessOf(tenantId)).cookieKey,
     knownCookieKeyOf: (tenantId) => directory.knownAccess(tenantId)?.cookieKey,
     queueMail: (tenantId, order) => getControl().queueMail(tenantId, order),
+    rules,
     // All workers together hash as many passwords at once as there are cores.
     passwords: { concurrency: Math.max(1, Math.floor(availableParallelism() / config.workers)) },
     log,

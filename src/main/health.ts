@@ -15,6 +15,7 @@ import { findCheckWarnings } from './checks.ts';
 import type { Config } from './config.ts';
 import type { Folders } from './folders.ts';
 import { isRoot } from './os-users.ts';
+import { findPasswordListFault } from './password-list.ts';
 import { findShippingWarnings, toShippingHealth } from './shipping-health.ts';
 import { measureStandby } from './standby-health.ts';
 
@@ -47,13 +48,14 @@ const lateStandbyBytes = 1024 ** 3;
 
 export async function measureHealth(sources: HealthSources): Promise<Health> {
   const { config, folders, db, version, gateway, startedAt } = sources;
-  const [cluster, counts, disk, jobs, retention, checks] = await Promise.all([
+  const [cluster, counts, disk, jobs, retention, checks, passwordListFault] = await Promise.all([
     measureCluster(sources),
     countTenants(db),
     statfs(folders.data),
     sources.jobs(),
     sources.retention?.() ?? [],
     sources.checks?.(),
+    findPasswordListFault(config),
   ]);
   const facts = {
     version,
@@ -69,7 +71,7 @@ export async function measureHealth(sources: HealthSources): Promise<Health> {
     jobs,
     disk: { path: folders.data, freeBytes: disk.bavail * disk.bsize, totalBytes: disk.blocks * disk.bsize },
   };
-  return { ...facts, warnings: findWarnings(facts, sources) };
+  return { ...facts, warnings: findWarnings(facts, { ...sources, passwordListFault }) };
 }
 
 async function measureCluster({
@@ -142,7 +144,7 @@ async function countTenants(
 
 function findWarnings(
   facts: Omit<Health, 'warnings'>,
-  { config, isFenced, clock, watch }: HealthSources,
+  { config, isFenced, clock, watch, passwordListFault }: HealthSources & { passwordListFault: string | undefined },
 ): HealthWarning[] {
   const warnings: HealthWarning[] = [];
   const problem = (text: string, hint: string) => warnings.unshift({ severity: 'problem', text, hint });
@@ -207,6 +209,11 @@ function findWarnings(
   for (const { region, warnings: found } of facts.retention)
     for (const text of found)
       risk(`Retention of region ${region}: ${text}.`, 'See what it keeps and why: ./freehold backup prune --dry-run');
+  if (passwordListFault)
+    problem(
+      passwordListFault,
+      'Nobody can choose a new password. Mend the file that FREEHOLD_BREACHED_PASSWORDS names, or unset it.',
+    );
   if (facts.operations.failed > 0)
     problem(
       `${facts.operations.failed} lifecycle operations failed.`,

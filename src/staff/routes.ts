@@ -1,5 +1,5 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
-import { type Caller, checkPassword } from '#src/identity/index.ts';
+import type { Caller } from '#src/identity/index.ts';
 import { staffErrors } from './errors.ts';
 import type { Staff, StaffSession } from './staff.ts';
 
@@ -76,7 +76,7 @@ export function staffRoutes(staff: Staff): FastifyPluginAsync {
     app.post<{ Body: { password: string; email?: string; name?: string } }>(
       '/password-check',
       { config: { operation: 'staff.password.check' }, schema: { body: bodies.passwordCheck }, bodyLimit },
-      async ({ body: { password, email, name } }) => checkPassword(password, { email, name }),
+      async ({ body: { password, email, name } }) => staff.checkPassword(password, { email, name }),
     );
   };
 }

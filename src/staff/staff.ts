@@ -5,15 +5,16 @@ import {
   type Caller,
   createAttemptLimiter,
   createPasswordQueue,
+  createPasswordRules,
   createTokenCookie,
   emailKeyOf,
   hashToken,
   identityErrors,
   newToken,
   normalisePassword,
+  type PasswordRules,
   parseCookies,
   parseEmail,
-  parseNewPassword,
   parsePersonName,
 } from '#src/identity/index.ts';
 import { newId, type StaffId } from '#src/kernel/index.ts';
@@ -47,6 +48,8 @@ export interface StaffDeps {
   readonly db: StaffDatabase;
   /** 32 bytes: `keyStore.deriveInstallationKey('staff-session')`. */
   readonly sessionKey: Uint8Array;
+  /** Of new passwords. Default: without a list of breached ones. */
+  readonly rules?: PasswordRules;
 }
 
 export interface StaffSession {
@@ -75,6 +78,8 @@ export interface Staff {
     setup: { token: string; email: string; name: string; password: string },
     caller: Caller,
   ): Promise<StartedStaffSession>;
+  /** What `PasswordRules.check` says. */
+  readonly checkPassword: PasswordRules['check'];
   signIn(credentials: { email: string; password: string }, caller: Caller): Promise<StartedStaffSession>;
   /** @returns the Set-Cookie header that removes the cookie */
   signOut(cookieHeader: string | undefined): Promise<string>;
@@ -97,7 +102,7 @@ const scope = 'console';
 const nobody = 'stf_nobody';
 
 /** The operator's people: first-start set-up, sign-in, sessions of the console. */
-export function createStaff({ db, sessionKey }: StaffDeps): Staff {
+export function createStaff({ db, sessionKey, rules = createPasswordRules() }: StaffDeps): Staff {
   const sealer = createSealer(sessionKey);
   const cookie = createTokenCookie({ name: consoleCookieName, maxAgeSeconds: lifetimeSeconds, sameSite: 'Strict' });
   // Own queue: a flood at one door does not close the other.
@@ -134,6 +139,7 @@ export function createStaff({ db, sessionKey }: StaffDeps): Staff {
   }
 
   return {
+    checkPassword: rules.check,
     needsSetup: async () => (await countStaff(db)) === 0,
 
     createSetupLink: ({ email, actor = 'system' } = {}) =>
@@ -160,7 +166,7 @@ export function createStaff({ db, sessionKey }: StaffDeps): Staff {
         // Kept in lower case: the database's lower() depends on its locale, ours does not.
         const { emailKey: email } = parseEmail(typedEmail);
         const name = parsePersonName(typedName);
-        const passwordHash = await queue.hash(await parseNewPassword(password, { email, name }));
+        const passwordHash = await queue.hash(await rules.parseNew(password, { email, name }));
         return db.transaction(async (tx) => {
           const setup = await consumeSetupToken(tx, tokenHash);
           if (!setup) throw staffErrors.FH_STAFF_SETUP_NOT_FOUND();

@@ -1,6 +1,9 @@
 /** Whatever is sent, the answer is a clear refusal, nothing changes, no memory is eaten, and the next request is served. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type Answer, type Client, Freehold } from './harness.ts';
@@ -9,6 +12,7 @@ import { exchange, openTls, type RawAnswer, streamUntilAnswer } from './wire.ts'
 
 const password = 'eleven quiet trams at midnight';
 const adminEmail = 'ada@northwind.example';
+const breached = 'seven loud trams at noon';
 const megabyte = 1_048_576;
 
 describe('bad input', { timeout: 1_200_000 }, () => {
@@ -16,10 +20,15 @@ describe('bad input', { timeout: 1_200_000 }, () => {
   let client: Client;
   let before_: string;
   let workers: ReadonlyMap<number, number>;
+  let lists: string;
   const host = () => `northwind.localhost:${freehold.port}`;
 
   before(async () => {
-    freehold = await Freehold.start();
+    // Read by processes that run as other users.
+    lists = mkdtempSync(join(tmpdir(), 'freehold-lists-'));
+    chmodSync(lists, 0o755);
+    writeFileSync(join(lists, 'breached'), `${createHash('sha1').update(breached).digest('hex')}:7\r\n`);
+    freehold = await Freehold.start({ env: { FREEHOLD_BREACHED_PASSWORDS: join(lists, 'breached') } });
     client = await freehold.signUp(await freehold.createTenant('northwind', adminEmail), password);
     const made = await client.send('POST', '/api/projects', { key: 'SUP', name: 'Support' });
     assert.equal(made.status, 201, made.text);
@@ -31,6 +40,7 @@ describe('bad input', { timeout: 1_200_000 }, () => {
   after(async () => {
     await client?.close();
     await freehold?.stop();
+    rmSync(lists, { recursive: true, force: true });
   });
 
   /** All that a user can see change. */
@@ -344,6 +354,27 @@ describe('bad input', { timeout: 1_200_000 }, () => {
       'five',
       [400, 413],
     );
+    await unchanged();
+  });
+
+  it('a password that is known from a breach; and while the list is away no new one at all', async () => {
+    const change = () => client.send('PUT', '/-/api/password', { currentPassword: password, newPassword: breached });
+    const judge = () => client.send('POST', '/-/api/password-check', { password: breached, email: '', name: '' });
+    const known = await change();
+    refused(known, 'breached', [422]);
+    assert.match(known.json.fields.password, /stolen/);
+    assert.equal((await judge()).json.problems[0].rule, 'breached');
+    renameSync(join(lists, 'breached'), join(lists, 'away'));
+    for (const answer of [await change(), await judge()]) {
+      refused(answer, 'no list', [503]);
+      assert.equal(answer.json.code, 'FH_PASSWORD_LIST_UNREADABLE');
+      assert.ok(!answer.text.includes(lists), 'where it lies is nobody’s business');
+    }
+    const warnings = async () =>
+      JSON.parse((await freehold.run('doctor', '--json')).stdout).warnings as { text: string }[];
+    assert.ok((await warnings()).some(({ text }) => text.includes(join(lists, 'breached'))));
+    renameSync(join(lists, 'away'), join(lists, 'breached'));
+    assert.ok(!(await warnings()).some(({ text }) => text.includes('breached passwords')));
     await unchanged();
   });
 
