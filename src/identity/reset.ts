@@ -39,8 +39,10 @@ export interface PasswordResets {
 }
 
 const policy: ResetPolicy = { lifetimeSeconds: 900, maxLive: 3, spacingSeconds: 60, perTenantAndHour: 300 };
-/** Links that are made at the same time in one worker; more than that is a flood. */
+/** Links that are made at the same time in one worker; more than that is a flood. No tenant has all of them, and its strangers leave room for its known browsers. */
 const maxRunning = 64;
+const maxRunningPerTenant = 8;
+const maxRunningForStrangers = 6;
 const nobody = 'usr_nobody';
 
 /** Every request counts, whatever becomes of it. */
@@ -61,7 +63,7 @@ export function createPasswordResets(deps: {
   readonly log: Log;
 }): PasswordResets {
   const { databases, cookies, limiter, queue, rules, userMail, clock, log } = deps;
-  const running = new Set<Promise<void>>();
+  const running = new Map<Promise<void>, TenantId>();
 
   /** Behind the answer. The same statements for a user and for nobody. */
   async function makeLink(tenantId: TenantId, emailKey: string, known: boolean, caller: Caller): Promise<void> {
@@ -91,7 +93,6 @@ export function createPasswordResets(deps: {
 
   return {
     async requestReset(tenantId, email, caller) {
-      if (running.size >= maxRunning) throw identityErrors.FH_BUSY({ retryAfterSeconds: 3 });
       const emailKey = emailKeyOf(email);
       const deviceToken = await cookies.findDeviceToken(tenantId, caller.cookieHeader);
       const deviceHash = deviceToken && hashToken(deviceToken);
@@ -109,10 +110,13 @@ export function createPasswordResets(deps: {
           if (error.code !== 'FH_SIGN_IN_THROTTLED') throw error;
           throw identityErrors.FH_RESET_THROTTLED({ retryAfterSeconds: error.retryAfterSeconds });
         });
-      const making = makeLink(tenantId, emailKey, known, caller)
+      const inTenant = [...running.values()].filter((each) => each === tenantId).length;
+      if (running.size >= maxRunning || inTenant >= (known ? maxRunningPerTenant : maxRunningForStrangers))
+        throw identityErrors.FH_BUSY({ retryAfterSeconds: 3 });
+      const making: Promise<void> = makeLink(tenantId, emailKey, known, caller)
         .catch((error) => log.warn('a link for a new password was not made', { tenantId, error }))
         .finally(() => running.delete(making));
-      running.add(making);
+      running.set(making, tenantId);
     },
 
     async getReset(tenantId, token) {
@@ -165,7 +169,7 @@ export function createPasswordResets(deps: {
       }),
 
     async settleResets() {
-      await Promise.all(running);
+      await Promise.all(running.keys());
     },
   };
 }

@@ -56,7 +56,6 @@ const events = async (tenant = two.a) =>
 /** What the check says where the request began on a presumption. */
 const askPresumed = async ({ check, read }: PresumedSession) =>
   read(await two.databases.app.read(two.a.tenantId, (db) => db.query(check.text, [...check.values])));
-
 let serial = 0;
 let email: string;
 let userId: string;
@@ -102,6 +101,15 @@ test('a key is not replaced before its time, and a request that replaces nothing
     assert.equal((await browser.request(workers[round % 3]!)).setCookie, undefined);
   await settle();
   assert.deepEqual(await version(), before);
+});
+
+test('an answer that comes after the sign-out brings no key back', async () => {
+  const browser = await signIn();
+  const { header } = browser;
+  await rotated(browser);
+  assert.ok(await workers[1].authenticate(two.a.tenantId, header));
+  await query('DELETE FROM freehold.sessions WHERE user_id = $1', [userId]);
+  assert.equal(await workers[1].renew(two.a.tenantId, header), undefined);
 });
 
 test('a lost answer signs nobody out, however late its browser comes back (reload, tunnel, closed lid)', async () => {

@@ -3,7 +3,7 @@ import type { TenantDatabases } from '#src/databases/types.ts';
 import { type Clock, failpoint, type Log, type TenantId } from '#src/kernel/index.ts';
 import { type BrowserCookies, sessionIdleSeconds } from './browser.ts';
 import { hashOf, rotation, type SessionKey } from './session-key.ts';
-import { endReused, isOwedSuccessor, isReused, noteKeyUse, rotateKey } from './session-key-sql.ts';
+import { endReused, isOwedSuccessor, isReused, noteKeyUse, rotateKey, type Succession } from './session-key-sql.ts';
 import { findUserById, type KeyState } from './sql.ts';
 import type { UserMail } from './user-mail.ts';
 
@@ -60,7 +60,7 @@ export function createSessionKeys(deps: {
 
   /** @returns whether the successor is what the browser is to have */
   async function rotate(tenantId: TenantId, key: SessionKey, successor: SessionKey): Promise<boolean> {
-    const succession = { sessionId: key.sessionId, hash: hashOf(key), successorHash: hashOf(successor) };
+    const succession = successionOf(key, successor);
     const stands = await databases.platform.transact(tenantId, async (db) => {
       const isFirst = await rotateKey(db, succession, sessionIdleSeconds);
       if (isFirst) await failpoint('identity.rotate.before_commit');
@@ -71,12 +71,17 @@ export function createSessionKeys(deps: {
     return stands;
   }
 
+  /** Asked when the answer goes out: meanwhile the browser may have signed out or in anew, and a late answer must not undo that. */
+  function isOwed(tenantId: TenantId, key: SessionKey, successor: SessionKey): Promise<boolean> {
+    return databases.platform.read(tenantId, (db) => isOwedSuccessor(db, successionOf(key, successor)));
+  }
+
   async function successorCookie(tenantId: TenantId, cookieHeader: string, state: 'due' | 'replaced') {
     const key = await cookies.findSessionKey(tenantId, cookieHeader);
     if (!key) return undefined;
     const successor = await cookies.successorOf(tenantId, key);
-    if (state === 'due' && !(await rotate(tenantId, key, successor))) return undefined;
-    return cookies.setSession(tenantId, successor);
+    const stands = await (state === 'due' ? rotate : isOwed)(tenantId, key, successor);
+    return stands ? cookies.setSession(tenantId, successor) : undefined;
   }
 
   async function endIfReused(tenantId: TenantId, cookieHeader: string, address: string | undefined): Promise<void> {
@@ -144,4 +149,8 @@ export function createSessionKeys(deps: {
       while (running.size > 0) await Promise.all(running.values());
     },
   };
+}
+
+function successionOf(key: SessionKey, successor: SessionKey): Succession {
+  return { sessionId: key.sessionId, hash: hashOf(key), successorHash: hashOf(successor) };
 }
