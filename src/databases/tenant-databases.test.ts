@@ -38,7 +38,7 @@ const code = (expected: string) => (error: { code?: string }) =>
   error.code === expected || assert.fail(`${error.code}: ${error}`);
 const backends = async (tenant: TestTenant) =>
   await watcher.query<{ pid: number; query: string; state: string }>(
-    'SELECT pid, query, state FROM pg_stat_activity WHERE datname = $1',
+    `SELECT pid, query, state FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'`,
     [tenant.databaseName],
   );
 
@@ -186,11 +186,12 @@ test('a callback that hangs elsewhere does not keep its lease', async () => {
 });
 
 test('statement and lock time-outs have codes of their own', async () => {
-  const impatient = tenants.createDatabases({ statementTimeoutMs: 50, lockTimeoutMs: 20 });
+  const short = tenants.createDatabases({ statementTimeoutMs: 2_000 });
   await assert.rejects(
-    impatient.app.read(a!.tenantId, (db) => db.query('SELECT pg_sleep(5)')),
+    short.app.read(a!.tenantId, (db) => db.query('SELECT pg_sleep(60)')),
     code('FH_DB_TIMEOUT'),
   );
+  const impatient = tenants.createDatabases({ lockTimeoutMs: 200 });
   await databases.app.transact(a!.tenantId, async (db) => {
     await db.query('SELECT title FROM item WHERE id = 1 FOR UPDATE');
     await assert.rejects(
@@ -201,7 +202,7 @@ test('statement and lock time-outs have codes of their own', async () => {
 });
 
 test('one tenant cannot take all connections; who waits too long is told to come back', async () => {
-  const small = tenants.createDatabases({ budget: 3, perTenantMax: 2, waitTimeoutMs: 3_000 });
+  const small = tenants.createDatabases({ budget: 3, perTenantMax: 2, waitTimeoutMs: 10_000 });
   const release = Promise.withResolvers<void>();
   const hold = () =>
     small.app.read(a!.tenantId, async (db) => {

@@ -72,7 +72,7 @@ async function plant(
       product,
       groups: leak.groups,
       stopAtFirst: true,
-      deadlineMs: 150_000,
+      deadlineMs: 750_000,
       compileCache,
     });
   } finally {

@@ -30,7 +30,7 @@ export interface WireAnswer {
   readonly json: any;
 }
 
-const answerDeadlineMs = 30_000;
+const answerDeadlineMs = 120_000;
 
 export class Wire {
   readonly #ca: string;

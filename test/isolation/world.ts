@@ -93,7 +93,7 @@ export async function runOperation(product: Product, path: string, body: unknown
       const { json } = await product.command('GET', `/api/operations/${operationId}`);
       return json.state === 'running' ? undefined : json;
     },
-    { deadlineMs: 120_000, everyMs: 15 },
+    { deadlineMs: 300_000, everyMs: 15 },
   );
   if (operation.state !== 'succeeded') throw new Error(`${path} ended ${operation.state}: ${operation.error?.text}`);
   return operation;
@@ -163,7 +163,7 @@ async function runImport(side: Side, content: string, project: object): Promise<
       if (state === 'failed') throw new Error('the import failed');
       return state === 'done';
     },
-    { deadlineMs: 30_000, everyMs: 10 },
+    { deadlineMs: 120_000, everyMs: 10 },
   );
   return id;
 }

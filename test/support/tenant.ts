@@ -69,9 +69,9 @@ export function createTestTenants(cluster: TestCluster, appMigrations: string | 
         directory,
         budget: 10,
         perTenantMax: 5,
-        statementTimeoutMs: 10_000,
-        lockTimeoutMs: 2_000,
-        waitTimeoutMs: 5_000,
+        statementTimeoutMs: 60_000,
+        lockTimeoutMs: 30_000,
+        waitTimeoutMs: 60_000,
         log: silentLog,
         ...options,
       });

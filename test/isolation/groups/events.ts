@@ -73,7 +73,7 @@ async function probeTwoTenants(world: World): Promise<void> {
 
 async function hears(stream: Listening, text: string): Promise<boolean> {
   try {
-    await waitFor('the event', () => stream.text.includes(text), { deadlineMs: 5_000, everyMs: 2 });
+    await waitFor('the event', () => stream.text.includes(text), { deadlineMs: 60_000, everyMs: 2 });
     return true;
   } catch {
     return false;
@@ -96,7 +96,7 @@ async function probeEndedSession(world: World): Promise<void> {
       await b.must('POST', '/api/items', { body: { project: b.own.project, title: b.newMarker('After') } });
       return isOver();
     },
-    { deadlineMs: 4_000, everyMs: 100 },
+    { deadlineMs: 60_000, everyMs: 250 },
   ).catch(() => false);
   report.check('a stream ends with its session', ended === true, `${streams.filter((one) => !one.ended).length} go on`);
   for (const stream of streams) stream.close();

@@ -254,12 +254,12 @@ async function startBench(cluster: TestCluster): Promise<Bench> {
   const get: Bench['get'] = (tenant, path) =>
     new Promise((resolve) => {
       const headers = { 'x-tenant': tenant.name, cookie: cookies.get(tenant.tenantId)! };
-      const sent = httpRequest({ port, path, headers, timeout: 5_000 }, async (answer) => {
+      const sent = httpRequest({ port, path, headers, timeout: 60_000 }, async (answer) => {
         let body = '';
         for await (const chunk of answer.setEncoding('utf8')) body += chunk;
         resolve({ status: answer.statusCode!, body, headers: answer.rawHeaders.join(' ') });
       });
-      sent.on('timeout', () => sent.destroy(new Error('no answer within five seconds')));
+      sent.on('timeout', () => sent.destroy(new Error('no answer within a minute')));
       sent.on('error', (error) => resolve({ status: 0, body: '', headers: error.message }));
       sent.end();
     });
