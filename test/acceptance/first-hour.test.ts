@@ -60,7 +60,7 @@ test('the first hour', { timeout: 1_200_000 }, async (t) => {
       const board = await api.get('/api/projects/SUP/board');
       assert.equal(board.json.columns.flatMap((each: { items: unknown[] }) => each.items).length, 4);
       await api.close();
-      assert.equal(await stopChild(hour.freehold.child, 'SIGINT', 60_000), 0);
+      assert.equal(await stopChild(hour.freehold.child, 'SIGINT', 600_000), 0);
     },
   );
 });

@@ -153,7 +153,7 @@ export class Freehold {
 
   /** SIGTERM, and waits for the end. Rejects when a process had ended by an error of its own meanwhile. */
   async stop({ keepData = false }: { keepData?: boolean } = {}): Promise<number | null> {
-    const code = await stopChild(this.child, 'SIGTERM', 60_000);
+    const code = await stopChild(this.child, 'SIGTERM', 600_000);
     const crashes = findCrashes(this.dataDir);
     if (!keepData) rmSync(this.dataDir, { recursive: true, force: true });
     if (crashes.length > 0) throw new Error(`a process crashed:\n${crashes.join('\n')}`);

@@ -28,7 +28,7 @@ interface PageCase {
   readonly expects?: RegExp;
 }
 
-describe('pages', { timeout: 600_000 }, () => {
+describe('pages', { timeout: 3_600_000 }, () => {
   let freehold: Freehold;
   let browser: Browser;
   const states: Record<PageCase['as'], State | undefined> = { nobody: undefined, user: undefined, staff: undefined };

@@ -61,7 +61,7 @@ export class Visitor {
         console.error(`content security policy: ${event.violatedDirective} refused ${event.blockedURI}`);
       });
     });
-    context.setDefaultTimeout(30_000);
+    context.setDefaultTimeout(120_000);
     return new Visitor(name, await context.newPage());
   }
 

@@ -34,7 +34,7 @@ export function openTcp(port: number): Promise<Socket> {
 }
 
 /** Sends, and reads until the other side closes, an answer of known length is whole, or the deadline. */
-export function exchange(socket: Socket, bytes: string | Buffer, deadlineMs = 10_000): Promise<RawAnswer> {
+export function exchange(socket: Socket, bytes: string | Buffer, deadlineMs = 60_000): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
     let text = '';
     const finish = () => {

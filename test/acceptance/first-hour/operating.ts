@@ -49,7 +49,7 @@ export async function operate(hour: Hour): Promise<void> {
     const clone = page.getByRole('dialog', { name: 'Clone northwind-trading' });
     await clone.getByLabel('Name of the copy').fill('northwind-copy');
     await clone.getByRole('button', { name: 'Clone tenant' }).click();
-    await page.getByRole('link', { name: 'Go to northwind-copy' }).waitFor({ timeout: 30_000 });
+    await page.getByRole('link', { name: 'Go to northwind-copy' }).waitFor({ timeout: 120_000 });
     const copy = await hour.open('copy');
     await copy.page.goto(hour.at('/p/SUP/board', 'northwind-copy'));
     await copy.page.waitForURL('**/-/sign-in**');
@@ -62,8 +62,8 @@ export async function operate(hour: Hour): Promise<void> {
       .getByRole('dialog', { name: 'Export northwind-trading' })
       .getByRole('button', { name: 'Export tenant' })
       .click();
-    const download = page.waitForEvent('download', { timeout: 30_000 });
-    await page.getByRole('link', { name: /Download the archive/ }).click({ timeout: 30_000 });
+    const download = page.waitForEvent('download', { timeout: 120_000 });
+    await page.getByRole('link', { name: /Download the archive/ }).click({ timeout: 120_000 });
     const archive = join(hour.downloads, 'northwind.tar');
     await (await download).saveAs(archive);
     await screenshot(page, '17-export');
@@ -82,7 +82,7 @@ export async function operate(hour: Hour): Promise<void> {
     await dialog.getByRole('checkbox', { name: 'Destroy the key at once; no way back' }).check();
     await screenshot(page, '18-delete-asks');
     await dialog.getByRole('button', { name: /Delete tenant/ }).click();
-    await page.getByRole('link', { name: 'View the deletion certificate' }).click({ timeout: 30_000 });
+    await page.getByRole('link', { name: 'View the deletion certificate' }).click({ timeout: 120_000 });
     await page.getByRole('heading', { name: 'Deletion certificate' }).waitFor();
     await page.getByText('Destroyed', { exact: true }).first().waitFor();
     await screenshot(page, '19-deletion-certificate');
