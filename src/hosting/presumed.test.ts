@@ -114,7 +114,7 @@ const over = () => {
 };
 async function run(handle: RouteDefinition['handler'], path = '/api/run') {
   next = handle;
-  const response = await app.fetch(path, { signal: AbortSignal.timeout(5_000) });
+  const response = await app.fetch(path, { signal: AbortSignal.timeout(60_000) });
   const text = await response.text();
   const json = text === '' ? undefined : JSON.parse(text);
   return { status: response.status, headers: response.headers, text, json, code: json?.code };

@@ -42,7 +42,13 @@ test('a region goes away: commits go on, but for those with recovery point zero;
   await waitFor('commits that wait', () => waiting.acknowledged.length > 3, { deadlineMs: 60_000 });
   const gone = path.join(world.server.folder, 'gone');
   await rename(world.rootOf('south'), gone);
-  await waitFor('the alarm', () => heard('region.away'), { deadlineMs: 60_000 });
+  // On a slow machine north may be away for a moment as well.
+  const onlySouthIsAway = () =>
+    shipper
+      .status()
+      .regions.map(({ state }) => state)
+      .join() === 'shipping,away';
+  await waitFor('the alarm', () => heard('region.away') && onlySouthIsAway(), { deadlineMs: 120_000 });
   const before = waiting.acknowledged.length;
   const flushedBefore = shipper.status().flushed;
   // Others do not wait, and the server need not keep what only south lacks.
@@ -52,9 +58,8 @@ test('a region goes away: commits go on, but for those with recovery point zero;
   assert.ok(shipper.status().confirmed < end);
   // The one that was under way when the region went may have been in time.
   assert.ok(waiting.acknowledged.length <= before + 1, `${waiting.acknowledged.length - before} commits were answered`);
-  const [north, south] = shipper.status().regions;
-  assert.equal(north!.state, 'shipping');
-  assert.equal(south!.state, 'away');
+  await waitFor('north to be there', onlySouthIsAway, { deadlineMs: 120_000 });
+  const [, south] = shipper.status().regions;
   assert.ok(south!.lagMs > 1_000 && south!.owedObjects > 0);
   assert.match(south!.lastError!, /south/);
   assert.ok(shipper.status().spoolBytes > 0);
