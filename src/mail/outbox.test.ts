@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { after, before, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { migrate } from '#src/databases/index.ts';
 import { type TenantId, waitFor } from '#src/kernel/index.ts';
 import { createPool, type Pool } from '#src/postgres/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
-import { deleteOldMail, holdAllMail, parseSmtpServer } from './index.ts';
+import { createDelivery, deleteOldMail, holdAllMail, parseSmtpServer } from './index.ts';
 import { destroyed, insertTenant, openMail, startTestMailServer, type TestMailServer } from './outbox.fixture.ts';
 import { pauseAfter } from './sender.ts';
+import type { Letter, MailId } from './types.ts';
 
 const minuteMs = 60_000;
 const dayMs = 86_400_000;
@@ -206,6 +208,89 @@ test('nobody listens at the mail server: the message stays', async () => {
   const [{ state, problem }] = (await outbox.list()).mail as unknown as [{ state: string; problem: string }];
   assert.equal(state, 'queued');
   assert.match(problem, /could not be/);
+});
+
+test('an attempt ends though the mail server never falls silent', async () => {
+  const timers = new Set<NodeJS.Timeout>();
+  const dribbling = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.write('220 mail.example.com\r\n');
+    socket.once('data', () => {
+      const timer = setInterval(() => socket.write('250-x\r\n'), 20);
+      timers.add(timer);
+      socket.once('close', () => {
+        clearInterval(timer);
+        timers.delete(timer);
+      });
+    });
+  });
+  await once(dribbling.listen(0, '127.0.0.1'), 'listening');
+  const { port } = dribbling.address() as AddressInfo;
+  const deliver = createDelivery(parseSmtpServer(`smtp://127.0.0.1:${port}`, 'no-reply@operator.example'), {
+    attemptMs: 1_000,
+  });
+  const letter = { fromName: 'Acme', to: 'mia@example.com', subject: 'Hello', text: 'Hello', html: '<p>Hello</p>' };
+  const delivery = await deliver('mai_00000000000000000000000000' as MailId, new Date(nowMs), letter as Letter);
+  assert.deepEqual(delivery, { outcome: 'later', problem: 'The mail server did not answer in time.' });
+  await waitFor('the connection to be closed', () => timers.size === 0, { deadlineMs: 60_000 });
+  dribbling.close();
+  await once(dribbling, 'close');
+});
+
+test('a message that the mail server is slow with holds up no other', async () => {
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const seen: string[] = [];
+  const slow = await startTestMailServer({
+    onRcptTo({ address }, _session, done) {
+      seen.push(address);
+      if (address === 'slow@example.com') void released.then(() => done());
+      else done();
+    },
+  });
+  const { outbox, sender } = openMail({ db, smtpUrl: `smtp://127.0.0.1:${slow.port}`, clock });
+  const stateOf = async (to: string) => (await outbox.list()).mail.find((each) => each.to === to)?.state;
+  try {
+    await outbox.queue(acme, invitation('slow@example.com'));
+    sender!.start();
+    await waitFor('the slow one', () => seen.length === 1, { deadlineMs: 60_000 });
+    for (let index = 0; index < 8; index++) await outbox.queue(brick, invitation(`p${index}@example.com`));
+    await waitFor('the others', () => slow.received.length === 8, { deadlineMs: 60_000 });
+    assert.equal(await stateOf('slow@example.com'), 'sending');
+    release();
+    await waitFor('it', async () => (await stateOf('slow@example.com')) === 'sent', { deadlineMs: 60_000 });
+  } finally {
+    release();
+    await sender!.stop();
+    await slow.stop();
+  }
+});
+
+test('what expires or is renamed while others are sent does not go out', async () => {
+  const server = await startTestMailServer({
+    onRcptTo(_address, _session, done) {
+      // As long as the first takes, the others are waiting for a place.
+      nowMs += minuteMs;
+      db.query(`UPDATE tenants SET name = 'brick-before' WHERE tenant_id = $1`, [brick]).then(() => done(), done);
+    },
+  });
+  try {
+    const { outbox, sender } = openMail({ db, smtpUrl: `smtp://127.0.0.1:${server.port}`, clock });
+    for (let index = 0; index < 4; index++) await outbox.queue(acme, invitation(`first${index}@example.com`));
+    await outbox.queue(acme, { ...reset(), to: 'expired@example.com', expiresAt: later(minuteMs) });
+    await outbox.queue(brick, invitation('renamed@example.com'));
+    await db.query(
+      `UPDATE mail SET next_attempt_at = next_attempt_at - interval '1 hour' WHERE kind = 'invitation' AND tenant_id = $1`,
+      [acme],
+    );
+    assert.equal(await sender!.sendDue(), 4);
+    assert.equal(server.received.length, 4);
+    assert.equal(await sender!.sendDue(), 0);
+    const states = new Map((await outbox.list()).mail.map(({ to, state }) => [to, state]));
+    assert.deepEqual([states.get('expired@example.com'), states.get('renamed@example.com')], ['failed', 'held']);
+  } finally {
+    await db.query(`UPDATE tenants SET name = 'brick' WHERE tenant_id = $1`, [brick]);
+    await server.stop();
+  }
 });
 
 for (const [name, atServer] of [

@@ -10,7 +10,7 @@ import type { Letter } from './types.ts';
 const atOnce = 4;
 /** Between two looks when nothing is known to be due: a tenant may have become active. */
 const lookEveryMs = 15_000;
-/** Longer than any attempt can last. */
+/** Longer than any attempt can last (smtp.ts ends each after two minutes). */
 const claimLastsMs = 15 * 60_000;
 const firstPauseMs = 60_000;
 const longestPauseMs = 4 * 3_600_000;
@@ -48,6 +48,8 @@ export function createMailSender(deps: {
   let woken = new AbortController();
   let loop: Promise<void> | undefined;
   let isTroubled = false;
+  /** Attempts; none rejects. Each frees its place when it ends, so that a slow one holds up no other. */
+  const underWay = new Set<Promise<void>>();
 
   async function attempt(row: MailRow): Promise<void> {
     const letter = (await letters.open(row)) as Letter | undefined;
@@ -74,22 +76,40 @@ export function createMailSender(deps: {
     else log.info('messages are sent again');
   }
 
-  async function sendDue(): Promise<number> {
+  /** Claims what is due for every place that is free and begins it. @returns how many */
+  async function beginDue(): Promise<number> {
+    const free = stopping.signal.aborted ? 0 : atOnce - underWay.size;
+    const rows = free > 0 ? await claimDue(db, now(), free) : [];
+    for (const row of rows) {
+      const ended = attempt(row)
+        .catch((error) => log.error('what became of a message was not recorded', { error }))
+        .finally(() => {
+          underWay.delete(ended);
+          woken.abort();
+        });
+      underWay.add(ended);
+    }
+    return rows.length;
+  }
+
+  async function tidy(): Promise<void> {
     await setAside(db, now());
     await releaseClaims(db, new Date(clock.now() - claimLastsMs), now());
+  }
+
+  async function sendDue(): Promise<number> {
+    await tidy();
     let count = 0;
     for (;;) {
-      const rows = stopping.signal.aborted ? [] : await claimDue(db, now(), atOnce);
-      count += rows.length;
-      const ends = await Promise.allSettled(rows.map(attempt));
-      for (const end of ends)
-        if (end.status === 'rejected') log.error('what became of a message was not recorded', { error: end.reason });
-      if (rows.length < atOnce) return count;
+      count += await beginDue();
+      if (underWay.size === 0) return count;
+      await Promise.race(underWay);
     }
   }
 
   async function run(): Promise<void> {
     let isReleased = false;
+    let tidiedMs = Number.NEGATIVE_INFINITY;
     while (!stopping.signal.aborted) {
       woken = new AbortController();
       let pauseMs = lookEveryMs;
@@ -97,8 +117,13 @@ export function createMailSender(deps: {
         // Nobody else sends: what is claimed was claimed by a process that is no more.
         if (!isReleased) await releaseClaims(db, undefined, now());
         isReleased = true;
-        await sendDue();
-        const dueAt = await nextDueAt(db);
+        // Not after every message: it reads all that are waiting.
+        if (clock.monotonicMs() - tidiedMs >= lookEveryMs) {
+          await tidy();
+          tidiedMs = clock.monotonicMs();
+        }
+        await beginDue();
+        const dueAt = underWay.size < atOnce ? await nextDueAt(db, now()) : undefined;
         if (dueAt) pauseMs = Math.min(lookEveryMs, Math.max(dueAt.getTime() - clock.now(), 100));
       } catch (error) {
         log.warn('the outbox could not be read', { error });
@@ -106,6 +131,7 @@ export function createMailSender(deps: {
       const signal = AbortSignal.any([stopping.signal, woken.signal]);
       await delay(pauseMs, undefined, { signal, ref: false }).catch(() => {});
     }
+    await Promise.all(underWay);
   }
 
   return {

@@ -59,8 +59,14 @@ export function parseSmtpServer(urlText: string, from: string | undefined): Smtp
   };
 }
 
-/** One connection per message: nothing is left open, and one message's trouble is not another's. */
-export function createDelivery(server: SmtpServer, { timeoutMs = 60_000 }: { timeoutMs?: number } = {}): Deliver {
+/**
+ * One connection per message: nothing is left open, and one message's trouble is not another's. `timeoutMs` is for a server that is silent (default: a minute);
+ * `attemptMs` for one attempt as a whole (default: two minutes), because a server that says a little now and then is never silent.
+ */
+export function createDelivery(
+  server: SmtpServer,
+  { timeoutMs = 60_000, attemptMs = 120_000 }: { timeoutMs?: number; attemptMs?: number } = {},
+): Deliver {
   const { host, port, security, user, password, from, ca } = server;
   const messageDomain = from.slice(from.lastIndexOf('@') + 1);
   return async (mailId, createdAt, letter) => {
@@ -79,8 +85,10 @@ export function createDelivery(server: SmtpServer, { timeoutMs = 60_000 }: { tim
       disableFileAccess: true,
       disableUrlAccess: true,
     });
+    const signal = AbortSignal.timeout(attemptMs);
     try {
       await transport.sendMail({
+        signal,
         messageId: `<${mailId}@${messageDomain}>`,
         date: createdAt,
         from: { name: letter.fromName, address: from },
@@ -94,6 +102,7 @@ export function createDelivery(server: SmtpServer, { timeoutMs = 60_000 }: { tim
       });
       return { outcome: 'sent' };
     } catch (error) {
+      if (signal.aborted) return judge({ code: 'ETIMEDOUT' });
       return judge(error as Error & { code?: string; responseCode?: number });
     } finally {
       transport.close();

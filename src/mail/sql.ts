@@ -88,24 +88,28 @@ export async function setAside(db: Queryable, now: Date): Promise<void> {
   );
 }
 
-/** Claims what is due, of active tenants only: each row is one attempt, counted before it begins. */
+/**
+ * Claims what is due, of active tenants only: each row is one attempt, counted before it begins. What `setAside` would take is passed over, because much may
+ * have happened since it was last called.
+ */
 export function claimDue(db: Queryable, now: Date, limit: number): Promise<MailRow[]> {
   return db.query<MailRow>(
     `UPDATE mail SET state = 'sending', attempts = attempts + 1, next_attempt_at = NULL, claimed_at = $1
      WHERE mail_id IN (
        SELECT m.mail_id FROM mail m JOIN tenants t ON t.tenant_id = m.tenant_id AND t.state = 'active'
-       WHERE m.state = 'queued' AND m.next_attempt_at <= $1
+       WHERE m.state = 'queued' AND m.next_attempt_at <= $1 AND m.expires_at > $1 AND t.name = m.tenant_name
        ORDER BY m.next_attempt_at LIMIT $2 FOR UPDATE OF m SKIP LOCKED)
      RETURNING ${columns}`,
     [now, limit],
   );
 }
 
-/** When the next attempt is due, of whatever tenant. */
-export async function nextDueAt(db: Queryable): Promise<Date | undefined> {
+/** When the next attempt is due that `claimDue` may claim, of whatever tenant. */
+export async function nextDueAt(db: Queryable, now: Date): Promise<Date | undefined> {
   const [row] = await db.query<{ at: Date | null }>(
     `SELECT min(m.next_attempt_at) AS at FROM mail m JOIN tenants t ON t.tenant_id = m.tenant_id AND t.state = 'active'
-     WHERE m.state = 'queued'`,
+     WHERE m.state = 'queued' AND m.expires_at > $1 AND t.name = m.tenant_name`,
+    [now],
   );
   return row?.at ?? undefined;
 }
