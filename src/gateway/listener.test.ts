@@ -80,7 +80,7 @@ test('certificates from files, read again when they change', async (t) => {
   await issue();
   await utimes(certificateFile, new Date(), new Date());
   await waitFor('the new certificate', async () => (await serialOf(port, 'example.com')) !== before, {
-    deadlineMs: 20_000,
+    deadlineMs: 120_000,
   });
   await waitFor('the new certificate for strangers', async () => (await serialOf(port, 'stranger.test')) !== before);
 });

@@ -79,14 +79,15 @@ test('a statement that nobody awaited is cancelled', async () => {
     let isRunning = false;
     floating = context.db.read((db) => {
       isRunning = true;
-      return db.query('SELECT pg_sleep(30)');
+      return db.query('SELECT pg_sleep(600)');
     });
     floating.catch(() => undefined);
     await waitFor('the statement', () => isRunning);
     return {};
   });
   await assert.rejects(floating!);
-  assert.ok(performance.now() - startedAt < 10_000);
+  // Well before the time-out of statements, a minute.
+  assert.ok(performance.now() - startedAt < 45_000);
 });
 
 test('what fails is rolled back; a refusal of the app becomes a problem document', async () => {

@@ -152,7 +152,7 @@ describe('errors when the tries are used up', () => {
     proxy.plan(/./, { kind: 'hang' }, 3);
     const startedAt = systemClock.monotonicMs();
     await assert.rejects(store.stat('a/first'), { ...unavailable, detail: 'region here: no answer within 300 ms' });
-    assert.ok(systemClock.monotonicMs() - startedAt < 10_000);
+    assert.ok(systemClock.monotonicMs() - startedAt < 60_000);
     assert.equal(proxy.pending(), 0);
   });
 

@@ -198,7 +198,7 @@ async function startServer(): Promise<{ socketDir: string; stop(): Promise<void>
           () => false,
         );
       },
-      { deadlineMs: 30_000 },
+      { deadlineMs: 120_000 },
     );
     await runAs(
       first,

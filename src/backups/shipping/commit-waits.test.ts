@@ -19,7 +19,7 @@ let ledger: LedgerWriter;
 before(async () => {
   world = await startShippingWorld();
   const first = await world.start();
-  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
+  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 120_000 });
   await world.takeBase();
   await first.stop();
   ledger = await startLedger(world, { synchronous: true, everyMs: 0, writers: 8 });
@@ -41,7 +41,7 @@ test(`recovery point 0: ${rounds} kills, no acknowledged commit is missing in ei
   for (let round = 1; round <= rounds; round++) {
     const before = ledger.acknowledged.length;
     const child = await world.launch('', { chunkIntervalMs: 20 });
-    await waitFor('commits that wait', () => ledger.acknowledged.length > before + 20, { deadlineMs: 30_000 });
+    await waitFor('commits that wait', () => ledger.acknowledged.length > before + 20, { deadlineMs: 120_000 });
     await delay(random() * 400);
     const what = ['shipper', 'server', 'both'][Math.floor(random() * 3)]!;
     const seen = what === 'server' ? undefined : child.kill();

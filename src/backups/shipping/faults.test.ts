@@ -37,7 +37,7 @@ async function firstPlace(): Promise<Lsn> {
 test('a region goes away: commits go on, but for those with recovery point zero; it catches up by itself, and so do they', async () => {
   world = await startShippingWorld();
   const shipper = await world.start({ awayAfterMs: 1_500 });
-  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
+  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', { deadlineMs: 120_000 });
   const waiting = await startLedger(world, { synchronous: true });
   await waitFor('commits that wait', () => waiting.acknowledged.length > 3, { deadlineMs: 60_000 });
   const gone = path.join(world.server.folder, 'gone');
@@ -78,7 +78,7 @@ test('a slot that was invalidated is a gap: announced, named by whoever reads ac
     settings: { max_slot_wal_keep_size: '16MB', wal_keep_size: '0', max_wal_size: '32MB', min_wal_size: '32MB' },
   });
   const first = await world.start();
-  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
+  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 120_000 });
   await waitUntilShipped(world, segmentStart(await world.flushed()), await write(1));
   await first.stop();
   const last = first.status().spooled;
@@ -93,7 +93,7 @@ test('a slot that was invalidated is a gap: announced, named by whoever reads ac
     { deadlineMs: 60_000 },
   );
   const second = await world.start();
-  await waitFor('the alarm', () => heard('wal.gap'), { deadlineMs: 20_000 });
+  await waitFor('the alarm', () => heard('wal.gap'), { deadlineMs: 120_000 });
   assert.ok(heard('slot.lost'));
   const [lost] = second.status().gaps;
   assert.equal(lost!.from, last);
@@ -115,7 +115,7 @@ test('a slot that was invalidated is a gap: announced, named by whoever reads ac
 test('other bytes under the name of a chunk are a second writer: nothing is overwritten and shipping ends', async () => {
   world = await startShippingWorld();
   const first = await world.start();
-  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
+  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 120_000 });
   await waitUntilShipped(world, segmentStart(await world.flushed()), await write(1));
   await first.stop();
   const { spooled, timeline } = first.status();
@@ -133,7 +133,7 @@ test('other bytes under the name of a chunk are a second writer: nothing is over
 test('the spool is lost with its machine: shipping goes on where the regions end, and the same WAL cut otherwise is no second writer', async () => {
   world = await startShippingWorld();
   const first = await world.start();
-  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
+  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 120_000 });
   await waitUntilShipped(world, segmentStart(await world.flushed()), await write(1));
   const from = await firstPlace();
   await first.stop();
@@ -146,7 +146,7 @@ test('the spool is lost with its machine: shipping goes on where the regions end
   const second = await world.start();
   const end = await write(2_000);
   await waitFor('both regions to go on', () => second.status().regions.every(({ shipped }) => shipped >= end), {
-    deadlineMs: 20_000,
+    deadlineMs: 120_000,
   });
   // What south lacks, it gets from north.
   await waitUntilShipped(world, from, end);
@@ -156,7 +156,7 @@ test('the spool is lost with its machine: shipping goes on where the regions end
 test('a new timeline: its history comes first, its segments are whole, and a restore crosses the switch', async () => {
   world = await startShippingWorld();
   const first = await world.start();
-  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
+  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 120_000 });
   const from = segmentStart(await world.takeBase());
   await write(100);
   await waitUntilShipped(world, from, await world.flushed());
@@ -178,7 +178,7 @@ test('a new timeline: its history comes first, its segments are whole, and a res
   const second = await world.start();
   const end = await write(500);
   await waitFor('the new timeline', () => second.status().timeline === 2 && second.status().flushed >= end, {
-    deadlineMs: 20_000,
+    deadlineMs: 120_000,
   });
   for (const region of regionNames) {
     const archive = world.archive(region);
@@ -198,7 +198,7 @@ test('a new timeline: its history comes first, its segments are whole, and a res
 test('an old primary that comes back is not shipped from', async () => {
   world = await startShippingWorld();
   const first = await world.start();
-  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
+  await waitFor('the stream', () => first.status().receiver.state === 'streaming', { deadlineMs: 120_000 });
   await waitUntilShipped(world, segmentStart(await world.flushed()), await write(1));
   await first.stop();
   // As if timeline 2 had been shipped already.

@@ -26,7 +26,7 @@ test('WAL reaches both regions, segments are the files of the server, and the da
   const shipper = await world.start();
   t.after(() => shipper.stop());
   // The slot first: it keeps the WAL that the backup needs.
-  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
+  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', { deadlineMs: 120_000 });
   from = segmentStart(await world.takeBase());
   const ledger = await startLedger(world, { everyMs: 1 });
   await waitFor('some commits', () => ledger.acknowledged.length > 300);
@@ -84,13 +84,13 @@ test('a segment that grows each time somebody looks: its reader comes to an end,
 test('what both regions hold is flushed, and told in figures', async (t) => {
   const shipper = await world.start();
   t.after(() => shipper.stop());
-  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
+  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', { deadlineMs: 120_000 });
   const db = await world.server.connect();
   await db.query('CREATE TABLE moved ()');
   await db.close();
   const end = await world.flushed();
   const hasAll = () => shipper.status().regions.every(({ shipped }) => shipped >= end);
-  await waitFor('both regions', hasAll, { deadlineMs: 30_000 });
+  await waitFor('both regions', hasAll, { deadlineMs: 120_000 });
   const { flushed } = shipper.status();
   assert.ok(flushed >= end, 'a commit that waits would have been answered');
   const figures = shippingFigures(shipper.status());
@@ -106,7 +106,7 @@ test('what both regions hold is flushed, and told in figures', async (t) => {
 test('the key is rotated while it ships: what comes is sealed under the new one, and all of it is read', async (t) => {
   const shipper = await world.start();
   t.after(() => shipper.stop());
-  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
+  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', { deadlineMs: 120_000 });
   const next = world.rotateKey();
   shipper.useKey(next);
   const db = await world.server.connect();
@@ -122,16 +122,16 @@ test('the key is rotated while it ships: what comes is sealed under the new one,
 test('the server restarts and crashes: receiving goes on by itself', async (t) => {
   const shipper = await world.start();
   t.after(() => shipper.stop());
-  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', { deadlineMs: 30_000 });
+  await waitFor('the stream', () => shipper.status().receiver.state === 'streaming', { deadlineMs: 120_000 });
   await world.server.cluster.stop({ smartMs: 0 });
   assert.equal(world.server.cluster.status().state, 'stopped');
   await waitFor('the interruption', () => shipper.status().receiver.lastError !== undefined);
   await world.server.cluster.start();
   const ledger = await startLedger(world, { synchronous: true });
-  await waitFor('commits that wait', () => ledger.acknowledged.length > 2, { deadlineMs: 30_000 });
+  await waitFor('commits that wait', () => ledger.acknowledged.length > 2, { deadlineMs: 120_000 });
   await world.server.crash();
   const before = ledger.acknowledged.length;
-  await waitFor('commits again', () => ledger.acknowledged.length > before, { deadlineMs: 30_000 });
+  await waitFor('commits again', () => ledger.acknowledged.length > before, { deadlineMs: 120_000 });
   await ledger.stop();
   await waitUntilShipped(world, from, await world.flushed());
   assert.deepEqual(shipper.status().gaps, []);

@@ -62,7 +62,7 @@ async function processIdOf(home: PairHome, member: 'main' | 'standby'): Promise<
 }
 
 test('a standby is copied, follows, is started again when killed, and copied again when it cannot follow', async (context) => {
-  const { home, pair } = await startPair(context, { cannotFollowMs: 1_500 });
+  const { home, pair } = await startPair(context, { cannotFollowMs: 10_000 });
   await write(home, 'INSERT INTO kept SELECT generate_series(1, 5)');
   await assertFollows(home, pair());
   const connection = await home.connect();
@@ -81,7 +81,7 @@ test('a standby is copied, follows, is started again when killed, and copied aga
   process.kill(await processIdOf(home, 'standby'), 'SIGKILL');
   await rm(path.join(home.options.members.standby.dataDir, 'pg_wal'), { recursive: true });
   await write(home, 'INSERT INTO kept VALUES (7)');
-  await waitFor('it to be copied', () => pair().status().standby.state === 'seeding', { deadlineMs: 60_000 });
+  await waitFor('it to be copied', () => pair().status().standby.state === 'seeding', { deadlineMs: 180_000 });
   await assertFollows(home, pair());
   await connection.close();
   assert.deepEqual(
@@ -157,11 +157,11 @@ test('a primary whose folder is gone: the failover says that the loss is unknown
 });
 
 test('automatic failover, when it is on, replaces a primary that does not answer', async (context) => {
-  const { home, pair } = await startPair(context, { failover: 'automatic', automaticAfterMs: 1_000 });
+  const { home, pair } = await startPair(context, { failover: 'automatic', automaticAfterMs: 10_000 });
   await write(home, 'INSERT INTO kept VALUES (1)');
   await assertFollows(home, pair());
   process.kill(await processIdOf(home, 'main'), 'SIGSTOP');
-  await waitFor('the standby to take over', () => pair().status().primary === 'standby', { deadlineMs: 60_000 });
+  await waitFor('the standby to take over', () => pair().status().primary === 'standby', { deadlineMs: 180_000 });
   await assertFollows(home, pair());
   assert.deepEqual(await rowsIn(home), [1]);
 });
