@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startSharedTestCluster } from './support/cluster.ts';
 
@@ -86,6 +87,8 @@ try {
   await cluster.stop();
 }
 
+// Whoever was told to end may still be ending.
+for (let tries = 0; tries < 600 && findProcesses(runDir).length > 0; tries++) await delay(100);
 for (const left of findProcesses(runDir)) failures.push(`left running: ${left}`);
 for (const name of readdirSync(scratch)) failures.push(`left in the temporary folder: ${name}`);
 rmSync(runDir, { recursive: true, force: true });

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { Freehold, until } from '../acceptance/harness.ts';
-import { findLeftovers } from './support/leftovers.ts';
+import { assertNothingLeft } from './support/leftovers.ts';
 import { newName } from './support/lifecycle.ts';
 import { checkWrites, startWriters, type Writers } from './support/load.ts';
 import {
@@ -116,7 +116,7 @@ const onSmallDisk: Readonly<Record<string, (context: TestContext) => Promise<voi
     const again = await command(at, 'POST', `/api/operations/${exported.operationId}/retry`, {});
     assert.equal((await ended(at, again.json.operation)).state, 'succeeded');
     await poolIsFull();
-    assert.deepEqual(await findLeftovers(at), []);
+    await assertNothingLeft(at);
     context.diagnostic('create, clone, export and upload refused with FH_STORAGE_FULL and taken back');
   },
   'not a byte is left: writes are refused, reads go on, the server stays': async (context) => {
@@ -168,7 +168,7 @@ const onSmallDisk: Readonly<Record<string, (context: TestContext) => Promise<voi
     const ends = ['undone', 'succeeded'];
     await until('the end', async () => ends.includes((await stateInBooks()).join()), 120_000);
     await poolIsFull();
-    assert.deepEqual(await findLeftovers(at), []);
+    await assertNothingLeft(at);
     context.diagnostic(`on the full disk: ${met}; with room: ${await stateInBooks()}`);
   },
   'not even the server log of changes finds room: it ends, and comes back when there is room': async (context) => {
@@ -189,7 +189,7 @@ const onSmallDisk: Readonly<Record<string, (context: TestContext) => Promise<voi
     await finish(at, '/api/tenants', { name: newName(), adminEmail: 'a@example.com' });
     await attach(tenants[0]!.client, tenants[0]!.itemId, 'there is room again');
     await poolIsFull();
-    assert.deepEqual(await findLeftovers(at), []);
+    await assertNothingLeft(at);
   },
   'SIGKILL for everything while the disk is full: the next start says so, the one after has everything': async (
     context,
@@ -217,11 +217,11 @@ const onSmallDisk: Readonly<Record<string, (context: TestContext) => Promise<voi
     );
     if (failed)
       assert.match(failed.message, /up ended with 1: .*(FH_STORAGE_FULL|FH_START_FAILED|FH_CLUSTER_START_FAILED)/s);
-    assert.deepEqual(findProcesses(dataDir), []);
+    await until('everything to end', async () => findProcesses(dataDir).length === 0);
     free();
     freehold = await Freehold.start(args);
     await assertNothingLost(context, writers);
-    assert.deepEqual(await findLeftovers(at), []);
+    await assertNothingLeft(at);
     context.diagnostic(
       failed ? `the start on a full disk said: ${failed.message.split('\n').at(-2)}` : 'it started on a full disk',
     );
@@ -236,7 +236,7 @@ const byFailpoint: typeof onSmallDisk = {
     const refused = await upload(client, `/api/items/${itemId}/attachments`, Buffer.alloc(100_000, 'x'));
     assert.deepEqual([refused.status, refused.json?.code], [507, 'FH_STORAGE_FULL']);
     await attach(client, itemId, 'there is room again');
-    assert.deepEqual(await findLeftovers(at), []);
+    await assertNothingLeft(at);
   },
 };
 

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { foldersOf } from '#src/main/folders.ts';
 import { until } from '../acceptance/harness.ts';
-import { findLeftovers } from './support/leftovers.ts';
+import { assertNothingLeft, findLeftovers } from './support/leftovers.ts';
 import { type Case, checkEnd, type Kind, kinds, newName, openScene, type Scene } from './support/lifecycle.ts';
 import { type Reader, startReader } from './support/load.ts';
 import { createTenant, ended, type OperationView } from './support/operator.ts';
@@ -101,12 +101,8 @@ async function killTogether(
   await killControl(product);
   for (const [index, operation] of operations.entries())
     await checkEnd(cases[index]!, await ended(product, operation), expected);
-  assert.deepEqual(await leftovers(), [], `after ${failpoints}`);
-}
-
-/** What was staged by a killed process is swept a day later: looked at in the last test. */
-async function leftovers(): Promise<string[]> {
-  return (await findLeftovers(product)).filter((line) => !line.startsWith('staged file'));
+  // What was staged by a killed process is swept a day later: looked at in the last test.
+  await assertNothingLeft(product, { except: /^staged file/, when: `after ${failpoints}` });
 }
 
 let killed = 0;
@@ -169,11 +165,7 @@ test('killed while an operation is taken back, it is taken back by the next cont
 });
 
 test('bytes that a killed process was about to store are all that is left, and a day later not even they', async () => {
-  const left = await findLeftovers(product);
-  assert.ok(
-    left.every((line) => line.startsWith('staged file')),
-    left.join('\n'),
-  );
+  await assertNothingLeft(product, { except: /^staged file/ });
   // The sweep itself is proved beside its source (src/files/kill.test.ts); that control does it takes a minute to see.
   if (!isSlow) return;
   const staging = join(foldersOf(product.dataDir).files, '.staging');

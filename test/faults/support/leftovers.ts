@@ -1,6 +1,8 @@
 /** Whatever nobody owns: compares the registry with the database server, the key store, the file store and the exports. */
+import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { foldersOf } from '#src/main/folders.ts';
 import { readDatabaseSecret } from '#src/main/secrets.ts';
 import { openConnection } from '#src/postgres/index.ts';
@@ -38,6 +40,20 @@ export function findLeftovers(at: Installation): Promise<string[]> {
       ...(await inExports(db, at.dataDir, tenants)),
     ];
   });
+}
+
+/** Waits for what is only ending, as a session of a dump whose process was killed: nothing is left then. */
+export async function assertNothingLeft(
+  at: Installation,
+  { except, when = 'in the end' }: { except?: RegExp; when?: string } = {},
+): Promise<void> {
+  const end = performance.now() + 60_000;
+  for (;;) {
+    const left = (await findLeftovers(at)).filter((line) => !except?.test(line));
+    if (left.length === 0) return;
+    if (performance.now() > end) assert.fail(`left ${when}:\n${left.join('\n')}`);
+    await delay(100);
+  }
 }
 
 async function inRegistry(db: Connection, tenants: readonly TenantRow[]): Promise<string[]> {
