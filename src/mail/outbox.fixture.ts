@@ -54,6 +54,33 @@ export async function startTestMailServer(options: SMTPServerOptions = {}): Prom
   };
 }
 
+/** Header lines, unfolded, by lower-case name. */
+export function headersOf(raw: string): Map<string, string[]> {
+  const headers = new Map<string, string[]>();
+  const head = raw.slice(0, raw.indexOf('\r\n\r\n')).replaceAll(/\r\n[ \t]+/g, ' ');
+  for (const line of head.split('\r\n')) {
+    const name = line.slice(0, line.indexOf(':')).toLowerCase();
+    headers.set(name, [...(headers.get(name) ?? []), line.slice(line.indexOf(':') + 1).trim()]);
+  }
+  return headers;
+}
+/** The parts of a message, decoded. */
+export function textsOf(raw: string): string {
+  return raw
+    .split(/\r\n--[^\r\n]+\r\n/)
+    .map((part) => {
+      const body = part.slice(part.indexOf('\r\n\r\n') + 4);
+      if (/content-transfer-encoding: base64/i.test(part)) return Buffer.from(body, 'base64').toString();
+      return Buffer.from(
+        body
+          .replaceAll(/=\r\n/g, '')
+          .replaceAll(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16))),
+        'latin1',
+      ).toString();
+    })
+    .join('\n');
+}
+
 /** The key of a test tenant follows from its id; of a destroyed one there is none. */
 export const destroyed = new Set<TenantId>();
 async function keyOf(tenantId: TenantId): Promise<Buffer> {

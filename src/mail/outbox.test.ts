@@ -1,17 +1,23 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { after, before, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { migrate } from '#src/databases/index.ts';
 import { type TenantId, waitFor } from '#src/kernel/index.ts';
 import { createPool, type Pool } from '#src/postgres/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
-import { createDelivery, deleteOldMail, holdAllMail, parseSmtpServer } from './index.ts';
-import { destroyed, insertTenant, openMail, startTestMailServer, type TestMailServer } from './outbox.fixture.ts';
+import { deleteOldMail, holdAllMail } from './index.ts';
+import {
+  destroyed,
+  headersOf,
+  insertTenant,
+  openMail,
+  startTestMailServer,
+  type TestMailServer,
+  textsOf,
+} from './outbox.fixture.ts';
 import { pauseAfter } from './sender.ts';
-import type { Letter, MailId } from './types.ts';
 
 const minuteMs = 60_000;
 const dayMs = 86_400_000;
@@ -61,33 +67,6 @@ const reset = () => ({
   expiresAt: later(15 * minuteMs),
 });
 const actor = 'staff:stf_00000000000000000000000000';
-
-/** Header lines, unfolded, by lower-case name. */
-function headersOf(raw: string): Map<string, string[]> {
-  const headers = new Map<string, string[]>();
-  const head = raw.slice(0, raw.indexOf('\r\n\r\n')).replaceAll(/\r\n[ \t]+/g, ' ');
-  for (const line of head.split('\r\n')) {
-    const name = line.slice(0, line.indexOf(':')).toLowerCase();
-    headers.set(name, [...(headers.get(name) ?? []), line.slice(line.indexOf(':') + 1).trim()]);
-  }
-  return headers;
-}
-/** The parts of a message, decoded. */
-function textsOf(raw: string): string {
-  return raw
-    .split(/\r\n--[^\r\n]+\r\n/)
-    .map((part) => {
-      const body = part.slice(part.indexOf('\r\n\r\n') + 4);
-      if (/content-transfer-encoding: base64/i.test(part)) return Buffer.from(body, 'base64').toString();
-      return Buffer.from(
-        body
-          .replaceAll(/=\r\n/g, '')
-          .replaceAll(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16))),
-        'latin1',
-      ).toString();
-    })
-    .join('\n');
-}
 
 test('a message goes to the mail server in the name of its tenant, once, and its text is forgotten', async () => {
   const { outbox, sender } = configured();
@@ -200,41 +179,13 @@ test('a refusal for good ends the attempts at once; a message whose link has exp
 });
 
 test('nobody listens at the mail server: the message stays', async () => {
-  const gone = await startTestMailServer();
-  await gone.stop();
-  const { outbox, sender } = openMail({ db, smtpUrl: `smtp://127.0.0.1:${gone.port}`, clock });
+  // Not one that was free a moment ago: a neighbour may have it by now.
+  const { outbox, sender } = openMail({ db, smtpUrl: 'smtp://127.0.0.1:1', clock });
   await outbox.queue(acme, invitation());
   assert.equal(await sender!.sendDue(), 1);
   const [{ state, problem }] = (await outbox.list()).mail as unknown as [{ state: string; problem: string }];
   assert.equal(state, 'queued');
   assert.match(problem, /could not be/);
-});
-
-test('an attempt ends though the mail server never falls silent', async () => {
-  const timers = new Set<NodeJS.Timeout>();
-  const dribbling = createServer((socket) => {
-    socket.on('error', () => {});
-    socket.write('220 mail.example.com\r\n');
-    socket.once('data', () => {
-      const timer = setInterval(() => socket.write('250-x\r\n'), 20);
-      timers.add(timer);
-      socket.once('close', () => {
-        clearInterval(timer);
-        timers.delete(timer);
-      });
-    });
-  });
-  await once(dribbling.listen(0, '127.0.0.1'), 'listening');
-  const { port } = dribbling.address() as AddressInfo;
-  const deliver = createDelivery(parseSmtpServer(`smtp://127.0.0.1:${port}`, 'no-reply@operator.example'), {
-    attemptMs: 1_000,
-  });
-  const letter = { fromName: 'Acme', to: 'mia@example.com', subject: 'Hello', text: 'Hello', html: '<p>Hello</p>' };
-  const delivery = await deliver('mai_00000000000000000000000000' as MailId, new Date(nowMs), letter as Letter);
-  assert.deepEqual(delivery, { outcome: 'later', problem: 'The mail server did not answer in time.' });
-  await waitFor('the connection to be closed', () => timers.size === 0, { deadlineMs: 60_000 });
-  dribbling.close();
-  await once(dribbling, 'close');
 });
 
 test('a message that the mail server is slow with holds up no other', async () => {
@@ -438,33 +389,4 @@ test('one tenant cannot order more than 500 messages an hour, and another is not
   );
   await assert.rejects(outbox.queue(acme, invitation()), { code: 'FH_MAIL_LIMITED' });
   await outbox.queue(brick, invitation());
-});
-
-test('the setting of the mail server: TLS unless it is this machine, and nothing of it in an error', () => {
-  const from = 'no-reply@operator.example';
-  const at = (url: string) => {
-    const { security, host, port } = parseSmtpServer(url, from);
-    return `${security} ${host}:${port}`;
-  };
-  assert.equal(at('smtps://u:p@mail.example.com'), 'tls mail.example.com:465');
-  assert.equal(at('smtp://u:p@mail.example.com'), 'starttls mail.example.com:587');
-  assert.equal(at('smtp://localhost'), 'plain localhost:25');
-  assert.equal(at('smtp://[::1]:2525'), 'plain ::1:2525');
-  assert.equal(at('smtp://127.0.0.1.evil.example'), 'starttls 127.0.0.1.evil.example:587');
-  assert.equal(parseSmtpServer('smtps://u%40x:p%3Aw@mail.example.com', from).password, 'p:w');
-  for (const [url, sender] of [
-    ['http://u:secret@mail.example.com', from],
-    ['smtp://u:secret@mail.example.com/?secure=false', from],
-    ['secret', from],
-    ['smtp://u:%E0%A4%A@mail.example.com', from],
-    ['smtps://u:secret@mail.example.com', undefined],
-    ['smtps://u:secret@mail.example.com', 'A <a@example.com>'],
-    ['smtps://u:secret@mail.example.com', 'a@example.com\r\nBcc: x@example.com'],
-  ] as const)
-    assert.throws(
-      () => parseSmtpServer(url, sender),
-      (error: Error & { code: string }) =>
-        error.code === 'FH_MAIL_SETTING_INVALID' &&
-        !JSON.stringify({ ...error, text: String(error) }).includes('secret'),
-    );
 });

@@ -16,7 +16,7 @@ export interface SmtpServer {
   readonly ca?: string;
 }
 
-/** What a message became. `refused`: the server will never take it (a 5xx reply to this message). */
+/** What a message became. `refused`: the server will never take it (a 5xx reply to this recipient or text). */
 export type Delivery =
   | { readonly outcome: 'sent' }
   | { readonly outcome: 'refused' | 'later'; readonly problem: string };
@@ -103,21 +103,34 @@ export function createDelivery(
       return { outcome: 'sent' };
     } catch (error) {
       if (signal.aborted) return judge({ code: 'ETIMEDOUT' });
-      return judge(error as Error & { code?: string; responseCode?: number });
+      return judge(error as SmtpError);
     } finally {
       transport.close();
     }
   };
 }
 
-/** Of an error only what may be shown and kept: servers quote addresses, and sometimes what was said to them. */
-function judge({ code, responseCode }: { code?: string; responseCode?: number }): Delivery {
-  const isAboutMessage = code === 'EENVELOPE' || code === 'EMESSAGE';
-  if (responseCode !== undefined && isAboutMessage)
+/** nodemailer's error; `command` is the one that `responseCode` answers. */
+interface SmtpError {
+  readonly code?: string;
+  readonly command?: string;
+  readonly responseCode?: number;
+}
+
+/**
+ * Of an error only what may be shown and kept: servers quote addresses, and sometimes what was said to them. Final is only a 5xx to the recipient or to the text:
+ * one to MAIL FROM or to the DATA command (no authentication, a used-up quota, a wrong sender; RFC 5321, 4.3.2) meets every message until the operator mends it.
+ */
+function judge({ code, command, responseCode }: SmtpError): Delivery {
+  if (responseCode !== undefined && (code === 'EENVELOPE' || code === 'EMESSAGE')) {
+    const isRecipient = command === 'RCPT TO';
+    const isAboutMessage = isRecipient || code === 'EMESSAGE';
+    const subject = isRecipient ? 'the address' : code === 'EMESSAGE' ? 'the message' : 'the sender';
     return {
-      outcome: responseCode >= 500 && responseCode < 600 ? 'refused' : 'later',
-      problem: `The mail server answered ${responseCode} to ${code === 'EENVELOPE' ? 'the address' : 'the message'}.`,
+      outcome: isAboutMessage && responseCode >= 500 && responseCode < 600 ? 'refused' : 'later',
+      problem: `The mail server answered ${responseCode} to ${subject}.`,
     };
+  }
   const known: Record<string, string> = {
     EAUTH: 'The mail server did not accept user and password.',
     ETLS: 'No encrypted connection to the mail server could be made.',
