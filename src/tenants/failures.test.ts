@@ -33,7 +33,7 @@ before(async () => {
     folder,
     clock,
     override: ({ databases, identity, notifyGateways, settings }) => ({
-      settings: { ...settings, firstUndoPauseMs: 20 },
+      settings: { ...settings, firstUndoPauseMs: 1_000 },
       databases: {
         ...databases,
         closeDatabase: async (name) => {
@@ -130,7 +130,11 @@ test('what cannot be taken back is tried again by itself, later and later, also 
     armFailpoints('lifecycle.create.open.before=error');
     const input = { name: `t-${randomName(10)}`, adminEmail: 'ada@example.com' };
     const { operationId } = await lifecycle.startOperation('create', undefined, input, 'os:test');
-    return lifecycle.waitForOperation(operationId);
+    // Between two tries, whichever.
+    return waitFor('it to be stuck', async () => {
+      const operation = await lifecycle.getOperation(operationId);
+      return operation.state === 'failed' && operation;
+    });
   };
   const isTakenBack = async ({ operationId, tenantId }: Operation) => {
     await waitFor(
@@ -153,7 +157,15 @@ test('what cannot be taken back is tried again by itself, later and later, also 
   const left = await failing(other.lifecycle);
   assert.equal(left.state, 'failed');
   await other.stop();
+  // The disk is still so full that not even the books take anything: the start goes on all the same.
+  await world.pool.query(
+    `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'could not extend file' USING ERRCODE = '53100'; END $$`,
+  );
+  await world.pool.query('CREATE TRIGGER refuse BEFORE UPDATE ON operations EXECUTE FUNCTION refuse()');
   assert.equal(await world.lifecycle.resumeAll(), 1);
+  assert.equal((await world.lifecycle.getOperation(left.operationId)).state, 'failed');
+  await world.pool.query('DROP TRIGGER refuse ON operations');
+  await world.pool.query('DROP FUNCTION refuse()');
   await isTakenBack(left);
   assert.deepEqual(await world.admin.findOrphans(await world.lifecycle.knownDatabases()), { databases: [], roles: [] });
 });

@@ -251,7 +251,13 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
       const operationIds = await selectRunningOperations(db);
       for (const operationId of operationIds) launch(operationId);
       const stuck = await selectStuckOperations(db);
-      for (const operationId of stuck) await tryAgain(operationId);
+      for (const operationId of stuck) {
+        // The books may refuse it for the same reason, a full disk: everybody else is served meanwhile.
+        await tryAgain(operationId).catch((error) => {
+          log.warn('an operation could not be tried again yet', { operationId, error });
+          retries.schedule(operationId);
+        });
+      }
       return operationIds.length + stuck.length;
     },
 
