@@ -189,7 +189,7 @@ test('asking does the same work whether the address is known, unknown or disable
 });
 
 test('whoever keeps asking in somebody’s name fills no mailbox, and keeps nobody from a link that is good', async () => {
-  for (let index = 0; index < 10; index++) await ask();
+  for (let index = 0; index < 3; index++) await ask();
   assert.equal(links().length, 1, 'one within a minute');
   await age(61);
   await ask();
@@ -230,6 +230,11 @@ test('a browser that the user signed in with has links of its own and is not slo
       refused++;
     });
   assert.ok(refused > 0);
+  // The first waits are short; the next request of a slow machine would come after them.
+  await query(
+    two.a.tenantId,
+    `UPDATE freehold.sign_in_failures SET blocked_until = blocked_until + interval '10 minutes' WHERE blocked_until IS NOT NULL`,
+  );
   await assert.rejects(ask(olga, { address: '192.0.2.9' }), { code: 'FH_RESET_THROTTLED' });
   await ask(olga, known);
   assert.equal(links().length, 4);
