@@ -1,5 +1,16 @@
-import { chownSync, existsSync, lstatSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import {
   buildCatalogue,
@@ -78,6 +89,8 @@ async function recover(context: CliContext, options: Options): Promise<void> {
       users,
       config.regions.map((each) => each.location),
     );
+    // Before anything that `up` could begin with: killed later, no message of before goes out either.
+    writeDurably(restoredMarker(folders));
     rmdirSync(folders.keys);
     await recoverKeyStore({ folder: folders.keys, region, kit });
     const keys = await openKeyStore(folders.keys);
@@ -103,7 +116,6 @@ async function recover(context: CliContext, options: Options): Promise<void> {
     });
     const files = await copyFiles(region, folders, (count) => bar.show(0.9, `${count} files`));
     await setUpOther(name, config.regions, folders);
-    writeFileSync(restoredMarker(folders), '');
 
     const tenants = plan.backup.manifest.databases.filter(({ tenantId }) => tenantId).length;
     const durationMs = Math.round(performance.now() - startedMs);
@@ -210,6 +222,17 @@ async function setUpOther(
   for (const { region, location } of regions) {
     if (region === left || !location.startsWith(folders.regions)) continue;
     await createDiskRegion({ region, root: location, initialise: true }).stat('installation');
+  }
+}
+
+/** An empty file that outlasts a crash of the machine. */
+function writeDurably(path: string): void {
+  writeFileSync(path, '', { flush: true });
+  const folder = openSync(dirname(path), 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
   }
 }
 
