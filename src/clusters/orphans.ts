@@ -120,6 +120,8 @@ async function stopProcess(
     ...deadlines,
     postmasterId: processId,
     hasEnded: async () => !(await worksIn(dataDir, processId)),
+    // Some looks into the file system each, for half an hour at worst.
+    everyMs: 50,
   });
 }
 

@@ -145,7 +145,9 @@ export function createCluster(options: ClusterOptions): Cluster {
         await initialiseDataDir({ dataDir, binaries, osUser, log });
         if (await isFenced(dataDir)) throw clusterErrors.FH_CLUSTER_FENCED({ detail: dataDir });
       }
-      await stopOrphans({ dataDir, socketDir, port, onWaiting: options.onWaiting, log });
+      // What a primary does not bring to disk now it replays later, while nobody is served. A standby keeps nobody but a failover waiting.
+      const longestStopMs = role === 'standby' ? 60_000 : undefined;
+      await stopOrphans({ dataDir, socketDir, port, longestStopMs, onWaiting: options.onWaiting, log });
       await configureDataDir({ ...options, ownerUserName, major: binaries.major });
       if (role === 'standby') await fence(dataDir, osUser);
       server = await spawnServer();

@@ -8,6 +8,8 @@ export interface ShutdownPatience {
   readonly stalledMs: number;
   /** With progress. */
   readonly longestMs: number;
+  /** How often `hasEnded` is asked. Default 5. */
+  readonly everyMs?: number;
   /** Told after a few seconds, and then each minute. */
   readonly onWaiting?: (text: string) => void;
 }
@@ -26,7 +28,7 @@ const toldEveryMs = 60_000;
  * Debian's packages waits an hour.) @returns whether it has ended
  */
 export async function waitForShutdown(patience: ShutdownPatience): Promise<boolean> {
-  const { postmasterId, hasEnded, stalledMs, longestMs, onWaiting = () => {} } = patience;
+  const { postmasterId, hasEnded, stalledMs, longestMs, everyMs = 5, onWaiting = () => {} } = patience;
   const startedMs = performance.now();
   let toldMs = startedMs + firstToldMs - toldEveryMs;
   let lookedMs = Number.NEGATIVE_INFINITY;
@@ -50,6 +52,6 @@ export async function waitForShutdown(patience: ShutdownPatience): Promise<boole
     isStalled = nowMs - progressMs >= stalledMs;
     return isStalled;
   };
-  await waitFor('the server to end', isOver, { deadlineMs: longestMs, everyMs: 5 }).catch(() => {});
+  await waitFor('the server to end', isOver, { deadlineMs: longestMs, everyMs }).catch(() => {});
   return hasEnded();
 }
