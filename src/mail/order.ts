@@ -10,12 +10,13 @@ const fieldsOf: Record<MailOrder['kind'], readonly string[]> = {
   new_sign_in: ['name', 'at', 'address', 'browser'],
   session_replayed: ['name', 'at', 'address', 'browser'],
 };
+const momentShape = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 const shapes: Readonly<Record<string, { readonly max: number; readonly shape?: RegExp; readonly required?: true }>> = {
   name: { max: 200 },
   invitedBy: { max: 200 },
   token: { max: 100, shape: /^[A-Za-z0-9_-]{20,}$/, required: true },
-  expiresAt: { max: 40, shape: /^\d{4}-\d\d-\d\dT[\d:.]+Z$/, required: true },
-  at: { max: 40, shape: /^\d{4}-\d\d-\d\dT[\d:.]+Z$/, required: true },
+  expiresAt: { max: 40, shape: momentShape, required: true },
+  at: { max: 40, shape: momentShape, required: true },
   address: { max: 64, shape: /^[0-9a-fA-F.:%\w]+$/ },
   browser: { max: 300 },
 };
@@ -33,6 +34,7 @@ export function parseMailOrder(value: unknown): MailOrder {
     if (given === undefined && !required) continue;
     if (typeof given !== 'string' || given.length > max || !isOneLine(given) || shape?.test(given) === false)
       throw refused(`its ${name} is malformed`);
+    if (shape === momentShape && Number.isNaN(Date.parse(given))) throw refused(`its ${name} is no moment`);
   }
   return { ...rest, kind, to: parseRecipient(to) } as MailOrder;
 }

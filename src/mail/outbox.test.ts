@@ -311,8 +311,8 @@ test('of a deleted tenant nothing can be read, and nothing stays', async () => {
   assert.equal(await deleteOldMail(db, new Date(nowMs - 30 * dayMs)), 1);
 });
 
-test('a letter that is moved to another row or tenant does not open', async () => {
-  const { outbox } = configured();
+test('a letter that is moved to another row or tenant does not open, and hides and holds up no other', async () => {
+  const { outbox, sender } = configured();
   const one = await outbox.queue(acme, invitation('one@example.com'));
   const two = await outbox.queue(brick, invitation('two@example.com'));
   await db.query('UPDATE mail SET sealed = (SELECT sealed FROM mail WHERE mail_id = $1) WHERE mail_id = $2', [
@@ -320,6 +320,9 @@ test('a letter that is moved to another row or tenant does not open', async () =
     two,
   ]);
   await assert.rejects(outbox.read(two, actor), { code: 'FH_KEY_UNSEAL' });
+  assert.equal(await sender!.sendDue(), 2);
+  const shown = (await outbox.list()).mail.map(({ to, state }) => `${to} ${state}`);
+  assert.deepEqual(shown.sort(), ['one@example.com sent', 'undefined failed']);
 });
 
 test('pages go on where the one before ended', async () => {
@@ -344,6 +347,7 @@ test('whoever holds a gateway can neither write a text nor lead a link elsewhere
     { ...invitation(), token: '../../evil' },
     { ...invitation(), token: 'short' },
     { ...invitation(), expiresAt: 'tomorrow' },
+    { ...invitation(), expiresAt: '2026-99-99T99Z' },
     { ...invitation(), invitedBy: 'A\r\nBcc: x@example.com' },
     { ...invitation(), invitedBy: 'A\u2028B' },
     { ...invitation(), invitedBy: 'x'.repeat(201) },

@@ -52,7 +52,14 @@ export function createMailSender(deps: {
   const underWay = new Set<Promise<void>>();
 
   async function attempt(row: MailRow): Promise<void> {
-    const letter = (await letters.open(row)) as Letter | undefined;
+    let letter: Letter | undefined;
+    try {
+      letter = (await letters.open(row)) as Letter | undefined;
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'FH_KEY_UNSEAL') throw error;
+      log.error('a message does not open', { mailId: row.mailId, tenantId: row.tenantId, kind: row.kind });
+      return recordProblem(db, row, 'It does not open: it was damaged, or moved to another row.', undefined);
+    }
     if (!letter?.text) return recordProblem(db, row, 'Its text is gone.', undefined);
     await failpoint('mail.claimed');
     const delivery = await deliver(row.mailId, row.createdAt, letter);
