@@ -97,8 +97,10 @@ export function claimDue(db: Queryable, now: Date, limit: number): Promise<MailR
     `UPDATE mail SET state = 'sending', attempts = attempts + 1, next_attempt_at = NULL, claimed_at = $1
      WHERE mail_id IN (
        SELECT m.mail_id FROM mail m JOIN tenants t ON t.tenant_id = m.tenant_id AND t.state = 'active'
+         LEFT JOIN (SELECT tenant_id, count(*) AS messages FROM mail WHERE state = 'sending' GROUP BY tenant_id) under_way
+           ON under_way.tenant_id = m.tenant_id
        WHERE m.state = 'queued' AND m.next_attempt_at <= $1 AND m.expires_at > $1 AND t.name = m.tenant_name
-       ORDER BY m.next_attempt_at LIMIT $2 FOR UPDATE OF m SKIP LOCKED)
+       ORDER BY coalesce(under_way.messages, 0), m.kind <> 'password_reset', m.next_attempt_at LIMIT $2 FOR UPDATE OF m SKIP LOCKED)
      RETURNING ${columns}`,
     [now, limit],
   );
