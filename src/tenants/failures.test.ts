@@ -152,10 +152,24 @@ test('what cannot be taken back is tried again by itself, later and later, also 
   const other = await openTestInstallation({
     control: cluster.control,
     folder,
-    override: ({ databases }) => ({ databases: { ...databases, dropDatabase: () => Promise.reject(fullDisk()) } }),
+    override: ({ databases, settings }) => ({
+      settings: { ...settings, firstUndoPauseMs: 3_600_000 },
+      databases: { ...databases, dropDatabase: () => Promise.reject(fullDisk()) },
+    }),
   });
   const left = await failing(other.lifecycle);
   assert.equal(left.state, 'failed');
+  // Nor does a step that this version does not know keep the operation running, and its turn taken.
+  const rename = (from: string, to: string) =>
+    world.pool.query('UPDATE operation_steps SET name = $3 WHERE operation_id = $1 AND name = $2', [
+      left.operationId,
+      from,
+      to,
+    ]);
+  await rename('key', 'unknown');
+  await other.lifecycle.cancelOperation(left.operationId);
+  assert.equal((await other.lifecycle.waitForOperation(left.operationId)).state, 'failed');
+  await rename('unknown', 'key');
   await other.stop();
   // The disk is still so full that not even the books take anything: the start goes on all the same.
   await world.pool.query(

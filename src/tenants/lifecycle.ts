@@ -112,7 +112,7 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
     firstPauseMs: settings.firstUndoPauseMs,
   });
 
-  /** What could not be taken back, or was left in the middle because the books were away for too long. */
+  /** What could not be taken back. It may be `running` already, when the answer to an earlier try was lost. */
   async function tryAgain(operationId: OperationId): Promise<void> {
     const operation = await findOperation(db, operationId);
     const isStuck = operation?.state === 'failed' && operation.undoing;
@@ -135,18 +135,12 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
       },
       wasTold: retries.triesOf(operationId) > 0,
     };
-    const run = takeTurn()
-      .then(() => retry(bookkeeping(operationId), () => runOperation(runner, operationId)))
+    // A turn for each try: what waits for the books keeps nobody from theirs.
+    const run = retry(bookkeeping(operationId), () => inTurn(() => runOperation(runner, operationId)))
       .then((end) => (end === 'stuck' ? retries.schedule(operationId) : retries.forget(operationId)))
-      // Only the books themselves can fail here; the operation stays `running` in them.
-      .catch((error) => {
-        if (stopping.signal.aborted) return;
-        log.error('an operation was interrupted and is tried again', { operationId, error });
-        retries.schedule(operationId);
-      })
+      // We stop: it stays `running` in the books.
+      .catch(() => {})
       .finally(() => {
-        active--;
-        queue.shift()?.();
         running.delete(operationId);
         progress.delete(operationId);
         changes.emit(operationId);
@@ -156,21 +150,33 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
 
   /** The control database may be away for a while (a restart, a failover): the operation waits for it instead of for our restart. */
   function bookkeeping(operationId: OperationId): RetryOptions {
+    let tries = 0;
     return {
-      attempts: 60,
+      attempts: Number.POSITIVE_INFINITY,
       firstDelayMs: 200,
       maxDelayMs: settings.maxRetryDelayMs ?? 5_000,
       signal: stopping.signal,
       isRetryable: (error) => {
-        log.warn('an operation could not be recorded and is tried again', { operationId, error });
+        tries++;
+        // After the first, second, fourth, eighth …; from some five minutes on a person must look.
+        if (Number.isInteger(Math.log2(tries)) && !stopping.signal.aborted) {
+          const say = tries < 60 ? log.warn : log.error;
+          say('an operation could not be recorded and is tried again', { operationId, tries, error });
+        }
         return !stopping.signal.aborted;
       },
     };
   }
 
-  async function takeTurn(): Promise<void> {
+  async function inTurn<T>(work: () => Promise<T>): Promise<T> {
     if (active >= concurrency) await new Promise<void>((resolve) => queue.push(resolve));
     active++;
+    try {
+      return await work();
+    } finally {
+      active--;
+      queue.shift()?.();
+    }
   }
 
   async function getOperation(operationId: OperationId): Promise<Operation> {

@@ -108,11 +108,11 @@ async function goForward(runner: RunnerDeps, flow: Flow, context: StepContext): 
 async function goBack(runner: RunnerDeps, flow: Flow, context: StepContext): Promise<RunEnd> {
   const { db, log } = runner.deps;
   const { operationId, kind } = context.operation;
-  const current = await findOperation(db, operationId);
-  const begun = stepsOf(flow, context)
-    .filter(({ position }) => ['running', 'done', 'failed'].includes(current!.steps[position - 1]!.state))
-    .reverse();
   try {
+    const current = await inBooks(() => findOperation(db, operationId));
+    const begun = stepsOf(flow, context)
+      .filter(({ position }) => ['running', 'done', 'failed'].includes(current!.steps[position - 1]!.state))
+      .reverse();
     for (const { step, position } of begun) {
       if (runner.signal.aborted) throw new Stopped();
       await failpoint(`lifecycle.${kind}.${step.name}.undo`);
