@@ -93,9 +93,6 @@ test('both regions are away: nothing is dropped, nothing is received, and it goe
   for (const region of regionNames) await rename(world.rootOf(region), `${gone()}-${region}`);
   const end = await writeNoise(60_000);
   await waitFor('the alarm', () => heard('spool.full'), patient);
-  // What one of them took in the moment before the other was gone as well.
-  const owed = [owedTo(shipper, 'north'), owedTo(shipper, 'south')];
-  assert.ok(owed.includes(0), `owed: ${owed}`);
   assert.ok(shipper.status().received < end, 'the slot keeps the rest');
   await rename(`${gone()}-north`, world.rootOf('north'));
   await waitFor('north to have all', () => hasReached('north', end), patient);
