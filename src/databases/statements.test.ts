@@ -31,7 +31,7 @@ test('what a lease might leave in the session never meets the next lease', async
     [
       "SELECT set_config('statement_timeout', '1', false)",
       "SELECT current_setting('statement_timeout') AS found",
-      '10s',
+      '1min',
     ],
     [
       "SELECT set_config('default_transaction_read_only', 'off', false)",

@@ -130,7 +130,9 @@ export function createDiskRegion({ region, root: folder, initialise = false }: D
           return Readable.from([], { objectMode: false });
         }
         const stream = handle.createReadStream({ start: from, ...(to === undefined ? {} : { end: to - 1 }) });
-        return Readable.from(translateErrors(region, stream), { objectMode: false });
+        const content = Readable.from(translateErrors(region, stream), { objectMode: false });
+        // Destroyed before its first byte it never gets to the generator, and the file would stay open until it is collected, which is an error.
+        return content.once('close', () => stream.destroy());
       });
     },
     async stat(name) {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
@@ -132,7 +132,10 @@ async function writeArchive(
   });
   const file = await open(archive, 'wx', 0o600);
   try {
-    const writing = pipeline(tar, hashing, createWriteStream(archive, { fd: file.fd, autoClose: false }));
+    // By the handle alone: a stream of its number closes it when it is destroyed, and the number may be another file's by then.
+    const writing = pipeline(tar, hashing, async (chunks: AsyncIterable<Buffer>) => {
+      for await (const chunk of chunks) await file.writeFile(chunk);
+    });
     const filling = fill(deps, tenant, tar, manifest, dump, onProgress).catch((error) => {
       tar.destroy(error);
       throw error;

@@ -4,7 +4,7 @@
  * time after, and nobody else is touched. FREEHOLD_SLOW_TESTS=1 plays 200 rounds of each kind, FREEHOLD_ROUNDS and FREEHOLD_SEED choose others.
  */
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -40,11 +40,19 @@ before(async () => {
   regions = createRegions();
   freehold = await Freehold.start({ env: settings() });
   at = { dataDir: freehold.dataDir, port: freehold.port };
-  const tenants = [];
+  const tenants: Awaited<ReturnType<typeof createTenant>>[] = [];
   for (let index = 0; index < tenantCount; index++) tenants.push(await createTenant(at, newName()));
   await json('backup', 'run');
   for (const { name } of tenants.filter(isZero)) await json('tenant', 'set', name, '--recovery-point', 'zero');
   writeFileSync(kitFile, (await json('recovery-kit', '--yes')).kit);
+  await until(
+    'the files of everybody to lie in both regions',
+    async () =>
+      regionNames.every((region) =>
+        tenants.every(({ tenantId }) => existsSync(join(regions.folderOf(region), 'files', tenantId))),
+      ),
+    180_000,
+  );
   writers = startLedgers(tenants, { pauseMs: isSlow ? 400 : 50 });
   await until('everybody to write', async () => writers.ledgers.every(({ entries }) => entries.length > 5));
   sinceMs = Date.now();
