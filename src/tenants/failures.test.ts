@@ -33,7 +33,8 @@ before(async () => {
     folder,
     clock,
     override: ({ databases, identity, notifyGateways, settings }) => ({
-      settings: { ...settings, firstUndoPauseMs: 1_000 },
+      // Ten seconds for each step: the control database is away for as long as the machine likes.
+      settings: { ...settings, firstUndoPauseMs: 1_000, attemptsPerStep: 200 },
       databases: {
         ...databases,
         closeDatabase: async (name) => {
@@ -287,7 +288,8 @@ test('an operation survives that the control database goes away in the middle', 
   });
   await superuser.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS true`);
   await superuser.close();
-  assert.equal((await creating).state, 'succeeded');
+  const { state, error } = await creating;
+  assert.equal(state, 'succeeded', JSON.stringify(error));
 });
 
 /** A session as a gateway would have it, from now on; `waits`: whether its commits wait for the regions. */
