@@ -11,6 +11,7 @@ export interface ShippingStatus {
   readonly spooled: Lsn;
   readonly regions: readonly {
     readonly region: string;
+    /** Of the primary's own history: WAL of a former timeline counts up to where the primary's began. */
     readonly shipped: Lsn;
     /** Oldest byte that is owed waits this long. */
     readonly lagMs: number;

@@ -1,6 +1,7 @@
+import type { ShippingReport } from '#src/backups/index.ts';
 import type { RecoveredServer } from '#src/clusters/index.ts';
-import { FreeholdError, formatLsn, parseLsn, waitFor } from '#src/kernel/index.ts';
-import { openConnection, type Pool, type Queryable } from '#src/postgres/index.ts';
+import { FreeholdError, formatLsn, type Lsn, parseLsn, waitFor } from '#src/kernel/index.ts';
+import { openConnection, type Pool, type Queryable, readFlushedPlace } from '#src/postgres/index.ts';
 import { mainErrors } from './errors.ts';
 import { controlDatabase, controlRole } from './secrets.ts';
 
@@ -13,15 +14,18 @@ export interface Canaries {
 
 const shippedWithinMs = 20_000;
 
-/** @param shipped end of the WAL that the furthest region holds, as PostgreSQL prints it; undefined: not known */
-export function createCanaries({ pool, shipped }: { pool: Pool; shipped: () => string | undefined }): Canaries {
+/** @param report of the shipper; undefined: it says nothing */
+export function createCanaries({ pool, report }: { pool: Pool; report: () => ShippingReport | undefined }): Canaries {
   return {
     async fly() {
       await pool.query('INSERT INTO canaries DEFAULT VALUES');
-      const [row] = await pool.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn');
-      const flushed = parseLsn(row!.lsn);
+      const flushed = await readFlushedPlace(pool);
+      const isSomewhere = () => {
+        const said = report();
+        return said?.regions.some(({ region }) => isShipped(said, region, flushed));
+      };
       // When it does not come, the plan says what is missing; that tells more than we could.
-      await waitFor(`a region to hold ${formatLsn(flushed)}`, () => parseLsn(shipped() ?? '0/0') >= flushed, {
+      await waitFor(`a region to hold ${formatLsn(flushed.lsn)}`, isSomewhere, {
         deadlineMs: shippedWithinMs,
         everyMs: 50,
       }).catch(() => {});
@@ -45,6 +49,16 @@ export function createCanaries({ pool, shipped }: { pool: Pool; shipped: () => s
       }
     },
   };
+}
+
+/** @returns whether the region holds this place of the primary. A shipper that is still on a former timeline knows nothing of it. */
+export function isShipped(
+  report: ShippingReport,
+  region: string,
+  { timeline, lsn }: { readonly timeline: number; readonly lsn: Lsn },
+): boolean {
+  const found = report.regions.find((each) => each.region === region);
+  return report.timeline >= timeline && found !== undefined && parseLsn(found.shipped) >= lsn;
 }
 
 /** Between the time in the row and its commit. */

@@ -1,6 +1,7 @@
 import type { ShippingReport } from '#src/backups/index.ts';
-import { parseLsn, waitFor } from '#src/kernel/index.ts';
-import type { Queryable } from '#src/postgres/index.ts';
+import { waitFor } from '#src/kernel/index.ts';
+import { type Queryable, readFlushedPlace } from '#src/postgres/index.ts';
+import { isShipped } from './canaries.ts';
 import { mainErrors } from './errors.ts';
 import type { Job } from './jobs.ts';
 
@@ -27,12 +28,11 @@ export function canaryJob({
     overdueAfterMs: 60 * minuteMs,
     async run(signal) {
       await pool.query('INSERT INTO canaries DEFAULT VALUES');
-      const [row] = await pool.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn');
-      const flushed = parseLsn(row!.lsn);
+      const flushed = await readFlushedPlace(pool);
       const late = () => {
-        const regions = report()?.regions;
-        if (!regions) return 'the shipper says nothing';
-        const behind = regions.filter(({ shipped }) => parseLsn(shipped) < flushed).map(({ region }) => region);
+        const said = report();
+        if (!said) return 'the shipper says nothing';
+        const behind = said.regions.map(({ region }) => region).filter((region) => !isShipped(said, region, flushed));
         return behind.length > 0 ? `region ${behind.join(' and ')}` : undefined;
       };
       await waitFor('the canary to come to every region', () => signal.aborted || late() === undefined, {

@@ -1,16 +1,11 @@
 import { join } from 'node:path';
 import { controlAuditLog, recordAudit } from '#src/audit/index.ts';
-import {
-  createFileReplicator,
-  createRetentionHolds,
-  recordUnreferencedFiles,
-  type ShippingReport,
-} from '#src/backups/index.ts';
+import { createFileReplicator, createRetentionHolds, recordUnreferencedFiles } from '#src/backups/index.ts';
 import { checkExternalServer, findBinaries } from '#src/clusters/index.ts';
 import { createDatabaseAdmin, createTenantDatabases, describeCondition, migrate } from '#src/databases/index.ts';
 import { createFileVault } from '#src/files/index.ts';
 import { type ControlPort, createControlLink } from '#src/gateway/index.ts';
-import { parseLsn, systemClock, type TenantId } from '#src/kernel/index.ts';
+import { systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createLocalAuthority, openKeyStore } from '#src/keys/index.ts';
 import type { SmtpServer } from '#src/mail/index.ts';
 import { createDiskStore } from '#src/objects/index.ts';
@@ -88,7 +83,7 @@ export async function startControlServices({
   const keys = backups?.keys ?? ownKeys;
   const sealingKeys = backups ? { ...ownKeys, currentKey: backups.currentKey } : ownKeys;
   const binaries = await findBinaries({ binDir: config.pgBinDir });
-  const canaries = backups && createCanaries({ pool, shipped: () => furthestOf(backups.shipper.report) });
+  const canaries = backups && createCanaries({ pool, report: () => backups.shipper.report });
   const retentionHolds = createRetentionHolds();
   const baseBackups =
     backups &&
@@ -384,10 +379,4 @@ function orUnavailable<T>(asked: Promise<T>): Promise<T> {
   return asked.catch((error) => {
     throw describeCondition(error);
   });
-}
-
-/** End of the WAL in the region that holds most. */
-function furthestOf(report: ShippingReport | undefined): string | undefined {
-  const places = report?.regions.map(({ shipped }) => shipped) ?? [];
-  return places.sort((one, other) => Number(parseLsn(other) - parseLsn(one)))[0];
 }

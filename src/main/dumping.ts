@@ -14,9 +14,9 @@ import {
 } from '#src/backups/index.ts';
 import type { Binaries } from '#src/clusters/index.ts';
 import type { DumpedTenant } from '#src/console-api/index.ts';
-import { type Clock, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
+import { type Clock, formatLsn, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
 import type { BackupKeys } from '#src/keys/index.ts';
-import type { ConnectionTarget, Pool } from '#src/postgres/index.ts';
+import { type ConnectionTarget, type Pool, readFlushedPlace } from '#src/postgres/index.ts';
 import type { BackupServices } from './backup-services.ts';
 
 /** Dumps of so many days are brought to a region that was away; older ones only when they are the newest of their tenant. */
@@ -89,7 +89,7 @@ export function createDumping(options: DumpingOptions) {
       newest.madeAt.getTime() > clock.now() - longestUnchangedMs;
     const primary = await options.targetOf(tenantId);
     const standby = options.standbySocket();
-    const [row] = await pool.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn');
+    const { lsn } = await readFlushedPlace(pool);
     const result = await dumpTenant({
       clusterId: backups.clusterId,
       tenantId,
@@ -97,7 +97,7 @@ export function createDumping(options: DumpingOptions) {
         ...(standby ? [{ server: 'standby', target: { ...primary, host: standby } } as const] : []),
         { server: 'primary', target: primary },
       ],
-      writtenLsn: row!.lsn,
+      writtenLsn: formatLsn(lsn),
       regions,
       keys,
       content: options.content,

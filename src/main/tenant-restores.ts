@@ -29,7 +29,7 @@ import {
 import type { BackupKeys } from '#src/keys/index.ts';
 import type { RegionStore } from '#src/objects/index.ts';
 import type { FileVaultPort, Portability } from '#src/portability/index.ts';
-import { createPool, newPassword, type Pool } from '#src/postgres/index.ts';
+import { createPool, newPassword, type Pool, readFlushedPlace } from '#src/postgres/index.ts';
 import type { OnProgress, RestoreMoment, RestorePort } from '#src/tenants/index.ts';
 import type { BackupServices } from './backup-services.ts';
 import type { Canaries } from './canaries.ts';
@@ -152,7 +152,7 @@ export function createTenantRestores(options: TenantRestoresOptions): TenantRest
       const target = toTarget(moment);
       onProgress({ fraction: undefined, text: 'waiting for the newest changes to reach a region' });
       await options.canaries?.fly();
-      const behind = await readFlushed(pool);
+      const { lsn: behind } = await readFlushedPlace(pool);
       return inSomeRegion(async (region) => {
         onProgress({ fraction: undefined, text: `looking for the moment in ${region.region}` });
         const planned = await plan(region, tenant.tenantId, ledger, target, behind, signal);
@@ -203,12 +203,6 @@ export function createTenantRestores(options: TenantRestoresOptions): TenantRest
 
     removeArchive: (operationId) => options.portability.removeRestored(operationId),
   };
-}
-
-/** Everything committed by now lies before it. */
-async function readFlushed(pool: Pool): Promise<Lsn> {
-  const [row] = await pool.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn');
-  return parseLsn(row!.lsn);
 }
 
 /** Of the newest timeline in the region. */

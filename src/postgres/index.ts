@@ -26,3 +26,4 @@ export {
 export { commit, retryTransaction, runTransaction, type TransactionRunner } from './transaction.ts';
 export type * from './types.ts';
 export type { ReceiverStatus, WalMessage } from './wal-messages.ts';
+export { readFlushedPlace } from './wal-place.ts';

@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto';
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { createScratchFolder, startEmptyServer } from '#src/clusters/index.ts';
-import { silentLog, systemClock } from '#src/kernel/index.ts';
+import { formatLsn, silentLog, systemClock } from '#src/kernel/index.ts';
 import type { RegionStore } from '#src/objects/index.ts';
+import { readFlushedPlace } from '#src/postgres/index.ts';
 import type { TestTenant, World } from '../base/world.fixture.ts';
 import type { ContentPort, DumpedContent, DumpOptions, VerifyDumpOptions } from './index.ts';
 
@@ -32,12 +33,12 @@ export async function dumpOptions(
   tenant: TestTenant,
   regions: readonly RegionStore[],
 ): Promise<Omit<DumpOptions, 'signal'>> {
-  const [row] = await world.control.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn');
+  const { lsn } = await readFlushedPlace(world.control);
   return {
     clusterId: world.clusterId,
     tenantId: tenant.tenantId,
     sources: [{ server: 'primary', target: { ...world.own.control, database: tenant.database } }],
-    writtenLsn: row!.lsn,
+    writtenLsn: formatLsn(lsn),
     regions,
     keys: world.keys,
     content: testContent,

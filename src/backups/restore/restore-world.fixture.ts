@@ -1,7 +1,8 @@
 /** For tests: a server whose base backups and WAL lie in two regions, and plans made from one region alone. */
 import path from 'node:path';
-import { type Lsn, parseLsn, silentLog, waitFor } from '#src/kernel/index.ts';
+import { type Lsn, silentLog, waitFor } from '#src/kernel/index.ts';
 import type { RegionStore } from '#src/objects/index.ts';
+import { readFlushedPlace } from '#src/postgres/index.ts';
 import { runBaseBackup } from '../base/index.ts';
 import { startWorld, type World } from '../base/world.fixture.ts';
 import {
@@ -74,16 +75,13 @@ export async function startRestoreWorld(): Promise<RestoreWorld> {
       return (await runBaseBackup(await world.options([north, south]))).manifest;
     },
     async shipped() {
-      const [row] = await world.control.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn');
-      const flushed = parseLsn(row!.lsn);
-      await waitFor(
-        'both regions to hold it',
-        () => shipper.status().regions.every(({ shipped }) => shipped >= flushed),
-        {
-          deadlineMs: 60_000,
-        },
-      );
-      return flushed;
+      const { timeline, lsn } = await readFlushedPlace(world.control);
+      const isShipped = () => {
+        const status = shipper.status();
+        return status.timeline >= timeline && status.regions.every(({ shipped }) => shipped >= lsn);
+      };
+      await waitFor('both regions to hold it', isShipped, { deadlineMs: 60_000 });
+      return lsn;
     },
     async moment() {
       const clock = async () =>

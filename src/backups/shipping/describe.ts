@@ -2,6 +2,7 @@ import type { ClusterId } from '#src/kernel/index.ts';
 import type { ShipperStatus, WalGap } from '../types.ts';
 import { joinStretches } from './owed.ts';
 import { codeOf, type Receiver } from './receiver.ts';
+import { flushedBy } from './region-sender.ts';
 import type { RegionShipping } from './region-shipping.ts';
 import type { Spool } from './spool.ts';
 import { comparePositions, type WalPosition } from './timeline.ts';
@@ -25,7 +26,6 @@ export function describeShipper(shipper: DescribedShipper): ShipperStatus {
   const spooled = receiver.spooled();
   assertInvariants(received, spooled, ships);
   const { heldBytes, limitBytes } = receiver.slot();
-  const waitingSinceMs = receiver.waitingSinceMs();
   return {
     clusterId,
     timeline: received?.timeline ?? 0,
@@ -44,16 +44,19 @@ export function describeShipper(shipper: DescribedShipper): ShipperStatus {
     slot: { state: isNearLimit ? 'near_limit' : 'fine', heldBytes, ...(limitBytes !== undefined && { limitBytes }) },
     gaps,
     ...(failure !== undefined && { stoppedBy: codeOf(failure) ?? 'FH_INTERNAL' }),
-    regions: ships.map((ship) => describeRegion(ship, spool, waitingSinceMs, nowMs)),
+    regions: ships.map((ship) => describeRegion(ship, receiver, spool, nowMs)),
   };
 }
 
-function describeRegion(ship: RegionShipping, spool: Spool, waitingSinceMs: number | undefined, nowMs: number) {
+function describeRegion(ship: RegionShipping, receiver: Receiver, spool: Spool, nowMs: number) {
   const { store, sender, watch, compactor, catchUp } = ship;
-  const oldestMs = ship.oldestOwedMs() ?? sender.oldestOwed()?.receivedAtMs ?? waitingSinceMs;
+  const oldestMs = ship.oldestOwedMs() ?? sender.oldestOwed()?.receivedAtMs ?? receiver.waitingSinceMs();
+  const shipped = sender.shipped();
+  const began = receiver.began();
   return {
     region: store.region,
-    shipped: sender.shipped()?.lsn ?? 0n,
+    // WAL of a former timeline that the server never had may go on far behind the branch: nothing of what the server has is in the region by it.
+    shipped: (began ? flushedBy(shipped, began) : shipped?.lsn) ?? 0n,
     lagMs: oldestMs === undefined ? 0 : Math.max(0, nowMs - oldestMs),
     state: watch.state(),
     ...describeError(sender.lastError() ?? catchUp.lastError()),

@@ -59,6 +59,8 @@ export interface Receiver {
   primary(): Lsn;
   received(): WalPosition | undefined;
   spooled(): WalPosition | undefined;
+  /** Where receiving began on the server that is received from now; undefined: from none yet. */
+  began(): WalPosition | undefined;
   /** When the oldest byte that is received and not spooled came. */
   waitingSinceMs(): number | undefined;
   /** What was last reported on this stream as flushed: the server need not keep it. */
@@ -94,6 +96,7 @@ export function startReceiver(options: ReceiverOptions): Receiver {
   let limitBytes: number | undefined;
   /** Everything before it is in the spool. */
   let spooled: WalPosition | undefined;
+  let began: WalPosition | undefined;
   let chunker: Chunker | undefined;
   let report = () => {};
 
@@ -136,8 +139,8 @@ export function startReceiver(options: ReceiverOptions): Receiver {
       const slot = await ensureSlot(connection);
       spooled ??= { timeline: slot.timeline ?? identity.timeline, lsn: segmentStart(slot.lsn) };
       const steps = await ancestors(connection, identity.timeline);
-      spooled = place(spooled, identity.timeline, steps);
-      if (isGone) spooled = await skipGap(connection, spooled, identity.timeline, steps);
+      began = spooled = place(spooled, identity.timeline, steps);
+      if (isGone) began = spooled = await skipGap(connection, spooled, identity.timeline, steps);
       isGone = false;
       while (!signal.aborted) {
         await spoolHistory(connection, spooled.timeline);
@@ -151,7 +154,7 @@ export function startReceiver(options: ReceiverOptions): Receiver {
         const end = await pump(connection, stream);
         // Without a next timeline the server is shutting down.
         if (!end) return;
-        spooled = { timeline: end.nextTimeline, lsn: segmentStart(end.switchedAt) };
+        began = spooled = { timeline: end.nextTimeline, lsn: segmentStart(end.switchedAt) };
         log.info('the cluster went on to another timeline', { timeline: end.nextTimeline });
       }
     } finally {
@@ -285,6 +288,7 @@ export function startReceiver(options: ReceiverOptions): Receiver {
     primary: () => primary,
     received: () => chunker?.received() ?? spooled,
     spooled: () => spooled,
+    began: () => began,
     waitingSinceMs: () => unkept?.sinceMs ?? chunker?.waitingSinceMs(),
     flushed: () => reported,
     confirmed: () => confirmed,

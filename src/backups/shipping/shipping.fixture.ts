@@ -18,7 +18,7 @@ import {
 } from '#src/kernel/index.ts';
 import type { BackupKey } from '#src/keys/types.ts';
 import { createDiskRegion, type RegionStore } from '#src/objects/index.ts';
-import { type Connection, openConnection, openReplication, sqlState } from '#src/postgres/index.ts';
+import { type Connection, openConnection, openReplication, readFlushedPlace, sqlState } from '#src/postgres/index.ts';
 import { type OwnCluster, type OwnClusterOptions, startOwnCluster } from '../../../test/support/own-cluster.ts';
 import type { ShippingEvent } from './events.ts';
 import { type Shipper, type ShipperOptions, startShipper } from './shipper.ts';
@@ -242,8 +242,7 @@ export async function startShippingWorld(options: OwnClusterOptions = {}): Promi
   async function flushed(): Promise<Lsn> {
     const db = await server.connect();
     try {
-      const [row] = await db.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn');
-      return parseLsn(row!.lsn);
+      return (await readFlushedPlace(db)).lsn;
     } finally {
       await db.close();
     }

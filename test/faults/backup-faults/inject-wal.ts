@@ -102,6 +102,9 @@ export const walInjections: readonly Injection[] = [
       await writeFile(settings, '');
       await system.normalShipper();
       const said = await system.heard('wal.diverged');
+      // What the regions hold of the former timeline goes on behind the branch, and is nothing of the server's.
+      const newest = await system.newest();
+      for (const { shipped } of world.shipper().status().regions) assert.ok(shipped <= newest, formatLsn(shipped));
       assert.equal((await system.takeLedger()).timeline, 2);
       return alarm(said);
     },

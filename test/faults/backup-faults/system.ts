@@ -31,7 +31,7 @@ import { migrate } from '#src/databases/index.ts';
 import { formatLsn, parseLsn, silentLog, systemClock, waitFor } from '#src/kernel/index.ts';
 import type { RegionStore } from '#src/objects/index.ts';
 import { contentHash, longJob, stableOutput } from '#src/portability/index.ts';
-import { createPool, openConnection, type Pool } from '#src/postgres/index.ts';
+import { createPool, openConnection, type Pool, readFlushedPlace } from '#src/postgres/index.ts';
 
 export const waits = { deadlineMs: 120_000, everyMs: 50 };
 const rows: RowReader = { settings: { ...longJob, ...stableOutput }, contentOf: contentHash };
@@ -269,8 +269,7 @@ export async function startFaultSystem(): Promise<FaultSystem> {
       await db.query('INSERT INTO noise SELECT gen_random_uuid() FROM generate_series(1, $1::int)', [count]);
     },
     async newest() {
-      const [row] = await db.query<{ lsn: string }>('SELECT pg_current_wal_flush_lsn()::text AS lsn');
-      return parseLsn(row!.lsn);
+      return (await readFlushedPlace(db)).lsn;
     },
     async normalShipper() {
       await world.restartShipper();
