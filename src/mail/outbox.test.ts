@@ -18,7 +18,6 @@ import {
   textsOf,
 } from './outbox.fixture.ts';
 import { pauseAfter } from './sender.ts';
-import type { MailState } from './types.ts';
 
 const minuteMs = 60_000;
 const dayMs = 86_400_000;
@@ -113,6 +112,9 @@ test('without a mail server a message is kept and read in the console, which is 
   );
   assert.deepEqual(event, { name: 'mail.read', actor, tenant_id: acme });
   await assert.rejects(outbox.sendAgain(mailId, actor), { code: 'FH_MAIL_NOT_SENDABLE' });
+  const others = [await outbox.queue(acme, invitation()), await outbox.queue(brick, invitation())];
+  await outbox.withdraw(acme, 'invitation');
+  assert.deepEqual((await outbox.list()).mail.map((mail) => mail.mailId).sort(), [mailId, others[1]].sort());
 
   const now = configured();
   assert.equal(await now.sender!.sendDue(), 0, 'not by itself');
@@ -187,6 +189,7 @@ test('nobody listens at the mail server: the message stays', async () => {
   const [{ state, problem }] = (await outbox.list()).mail as unknown as [{ state: string; problem: string }];
   assert.equal(state, 'queued');
   assert.match(problem, /could not be/);
+  assert.equal(sender!.trouble(), problem);
 });
 
 test('messages that the mail server is slow with hold up no other tenant’s, however many wait before them', async () => {
@@ -199,7 +202,6 @@ test('messages that the mail server is slow with hold up no other tenant’s, ho
     },
   });
   const { outbox, sender } = openMail({ db, smtpUrl: `smtp://127.0.0.1:${slow.port}`, clock });
-  const count = async (state: MailState) => (await outbox.count()).get(state) ?? 0;
   try {
     for (let index = 0; index < 8; index++) await outbox.queue(acme, invitation('slow@example.com'));
     nowMs += 1;
@@ -210,7 +212,7 @@ test('messages that the mail server is slow with hold up no other tenant’s, ho
     });
     assert.equal(slow.received.length, 2);
     release();
-    await waitFor('all', async () => (await count('sent')) === 9, { deadlineMs: 60_000 });
+    await waitFor('all', async () => (await outbox.list({ state: 'sent' })).mail.length === 9, { deadlineMs: 60_000 });
   } finally {
     release();
     await sender!.stop();

@@ -5,8 +5,8 @@ import { mailErrors } from './errors.ts';
 import type { LetterBox, SealedLetter } from './letter-box.ts';
 import { writeLetter } from './letters.ts';
 import { parseMailOrder } from './order.ts';
-import { countMail, findMail, insertMail, type MailRow, requeueMail, selectMail } from './sql.ts';
-import type { MailId, MailMessage, MailState, MailSummary, MailTenant } from './types.ts';
+import { deleteUnsent, findMail, insertMail, type MailRow, requeueMail, selectMail } from './sql.ts';
+import type { MailId, MailMessage, MailOrder, MailState, MailSummary, MailTenant } from './types.ts';
 
 /** A message that has not left by then never does. RFC 5321, 4.5.4.1: "at least 4-5 days". */
 export const giveUpAfterMs = 5 * 86_400_000;
@@ -30,7 +30,8 @@ export interface Outbox {
   read(mailId: string, actor: string): Promise<MailMessage>;
   /** Sends what was kept, held or given up. Throws FH_MAIL_NOT_SENDABLE. */
   sendAgain(mailId: string, actor: string): Promise<MailSummary>;
-  count(): Promise<ReadonlyMap<MailState, number>>;
+  /** Removes what was not sent of this kind: its link leads nowhere any more. */
+  withdraw(tenantId: TenantId, kind: MailOrder['kind']): Promise<void>;
 }
 
 export function createOutbox(deps: {
@@ -149,6 +150,6 @@ export function createOutbox(deps: {
       return summarise(queued, await letters.open(queued));
     },
 
-    count: () => countMail(db),
+    withdraw: (tenantId, kind) => deleteUnsent(db, tenantId, kind),
   };
 }

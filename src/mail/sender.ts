@@ -27,6 +27,8 @@ export interface MailSender {
   wake(): void;
   /** Lets what is under way come to its end. */
   stop(): Promise<void>;
+  /** Why the last attempt failed, as long as none has succeeded since; undefined: nothing is known to be wrong. */
+  trouble(): string | undefined;
   /** One round, for tests: whatever is due now. @returns how many attempts were made */
   sendDue(): Promise<number>;
 }
@@ -47,7 +49,7 @@ export function createMailSender(deps: {
   const stopping = new AbortController();
   let woken = new AbortController();
   let loop: Promise<void> | undefined;
-  let isTroubled = false;
+  let trouble: string | undefined;
   /** Attempts; none rejects. Each frees its place when it ends, so that a slow one holds up no other. */
   const underWay = new Set<Promise<void>>();
 
@@ -77,9 +79,10 @@ export function createMailSender(deps: {
 
   /** Said once when it begins and once when it is over. */
   function noteTrouble(problem: string | undefined): void {
-    if ((problem !== undefined) === isTroubled) return;
-    isTroubled = problem !== undefined;
-    if (isTroubled) log.warn('messages cannot be sent and are tried again', { problem });
+    const isNews = (problem === undefined) !== (trouble === undefined);
+    trouble = problem;
+    if (!isNews) return;
+    if (problem !== undefined) log.warn('messages cannot be sent and are tried again', { problem });
     else log.info('messages are sent again');
   }
 
@@ -150,6 +153,7 @@ export function createMailSender(deps: {
       stopping.abort();
       await loop;
     },
+    trouble: () => trouble,
     sendDue,
   };
 }

@@ -185,9 +185,10 @@ export async function deleteOldMail(db: Queryable, createdBefore: Date): Promise
   return rows.length;
 }
 
-export async function countMail(db: Queryable): Promise<ReadonlyMap<MailState, number>> {
-  const rows = await db.query<{ state: MailState; count: string }>(
-    'SELECT state, count(*) AS count FROM mail GROUP BY state',
+/** Those whose link another one has replaced; what is on its way goes on. */
+export async function deleteUnsent(db: Queryable, tenantId: TenantId, kind: string): Promise<void> {
+  await db.query(
+    `DELETE FROM mail WHERE tenant_id = $1 AND kind = $2 AND state IN ('kept', 'queued', 'failed', 'held')`,
+    [tenantId, kind],
   );
-  return new Map(rows.map(({ state, count }) => [state, Number(count)]));
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, it, test } from 'node:test';
 import { FreeholdError } from '#src/kernel/index.ts';
 import { backendsFor, parseConfig, settings } from './config.ts';
-import { parseExternalDatabase } from './secrets.ts';
+import { parseExternalDatabase, readSmtpServer } from './secrets.ts';
 
 const invalid = (env: Record<string, string>, message: RegExp) =>
   assert.throws(
@@ -79,4 +79,21 @@ describe('external database', () => {
         url,
       );
   });
+});
+
+test('a secret that is not where its setting says, and a mail server that is none, are named and never quoted', () => {
+  for (const read of [parseExternalDatabase, readSmtpServer] as const) {
+    const name = read === readSmtpServer ? 'FREEHOLD_SMTP_URL' : 'FREEHOLD_DATABASE_URL';
+    assert.throws(() => read({ [`${name}_FILE`]: '/nowhere/at/all' }), {
+      code: 'FH_SETTING_INVALID',
+      detail: `${name}_FILE: /nowhere/at/all cannot be read (ENOENT)`,
+    });
+  }
+  assert.throws(
+    () => readSmtpServer({ FREEHOLD_SMTP_URL: 'me:hunter2@mail', FREEHOLD_MAIL_FROM: 'a@b.example' }),
+    (error) =>
+      error instanceof FreeholdError &&
+      error.code === 'FH_MAIL_SETTING_INVALID' &&
+      !/hunter2/.test(`${error.detail}${error.hint}`),
+  );
 });

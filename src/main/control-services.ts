@@ -289,7 +289,11 @@ export async function startControlServices({
     clock,
     log,
     databases: databasesPort,
-    identity: createFirstInvitations(databases, (tenantId, order) => mail.outbox.queue(tenantId, order), log),
+    identity: createFirstInvitations(
+      databases,
+      { queue: (...order) => mail.outbox.queue(...order), withdraw: (...kind) => mail.outbox.withdraw(...kind) },
+      log,
+    ),
     files: vault,
     portability,
     recoveryPoints: {

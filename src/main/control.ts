@@ -91,6 +91,7 @@ export async function runControl(env: Env): Promise<void> {
         checks: services.checks && (() => services.checks!.health()),
         retention: services.retention && (() => services.retention!.health()),
         shipping: backups && (() => backups.shipper.report),
+        mailTrouble: () => services.mail.trouble(),
         isFenced,
         watch: watch?.warnings() ?? [],
       }),

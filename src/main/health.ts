@@ -35,6 +35,8 @@ export interface HealthSources {
   readonly checks: (() => Promise<ChecksHealth>) | undefined;
   /** undefined: there are no regions. */
   readonly retention: (() => Promise<RetentionHealth[]>) | undefined;
+  /** Why messages cannot be sent just now; undefined: they can, or there is no mail server. */
+  readonly mailTrouble: () => string | undefined;
   /** What watching itself has to say. */
   readonly watch: readonly HealthWarning[];
   /** True when each part runs as an OS user of its own. */
@@ -144,7 +146,16 @@ async function countTenants(
 
 function findWarnings(
   facts: Omit<Health, 'warnings'>,
-  { config, isFenced, clock, watch, passwordListFault }: HealthSources & { passwordListFault: string | undefined },
+  {
+    config,
+    isFenced,
+    clock,
+    watch,
+    mailTrouble,
+    passwordListFault,
+  }: HealthSources & {
+    passwordListFault: string | undefined;
+  },
 ): HealthWarning[] {
   const warnings: HealthWarning[] = [];
   const problem = (text: string, hint: string) => warnings.unshift({ severity: 'problem', text, hint });
@@ -213,6 +224,12 @@ function findWarnings(
     problem(
       passwordListFault,
       'Nobody can choose a new password. Mend the file that FREEHOLD_BREACHED_PASSWORDS names, or unset it.',
+    );
+  const trouble = mailTrouble();
+  if (trouble)
+    problem(
+      `Messages cannot be sent: ${trouble}`,
+      'They are tried again for five days. Look at FREEHOLD_SMTP_URL, and at the page Mail of the console.',
     );
   if (facts.operations.failed > 0)
     problem(

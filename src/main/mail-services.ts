@@ -26,6 +26,8 @@ export interface MailServices {
   readonly outbox: Outbox;
   /** There is a mail server. */
   readonly isConfigured: boolean;
+  /** Why messages cannot be sent just now. */
+  trouble(): string | undefined;
   /** Begins to send and to tidy. */
   start(): Promise<void>;
 }
@@ -60,6 +62,7 @@ export function createMailServices(deps: {
   return {
     outbox,
     isConfigured: smtp !== undefined,
+    trouble: () => sender?.trouble(),
     async start() {
       const marker = restoredMarker(folders);
       if (existsSync(marker)) {
@@ -90,7 +93,7 @@ export function restoredMarker(folders: Pick<Folders, 'control'>): string {
 /** Identity as the lifecycle of tenants needs it; the first administrator's link goes by mail as well. */
 export function createFirstInvitations(
   databases: TenantDatabases,
-  queueMail: Outbox['queue'],
+  outbox: Pick<Outbox, 'queue' | 'withdraw'>,
   log: Log,
 ): {
   createInvitation(
@@ -99,12 +102,17 @@ export function createFirstInvitations(
   ): Promise<{ token: string; expiresAt: Date }>;
   stripClone(tenantId: TenantId): Promise<void>;
 } {
+  async function mail(tenantId: TenantId, order: { readonly kind: 'invitation' } & Record<string, string>) {
+    // A step that is repeated makes a new link, and the one before is dead.
+    await outbox.withdraw(tenantId, order.kind);
+    await outbox.queue(tenantId, order);
+  }
   return {
     async createInvitation(tenantId, invitee) {
       const made = await databases.platform.transact(tenantId, (db) => createFirstInvitation(db, invitee));
       const { token, expiresAt } = made;
       // It waits until the tenant is active. Whoever creates the tenant is shown the link too, so this may fail.
-      await queueMail(tenantId, {
+      await mail(tenantId, {
         kind: 'invitation',
         to: invitee.email,
         token,

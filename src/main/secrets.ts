@@ -89,8 +89,7 @@ export function readDatabaseSecret(folders: Folders): ConnectionTarget {
 
 /** The external server of FREEHOLD_DATABASE_URL or the file that FREEHOLD_DATABASE_URL_FILE names; undefined: our own server. */
 export function parseExternalDatabase(env: Env): ConnectionTarget | undefined {
-  const file = env.FREEHOLD_DATABASE_URL_FILE?.trim();
-  const text = file ? readFileSync(file, 'utf8').trim() : env.FREEHOLD_DATABASE_URL?.trim();
+  const text = readSecretSetting(env, 'FREEHOLD_DATABASE_URL');
   if (!text) return undefined;
   // The text holds a password: no error may quote it.
   const refuse = (detail: string) =>
@@ -131,9 +130,20 @@ export function controlTarget(config: Config, env: Env, folders: Folders): Conne
 
 /** The mail server of FREEHOLD_SMTP_URL or the file that FREEHOLD_SMTP_URL_FILE names; undefined: none. */
 export function readSmtpServer(env: Env): SmtpServer | undefined {
-  const file = env.FREEHOLD_SMTP_URL_FILE?.trim();
-  const text = file ? readFileSync(file, 'utf8').trim() : env.FREEHOLD_SMTP_URL?.trim();
+  const text = readSecretSetting(env, 'FREEHOLD_SMTP_URL');
   return text ? parseSmtpServer(text, env.FREEHOLD_MAIL_FROM?.trim()) : undefined;
+}
+
+/** Of the setting itself, or of the file that `NAME_FILE` names, which root alone may be able to read. */
+function readSecretSetting(env: Env, name: 'FREEHOLD_DATABASE_URL' | 'FREEHOLD_SMTP_URL'): string | undefined {
+  const file = env[`${name}_FILE`]?.trim();
+  if (!file) return env[name]?.trim();
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (cause) {
+    const { code = 'unknown' } = cause as NodeJS.ErrnoException;
+    throw mainErrors.FH_SETTING_INVALID({ detail: `${name}_FILE: ${file} cannot be read (${code})`, cause });
+  }
 }
 
 function isLoopback(host: string): boolean {

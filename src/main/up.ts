@@ -7,6 +7,7 @@ import { ensureDemo } from './demo.ts';
 import { lockInstance } from './instance.ts';
 import { freehold } from './program.ts';
 import { printReady } from './ready.ts';
+import { parseExternalDatabase, readSmtpServer } from './secrets.ts';
 import { Shutdown } from './shutdown.ts';
 import { startAll } from './supervisor.ts';
 
@@ -27,6 +28,9 @@ export async function up(options: UpOptions, env: Env): Promise<void> {
     ...(options.consolePort === undefined ? {} : { FREEHOLD_CONSOLE_PORT: options.consolePort }),
   };
   const config = parseConfig(merged);
+  // Before anything starts: only control uses them, and what is wrong with them is said here.
+  parseExternalDatabase(merged);
+  readSmtpServer(merged);
   const log = createLog({
     level: config.logLevel === 'info' ? 'warn' : config.logLevel,
     base: { process: 'supervisor', pid: process.pid },

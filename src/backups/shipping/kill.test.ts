@@ -12,8 +12,8 @@ import {
 } from './shipping.fixture.ts';
 import { parseWalName } from './wal-objects.ts';
 
-/** What may be lost of commits that do not wait: those of the last second. Beside other tests the machine itself may stand still for longer than that, so that only the slow run measures. */
-const recoveryPointMs = process.env.FREEHOLD_SLOW_TESTS === '1' ? 1_000 : 30_000;
+/** What may be lost of commits that do not wait: those of the last second. Beside other tests the machine itself may stand still for longer than that. */
+const recoveryPointMs = process.env.FREEHOLD_SLOW_TESTS === '1' ? 1_000 : 5_000;
 
 let world: ShippingWorld;
 let ledger: LedgerWriter;

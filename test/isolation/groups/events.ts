@@ -96,7 +96,7 @@ async function probeEndedSession(world: World): Promise<void> {
       await b.must('POST', '/api/items', { body: { project: b.own.project, title: b.newMarker('After') } });
       return isOver();
     },
-    { deadlineMs: 20_000, everyMs: 250 },
+    { deadlineMs: 10_000, everyMs: 250 },
   ).catch(() => false);
   report.check('a stream ends with its session', ended === true, `${streams.filter((one) => !one.ended).length} go on`);
   for (const stream of streams) stream.close();

@@ -71,7 +71,7 @@ async function probeSuspended(world: World, side: Side): Promise<void> {
   await runOperation(product, `/api/tenants/${side.name}/suspend`, {});
   await expectClosed(world, side, owner, 503, 'FH_TENANT_SUSPENDED');
   const ended = await waitFor('the streams to end', () => streams.every((stream) => stream.ended), {
-    deadlineMs: 20_000,
+    deadlineMs: 10_000,
   }).catch(() => false);
   report.check('event streams of a suspended tenant end', ended === true);
   for (const stream of streams) stream.close();
