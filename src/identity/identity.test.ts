@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { randomBytes } from '#src/kernel/index.ts';
 import { createSealer } from '#src/keys/index.ts';
+import { createWorker, TestBrowser } from './browser.fixture.ts';
 import { sessionCookieName } from './cookie.ts';
 import type { StartedSession } from './session-start.ts';
 import {
@@ -319,4 +320,30 @@ test('an old hash is replaced at the next sign-in', async () => {
   ]);
   assert.match(String(password_hash), /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
   await signIn(two.a);
+});
+
+test('signing in where the cookie is a copy of long ago ends that session, and says so', async () => {
+  const worker = createWorker(two);
+  const header = cookieHeaderOf((await signIn(two.a)).setCookies).split('; ')[0]!;
+  const browser = new TestBrowser(two.a.tenantId, header);
+  const age = async () => {
+    await worker.settle();
+    await query(
+      two.a,
+      `UPDATE freehold.sessions SET rotated_at = rotated_at - interval '1 day', key_used_at = key_used_at - interval '1 day'
+       WHERE user_id = $1`,
+      [userId],
+    );
+  };
+  await age();
+  assert.ok((await browser.request(worker)).setCookie, 'replaced');
+  await browser.request(worker);
+  await age();
+  const started = await signIn(two.a, goodPassword, header);
+  await worker.settle();
+  assert.equal((await browser.request(worker)).session, undefined);
+  const { events } = await two.identity.listAuditEvents(two.a.tenantId, { name: 'session.key_reused', limit: 50 });
+  assert.equal(events.filter(({ subject }) => subject === userId).length, 1);
+  assert.equal((await two.identity.listNotices(two.a.tenantId, actorOf(started))).length, 1);
+  assert.deepEqual(await two.identity.listNotices(two.b.tenantId, actorOf(started)), []);
 });

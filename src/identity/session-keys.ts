@@ -1,6 +1,7 @@
 import { recordTenantAudit } from '#src/audit/index.ts';
 import type { TenantDatabases } from '#src/databases/types.ts';
-import { type Clock, failpoint, type Log, type TenantId } from '#src/kernel/index.ts';
+import { type Clock, failpoint, type Log, type TenantId, type UserId } from '#src/kernel/index.ts';
+import type { Queryable } from '#src/postgres/types.ts';
 import { type BrowserCookies, sessionIdleSeconds } from './browser.ts';
 import { hashOf, rotation, type SessionKey } from './session-key.ts';
 import { endReused, isOwedSuccessor, isReused, noteKeyUse, rotateKey, type Succession } from './session-key-sql.ts';
@@ -87,21 +88,11 @@ export function createSessionKeys(deps: {
   async function endIfReused(tenantId: TenantId, cookieHeader: string, address: string | undefined): Promise<void> {
     const key = await cookies.findSessionKey(tenantId, cookieHeader);
     if (!key) return;
-    const presented = { sessionId: key.sessionId, hash: hashOf(key), generation: key.generation };
     // Most who come here were signed out in an ordinary way: they cost a read.
-    if (!(await databases.platform.read(tenantId, (db) => isReused(db, presented)))) return;
+    if (!(await databases.platform.read(tenantId, (db) => isReused(db, presentedAs(key))))) return;
     const user = await databases.platform.transact(tenantId, async (db) => {
-      const ended = await endReused(db, presented, address);
-      if (!ended) return undefined;
-      await recordTenantAudit(db, {
-        name: 'session.key_reused',
-        actor: 'anonymous',
-        subject: ended.userId,
-        address,
-        details: { sessionId: key.sessionId, replacements: ended.generation - key.generation },
-      });
-      await failpoint('identity.reuse.before_commit');
-      return findUserById(db, ended.userId);
+      const userId = await endSessionIfReused(db, key, address);
+      return userId && findUserById(db, userId);
     });
     if (user)
       userMail.send(tenantId, {
@@ -149,6 +140,32 @@ export function createSessionKeys(deps: {
       while (running.size > 0) await Promise.all(running.values());
     },
   };
+}
+
+/**
+ * Ends the session if `key` was replaced in it long ago: with the event in the tenant's security log and the notice to its user, in the caller's transaction.
+ * @returns whose session it was; undefined: it goes on, or there is none
+ */
+export async function endSessionIfReused(
+  db: Queryable,
+  key: SessionKey,
+  address: string | undefined,
+): Promise<UserId | undefined> {
+  const ended = await endReused(db, presentedAs(key), address);
+  if (!ended) return undefined;
+  await recordTenantAudit(db, {
+    name: 'session.key_reused',
+    actor: 'anonymous',
+    subject: ended.userId,
+    address,
+    details: { sessionId: key.sessionId, replacements: ended.generation - key.generation },
+  });
+  await failpoint('identity.reuse.before_commit');
+  return ended.userId;
+}
+
+function presentedAs(key: SessionKey) {
+  return { sessionId: key.sessionId, hash: hashOf(key), generation: key.generation };
 }
 
 function successionOf(key: SessionKey, successor: SessionKey): Succession {

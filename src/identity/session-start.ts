@@ -9,6 +9,7 @@ import {
   sessionLifetimeSeconds,
 } from './browser.ts';
 import { hashToken, newToken } from './cookie.ts';
+import { endSessionIfReused } from './session-keys.ts';
 import { deleteHeldSession, insertSession, pruneSessions, rememberDevice } from './sql.ts';
 import type { Session, User } from './types.ts';
 
@@ -32,8 +33,12 @@ export async function startSession(
   const { userId, email, name, role } = user;
   const held = await cookies.findSessionKey(tenantId, caller.cookieHeader);
   const deviceToken = (await cookies.findDeviceToken(tenantId, caller.cookieHeader)) ?? newToken();
-  // Whatever its key is by now: no other browser has a cookie of that session.
-  if (held) await deleteHeldSession(db, held.sessionId);
+  if (held) {
+    // A key of long ago: somebody else went on with that session, which is told before it ends.
+    await endSessionIfReused(db, held, caller.address);
+    // Whatever its key is by now: no other browser has a cookie of that session.
+    await deleteHeldSession(db, held.sessionId);
+  }
   await pruneSessions(db, userId, maxSessionsPerUser - 1);
 
   const token = newToken();

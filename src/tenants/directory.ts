@@ -62,12 +62,16 @@ export function createControlDirectory(deps: ControlDirectoryDeps): ControlDirec
 
   async function openAccess(tenant: Tenant, databaseName: string): Promise<TenantAccess> {
     const { tenantId } = tenant;
-    const [passwords, cookieKey, filesKey] = await Promise.all([
-      credentials.find(tenantId),
+    const opened = Promise.all([
       keys.deriveTenantKey(tenantId, 'session-cookie'),
       keys.deriveTenantKey(tenantId, 'files'),
+      keys.deriveTenantKey(tenantId, 'second-factors'),
     ]);
+    // A tenant without credentials may have no key either; the former is what is said.
+    opened.catch(() => {});
+    const passwords = await credentials.find(tenantId);
     if (!passwords) throw tenantErrors.FH_TENANT_NOT_ACTIVE({ detail: 'it has no credentials yet' });
+    const [cookieKey, filesKey, factorsKey] = await opened;
     return {
       tenantId,
       database: { ...server, name: databaseName },
@@ -75,6 +79,7 @@ export function createControlDirectory(deps: ControlDirectoryDeps): ControlDirec
       platform: { user: `${databaseName}_p`, password: passwords.platformPassword },
       cookieKey,
       filesKey,
+      factorsKey,
     };
   }
 

@@ -54,6 +54,9 @@ export interface ClusterPairOptions extends Pick<ClusterOptions, 'port' | 'maxCo
   readonly clock?: Clock;
 }
 
+/** Of a failover or a start that a stop waits for; then they are cut off. */
+const longestUnfinishedMs = 100_000;
+
 export interface PairStatus {
   readonly primary: MemberName;
   readonly standby: {
@@ -260,7 +263,15 @@ export function createClusterPair(options: ClusterPairOptions): ClusterPair {
 
   async function stop(): Promise<void> {
     stopping.abort();
-    await Promise.all([failing, restarting, watching]);
+    const isStill = await Promise.race([
+      Promise.all([failing, restarting, watching]).then(() => false),
+      delay(longestUnfinishedMs, true, { ref: false }),
+    ]);
+    if (isStill) {
+      log.warn('a failover or a start of PostgreSQL is not over; it is cut off, and the next start goes on with it');
+      endAtOnce();
+      return;
+    }
     // The primary first: its shutdown sends the standby everything. Unless that would take long.
     const following = standby.state === 'following';
     if (!following) await keeper?.stop({ stopServer: true });
