@@ -26,6 +26,7 @@ const script = `
   armFailpoints(point + '=kill');
   const files = await createTenantFiles({
     root, databases: connectTestTenants(targets), filesKeyOf: async () => Buffer.alloc(32, 1), clock: systemClock,
+    keepInRegions: async () => {},
   });
   async function* content() { yield Buffer.from('precious'); }
   await files.put(tenantId, content(), { name: 'a', mediaType: 'text/plain', maxBytes: 100, createdBy: 'system' });
@@ -47,6 +48,7 @@ for (const point of [
   'objects.linked',
   'objects.published',
   'files.published',
+  'files.in_regions',
   'files.inserted',
   'files.committed',
 ]) {

@@ -12,6 +12,14 @@ export async function lockForSweep(db: TenantDb): Promise<void> {
   await db.query('LOCK TABLE freehold.files IN SHARE MODE');
 }
 
+/** Commits of this tenant wait until every region has them (recovery point zero). */
+export async function waitsForRegions(db: TenantDb): Promise<boolean> {
+  const [row] = await db.query<{ waits: boolean }>(
+    `SELECT current_setting('synchronous_commit') = 'remote_apply' AS waits`,
+  );
+  return row!.waits;
+}
+
 export async function insertFile(db: TenantDb, file: StoredFile, createdBy: string): Promise<void> {
   await db.query(
     `INSERT INTO freehold.files (file_id, name, media_type, size_bytes, sha256, created_at, created_by)

@@ -1,12 +1,13 @@
 import { Readable } from 'node:stream';
-import type { TenantDatabases } from '#src/databases/types.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TenantDatabases, TenantDb } from '#src/databases/types.ts';
 import { type Clock, type FileId, failpoint, isId, newId, type TenantId } from '#src/kernel/index.ts';
 import { openSealedStream, sealStream } from '#src/keys/index.ts';
-import { createDiskStore, type StagedObject, toStorageError } from '#src/objects/index.ts';
+import { createDiskStore, type ObjectName, type StagedObject, toStorageError } from '#src/objects/index.ts';
 import { measure, verify } from './content.ts';
 import { filesErrors } from './errors.ts';
 import { cleanFileName, cleanMediaType, objectNameOf } from './names.ts';
-import { deleteFile, insertFile, lockForPut, selectFile } from './sql.ts';
+import { deleteFile, insertFile, lockForPut, selectFile, waitsForRegions } from './sql.ts';
 import type { StoredFile, TenantFiles } from './types.ts';
 
 export interface FilesDeps {
@@ -16,10 +17,21 @@ export interface FilesDeps {
   /** 32 bytes: the tenant's key for purpose `files`. Throws when the tenant may not be reached now. */
   readonly filesKeyOf: (tenantId: TenantId) => Promise<Uint8Array>;
   readonly clock: Clock;
+  /** Brings content that the vault has just got to every region; rejects when one may lack it, at the latest after 20 s. Undefined: there are no regions. */
+  readonly keepInRegions?: ((tenantId: TenantId, name: ObjectName) => Promise<void>) | undefined;
 }
 
+/** So long an upload waits for the regions where it need not: a region that is slow is owed the file. */
+const waitForRegionsMs = 1_000;
+
 /** What a request needs of files. Control, which moves whole tenants, uses `createFileVault`. */
-export async function createTenantFiles({ root, databases, filesKeyOf, clock }: FilesDeps): Promise<TenantFiles> {
+export async function createTenantFiles({
+  root,
+  databases,
+  filesKeyOf,
+  clock,
+  keepInRegions,
+}: FilesDeps): Promise<TenantFiles> {
   const store = await createDiskStore(root);
 
   async function find(tenantId: TenantId, fileId: FileId): Promise<StoredFile | undefined> {
@@ -68,6 +80,19 @@ export async function createTenantFiles({ root, databases, filesKeyOf, clock }: 
     },
   };
 
+  /** Before the row, so that no moment can be restored at which a row names a file that no region has. */
+  async function toRegions(db: TenantDb, tenantId: TenantId, objectName: string): Promise<void> {
+    if (!keepInRegions) return;
+    const kept = keepInRegions(tenantId, objectName);
+    // It may fail before anybody waits for it, and after.
+    kept.catch(() => {});
+    if (await waitsForRegions(db)) {
+      await kept.catch((cause) => {
+        throw filesErrors.FH_FILE_NOT_IN_REGIONS({ cause });
+      });
+    } else await Promise.race([kept, delay(waitForRegionsMs, undefined, { ref: false })]).catch(() => {});
+  }
+
   /**
    * The object gets its name while the lock keeps the sweep away, and its row in the same transaction: a row always has
    * its object. A kill in between leaves an object without a row, which the sweep removes.
@@ -84,6 +109,8 @@ export async function createTenantFiles({ root, databases, filesKeyOf, clock }: 
         await lockForPut(db);
         await staged.publish(objectName);
         await failpoint('files.published');
+        await toRegions(db, tenantId, objectName);
+        await failpoint('files.in_regions');
         await insertFile(db, file, createdBy);
         await failpoint('files.inserted');
       });

@@ -11,6 +11,8 @@ export interface ControlClient {
   noteUse(tenantId: TenantId): void;
   /** Resolves when control has written the message down. */
   queueMail(tenantId: TenantId, order: object): Promise<void>;
+  /** Resolves when every region has this content; rejects after 20 s. */
+  keepFile(tenantId: TenantId, name: string): Promise<void>;
   readonly connected: boolean;
   /** Tells what was noted, then ends the link. */
   stop(): Promise<void>;
@@ -28,6 +30,8 @@ export interface ControlClientOptions extends Omit<DirectoryClientOptions, 'cloc
 
 /** Control is started again at once when it dies; on a busy machine that takes seconds, and people wait rather than read an error. */
 const waitForControlMs = 10_000;
+/** A transaction of the tenant is open meanwhile, and ends by itself after a minute. */
+const keepFileMs = 20_000;
 
 /** A gateway worker's end of link.sock. */
 export function connectToControl(options: ControlClientOptions): ControlClient {
@@ -73,6 +77,9 @@ export function connectToControl(options: ControlClientOptions): ControlClient {
     noteUse: (tenantId) => void used.add(tenantId),
     queueMail: async (tenantId, order) => {
       await rpc.call('queueMail', { tenantId, order }, { timeoutMs: 20_000 });
+    },
+    keepFile: async (tenantId, name) => {
+      await rpc.call('keepFile', { tenantId, name }, { timeoutMs: keepFileMs });
     },
     get connected() {
       return rpc.connected;

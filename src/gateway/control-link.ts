@@ -13,6 +13,8 @@ export interface ControlPort {
   recordUse(tenantIds: readonly TenantId[]): Promise<void>;
   /** Checks `order`, which is whatever the gateway sent. */
   queueMail(tenantId: TenantId, order: unknown): Promise<unknown>;
+  /** Brings content of the vault to every region; rejects when one may lack it. */
+  keepFile(tenantId: TenantId, name: string): Promise<void>;
 }
 
 export interface ControlLink {
@@ -49,6 +51,14 @@ export function createControlLink(options: ControlLinkOptions): ControlLink {
     },
     queueMail: async ({ tenantId, order }) => {
       await port.queueMail(parseTenantId(tenantId), order);
+      return null;
+    },
+    keepFile: async ({ tenantId, name }) => {
+      const owner = parseTenantId(tenantId);
+      const text = parseText(name, 200);
+      if (!text.startsWith(`${owner}/`) || !/^[0-9a-z_]+\/[0-9a-f]{2}\/[0-9a-f]{64}$/.test(text))
+        throw kernelErrors.FH_INVALID_REQUEST({ detail: 'malformed name of a content' });
+      await port.keepFile(owner, text);
       return null;
     },
     recordUse: async ({ tenantIds }) => {

@@ -31,6 +31,7 @@ async function start(t: TestContext) {
   const asked: string[] = [];
   const used: TenantId[][] = [];
   const ordered: { tenantId: TenantId; order: unknown }[] = [];
+  const kept: unknown[] = [];
   let hold: Promise<void> | undefined;
   const port: ControlPort = {
     findRoute: async (host) => {
@@ -43,6 +44,7 @@ async function start(t: TestContext) {
     findCertificate: async (host, publicKeyPem) => `certificate of ${host} for ${publicKeyPem}`,
     recordUse: async (tenantIds) => void used.push([...tenantIds]),
     queueMail: async (tenantId, order) => void ordered.push({ tenantId, order }),
+    keepFile: async (tenantId, name) => void kept.push([tenantId, name]),
   };
   const makeLink = () => createControlLink({ socketPath, mode: 0o600, port, log: silentLog, answerWithinMs: 200 });
   let link = makeLink();
@@ -58,6 +60,7 @@ async function start(t: TestContext) {
     asked,
     used,
     ordered,
+    kept,
     link: () => link,
     setHold: (promise: Promise<void> | undefined) => {
       hold = promise;
@@ -162,4 +165,21 @@ test('events reach the other workers only; use is recorded', async (t) => {
   assert.deepEqual(world.used, [[acme.tenantId]]);
   await two.queueMail(acme.tenantId, { kind: 'invitation' });
   assert.deepEqual(world.ordered, [{ tenantId: acme.tenantId, order: { kind: 'invitation' } }]);
+});
+
+test('content is ordered into the regions by its own name, and by no other', async (t) => {
+  const world = await start(t);
+  const client = await world.client();
+  const name = (tenantId: string, rest = `ab/${'ab'.repeat(32)}`) => `${tenantId}/${rest}`;
+  await client.keepFile(acme.tenantId, name(acme.tenantId));
+  const other = newId('ten');
+  for (const wrong of [
+    name(other),
+    name(acme.tenantId, '../../secrets/installation'),
+    name(acme.tenantId, `ab/${'ab'.repeat(31)}`),
+    acme.tenantId,
+    '',
+  ])
+    await assert.rejects(client.keepFile(acme.tenantId, wrong), { code: 'FH_INVALID_REQUEST' }, wrong);
+  assert.deepEqual(world.kept, [[acme.tenantId, name(acme.tenantId)]]);
 });

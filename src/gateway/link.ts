@@ -20,6 +20,8 @@ export interface LinkProtocol extends RpcProtocol {
     readonly publish: { params: { tenantId: TenantId; event: LiveEvent }; result: null };
     /** A message to a user, as facts; control writes it, and checks the order anew. */
     readonly queueMail: { params: { tenantId: TenantId; order: unknown }; result: null };
+    /** Answered when every region has this content of the tenant. */
+    readonly keepFile: { params: { tenantId: TenantId; name: string }; result: null };
     /** Tenants with signed-in use since the last call. */
     readonly recordUse: { params: { tenantIds: readonly TenantId[] }; result: null };
   };

@@ -41,6 +41,8 @@ import { findStandbySocket } from './standby-health.ts';
 import { createTenantRestores } from './tenant-restores.ts';
 
 const poolSize = 12;
+/** Longest that a content may take to every region before who waits for it is told that it is not there. */
+const keepFileMs = 20_000;
 /** Control's own reach into tenants' databases: exports, invitations, demo data. */
 const lifecycleBackends = 10;
 
@@ -137,6 +139,8 @@ export async function startControlServices({
       log,
       monotonicMs: () => clock.monotonicMs(),
     });
+  const keepFile = async (tenantId: TenantId, name: string) =>
+    replicator?.bring(tenantId, name, AbortSignal.timeout(keepFileMs));
   const vault = await createFileVault({
     root: folders.files,
     databases,
@@ -266,6 +270,7 @@ export async function startControlServices({
     findCertificate: createCertificateDesk({ authority, domain: config.domain, findRoute }),
     recordUse: (tenantIds) => usage.recordUse(tenantIds),
     queueMail: (tenantId, order) => mail.outbox.queue(tenantId, order),
+    keepFile,
   };
   // The folder is entered only by control and the gateways; within it the mode need not tell them apart.
   const link = createControlLink({ socketPath: folders.linkSocket, mode: 0o666, port, log });
@@ -276,6 +281,7 @@ export async function startControlServices({
     databases,
     accessOf: (tenantId) => directory.forLifecycle.getAccess(tenantId),
     filesKeyOf,
+    keepInRegions: keepFile,
     tenantUrl,
     clock,
     log,

@@ -14,6 +14,7 @@ export async function createDemoHosting({
   databases,
   accessOf,
   filesKeyOf,
+  keepInRegions,
   tenantUrl,
   clock,
   log,
@@ -23,6 +24,7 @@ export async function createDemoHosting({
   databases: TenantDatabases;
   accessOf: (tenantId: TenantId) => Promise<TenantAccess>;
   filesKeyOf: (tenantId: TenantId) => Promise<Uint8Array>;
+  keepInRegions: (tenantId: TenantId, name: string) => Promise<void>;
   tenantUrl: (name: string) => string;
   clock: Clock;
   log: Log;
@@ -36,7 +38,7 @@ export async function createDemoHosting({
   return createHosting({
     apps: program.apps,
     databases,
-    files: await createTenantFiles({ root: folders.files, databases, filesKeyOf, clock }),
+    files: await createTenantFiles({ root: folders.files, databases, filesKeyOf, clock, keepInRegions }),
     users: { listUsers: (tenantId) => identity.listUsers(tenantId) },
     identify: () => {
       throw new Error('control serves no app requests');

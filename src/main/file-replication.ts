@@ -10,7 +10,7 @@ const everybodyEveryMs = 15 * 60_000;
 /** Use is told by gateways every half minute. */
 const toldWithinMs = 90_000;
 
-/** Brings files to the regions: of tenants that were used just now every half minute, of all every quarter of an hour. */
+/** Brings to the regions what an upload could not wait for: of tenants that were used just now every half minute, of all every quarter of an hour. */
 export function startFileReplication({
   replicator,
   pool,

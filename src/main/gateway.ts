@@ -138,6 +138,8 @@ export async function runGateway(env: Env): Promise<void> {
       databases,
       filesKeyOf: async (tenantId) => (await accessOf(tenantId)).filesKey,
       clock,
+      // Without backups there are no regions.
+      ...(config.backups === 'on' && { keepInRegions: (...content) => getControl().keepFile(...content) }),
     }),
     users: {
       listUsers: async (tenantId) => (await identity.listUsers(tenantId)).filter((user) => user.state === 'active'),

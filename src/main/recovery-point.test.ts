@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
-import { rename, rm } from 'node:fs/promises';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import type { Shipper } from '#src/backups/index.ts';
+import { createFileReplicator, type Shipper } from '#src/backups/index.ts';
 import { createTenantDatabases, type TenantDatabases } from '#src/databases/index.ts';
-import { parseLsn, randomName, silentLog, type TenantId, waitFor } from '#src/kernel/index.ts';
+import { createTenantFiles } from '#src/files/index.ts';
+import { parseLsn, randomName, silentLog, systemClock, type TenantId, waitFor } from '#src/kernel/index.ts';
+import { createDiskStore, type RegionStore } from '#src/objects/index.ts';
 import type { OperationKind, RecoveryPoint } from '#src/tenants/index.ts';
 import { openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
 import { type ShippingWorld, startShippingWorld } from '../backups/shipping/shipping.fixture.ts';
@@ -130,6 +133,56 @@ test('a region goes away: its commits are refused in clear words, others go on, 
       everyMs: 200,
     },
   );
+});
+
+test('a file lies in every region before its row, or is refused; of a tenant whose commits do not wait, it comes later', async () => {
+  const root = await mkdtemp(path.join(tmpdir(), 'freehold-files-'));
+  const { north, south } = shipping.regions;
+  const replicator = createFileReplicator({
+    vault: await createDiskStore(root),
+    regions: [north, south],
+    log: silentLog,
+    monotonicMs: () => performance.now(),
+  });
+  const files = await createTenantFiles({
+    root,
+    databases,
+    filesKeyOf: async (tenantId) => world.keys.deriveTenantKey(tenantId, 'files'),
+    keepInRegions: (tenantId, name) => replicator.bring(tenantId, name, AbortSignal.timeout(60_000)),
+    clock: systemClock,
+  });
+  const put = (tenantId: TenantId, text: string) => {
+    async function* content() {
+      yield Buffer.from(text);
+    }
+    return files.put(tenantId, content(), { name: 'a', mediaType: 'text/plain', maxBytes: 100, createdBy: 'system' });
+  };
+  const rowsOf = async (tenantId: TenantId) =>
+    (await databases.platform.read(tenantId, (db) => db.query('SELECT FROM freehold.files'))).length;
+  const namesIn = async (region: RegionStore, tenantId: TenantId) => {
+    const names: string[] = [];
+    for await (const { name } of region.list(`files/${tenantId}/`)) names.push(name);
+    return names.length;
+  };
+  const gone = path.join(shipping.server.folder, 'gone');
+  try {
+    await set(acme, 'zero');
+    await put(acme, 'same').catch(() => put(acme, 'same'));
+    assert.deepEqual([await namesIn(north, acme), await namesIn(south, acme), await rowsOf(acme)], [1, 1, 1]);
+    await rename(shipping.rootOf('south'), gone);
+    await assert.rejects(put(acme, 'refused'), { code: 'FH_FILE_NOT_IN_REGIONS', status: 503 });
+    assert.equal(await rowsOf(acme), 1);
+    await put(other, 'same');
+    assert.deepEqual([await namesIn(north, other), await rowsOf(other)], [1, 1]);
+    await rename(gone, shipping.rootOf('south'));
+    await replicator.replicate([other]);
+    assert.equal(await namesIn(south, other), 1);
+    await put(acme, 'refused');
+    assert.equal(await rowsOf(acme), 2);
+  } finally {
+    await rename(gone, shipping.rootOf('south')).catch(() => {});
+    await rm(root, { recursive: true });
+  }
 });
 
 test('no statement of the tenant weakens it: not for its own transaction, not for later ones', async () => {

@@ -87,3 +87,21 @@ test('what somebody removed from a region is brought again', async (t) => {
   const [north] = await replicator.replicate([acme]);
   assert.equal(north!.copied, 1);
 });
+
+test('one content is brought at once to every region, twice at a time as well; where a region is away, that is said and the other has it', async (t) => {
+  const { folder, vault, regions, replicator } = await startWorld(t);
+  const acme = newId('ten');
+  const signal = () => AbortSignal.timeout(60_000);
+  const first = await store(vault, acme, 'aa01', 'new');
+  await Promise.all([1, 2, 3].map(() => replicator.bring(acme, first, signal())));
+  for (const region of regions) assert.ok(await region.stat(`files/${first}`));
+  // What is not in the vault any more needs no copy.
+  await replicator.bring(acme, `${acme}/cc/cc03`, signal());
+  await rename(join(folder, 'north'), join(folder, 'away'));
+  const second = await store(vault, acme, 'bb02', 'newer');
+  await assert.rejects(replicator.bring(acme, second, signal()), { code: 'FH_REGION_UNAVAILABLE' });
+  assert.ok(await regions[1]!.stat(`files/${second}`));
+  await rename(join(folder, 'away'), join(folder, 'north'));
+  const [north, south] = await replicator.replicate([acme]);
+  assert.deepEqual([north!.copied, south!.copied], [1, 0]);
+});

@@ -6,6 +6,8 @@ import type { ObjectName, ObjectStore, RegionStore } from '#src/objects/index.ts
 export interface FileReplicator {
   /** Brings what these tenants have to every region that answers. Safe to be killed in and to be called again. */
   replicate(tenantIds: Iterable<TenantId>, signal?: AbortSignal): Promise<readonly ReplicationResult[]>;
+  /** Brings one content, which the vault has just got, to every region. Rejects with why a region may lack it. */
+  bring(tenantId: TenantId, name: ObjectName, signal: AbortSignal): Promise<void>;
   /** From the first region that has it; undefined: none of those that answer. */
   open(name: ObjectName): Promise<Readable | undefined>;
 }
@@ -45,6 +47,7 @@ export function createFileReplicator({
     const held = new Map<TenantId, { readonly names: Set<ObjectName>; readonly readAtMs: number }>();
     return {
       store,
+      note: (tenantId: TenantId, name: ObjectName) => void held.get(tenantId)?.names.add(name),
       async namesOf(tenantId: TenantId): Promise<Set<ObjectName>> {
         const known = held.get(tenantId);
         if (known && monotonicMs() - known.readAtMs < forgetEveryMs) return known.names;
@@ -56,7 +59,23 @@ export function createFileReplicator({
     };
   }
 
-  async function bring(
+  /** @returns whether the vault had it */
+  async function copy(store: RegionStore, name: ObjectName, expectedBytes?: number, signal?: AbortSignal) {
+    const content = await vault.open(name);
+    // Removed since it was listed: nobody refers to it any more.
+    if (!content) return false;
+    try {
+      const options = { ...(expectedBytes !== undefined && { expectedBytes }), ...(signal && { signal }) };
+      await store.put(prefix + name, content, options);
+    } finally {
+      // A region that is away does not read it at all.
+      content.destroy();
+    }
+    await failpoint('backups.files.copied');
+    return true;
+  }
+
+  async function bringAll(
     { store, namesOf }: ReturnType<typeof createCopy>,
     tenantIds: readonly TenantId[],
     signal: AbortSignal | undefined,
@@ -68,16 +87,7 @@ export function createFileReplicator({
         for await (const { name, sizeBytes } of vault.list(tenantId)) {
           signal?.throwIfAborted();
           if (names.has(name)) continue;
-          const content = await vault.open(name);
-          // Removed since it was listed: nobody refers to it any more.
-          if (!content) continue;
-          try {
-            await store.put(prefix + name, content, { expectedBytes: sizeBytes, ...(signal && { signal }) });
-          } finally {
-            // A region that is away does not read it at all.
-            content.destroy();
-          }
-          await failpoint('backups.files.copied');
+          if (!(await copy(store, name, sizeBytes, signal))) continue;
           names.add(name);
           copied++;
           copiedBytes += sizeBytes;
@@ -94,7 +104,16 @@ export function createFileReplicator({
   return {
     async replicate(tenantIds, signal) {
       const ids = [...tenantIds];
-      return Promise.all(copies.map((copy) => bring(copy, ids, signal)));
+      return Promise.all(copies.map((each) => bringAll(each, ids, signal)));
+    },
+    async bring(tenantId, name, signal) {
+      const brought = await Promise.allSettled(
+        copies.map(async ({ store, note }) => {
+          if (await copy(store, name, undefined, signal)) note(tenantId, name);
+        }),
+      );
+      const failed = brought.find((each) => each.status === 'rejected');
+      if (failed) throw failed.reason;
     },
     async open(name) {
       for (const { store } of copies) {
