@@ -47,5 +47,12 @@ export const clusterErrors = defineErrors({
     title: 'The failover was taken back; the old primary goes on',
     hint: 'Nothing is lost. The log of the standby in the data folder says more.',
   },
+  FH_FAILOVER_WOULD_LOSE: {
+    status: 409,
+    title:
+      'A failover now could lose what a tenant with recovery point zero was told to be saved; nothing was promoted',
+    hint: 'Bring a region back and try again. If none comes back, accept the loss: ./freehold failover --yes --accept-loss',
+    retry: 'later',
+  },
   FH_CLUSTER_UNREACHABLE: { status: 503, title: 'The PostgreSQL server does not answer', retry: 'later' },
 });

@@ -40,5 +40,6 @@ export {
   type PairStatus,
 } from './standby/pair.ts';
 export { measureStandbyLag, type StandbyLag } from './standby/position.ts';
-export type { FailoverReport, MemberName } from './standby/roles.ts';
+export type { FailoverReport, MemberName, ShippedReport } from './standby/roles.ts';
+export type { ShippedExtent, ShippedPlace, ShippedWal, WalPlace } from './standby/shipped-wal.ts';
 export { type RunningTool, startTool, type ToolOptions } from './tools.ts';

@@ -12,14 +12,21 @@ import { type MemberName, otherMember, readRoles, writeRoles } from './roles.ts'
 export async function planFailover({
   rolesFile,
   dataDirs,
+  acceptLoss = false,
   clock = systemClock,
 }: {
   rolesFile: string;
   dataDirs: Readonly<Record<MemberName, string>>;
+  /** As for a failover of servers that run. */
+  acceptLoss?: boolean;
   clock?: Clock;
 }): Promise<MemberName> {
   const roles = await readRoles(rolesFile);
-  if (roles.failover) return roles.failover.to;
+  const accepted = acceptLoss && { acceptLoss };
+  if (roles.failover) {
+    if (acceptLoss) await writeRoles(rolesFile, { ...roles, failover: { ...roles.failover, ...accepted } });
+    return roles.failover.to;
+  }
   const to = otherMember(roles.primary);
   const isThere = await access(path.join(dataDirs[to], 'PG_VERSION')).then(
     () => true,
@@ -28,6 +35,6 @@ export async function planFailover({
   if (!isThere || roles.standbyDiverged || !(await isFenced(dataDirs[to])))
     throw clusterErrors.FH_FAILOVER_NO_STANDBY({ detail: `${dataDirs[to]} holds no standby` });
   const startedAt = new Date(clock.now()).toISOString();
-  await writeRoles(rolesFile, { ...roles, failover: { to, planned: false, phase: 'fencing', startedAt } });
+  await writeRoles(rolesFile, { ...roles, failover: { to, planned: false, phase: 'fencing', startedAt, ...accepted } });
   return to;
 }

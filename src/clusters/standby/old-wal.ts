@@ -10,13 +10,27 @@ import type { ClusterOptions } from '../server.ts';
 /**
  * Where the WAL of a stopped server ends: the last record that is whole, exclusive. That is all that the server can have acknowledged.
  * @param from end of a record that this server wrote, for example what its standby has replayed
- * @returns undefined when its WAL from there on cannot be read
+ * @returns undefined when its WAL from there on cannot be read, all of it
  */
-export async function findEndOfWal({ dataDir, binaries, osUser }: ClusterOptions, from: Lsn): Promise<Lsn | undefined> {
-  const timeline = await newestTimelineOf(dataDir, from);
+export async function findEndOfWal(options: ClusterOptions, from: Lsn): Promise<Lsn | undefined> {
+  const timeline = await newestTimelineOf(options.dataDir, from);
   if (timeline === undefined) return undefined;
+  const folder = path.join(options.dataDir, 'pg_wal');
+  const end = await findEndOfRecords(options, { folder, timeline, from });
+  // To pg_waldump a file that it cannot read is the end of the log, so each is looked at: up to the one into which the next record would lead.
+  for (let at = segmentStart(from); at <= segmentStart(end) + walSegmentBytes; at += walSegmentBytes)
+    if (!(await isSound(path.join(folder, segmentFileName(timeline, at)), options.osUser, at > segmentStart(from))))
+      return undefined;
+  return end;
+}
+
+/** End of the last whole record behind `from` in a folder of segments of one timeline; `from` when there is none. */
+export async function findEndOfRecords(
+  { binaries, osUser }: Pick<ClusterOptions, 'binaries' | 'osUser'>,
+  { folder, timeline, from }: { readonly folder: string; readonly timeline: number; readonly from: Lsn },
+): Promise<Lsn> {
   // The range is in the heading of the statistics; the exit code is always that of a log that ends.
-  const args = ['--stats', `--timeline=${timeline}`, `--path=${path.join(dataDir, 'pg_wal')}`];
+  const args = ['--stats', `--timeline=${timeline}`, `--path=${folder}`];
   args.push(`--start=${(from >> 32n).toString(16)}/${(from & 0xffffffffn).toString(16)}`);
   const { stdout } = await runProgram(path.join(binaries.binDir, 'pg_waldump'), args, { osUser, cwd: '/' });
   const end = /^WAL statistics between \S+ and ([0-9A-F]+\/[0-9A-F]+):$/m.exec(stdout)?.[1];
@@ -24,8 +38,25 @@ export async function findEndOfWal({ dataDir, binaries, osUser }: ClusterOptions
   return end === undefined ? from : parseLsn(end);
 }
 
+/** The whole segment can be read by its server. */
+async function isSound(file: string, owner: OsUser | undefined, mayBeMissing: boolean): Promise<boolean> {
+  try {
+    const handle = await openOwnFile(file, constants.O_RDONLY, owner);
+    try {
+      const { mode, size } = await handle.stat();
+      if (size !== Number(walSegmentBytes) || (mode & constants.S_IRUSR) === 0) return false;
+      for await (const _ of handle.createReadStream({ autoClose: false, highWaterMark: 2 ** 20 }));
+      return true;
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    return mayBeMissing && (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}
+
 /** Timeline of the newest segment that holds `at`; undefined: there is none. */
-async function newestTimelineOf(dataDir: string, at: Lsn): Promise<number | undefined> {
+export async function newestTimelineOf(dataDir: string, at: Lsn): Promise<number | undefined> {
   const segment = segmentFileName(0, at).slice(8);
   const names = await readdir(path.join(dataDir, 'pg_wal')).catch(() => []);
   const timelines = names

@@ -1,15 +1,16 @@
 /** A primary and its standby below one temporary folder, for tests; both servers run as one user here. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chown, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { chown, copyFile, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { silentLog, waitFor } from '#src/kernel/index.ts';
+import { type Lsn, parseLsn, segmentFileName, silentLog, waitFor } from '#src/kernel/index.ts';
 import { type Connection, newPassword, openConnection } from '#src/postgres/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
 import { findBinaries } from '../binaries.ts';
 import { findOsUser, type OsUser } from '../os-user.ts';
 import { type ClusterPair, type ClusterPairOptions, createClusterPair, type PairStatus } from './pair.ts';
 import type { MemberName } from './roles.ts';
+import type { ShippedWal } from './shipped-wal.ts';
 
 const top = path.join(import.meta.dirname, '../../..');
 const port = 5432;
@@ -28,6 +29,10 @@ export interface PairHome {
   /** A first start in a process of its own that passes these failpoints while the standby is copied. */
   seedInChild(failpoints: string): ChildProcess;
   connect(): Promise<Connection>;
+  /** Keeps a copy of the primary's WAL as a shipper would; its pairs and their processes ask for that. */
+  ship(primary: MemberName): Promise<void>;
+  /** Nobody has anything any more. */
+  loseShipped(): Promise<void>;
   socketDirOf(member: MemberName): string;
   remove(): Promise<void>;
 }
@@ -71,13 +76,17 @@ export async function makePairHome(): Promise<PairHome> {
     user: 'freehold_control',
     password: controlPassword,
   };
+  const shippedFolder = path.join(folder, 'shipped');
+  const connect = () => openConnection(target, { applicationName: 'test' });
   const runInChild = (onFailover: string, onStart: string): ChildProcess => {
     const program = `
       const { armFailpoints, silentLog, waitFor } = await import('#src/kernel/index.ts');
       const { createClusterPair } = await import('#src/clusters/index.ts');
-      const [options, onFailover, onStart] = process.argv.slice(1);
+      const { shippedFrom } = await import('#src/clusters/standby/pair.fixture.ts');
+      const [options, onFailover, onStart, shipped] = process.argv.slice(1);
       armFailpoints(onStart);
-      const pair = createClusterPair({ ...JSON.parse(options), isStopping: () => false, onChange: () => {}, log: silentLog });
+      const openShippedWal = async () => shippedFrom(shipped);
+      const pair = createClusterPair({ ...JSON.parse(options), openShippedWal, isStopping: () => false, onChange: () => {}, log: silentLog });
       await pair.start();
       await pair.startStandby();
       await waitFor('the standby to follow', () => pair.status().standby.state === 'following', { deadlineMs: 60_000 });
@@ -87,6 +96,7 @@ export async function makePairHome(): Promise<PairHome> {
       await pair.failover();
       await pair.stop();`;
     const args = ['--input-type=module', '--eval', program, JSON.stringify(options), onFailover, onStart];
+    args.push(shippedFolder);
     return spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'], cwd: top });
   };
   return {
@@ -94,12 +104,53 @@ export async function makePairHome(): Promise<PairHome> {
     options,
     target,
     open: (overrides = {}) =>
-      createClusterPair({ ...options, isStopping: () => false, onChange: () => {}, log: silentLog, ...overrides }),
+      createClusterPair({
+        ...options,
+        openShippedWal: async () => shippedFrom(shippedFolder),
+        isStopping: () => false,
+        onChange: () => {},
+        log: silentLog,
+        ...overrides,
+      }),
     seedInChild: (failpoints) => runInChild('', failpoints),
     failOverInChild: (failpoints) => runInChild(failpoints, ''),
-    connect: () => openConnection(target, { applicationName: 'test' }),
+    connect,
+    async ship(primary) {
+      await rm(shippedFolder, { recursive: true, force: true });
+      await mkdir(shippedFolder);
+      const connection = await connect();
+      const [row] = await connection
+        .query<{ end: string }>('SELECT pg_current_wal_flush_lsn()::text AS end')
+        .finally(() => connection.close());
+      const source = path.join(options.members[primary].dataDir, 'pg_wal');
+      for (const name of await readdir(source))
+        if (/^[0-9A-F]{24}$/.test(name)) await copyFile(path.join(source, name), path.join(shippedFolder, name));
+      await writeFile(path.join(shippedFolder, 'end'), row!.end);
+    },
+    loseShipped: () => rm(shippedFolder, { recursive: true, force: true }),
     socketDirOf: (name) => options.members[name].socketDir,
     remove: () => rm(folder, { recursive: true, force: true, maxRetries: 5 }),
+  };
+}
+
+/** What `ship` kept, as regions would give it. */
+export function shippedFrom(folder: string): ShippedWal {
+  const read = (name: string) =>
+    readFile(path.join(folder, name)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+  return {
+    async describe(from) {
+      const line = [{ timeline: from.timeline, begin: 0n }];
+      const text = await read('end');
+      if (!text) return { line, end: from.lsn, isComplete: false, places: [{ name: 'kept', problem: 'it is away' }] };
+      const end: Lsn = parseLsn(String(text));
+      return { line, end: end > from.lsn ? end : from.lsn, isComplete: true, places: [{ name: 'kept' }] };
+    },
+    openSegment: (timeline, start) => read(segmentFileName(timeline, start)),
+    openHistory: async () => undefined,
+    close: async () => {},
   };
 }
 

@@ -5,7 +5,14 @@ import { type Clock, type Log, systemClock } from '#src/kernel/index.ts';
 import { clusterErrors } from '../errors.ts';
 import { type Cluster, type ClusterOptions, createCluster } from '../server.ts';
 import { longestShutdownMs } from '../shutdown.ts';
-import { type FailoverContext, failOver, isAnswering, resumeFailover, socketOf } from './failover.ts';
+import {
+  type FailoverContext,
+  type FailoverOptions,
+  failOver,
+  isAnswering,
+  resumeFailover,
+  socketOf,
+} from './failover.ts';
 import { type StandbyKeeper, type StandbyState, startStandbyKeeper } from './keeper.ts';
 import {
   type ClusterRoles,
@@ -34,6 +41,8 @@ export interface ClusterPairOptions extends Pick<ClusterOptions, 'port' | 'maxCo
   readonly socketDir: string;
   /** For WAL that a failover takes from one folder to the other; made and removed by us. */
   readonly handoverDir: string;
+  /** The WAL that was shipped, for a failover whose old primary cannot be read. Default: nothing is shipped. */
+  readonly openShippedWal?: FailoverContext['openShippedWal'];
   readonly controlPassword: string;
   readonly replicationPassword: string;
   readonly standby: 'on' | 'off';
@@ -76,8 +85,8 @@ export interface ClusterPair {
   start(): Promise<void>;
   /** Begins to keep a standby, in the background: nobody waits for its copy. Removes its slot when none is wanted. */
   startStandby(): Promise<void>;
-  /** Throws FH_FAILOVER_NO_STANDBY, FH_FAILOVER_RUNNING, or FH_FAILOVER_UNDONE: the old primary goes on. */
-  failover(say?: (text: string) => void): Promise<FailoverReport>;
+  /** Throws FH_FAILOVER_NO_STANDBY, FH_FAILOVER_RUNNING, FH_FAILOVER_WOULD_LOSE, or FH_FAILOVER_UNDONE: the old primary goes on. */
+  failover(say?: (text: string) => void, options?: FailoverOptions): Promise<FailoverReport>;
   /** Waits as long as the primary's last checkpoint gets on, at most half an hour. */
   stop(): Promise<void>;
   /** Immediate shutdown of both, not waited for. */
@@ -140,6 +149,7 @@ export function createClusterPair(options: ClusterPairOptions): ClusterPair {
     record,
     socketLink,
     handoverDir: options.handoverDir,
+    openShippedWal: options.openShippedWal,
     controlPassword,
     log,
     clock,
@@ -195,7 +205,7 @@ export function createClusterPair(options: ClusterPairOptions): ClusterPair {
     });
   }
 
-  async function failover(say: (text: string) => void = () => {}): Promise<FailoverReport> {
+  async function failover(say: (text: string) => void = () => {}, how: FailoverOptions = {}): Promise<FailoverReport> {
     if (isFailingOver) throw clusterErrors.FH_FAILOVER_RUNNING();
     if (standby.state === 'off' || standby.state === 'seeding')
       throw clusterErrors.FH_FAILOVER_NO_STANDBY({ detail: `the standby is ${standby.state}` });
@@ -205,7 +215,7 @@ export function createClusterPair(options: ClusterPairOptions): ClusterPair {
       try {
         await keeper?.stop({ stopServer: false });
         keeper = undefined;
-        const report = await failOver(contextOf(say));
+        const report = await failOver(contextOf(say), how);
         options.onFailover?.(report);
         return report;
       } finally {

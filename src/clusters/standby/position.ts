@@ -1,4 +1,4 @@
-import { type Lsn, parseLsn } from '#src/kernel/index.ts';
+import { type Lsn, parseLsn, waitFor } from '#src/kernel/index.ts';
 import { type ConnectionTarget, openConnection } from '#src/postgres/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import { standbySlot } from './upstream.ts';
@@ -49,6 +49,26 @@ export async function readFollowerPosition(target: ConnectionTarget): Promise<Fo
     );
     return { inRecovery: row!.inRecovery, replayed: parseLsn(row!.replayed) };
   });
+}
+
+/** Until a server that follows has replayed `end`, or nothing more comes. @returns where it is */
+export async function waitUntilReplayed(
+  target: ConnectionTarget,
+  end: Lsn,
+  deadlineMs: number,
+): Promise<FollowerPosition> {
+  const isReplayed = async () => (await readFollowerPosition(target)).replayed >= end;
+  await waitFor('the standby to replay what it was handed', isReplayed, { deadlineMs, everyMs: 50 }).catch(() => {});
+  return readFollowerPosition(target);
+}
+
+/** Databases whose commits wait for every region (recovery point zero), as this server knows them. */
+export async function countWaitingDatabases(db: Queryable): Promise<number> {
+  const [row] = await db.query<{ count: number }>(
+    `SELECT count(*)::int AS count FROM pg_db_role_setting
+     WHERE setdatabase <> 0 AND setrole = 0 AND 'synchronous_commit=remote_apply' = ANY (setconfig)`,
+  );
+  return row!.count;
 }
 
 /** One short-lived session that does not wait long. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { replaceFile, syncFolder } from '../files.ts';
+import type { ShippedPlace } from './shipped-wal.ts';
 
 /** The two data folders of a cluster. The names stay when the roles change: after a failover `standby` may be the primary. */
 export const memberNames = ['main', 'standby'] as const;
@@ -15,8 +16,21 @@ export interface FailoverReport {
   readonly finishedAt: string;
   /** WAL that the old primary had written and the new one did not get, in bytes; undefined: the old one's WAL could not be read. */
   readonly lostBytes?: number;
+  /** What regions and the shipper's spool gave; absent: the old primary answered, or nothing is shipped. */
+  readonly shipped?: ShippedReport;
   /** From the first refused connection to the first that the new primary takes. */
   readonly closedMs: number;
+}
+
+export interface ShippedReport {
+  /** WAL that the new primary has from there and had not itself. */
+  readonly takenBytes: number;
+  /** No commit that waited for every region is missing. */
+  readonly isComplete: boolean;
+  /** Who was asked, and why one gave nothing. */
+  readonly places: readonly ShippedPlace[];
+  /** In words, why not all that is held there was had. */
+  readonly problem?: string;
 }
 
 /**
@@ -29,6 +43,9 @@ export interface FailoverInProgress {
   readonly phase: 'fencing' | 'promoting';
   readonly startedAt: string;
   readonly lostBytes?: number;
+  readonly shipped?: ShippedReport;
+  /** Somebody said that it goes on also when commits that waited for every region would be missing. */
+  readonly acceptLoss?: boolean;
 }
 
 /** Which data folder is the primary's, and what is under way. The only place that says so. */

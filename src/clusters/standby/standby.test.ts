@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { silentLog, waitFor } from '#src/kernel/index.ts';
 import { openConnection, openReplication } from '#src/postgres/index.ts';
 import { createCluster } from '../server.ts';
+import { planFailover } from './offline.ts';
 import { following, makePairHome, type PairHome } from './pair.fixture.ts';
 import type { ClusterPair } from './pair.ts';
 import { measureStandbyLag } from './position.ts';
@@ -143,17 +144,84 @@ test('a primary that hangs is ended, and what it had written is taken from its f
   assert.equal((await rowsIn(home)).length, 1000);
 });
 
-test('a primary whose folder is gone: the failover says that the loss is unknown, and a new standby is copied', async (context) => {
-  const { home, pair } = await startPair(context);
-  await write(home, 'INSERT INTO kept VALUES (1)');
-  await assertFollows(home, pair());
-  const postmaster = await processIdOf(home, 'main');
-  await rename(home.options.members.main.dataDir, path.join(home.folder, 'lost'));
+/** The standby hears nothing of what is written meanwhile: more than lies in a socket on the way. */
+async function writeUnheard(home: PairHome, standby: 'main' | 'standby', rows: string): Promise<() => void> {
+  const receivers = await childrenOf(await processIdOf(home, standby));
+  for (const pid of receivers) process.kill(pid, 'SIGSTOP');
+  await write(
+    home,
+    `CREATE TABLE bulk_of_${standby} AS SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 30000) n`,
+  );
+  await write(home, `INSERT INTO kept ${rows}`);
+  return () => {
+    for (const pid of receivers) process.kill(pid, 'SIGCONT');
+  };
+}
+
+/** A server is killed, and its folder is not there any more. */
+async function loseServer(home: PairHome, member: 'main' | 'standby'): Promise<void> {
+  const postmaster = await processIdOf(home, member);
+  await rename(home.options.members[member].dataDir, path.join(home.folder, `lost-${member}`));
   process.kill(postmaster, 'SIGKILL');
-  const report = await pair().failover();
-  assert.deepEqual([report.planned, report.lostBytes], [false, undefined]);
-  assert.deepEqual(await rowsIn(home), [1]);
+}
+
+test('a primary lost with its folder, or with a part of its log: the standby, which was behind, gets what was shipped', async (context) => {
+  const { home, pair } = await startPair(context);
+  let goOn = await writeUnheard(home, 'standby', 'SELECT generate_series(1, 100)');
+  await home.ship('main');
+  await loseServer(home, 'main');
+  goOn();
+  const said: string[] = [];
+  const lost = await pair().failover((text) => said.push(text));
+  assert.deepEqual([lost.planned, lost.lostBytes, lost.shipped?.isComplete], [false, undefined, true]);
+  assert.ok(lost.shipped!.takenBytes > 2 ** 24, `${lost.shipped!.takenBytes}`);
+  assert.match(said.join('\n'), /fetching \d+ bytes/);
+  assert.equal((await rowsIn(home)).length, 100);
   await assertFollows(home, pair());
+  await assert.rejects(readdir(home.options.handoverDir), { code: 'ENOENT' });
+
+  // The folder is there this time, but what the standby needs of it is cut short.
+  goOn = await writeUnheard(home, 'main', 'SELECT generate_series(101, 200)');
+  await home.ship('standby');
+  const { dataDir } = home.options.members.standby;
+  const postmaster = await processIdOf(home, 'standby');
+  const segments = (await readdir(path.join(dataDir, 'pg_wal'))).filter((name) => /^[0-9A-F]{24}$/.test(name));
+  process.kill(postmaster, 'SIGSTOP');
+  for (const name of segments) await truncate(path.join(dataDir, 'pg_wal', name), 8192);
+  goOn();
+  const damaged = await pair().failover();
+  assert.deepEqual([damaged.to, damaged.lostBytes, damaged.shipped?.isComplete], ['main', undefined, true]);
+  assert.equal((await rowsIn(home)).length, 200);
+  await assertFollows(home, pair());
+});
+
+test('a primary lost with its folder while nobody has what was shipped: not without a word when a tenant may lose nothing', async (context) => {
+  const { home, pair, again } = await startPair(context);
+  await write(home, "ALTER DATABASE freehold_control SET synchronous_commit = 'remote_apply'");
+  await write(home, 'SET synchronous_commit = local; INSERT INTO kept VALUES (1)');
+  await assertFollows(home, pair());
+  await home.loseShipped();
+  await loseServer(home, 'main');
+  const refused = { code: 'FH_FAILOVER_WOULD_LOSE', detail: '1 tenant has recovery point zero; kept: it is away' };
+  await assert.rejects(pair().failover(), refused);
+  assert.equal(pair().status().primary, 'main');
+  await assert.rejects(readdir(home.options.members.main.dataDir), { code: 'ENOENT' });
+
+  // While nothing runs: the next start tries it again, and again, until it is told.
+  await pair().stop();
+  const dataDirs = { main: home.options.members.main.dataDir, standby: home.options.members.standby.dataDir };
+  await planFailover({ rolesFile: home.options.rolesFile, dataDirs });
+  await assert.rejects(again(), refused);
+  await pair().stop();
+  await planFailover({ rolesFile: home.options.rolesFile, dataDirs, acceptLoss: true });
+  await again();
+  const { lastFailover, primary } = pair().status();
+  assert.deepEqual(
+    [primary, lastFailover?.lostBytes, lastFailover?.shipped?.isComplete],
+    ['standby', undefined, false],
+  );
+  assert.equal(lastFailover!.shipped!.problem, 'kept: it is away');
+  assert.deepEqual(await rowsIn(home), [1]);
 });
 
 test('automatic failover, when it is on, replaces a primary that does not answer', async (context) => {
@@ -179,6 +247,25 @@ test('without a standby: no failover, no slot, and no empty server in place of a
   await alone.stop();
   await rm(home.options.members.main.dataDir, { recursive: true });
   await assert.rejects(again(), { code: 'FH_CLUSTER_DATA_MISSING' });
+});
+
+test('killed while it hands over what was shipped: the next start does it again, and nothing is lost', async (context) => {
+  const { home, pair, again } = await startPair(context);
+  await pair().stop();
+  const child = home.failOverInChild('clusters.failover.shipped_handed_over=kill');
+  const ended = once(child, 'exit');
+  await once(child.stdout!, 'data');
+  const goOn = await writeUnheard(home, 'standby', 'SELECT generate_series(1, 100)');
+  await home.ship('main');
+  await loseServer(home, 'main');
+  goOn();
+  child.stdin!.write('go\n');
+  assert.equal((await ended)[1], 'SIGKILL');
+  await again();
+  assert.equal(pair().status().primary, 'standby');
+  assert.equal((await rowsIn(home)).length, 100);
+  await pair().startStandby();
+  await assertFollows(home, pair());
 });
 
 const failpoints = ['recorded', 'stopped', 'fenced', 'caught_up', 'promoted', 'linked', 'done'] as const;
