@@ -22,6 +22,7 @@ const access: TenantAccess = {
   platform: { user: 't_x_p', password: 'secret-platform' },
   cookieKey: new Uint8Array(32).fill(1),
   filesKey: new Uint8Array(32).fill(2),
+  factorsKey: new Uint8Array(32).fill(3),
 };
 
 async function start(t: TestContext) {

@@ -4,9 +4,10 @@ import type { TenantAccess, TenantRoute } from '#src/tenants/types.ts';
 import type { LiveEvent } from './types.ts';
 
 /** TenantAccess as JSON: keys as base64. */
-export type WireTenantAccess = Omit<TenantAccess, 'cookieKey' | 'filesKey'> & {
+export type WireTenantAccess = Omit<TenantAccess, 'cookieKey' | 'filesKey' | 'factorsKey'> & {
   readonly cookieKey: string;
   readonly filesKey: string;
+  readonly factorsKey: string;
 };
 
 /** What gateways ask control, and what control asks every gateway, over link.sock. */
@@ -43,11 +44,17 @@ export function encodeTenantAccess(access: TenantAccess): WireTenantAccess {
     ...access,
     cookieKey: Buffer.from(access.cookieKey).toString('base64'),
     filesKey: Buffer.from(access.filesKey).toString('base64'),
+    factorsKey: Buffer.from(access.factorsKey).toString('base64'),
   };
 }
 
 export function decodeTenantAccess(wire: WireTenantAccess): TenantAccess {
-  return { ...wire, cookieKey: parseKey(wire.cookieKey), filesKey: parseKey(wire.filesKey) };
+  return {
+    ...wire,
+    cookieKey: parseKey(wire.cookieKey),
+    filesKey: parseKey(wire.filesKey),
+    factorsKey: parseKey(wire.factorsKey),
+  };
 }
 
 function parseKey(text: string): Uint8Array {

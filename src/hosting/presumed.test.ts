@@ -59,7 +59,8 @@ const openDatabases = (): TenantDatabases => {
         const { host, port, database: name, user, password } = targets.get(tenantId)!;
         const database = { host, port, name, tls: 'off' } as const;
         const platform = { user: `${user}_p`, password };
-        return { tenantId, database, app: { user, password }, platform, cookieKey: noKey, filesKey: noKey };
+        const keys = { cookieKey: noKey, filesKey: noKey, factorsKey: noKey };
+        return { tenantId, database, app: { user, password }, platform, ...keys };
       },
       onChanged: () => {},
       onFlush: () => {},

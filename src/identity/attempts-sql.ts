@@ -96,7 +96,7 @@ export async function pruneFailures(db: Queryable, table: AttemptTable): Promise
   await db.query(
     `DELETE FROM ${table} WHERE ctid = ANY (ARRAY(
        SELECT ctid FROM ${table}
-       WHERE expires_at < now() - CASE WHEN consecutive > 10 AND scope = 'account' THEN interval '10 years' ELSE interval '30 days' END
+       WHERE expires_at < now() - CASE WHEN consecutive > 10 AND scope IN ('account', 'second-factor') THEN interval '10 years' ELSE interval '30 days' END
        ORDER BY expires_at LIMIT 20 FOR UPDATE SKIP LOCKED))`,
   );
 }

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { type FreeholdError, silentLog } from '#src/kernel/index.ts';
 import { createIdentity, type Identity } from './identity.ts';
-import { cookieHeaderOf, createTwins, goodPassword, startTwoTenants, type TwoTenants } from './two-tenants.fixture.ts';
+import {
+  cookieHeaderOf,
+  createTwins,
+  goodPassword,
+  started,
+  startTwoTenants,
+  type TwoTenants,
+} from './two-tenants.fixture.ts';
 
 let two: TwoTenants;
 /** Another worker of the gateway: shares nothing with the first but the database. */
@@ -12,6 +19,7 @@ before(async () => {
   otherWorker = createIdentity({
     databases: two.databases,
     cookieKeyOf: (tenantId) => (tenantId === two.a.tenantId ? two.a : two.b).cookieKey,
+    factorsKeyOf: (tenantId) => (tenantId === two.a.tenantId ? two.a : two.b).factorsKey,
     log: silentLog,
   });
 });
@@ -125,10 +133,8 @@ test('after fifty wrong passwords in a row no stranger gets in, with the same an
   assert.equal((await tryTo(goodPassword, { cookieHeader: known })).code, 'ok');
 
   await query(`UPDATE freehold.users SET role = 'owner' WHERE user_id = $1`, [userId]);
-  const { session } = await two.identity.signIn(
-    two.a.tenantId,
-    { email, password: goodPassword },
-    { cookieHeader: known },
+  const { session } = await started(
+    two.identity.signIn(two.a.tenantId, { email, password: goodPassword }, { cookieHeader: known }),
   );
   assert.equal((await tryTo(goodPassword, { address: '192.0.3.7' })).code, 'FH_SIGN_IN_FAILED');
   await two.identity.setUserState(two.a.tenantId, { session }, userId, 'active');

@@ -61,6 +61,35 @@ export const attemptLimits = {
     maxConsecutive: triesPerKnownDevice,
     onSuccess: 'forget',
   },
+  /** Codes, after the right password; nobody without it counts here. */
+  secondFactor: {
+    scope: 'second-factor',
+    free: 5,
+    maxDelaySeconds: 900,
+    windowSeconds: 86_400,
+    maxConsecutive: strangersPerAccount,
+    onSuccess: 'forget',
+  },
+  /** In a browser that signed in before: whoever has learned the password elsewhere does not keep the user out here. */
+  secondFactorOnDevice: {
+    scope: 'second-factor-device',
+    free: 5,
+    maxDelaySeconds: 60,
+    windowSeconds: 3600,
+    maxConsecutive: triesPerKnownDevice,
+    onSuccess: 'forget',
+  },
+  /** One sign-in that waits for its code. */
+  challenge: {
+    scope: 'challenge',
+    free: 5,
+    maxDelaySeconds: 1,
+    windowSeconds: 600,
+    maxConsecutive: 5,
+    onSuccess: 'forget',
+  },
+  /** The first code of an app that is being set up. */
+  firstCode: { scope: 'first-code', free: 10, maxDelaySeconds: 300, windowSeconds: 3600, onSuccess: 'forget' },
   currentPassword: {
     scope: 'current-password',
     free: 5,

@@ -36,11 +36,12 @@ export class TestBrowser {
 
 /** What a worker has of its own: nothing in common with others but the database. */
 export function createWorker({ a, b, databases }: TwoTenants): Identity {
-  const keys = new Map([a, b].map(({ tenantId, cookieKey }) => [tenantId, cookieKey]));
+  const tenants = new Map([a, b].map((tenant) => [tenant.tenantId, tenant]));
   return createIdentity({
     databases,
-    cookieKeyOf: (tenantId) => keys.get(tenantId)!,
-    knownCookieKeyOf: (tenantId) => keys.get(tenantId),
+    cookieKeyOf: (tenantId) => tenants.get(tenantId)!.cookieKey,
+    knownCookieKeyOf: (tenantId) => tenants.get(tenantId)?.cookieKey,
+    factorsKeyOf: (tenantId) => tenants.get(tenantId)!.factorsKey,
     log: silentLog,
   });
 }

@@ -1,7 +1,14 @@
 import type { TenantId } from '#src/kernel/index.ts';
 import { createSealer } from '#src/keys/index.ts';
 import type { Sealer } from '#src/keys/types.ts';
-import { createTokenCookie, deviceCookieName, hashToken, parseCookies, sessionCookieName } from './cookie.ts';
+import {
+  challengeCookieName,
+  createTokenCookie,
+  deviceCookieName,
+  hashToken,
+  parseCookies,
+  sessionCookieName,
+} from './cookie.ts';
 import { decodeSessionKey, encodeSessionKey, type SessionKey, sessionKeyBytes, successorOf } from './session-key.ts';
 
 /** Signed in for at most two weeks, and not after a day without use. NIST SP 800-63B-4 allows 30 days at AAL1. */
@@ -9,6 +16,8 @@ export const sessionLifetimeSeconds = 14 * 86_400;
 export const sessionIdleSeconds = 86_400;
 /** Browsers cap cookies at 400 days (RFC 6265bis, 5.5). */
 const deviceLifetimeSeconds = 400 * 86_400;
+/** Between the right password and the code. */
+export const challengeLifetimeSeconds = 300;
 
 /** Where a request comes from, as the gateway knows it. */
 export interface Caller {
@@ -32,7 +41,12 @@ const deviceCookie = createTokenCookie({
   maxAgeSeconds: deviceLifetimeSeconds,
   sameSite: 'Strict',
 });
-const ownCookies = [sessionCookieName, deviceCookieName];
+const challengeCookie = createTokenCookie({
+  name: challengeCookieName,
+  maxAgeSeconds: challengeLifetimeSeconds,
+  sameSite: 'Strict',
+});
+const ownCookies = [sessionCookieName, deviceCookieName, challengeCookieName];
 
 export interface BrowserCookies {
   /** The session key that the browser presents for this tenant; undefined: none that was made here. Throws FH_COOKIE_REFUSED. */
@@ -44,8 +58,11 @@ export interface BrowserCookies {
   /** That hash where the header was opened before and the key is at hand; undefined: ask `findSessionTokenHash`. */
   knownSessionTokenHash(tenantId: TenantId, cookieHeader: string | undefined): Buffer | undefined;
   findDeviceToken(tenantId: TenantId, cookieHeader: string | undefined): Promise<Buffer | undefined>;
+  /** Of a sign-in that waits for its second step in this browser. */
+  findChallengeToken(tenantId: TenantId, cookieHeader: string | undefined): Promise<Buffer | undefined>;
   setSession(tenantId: TenantId, key: SessionKey): Promise<string>;
   setDevice(tenantId: TenantId, token: Uint8Array): Promise<string>;
+  setChallenge(tenantId: TenantId, token: Uint8Array): Promise<string>;
 }
 
 /** What is remembered as long as whoever owns the key keeps it, and no longer. */
@@ -61,7 +78,7 @@ interface KeyedMemory {
 const maxOpened = 64;
 const maxOpenedLength = 1_024;
 
-/** The two cookies of a tenant's host, sealed under the tenant's session-cookie key. */
+/** The cookies of a tenant's host, sealed under the tenant's session-cookie key. */
 export function createBrowserCookies(
   cookieKeyOf: CookieKeyOf,
   knownCookieKeyOf: (tenantId: TenantId) => Uint8Array | undefined = () => undefined,
@@ -115,14 +132,17 @@ export function createBrowserCookies(
     successorOf: async (tenantId, key) => successorOf(await cookieKeyOf(tenantId), key),
     findSessionTokenHash: findTokenHash,
     findDeviceToken: (tenantId, header) => find(deviceCookie, tenantId, header),
+    findChallengeToken: (tenantId, header) => find(challengeCookie, tenantId, header),
     setSession: async (tenantId, key) => sessionCookie.set(await sealerOf(tenantId), tenantId, encodeSessionKey(key)),
     setDevice: async (tenantId, token) => deviceCookie.set(await sealerOf(tenantId), tenantId, token),
+    setChallenge: async (tenantId, token) => challengeCookie.set(await sealerOf(tenantId), tenantId, token),
   };
 }
 
 /** Removes the session cookie; the device stays known. */
 export const clearSessionCookie = sessionCookie.clear();
 export const clearDeviceCookie = deviceCookie.clear();
+export const clearChallengeCookie = challengeCookie.clear();
 
 /** A header of any length and content as it may be stored and shown. */
 export function describeUserAgent(userAgent: string | undefined): string | undefined {

@@ -18,6 +18,32 @@ export const identityErrors = defineErrors({
     hint: 'Try again in a few seconds.',
     retry: 'soon',
   },
+  FH_CODE_WRONG: {
+    status: 403,
+    title: 'This code is not right',
+    hint: 'Type the six digits that your app shows now, or one of your recovery codes. Each works once: if you have just used it, wait for the next.',
+  },
+  FH_CODE_THROTTLED: {
+    status: 429,
+    title: 'Too many wrong codes',
+    hint: 'Wait and try again. If it was not you, somebody knows your password: choose a new one.',
+    retry: 'later',
+  },
+  FH_CHALLENGE_NOT_FOUND: {
+    status: 401,
+    title: 'This sign-in cannot go on',
+    hint: 'It took longer than five minutes, or too many codes were wrong. Begin again with your password.',
+  },
+  FH_SECOND_FACTOR_EXISTS: {
+    status: 409,
+    title: 'An authenticator app is set up already',
+    hint: 'Turn it off first, then set up the other one.',
+  },
+  FH_SECOND_FACTOR_NOT_FOUND: {
+    status: 404,
+    title: 'No authenticator app is set up',
+    hint: 'Set one up in your account. A set-up that was begun is good for 15 minutes.',
+  },
   FH_SESSION_REQUIRED: { status: 401, title: 'You are not signed in', hint: 'Sign in and try again.' },
   FH_ROLE_REQUIRED: {
     status: 403,

@@ -9,6 +9,7 @@ import {
   cookieHeaderOf,
   createTwins,
   goodPassword,
+  started,
   startTwoTenants,
   type TestTenant,
   type TwoTenants,
@@ -29,7 +30,7 @@ beforeEach(async () => {
 });
 
 const signIn = (tenant: TestTenant, password = goodPassword, cookieHeader?: string, address = `192.0.${serial}.1`) =>
-  two.identity.signIn(tenant.tenantId, { email, password }, { cookieHeader, address, userAgent: 'test' });
+  started(two.identity.signIn(tenant.tenantId, { email, password }, { cookieHeader, address, userAgent: 'test' }));
 const authenticate = (tenant: TestTenant, cookieHeader: string) =>
   two.identity.authenticate(tenant.tenantId, cookieHeader);
 const query = (tenant: TestTenant, text: string, values?: unknown[]) =>

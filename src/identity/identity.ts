@@ -5,12 +5,15 @@ import type { QueueMail } from '#src/mail/types.ts';
 import { createAttemptLimiter } from './attempts.ts';
 import { type Authenticator, createAuthenticator } from './authenticate.ts';
 import { type Caller, type CookieKeyOf, createBrowserCookies } from './browser.ts';
+import { type AwaitedSignIn, createSecondStep, type SecondStep } from './challenge.ts';
 import { createPasswordQueue, type PasswordQueueOptions } from './hash-queue.ts';
 import { createInvitations, type Invitations } from './invitations.ts';
 import { createOwnConfirmation, type OwnConfirmation } from './own-confirmation.ts';
 import { createOwnSessions, type OwnSessions } from './own-sessions.ts';
 import { createPasswordRules, type PasswordRules } from './password-rules.ts';
+import { createFactorSecrets, createRedeemCode, type FactorsKeyOf } from './redeem.ts';
 import { createPasswordResets, type PasswordResets } from './reset.ts';
+import { createSecondFactors, type SecondFactors } from './second-factors.ts';
 import { createSessionNotices, type SessionNotices } from './session-notices.ts';
 import type { StartedSession } from './session-start.ts';
 import { type Credentials, signIn } from './sign-in.ts';
@@ -24,6 +27,8 @@ export interface IdentityDeps {
   readonly cookieKeyOf: CookieKeyOf;
   /** The same where it is known without waiting. */
   readonly knownCookieKeyOf?: (tenantId: TenantId) => Uint8Array | undefined;
+  /** Seals the secrets of second factors: `TenantAccess.factorsKey`. */
+  readonly factorsKeyOf: FactorsKeyOf;
   readonly log: Log;
   readonly clock?: Clock;
   readonly passwords?: PasswordQueueOptions;
@@ -41,8 +46,10 @@ export interface Identity
     OwnSessions,
     OwnConfirmation,
     PasswordResets,
+    SecondFactors,
+    SecondStep,
     SessionNotices {
-  signIn(tenantId: TenantId, credentials: Credentials, caller: Caller): Promise<StartedSession>;
+  signIn(tenantId: TenantId, credentials: Credentials, caller: Caller): Promise<StartedSession | AwaitedSignIn>;
   /** What `PasswordRules.check` says. */
   readonly checkPassword: PasswordRules['check'];
   /** The tenant's own security log, newest first, with the names of the users it speaks of. */
@@ -56,6 +63,7 @@ export function createIdentity({
   databases,
   cookieKeyOf,
   knownCookieKeyOf,
+  factorsKeyOf,
   log,
   clock = systemClock,
   passwords,
@@ -69,6 +77,9 @@ export function createIdentity({
   const shared = { databases, cookies, limiter, queue, rules, userMail, clock, log };
   const authenticator = createAuthenticator(shared);
   const resets = createPasswordResets(shared);
+  const secrets = createFactorSecrets(factorsKeyOf, log);
+  const redeem = createRedeemCode(secrets);
+  const confirmation = createOwnConfirmation(shared);
   return {
     ...authenticator,
     ...resets,
@@ -79,7 +90,9 @@ export function createIdentity({
     ...createUsers(databases, limiter),
     ...createInvitations(databases, cookies, queue, rules, userMail),
     ...createOwnSessions(shared),
-    ...createOwnConfirmation(shared),
+    ...confirmation,
+    ...createSecondFactors({ ...shared, secrets, redeem, confirmSelf: confirmation.confirmSelf }),
+    ...createSecondStep({ ...shared, redeem }),
     ...createSessionNotices(shared),
     checkPassword: rules.check,
     signIn: (tenantId, credentials, caller) => signIn(shared, tenantId, credentials, caller),

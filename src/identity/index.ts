@@ -1,7 +1,7 @@
 /**
  * identity: the users of tenants. Invitations, sign-in, sessions, roles, passwords, the tenant's security log.
  * Invariants: users live in their tenant's own database and a session of one tenant is none of another (cookie sealed per tenant, token
- * looked up in the tenant's database); every request reads session and user anew (what is presumed meanwhile allows nothing); tokens are stored as hashes; an act and its audit event
+ * looked up in the tenant's database); who has a second factor gets no session without it; every request reads session and user anew (what is presumed meanwhile allows nothing); tokens are stored as hashes; an act and its audit event
  * are one transaction; an unknown user cannot be told from a wrong password.
  * Called by: gateway (routes, authenticate), control (lifecycle hooks), staff (passwords, cookies, attempt limits).
  */
@@ -10,7 +10,9 @@ export { type AttemptLimiter, attemptLimits, createAttemptLimiter } from './atte
 export type { Authenticator } from './authenticate.ts';
 export { type BreachedPasswords, createBreachedPasswords } from './breached-passwords.ts';
 export type { Caller, CookieKeyOf } from './browser.ts';
+export type { AwaitedSignIn } from './challenge.ts';
 export {
+  challengeCookieName,
   createTokenCookie,
   deviceCookieName,
   hashToken,

@@ -123,4 +123,7 @@ export async function deleteSecrets(db: Queryable): Promise<void> {
   await db.query('DELETE FROM freehold.password_resets');
   await db.query('DELETE FROM freehold.known_devices');
   await db.query('DELETE FROM freehold.sign_in_failures');
+  await db.query('DELETE FROM freehold.totp_factors');
+  await db.query('DELETE FROM freehold.recovery_codes');
+  await db.query('DELETE FROM freehold.sign_in_challenges');
 }

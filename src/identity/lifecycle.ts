@@ -22,7 +22,7 @@ export async function createFirstInvitation(
   return { token, expiresAt: invitation.expiresAt };
 }
 
-/** Removes from a copied database what would let somebody of the original in: sessions, invitations, known devices, counted failures. */
+/** Removes from a copied database what would let somebody of the original in: sessions, invitations, known devices, second factors, counted failures. */
 export async function stripClone(db: Queryable): Promise<void> {
   await deleteSecrets(db);
 }

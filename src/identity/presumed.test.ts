@@ -90,6 +90,7 @@ test('a session is presumed once it was confirmed, and its check tells what it i
   const identity = createIdentity({
     databases,
     cookieKeyOf: (id) => keys.get(id)!,
+    factorsKeyOf: (id) => keys.get(id)!,
     knownCookieKeyOf: (id) => keys.get(id),
     log: silentLog,
     clock,

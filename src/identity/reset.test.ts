@@ -9,6 +9,7 @@ import {
   cookieHeaderOf,
   createTwins,
   goodPassword,
+  started,
   startTwoTenants,
   type TestTenant,
   type TwoTenants,
@@ -53,7 +54,7 @@ async function newLink(): Promise<string> {
 const complete = (token: string, password = newPassword, tenant: TestTenant = two.a, caller: object = stranger()) =>
   two.identity.completeReset(tenant.tenantId, tenant.route, { token, password }, caller);
 const signIn = (password: string, caller: object = stranger()) =>
-  two.identity.signIn(two.a.tenantId, { email: olga, password }, caller);
+  started(two.identity.signIn(two.a.tenantId, { email: olga, password }, caller));
 const query = <T>(tenantId: TenantId, text: string, values: readonly unknown[] = []): Promise<T[]> =>
   two.databases.platform.transact(tenantId, (db) => db.query(text, values) as Promise<T[]>);
 const gone = { code: 'FH_RESET_NOT_FOUND' };
@@ -264,7 +265,8 @@ test('with a new password the user gets in again, however many wrong ones somebo
 test('users are told of a changed password and of a browser that is new; invitations are mailed', async () => {
   const tess = 'tess@example.com';
   await createTwins(two, tess, { role: 'owner' });
-  const signTessIn = () => two.identity.signIn(two.a.tenantId, { email: tess, password: goodPassword }, stranger());
+  const signTessIn = () =>
+    started(two.identity.signIn(two.a.tenantId, { email: tess, password: goodPassword }, stranger()));
   await signTessIn();
   const second = await signTessIn();
   await signTessIn();

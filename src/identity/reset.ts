@@ -147,6 +147,7 @@ export function createPasswordResets(deps: {
           await limiter.forget(db, [
             { limit: attemptLimits.account, subject: emailKeyOf(email) },
             { limit: attemptLimits.currentPassword, subject: userId },
+            { limit: attemptLimits.secondFactor, subject: userId },
           ]);
           await recordTenantAudit(db, {
             name: 'user.password_reset',

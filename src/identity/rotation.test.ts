@@ -286,7 +286,8 @@ test('what ends a session ends it for the very next request at every worker, wha
   const { tenantId } = two.a;
   const boss = `boss${serial}@example.com`;
   await createTwins(two, boss, { role: 'owner' });
-  const bossSession = (await two.identity.signIn(tenantId, { email: boss, password: goodPassword }, {})).session;
+  const { session: bossSession } = await two.identity.signIn(tenantId, { email: boss, password: goodPassword }, {});
+  assert.ok(bossSession);
   const owner = { session: bossSession };
   const fresh = 'four green kettles whistle';
   const ends: Record<string, (actor: { session: Session }, browser: TestBrowser) => Promise<unknown>> = {

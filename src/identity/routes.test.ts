@@ -161,6 +161,12 @@ test('every route says who may call it; signed out, other roles and the other te
     ['POST', '/invitations', { email: 'a@b', role: 'member' }, true],
     ['DELETE', '/invitations/inv_x', undefined, true],
     ['GET', '/security-log', undefined, true],
+    ['GET', '/second-factor', undefined, false],
+    ['POST', '/second-factor/totp', { password: 'x' }, false],
+    ['POST', '/second-factor/totp/confirm', { code: 'x' }, false],
+    ['POST', '/second-factor/remove', { password: 'x', code: 'x' }, false],
+    ['POST', '/second-factor/recovery-codes', { password: 'x', code: 'x' }, false],
+    ['DELETE', '/users/usr_x/second-factor', undefined, true],
   ];
   for (const [method, path, body, forAdministrators] of guarded) {
     const where = `${method} ${path}`;
@@ -171,7 +177,7 @@ test('every route says who may call it; signed out, other roles and the other te
   }
   assert.equal((await send('GET', '/session', { cookie: owner })).status, 200);
   // No route is missing from the list above, and what each declares for the gateway is what was seen.
-  const pattern = (path: string) => `/-/api${path.replace(/(ses|usr|inv)_x$/, ':id')}`;
+  const pattern = (path: string) => `/-/api${path.replace(/(ses|usr|inv)_x(?=$|\/)/, ':id')}`;
   const expected = new Map<string, { open: boolean; roles: unknown }>();
   for (const [method, path, , forAdministrators] of guarded)
     expected.set(`${method} ${pattern(path)}`, {
@@ -181,6 +187,8 @@ test('every route says who may call it; signed out, other roles and the other te
   for (const open of [
     'POST /session',
     'GET /session-end',
+    'GET /session/second-factor',
+    'POST /session/second-factor',
     'GET /invitations/:token',
     'POST /invitations/:token',
     'POST /password-check',

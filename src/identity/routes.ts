@@ -10,6 +10,7 @@ import type { Invitation, Invitee } from './invitations.ts';
 import { actorOf, administrators, callerOf, open, passwordBodyBytes, scope, signedIn } from './request-scope.ts';
 import { addResetRoutes } from './reset-routes.ts';
 import { answers, bodies, params, queries } from './schemas.ts';
+import { addSecondFactorRoutes } from './second-factor-routes.ts';
 import { addSessionRoutes } from './session-routes.ts';
 import type { StartedSession } from './session-start.ts';
 import type { Role, Session, User } from './types.ts';
@@ -47,13 +48,18 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
       '/session',
       {
         config: open('session.create'),
-        schema: { body: bodies.signIn, response: { 201: answers.session } },
+        schema: { body: bodies.signIn, response: { 201: answers.session, 202: answers.awaitedSignIn } },
         bodyLimit: passwordBodyBytes,
       },
       async (request, reply) => {
         const { tenant } = scope(request);
         const started = await identity.signIn(tenant.tenantId, request.body, callerOf(request));
-        return sendStarted(reply, started);
+        if (started.session) return sendStarted(reply, started);
+        const { setCookies, expiresAt } = started;
+        return reply
+          .header('set-cookie', [...setCookies])
+          .code(202)
+          .send({ secondFactor: { expiresAt } });
       },
     );
 
@@ -70,6 +76,7 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
 
     addSessionRoutes(app, identity);
     addResetRoutes(app, identity);
+    addSecondFactorRoutes(app, identity);
 
     app.get<{ Params: { token: string } }>(
       '/invitations/:token',

@@ -49,6 +49,9 @@ export const params = {
 
 export const bodies = {
   signIn: object({ email: text(1000), password }, ['email', 'password']),
+  code: object({ code: text(200) }, ['code']),
+  confirmation: object({ password }, ['password']),
+  stepUp: object({ password, code: text(200) }, ['password', 'code']),
   acceptInvitation: object({ name: text(1000), password }, ['password']),
   invite: object({ email: text(1000), name: text(1000), role }, ['email', 'role']),
   /** One change at a time: each is an act with an event of its own. */
@@ -80,6 +83,17 @@ export const answers = {
     { user: sessionUser, session: object({ sessionId: text(40), createdAt: date, expiresAt: date }, ['sessionId']) },
     ['user', 'session'],
   ),
+  /** The password was right, and a second factor is awaited in this browser. */
+  awaitedSignIn: object({ secondFactor: object({ expiresAt: date }, ['expiresAt']) }, ['secondFactor']),
+  /** Null: no sign-in waits in this browser. */
+  awaited: object({ expiresAt: nullableDate }, ['expiresAt']),
+  /** `enrolledAt` null: no app is set up. */
+  secondFactor: object({ enrolledAt: nullableDate, recoveryCodesLeft: { type: 'integer' } }, [
+    'enrolledAt',
+    'recoveryCodesLeft',
+  ]),
+  totp: object({ secret: text(40), uri: text(2000) }, ['secret', 'uri']),
+  recoveryCodes: object({ recoveryCodes: list(text(40)) }, ['recoveryCodes']),
   sessions: object(
     {
       sessions: list(

@@ -4,13 +4,15 @@ import type { Clock, TenantId } from '#src/kernel/index.ts';
 import { addressRange } from './address.ts';
 import { type Attempt, type AttemptLimiter, attemptLimits } from './attempts.ts';
 import { type BrowserCookies, type Caller, describeUserAgent } from './browser.ts';
+import { type AwaitedSignIn, awaitSecondFactor } from './challenge.ts';
 import { hashToken } from './cookie.ts';
 import { emailKeyOf } from './email.ts';
 import { identityErrors } from './errors.ts';
 import type { PasswordQueue } from './hash-queue.ts';
 import { normalisePassword } from './password-hash.ts';
+import { hasSecondFactor } from './second-factor-sql.ts';
 import { type StartedSession, startSession } from './session-start.ts';
-import { findUserByEmail, forgetDevice, isKnownDevice, noteSignIn } from './sql.ts';
+import { findUserByEmail, forgetDevice, isKnownDevice, keepPassword, noteSignIn } from './sql.ts';
 import type { UserMail } from './user-mail.ts';
 
 export interface SignInDeps {
@@ -35,13 +37,14 @@ const nobody = 'usr_nobody';
  *
  * An unknown address, a wrong password, a disabled user and a locked account get the same answer by the same way: the same statements,
  * one argon2id of the same cost, one audit event. Throttling looks at what was typed and where from, never at whether it exists.
+ * @returns no session for somebody with a second factor, but a challenge for this browser
  */
 export async function signIn(
   { databases, cookies, limiter, queue, userMail, clock }: SignInDeps,
   tenantId: TenantId,
   { email, password }: Credentials,
   caller: Caller,
-): Promise<StartedSession> {
+): Promise<StartedSession | AwaitedSignIn> {
   return queue.admit(async () => {
     const emailKey = emailKeyOf(email);
     const deviceToken = await cookies.findDeviceToken(tenantId, caller.cookieHeader);
@@ -81,12 +84,17 @@ export async function signIn(
 
     const passwordHash = needsRehash ? await queue.hash(normalisePassword(password)!) : user.passwordHash;
     const started = await databases.platform.transact(tenantId, async (db) => {
-      const epoch = await noteSignIn(db, user, passwordHash);
+      const epoch = await keepPassword(db, user, passwordHash);
       // Disabled, or given another password, while we were hashing.
       if (epoch === undefined) throw identityErrors.FH_SIGN_IN_FAILED();
       await limiter.succeed(db, attempts);
-      return startSession(db, cookies, tenantId, { ...user, epoch }, caller);
+      const current = { ...user, epoch };
+      if (await hasSecondFactor(db, user.userId))
+        return awaitSecondFactor(db, cookies, tenantId, current, { known, caller });
+      await noteSignIn(db, user.userId);
+      return startSession(db, cookies, tenantId, current, caller);
     });
+    if (!started.session) return started;
     // Whoever signs in for the first time need not be told.
     if (!known && user.lastSignInAt)
       userMail.send(tenantId, {

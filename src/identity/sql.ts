@@ -95,20 +95,25 @@ export async function raiseEpoch(db: Queryable, userId: string): Promise<void> {
 }
 
 /**
- * Notes the sign-in, and that the user is still the one whose password was checked.
+ * That the user is still the one whose password was checked. Holds the row until the transaction ends, so what is read after it, for
+ * example about second factors, stays true for the session that begins.
  * @returns the epoch for the new session; undefined: disabled or changed in the meantime
  */
-export async function noteSignIn(
+export async function keepPassword(
   db: Queryable,
   user: { userId: string; passwordHash: string },
   newPasswordHash: string,
 ): Promise<number | undefined> {
   const [row] = await db.query<{ epoch: number }>(
-    `UPDATE freehold.users SET last_sign_in_at = now(), password_hash = $3
+    `UPDATE freehold.users SET password_hash = $3
      WHERE user_id = $1 AND password_hash = $2 AND state = 'active' RETURNING epoch`,
     [user.userId, user.passwordHash, newPasswordHash],
   );
   return row?.epoch;
+}
+
+export async function noteSignIn(db: Queryable, userId: string): Promise<void> {
+  await db.query('UPDATE freehold.users SET last_sign_in_at = now() WHERE user_id = $1', [userId]);
 }
 
 export interface CheckedSession {

@@ -9,8 +9,10 @@ import type { MailOrder } from '#src/mail/types.ts';
 import { createPool, newPassword, type Pool } from '#src/postgres/index.ts';
 import type { TenantAccess, TenantRoute } from '#src/tenants/types.ts';
 import { startTestCluster } from '../../test/support/cluster.ts';
+import type { AwaitedSignIn } from './challenge.ts';
 import { createIdentity, type Identity } from './identity.ts';
 import { createDemoUser } from './lifecycle.ts';
+import type { StartedSession } from './session-start.ts';
 import type { Role } from './types.ts';
 
 export interface TestTenant {
@@ -18,6 +20,7 @@ export interface TestTenant {
   readonly tenantId: TenantId;
   readonly databaseName: string;
   readonly cookieKey: Buffer;
+  readonly factorsKey: Buffer;
 }
 
 export interface TwoTenants {
@@ -50,6 +53,7 @@ export async function startTwoTenants(): Promise<TwoTenants> {
     await admin.openDatabase(databaseName, { appPassword, platformPassword });
     const tenantId = newId('ten');
     const cookieKey = randomBytes(32);
+    const factorsKey = randomBytes(32);
     accesses.set(tenantId, {
       tenantId,
       database: { ...admin.server, name: databaseName },
@@ -57,10 +61,11 @@ export async function startTwoTenants(): Promise<TwoTenants> {
       platform: { user: `${databaseName}_p`, password: platformPassword },
       cookieKey,
       filesKey: randomBytes(32),
+      factorsKey,
     });
     const title = `${name} works`;
     const route: TenantRoute = { tenantId, name, title, state: 'active', app: 'desk', host: `${name}.localhost` };
-    return { route, tenantId, databaseName, cookieKey };
+    return { route, tenantId, databaseName, cookieKey, factorsKey };
   }
 
   const a = await createTenant('acme');
@@ -79,6 +84,7 @@ export async function startTwoTenants(): Promise<TwoTenants> {
     databases,
     queueMail: async (tenantId, order) => void mail.push({ tenantId, ...order }),
     cookieKeyOf: (tenantId) => accesses.get(tenantId)!.cookieKey,
+    factorsKeyOf: (tenantId) => accesses.get(tenantId)!.factorsKey,
     log: silentLog,
   });
   return {
@@ -113,6 +119,13 @@ export async function createTwins(
     await db.query('UPDATE freehold.users SET user_id = $1 WHERE user_id = $2', [userId, made]);
   });
   return userId;
+}
+
+/** For users without a second factor: the password is enough. */
+export async function started(signingIn: Promise<StartedSession | AwaitedSignIn>): Promise<StartedSession> {
+  const result = await signingIn;
+  if (!result.session) throw new Error('a second factor is awaited');
+  return result;
 }
 
 /** What a browser sends after it received these cookies. */

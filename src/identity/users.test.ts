@@ -5,6 +5,7 @@ import type { StartedSession } from './session-start.ts';
 import {
   cookieHeaderOf,
   goodPassword,
+  started,
   startTwoTenants,
   type TestTenant,
   type TwoTenants,
@@ -39,7 +40,7 @@ beforeEach(async () => {
 });
 
 const signIn = (email: string, tenant = two.a): Promise<StartedSession> =>
-  two.identity.signIn(tenant.tenantId, { email, password: goodPassword }, { address: '192.0.2.1' });
+  started(two.identity.signIn(tenant.tenantId, { email, password: goodPassword }, { address: '192.0.2.1' }));
 const accept = (
   token: string,
   {

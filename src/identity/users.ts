@@ -70,7 +70,10 @@ export function createUsers(databases: TenantDatabases, limiter: AttemptLimiter)
         const user = await change(db, actor, userId, { endsOwner: state === 'disabled', touches: [] });
         if (state === 'active') {
           // Also for a user who is active already: this is how an administrator lifts the lock of too many wrong passwords.
-          await limiter.forget(db, [{ limit: attemptLimits.account, subject: emailKeyOf(user.email) }]);
+          await limiter.forget(db, [
+            { limit: attemptLimits.account, subject: emailKeyOf(user.email) },
+            { limit: attemptLimits.secondFactor, subject: userId },
+          ]);
         }
         if (user.state !== state) {
           await updateState(db, userId, state);

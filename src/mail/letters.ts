@@ -93,10 +93,66 @@ function draftOf(order: MailOrder, { title, url }: MailTenant): Draft {
         'ask for a new password',
         'A browser used a key of your session that had been replaced. It may have been copied, so the session was ended.',
       );
+    case 'second_factor_enrolled':
+      return notice(
+        order,
+        `Signing in to ${title} now takes a code`,
+        url,
+        `somebody was signed in as you: tell an administrator of ${title}, and ask for a new password`,
+        'An authenticator app was set up for your account. Your other devices were signed out.',
+      );
+    case 'second_factor_removed':
+      return notice(
+        order,
+        `Signing in to ${title} no longer takes a code`,
+        url,
+        'ask for a new password at once, and set up an authenticator app again',
+        'The authenticator app of your account was turned off, with your password and a code.',
+      );
+    case 'second_factor_reset':
+      return notice(
+        order,
+        `Your authenticator app for ${title} was removed`,
+        url,
+        `tell an administrator of ${title}, and ask for a new password`,
+        'An administrator removed it from your account and signed you out everywhere. You can set up an app again in your account.',
+        'You had asked for it?',
+      );
+    case 'second_factor_guessed':
+      return notice(
+        order,
+        `Wrong codes at the sign-in to ${title}`,
+        url,
+        'somebody knows your password: ask for a new one at once',
+        'Somebody typed your password and then several wrong codes. Nobody was signed in by that.',
+      );
+    case 'recovery_code_used':
+      return notice(
+        order,
+        `A recovery code for ${title} was used`,
+        url,
+        'ask for a new password at once, and make new recovery codes in your account',
+        'One of your recovery codes was used in place of a code of your app. It is worthless now.',
+      );
+    case 'recovery_codes_replaced':
+      return notice(
+        order,
+        `You have new recovery codes for ${title}`,
+        url,
+        'ask for a new password at once, and make new recovery codes in your account',
+        'New recovery codes were made for your account. The old ones are worthless.',
+      );
   }
 }
 
-function notice(order: MailNotice, subject: string, url: string, remedy: string, what?: string): Draft {
+function notice(
+  order: MailNotice,
+  subject: string,
+  url: string,
+  remedy: string,
+  what?: string,
+  question = 'It was you?',
+): Draft {
   const facts = [
     `When: ${formatMoment(order.at)}`,
     ...(order.address ? [`From: ${order.address}`] : []),
@@ -105,7 +161,7 @@ function notice(order: MailNotice, subject: string, url: string, remedy: string,
   return {
     subject,
     lead: [what ?? `${subject}.`, facts.join('\n')],
-    rest: [`It was you? Then there is nothing to do. If not, ${remedy}: ${url}/-/forgot-password`],
+    rest: [`${question} Then there is nothing to do. If not, ${remedy}: ${url}/-/forgot-password`],
   };
 }
 

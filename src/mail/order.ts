@@ -9,6 +9,12 @@ const fieldsOf: Record<MailOrder['kind'], readonly string[]> = {
   password_was_reset: ['name', 'at', 'address', 'browser'],
   new_sign_in: ['name', 'at', 'address', 'browser'],
   session_replayed: ['name', 'at', 'address', 'browser'],
+  second_factor_enrolled: ['name', 'at', 'address', 'browser'],
+  second_factor_removed: ['name', 'at', 'address', 'browser'],
+  second_factor_reset: ['name', 'at', 'address', 'browser'],
+  second_factor_guessed: ['name', 'at', 'address', 'browser'],
+  recovery_code_used: ['name', 'at', 'address', 'browser'],
+  recovery_codes_replaced: ['name', 'at', 'address', 'browser'],
 };
 const momentShape = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 const shapes: Readonly<Record<string, { readonly max: number; readonly shape?: RegExp; readonly required?: true }>> = {

@@ -22,7 +22,23 @@ export type MailOrder =
       readonly token: string;
       readonly expiresAt: string;
     }
-  | ({ readonly kind: 'password_changed' | 'password_was_reset' | 'new_sign_in' | 'session_replayed' } & MailNotice);
+  | ({
+      readonly kind:
+        | 'password_changed'
+        | 'password_was_reset'
+        | 'new_sign_in'
+        | 'session_replayed'
+        | SecondFactorNotice;
+    } & MailNotice);
+
+/** About the second factor of the recipient. */
+export type SecondFactorNotice =
+  | 'second_factor_enrolled'
+  | 'second_factor_removed'
+  | 'second_factor_reset'
+  | 'second_factor_guessed'
+  | 'recovery_code_used'
+  | 'recovery_codes_replaced';
 
 /** Something happened to somebody's account. */
 export interface MailNotice {
@@ -41,6 +57,12 @@ export const mailKinds = [
   'password_was_reset',
   'new_sign_in',
   'session_replayed',
+  'second_factor_enrolled',
+  'second_factor_removed',
+  'second_factor_reset',
+  'second_factor_guessed',
+  'recovery_code_used',
+  'recovery_codes_replaced',
 ] as const satisfies readonly MailOrder['kind'][];
 export type MailKind = (typeof mailKinds)[number];
 

@@ -32,6 +32,7 @@ export async function createDemoHosting({
   const identity = createIdentity({
     databases,
     cookieKeyOf: async (tenantId) => (await accessOf(tenantId)).cookieKey,
+    factorsKeyOf: async (tenantId) => (await accessOf(tenantId)).factorsKey,
     log,
     clock,
   });

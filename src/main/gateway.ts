@@ -121,6 +121,7 @@ export async function runGateway(env: Env): Promise<void> {
     databases,
     cookieKeyOf: async (tenantId) => (await accessOf(tenantId)).cookieKey,
     knownCookieKeyOf: (tenantId) => directory.knownAccess(tenantId)?.cookieKey,
+    factorsKeyOf: async (tenantId) => (await accessOf(tenantId)).factorsKey,
     queueMail: (tenantId, order) => getControl().queueMail(tenantId, order),
     rules,
     // All workers together hash as many passwords at once as there are cores.

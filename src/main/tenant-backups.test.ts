@@ -48,6 +48,7 @@ before(async () => {
   identity = createIdentity({
     databases: two.databases as Parameters<typeof createIdentity>[0]['databases'],
     cookieKeyOf: async (tenantId) => cookieKeys.get(tenantId)!,
+    factorsKeyOf: async (tenantId) => cookieKeys.get(tenantId)!,
     log: silentLog,
   });
   const folder = await mkdtemp(path.join(tmpdir(), 'fh-downloads-'));

@@ -11,6 +11,10 @@ export const unexportedTables: readonly string[] = [
   'freehold.password_resets',
   'freehold.known_devices',
   'freehold.sign_in_failures',
+  // Sealed under this tenant's key, which the archive does not bring.
+  'freehold.totp_factors',
+  'freehold.recovery_codes',
+  'freehold.sign_in_challenges',
 ];
 
 export interface TableName {

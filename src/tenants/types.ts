@@ -164,6 +164,7 @@ export interface TenantAccess {
   /** 32 bytes each. */
   readonly cookieKey: Uint8Array;
   readonly filesKey: Uint8Array;
+  readonly factorsKey: Uint8Array;
 }
 
 /** The gateway's view of control. Answers may be cached until `onChanged` names the tenant or `onFlush` fires. */

@@ -59,6 +59,39 @@ const identity: Record<string, Recipe> = {
     fresh: async (side) => ({ as: await makePerson(side) }),
     status: 204,
   },
+  'identity.session.find_awaited': { for: 'anyone', call: none },
+  // A right code needs the app's secret, which no answer has; codes of one tenant at the other: src/identity/second-factors.test.ts.
+  'identity.session.complete': { for: 'anyone', call: () => ({ body: { code: '000000' } }), status: 401 },
+  'identity.second_factor.get': { for: 'member', call: none },
+  'identity.second_factor.begin': {
+    for: 'member',
+    call: (_, side) => ({ body: { password: side.people.owner.password } }),
+    status: 201,
+  },
+  'identity.second_factor.confirm': {
+    for: 'member',
+    call: () => ({ body: { code: 'no code' } }),
+    // What is being set up is the owner's; a person of its own has begun nothing.
+    fresh: async (side) => ({ as: await makePerson(side) }),
+    status: 404,
+  },
+  'identity.second_factor.remove': {
+    for: 'member',
+    call: (_, side) => ({ body: { password: side.people.owner.password, code: 'no code' } }),
+    // Refused after the session and the password were found good: there is none.
+    status: 404,
+  },
+  'identity.second_factor.renew_recovery_codes': {
+    for: 'member',
+    call: (_, side) => ({ body: { password: side.people.owner.password, code: 'no code' } }),
+    status: 404,
+  },
+  'identity.user.reset_second_factor': {
+    for: 'admin',
+    call: ({ user }) => ({ params: { id: user } }),
+    names: ['user'],
+    status: 404,
+  },
   'identity.session.end': { for: 'anyone', call: none },
   'identity.session.list_notices': { for: 'member', call: none },
   'identity.session.dismiss_notices': { for: 'member', call: none, status: 204 },

@@ -193,6 +193,7 @@ async function probeLookups(report: Report): Promise<void> {
     tenantId,
     cookieKey: Buffer.alloc(32).toString('base64'),
     filesKey: Buffer.alloc(32).toString('base64'),
+    factorsKey: Buffer.alloc(32).toString('base64'),
   });
   let loads = 0;
   const client = createDirectoryClient(

@@ -19,7 +19,12 @@ export async function probeDoors(report: Report, cluster: TestCluster): Promise<
   try {
     const tenant = await tenants.createTestTenant('quartz');
     const databases = tenants.createDatabases();
-    const identity = createIdentity({ databases, cookieKeyOf: () => tenant.access.cookieKey, log: silentLog });
+    const identity = createIdentity({
+      databases,
+      cookieKeyOf: () => tenant.access.cookieKey,
+      factorsKeyOf: () => tenant.access.factorsKey,
+      log: silentLog,
+    });
     await probeIdentityDoor(report, identity, tenant);
     await probeUseCases(report, identity, databases, tenant);
     await probeAppDoor(report, databases, tenant);

@@ -194,6 +194,7 @@ async function startBench(cluster: TestCluster): Promise<Bench> {
     databases,
     cookieKeyOf: (tenantId) => accesses.get(tenantId)!.cookieKey,
     knownCookieKeyOf: (tenantId) => accesses.get(tenantId)!.cookieKey,
+    factorsKeyOf: (tenantId) => accesses.get(tenantId)!.factorsKey,
     log: silentLog,
   });
   const effects: string[] = [];
