@@ -84,6 +84,8 @@ export interface StandbyHealth {
     readonly closedMs: number;
     /** undefined: unknown. */
     readonly lostBytes?: number;
+    /** When the old primary could not be read: what regions and spool gave. `isComplete`: nothing that waited for every region is missing. */
+    readonly shipped?: { readonly takenBytes: number; readonly isComplete: boolean };
   };
 }
 

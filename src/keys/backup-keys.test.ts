@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { newId } from '#src/kernel/index.ts';
+import { readClusterKeys } from './cluster-keys.ts';
 import { openObjectBytes, sealObjectBytes } from './sealed-object.ts';
 import { openSealedStream, sealStream } from './sealed-stream.ts';
 import { createSealer } from './sealer.ts';
@@ -66,6 +67,27 @@ test('every owner has versions of its own; all differ, and all stay over a resta
     for (const [keyId, key] of seen)
       assert.deepEqual(await reopened.openKey(keyId), { keyId, key: Buffer.from(key, 'hex') });
     assert.deepEqual(new Set(await Array.fromAsync(reopened.keyIds())), new Set(seen.keys()));
+  }));
+
+test('whoever reads the keys of clusters beside control gets those and no others, and leaves everything as it is', () =>
+  withFolder(async (folder) => {
+    await assert.rejects(readClusterKeys(folder), { code: 'FH_KEY_STORE_DAMAGED' });
+    const [tenantId, clusterId] = [newId('ten'), newId('clu')];
+    const store = await openKeyStore(folder);
+    for (const owner of [tenantId, clusterId]) await store.createKey(owner);
+    await store.rotateKey(clusterId);
+    // Control is in the middle of something.
+    await writeFile(join(folderOf(folder, clusterId), '3.key.abc.tmp'), '', { mode: 0o600 });
+    const before = await readdir(folder, { recursive: true });
+    const keys = await readClusterKeys(folder);
+    assert.deepEqual(await keys.clusters(), [clusterId]);
+    for (const version of [1, 2]) {
+      const keyId: KeyId = `${clusterId}.${version}`;
+      assert.deepEqual(await keys.openKey(keyId), await store.openKey(keyId));
+    }
+    await assert.rejects(keys.openKey(`${tenantId}.1`), TypeError);
+    await assert.rejects(keys.openKey(`${clusterId}.3`), gone);
+    assert.deepEqual(await readdir(folder, { recursive: true }), before);
   }));
 
 test('what was sealed before a rotation opens after it, for backups and for every older use', () =>

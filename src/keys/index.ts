@@ -5,6 +5,7 @@
  */
 export { type AgeRecipient, encryptToAge, parseAgeRecipient } from './age.ts';
 export { createGatewayKey, createLocalAuthority, type LocalAuthority } from './authority.ts';
+export { type ClusterKeys, readClusterKeys } from './cluster-keys.ts';
 export { keyErrors } from './errors.ts';
 export {
   createKeyEscrow,

@@ -3,6 +3,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import {
   type ClusterPair,
+  type ClusterPairOptions,
   createClusterPair,
   type FailoverReport,
   findBinaries,
@@ -23,6 +24,8 @@ export interface EmbeddedClusterOptions {
   readonly users: OsUsers | undefined;
   readonly isStopping: () => boolean;
   readonly onFailover: (report: FailoverReport) => void;
+  /** undefined: nothing is shipped. */
+  readonly openShippedWal: ClusterPairOptions['openShippedWal'];
   readonly longestRestartMs: number;
   /** Told what a long shutdown waits for. */
   readonly onWaiting: (text: string) => void;
@@ -31,7 +34,7 @@ export interface EmbeddedClusterOptions {
 
 /** The cluster of this installation: two data folders, each with a user of its own, seen as one server. */
 export async function createEmbeddedCluster(options: EmbeddedClusterOptions): Promise<ClusterPair> {
-  const { config, folders, users, isStopping, onFailover, longestRestartMs, onWaiting, log } = options;
+  const { config, folders, users, isStopping, onFailover, openShippedWal, longestRestartMs, onWaiting, log } = options;
   const binaries = await findBinaries({ binDir: config.pgBinDir });
   const { port, password: controlPassword } = ensureDatabaseSecret(folders, users?.control);
   const replicationPassword = ensureReplicationSecret(folders);
@@ -62,6 +65,7 @@ export async function createEmbeddedCluster(options: EmbeddedClusterOptions): Pr
     rolesFile: folders.clusterRoles,
     socketDir: folders.databaseSocket,
     handoverDir: folders.handover,
+    openShippedWal,
     port,
     maxConnections: config.backendBudget + reservedConnections,
     binaries,

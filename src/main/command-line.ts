@@ -63,6 +63,7 @@ async function runRole(role: string, env: Env): Promise<void> {
   if (role === 'control') return (await import('./control.ts')).runControl(env);
   if (role === 'gateway') return (await import('./gateway.ts')).runGateway(env);
   if (role === 'shipper') return (await import('./shipper.ts')).runShipper(env);
+  if (role === 'shipped-wal' && process.channel) return (await import('./shipped-wal.ts')).runShippedWal(env);
   throw new TypeError(`there is no role ${role}; use control, gateway or shipper`);
 }
 

@@ -17,7 +17,7 @@ import type { Folders } from './folders.ts';
 import { isRoot } from './os-users.ts';
 import { findPasswordListFault } from './password-list.ts';
 import { findShippingWarnings, toShippingHealth } from './shipping-health.ts';
-import { measureStandby } from './standby-health.ts';
+import { describeLoss, measureStandby } from './standby-health.ts';
 
 export interface HealthSources {
   readonly config: Config;
@@ -191,7 +191,7 @@ function findWarnings(
       problem(`The standby of the cluster ${name} is ${lagBytes} bytes behind.`, 'Look at the disk and at its log.');
     if (lastFailover && lastFailover.lostBytes !== 0)
       risk(
-        `The failover of ${lastFailover.finishedAt} lost ${lastFailover.lostBytes ?? 'an unknown number of'} bytes of log.`,
+        `The failover of ${lastFailover.finishedAt} ${describeLoss(lastFailover)}.`,
         'Tell the tenants; the next failover that loses nothing ends this notice.',
       );
   }

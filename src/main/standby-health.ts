@@ -30,6 +30,14 @@ export async function measureStandby(
   return { ...facts, lagBytes: lag.lagBytes, lagMs: lag.lagMs ?? Math.max(0, clock.now() - Date.parse(since)) };
 }
 
+/** What a failover cost, to end a sentence with. */
+export function describeLoss({ lostBytes, shipped }: NonNullable<StandbyHealth['lastFailover']>): string {
+  if (lostBytes !== undefined) return `lost ${lostBytes} bytes of log`;
+  return shipped?.isComplete
+    ? 'lost what was not shipped yet, about a second, and nothing of tenants with recovery point zero'
+    : 'lost an unknown number of bytes of log';
+}
+
 /** Socket folder of the standby that follows the primary now; undefined: there is none. */
 export function findStandbySocket(folders: Folders): string | undefined {
   const status = readPairStatus(folders);

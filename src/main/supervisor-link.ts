@@ -5,7 +5,7 @@ import { connectRpc, createRpcServer, type RpcServer } from '#src/rpc/index.ts';
 /** What the supervisor does for the operator, with or without a living control. */
 interface SupervisorMethods {
   readonly describeCluster: { readonly params: null; readonly result: PairStatus };
-  readonly failover: { readonly params: null; readonly result: FailoverReport };
+  readonly failover: { readonly params: { readonly acceptLoss: boolean } | null; readonly result: FailoverReport };
 }
 interface OperatorMethods {
   readonly progress: { readonly params: { readonly text: string }; readonly result: null };
@@ -28,7 +28,8 @@ export function createSupervisorLink(
     mode: 0o600,
     handlers: {
       describeCluster: () => pair.status(),
-      failover: (_params, peer) => pair.failover((text) => peer.notify('progress', { text })),
+      failover: (params, peer) =>
+        pair.failover((text) => peer.notify('progress', { text }), { acceptLoss: params?.acceptLoss === true }),
     },
     log,
   });
@@ -36,7 +37,7 @@ export function createSupervisorLink(
 
 export interface SupervisorClient {
   describeCluster(): Promise<PairStatus>;
-  failover(): Promise<FailoverReport>;
+  failover(options: { readonly acceptLoss: boolean }): Promise<FailoverReport>;
   close(): Promise<void>;
 }
 
@@ -53,7 +54,7 @@ export function connectToSupervisor(socketPath: string, onProgress: (text: strin
   });
   return {
     describeCluster: () => link.call('describeCluster', null),
-    failover: () => link.call('failover', null, { timeoutMs: failoverDeadlineMs }),
+    failover: ({ acceptLoss }) => link.call('failover', { acceptLoss }, { timeoutMs: failoverDeadlineMs }),
     close: () => link.close(),
   };
 }

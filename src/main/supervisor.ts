@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ClusterPair, type FailoverReport, longestShutdownMs } from '#src/clusters/index.ts';
+import { type ClusterPair, type FailoverReport, longestShutdownMs, type ShippedWal } from '#src/clusters/index.ts';
 import { isPortFree } from '#src/gateway/index.ts';
 import type { Log } from '#src/kernel/index.ts';
 import { createEmbeddedCluster, publish } from './cluster.ts';
@@ -10,6 +10,7 @@ import { ensureFolders, type Folders, foldersOf } from './folders.ts';
 import { ManagedProcess } from './managed-process.ts';
 import { ensureOsUsers } from './os-users.ts';
 import { placeProgram } from './program-copy.ts';
+import { openShippedWalReader } from './shipped-wal-reader.ts';
 import type { Shutdown } from './shutdown.ts';
 import { createSupervisorLink } from './supervisor-link.ts';
 
@@ -61,9 +62,10 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
   if (!folders.run.startsWith(config.dataDir))
     shutdown.add('folder of the sockets', 1_000, () => rm(folders.run, { recursive: true, force: true }));
   let control: ManagedProcess | undefined;
+  let shipper: ManagedProcess | undefined;
+  const programDir = placeProgram(config.dataDir, users !== undefined);
   const pair = config.externalDatabase ? undefined : await startCluster();
 
-  const programDir = placeProgram(config.dataDir, users !== undefined);
   const manage = (name: string, role: Role): ManagedProcess =>
     new ManagedProcess({
       name,
@@ -86,9 +88,9 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
   publish(folders.caCertificate, String(facts.caCertificate));
   if (pair) await openToOperator(pair);
 
-  const shipper = pair && config.backups === 'on' ? manage('shipper', 'shipper') : undefined;
+  shipper = pair && config.backups === 'on' ? manage('shipper', 'shipper') : undefined;
   // Stops after the gateways: what they still write is shipped as well.
-  if (shipper) shutdown.add('shipper', drainDeadlineMs, () => shipper.stop(drainDeadlineMs - 2_000));
+  if (shipper) shutdown.add('shipper', drainDeadlineMs, async () => shipper?.stop(drainDeadlineMs - 2_000));
 
   say(`starting ${config.workers} gateway${config.workers === 1 ? '' : 's'}`);
   const gateways = Array.from({ length: config.workers }, (_, index) => manage(`gateway-${index + 1}`, 'gateway'));
@@ -108,6 +110,7 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
       users,
       isStopping: () => shutdown.isRunning,
       onFailover,
+      openShippedWal: config.backups === 'on' ? openShippedWal : undefined,
       longestRestartMs,
       onWaiting,
       log,
@@ -121,6 +124,22 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
     say('starting PostgreSQL');
     await pair.start();
     return pair;
+  }
+
+  function openShippedWal({ isAlone }: { readonly isAlone: boolean }): Promise<ShippedWal> {
+    const reader = {
+      folders,
+      users,
+      programDir,
+      env: environmentOf('shipper', config, env),
+      stopShipper: async () => shipper?.stop(drainDeadlineMs - 2_000),
+      resumeShipper() {
+        if (!shutdown.isRunning)
+          shipper?.start().catch((error) => log.error('the shipper did not come back', { error }));
+      },
+      log,
+    };
+    return openShippedWalReader(reader, { isAlone });
   }
 
   async function openToOperator(pair: ClusterPair): Promise<void> {

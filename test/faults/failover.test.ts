@@ -12,6 +12,7 @@ import { checkWrites, startWriters, type Writers } from './support/load.ts';
 import { command, createTenant, type Installation, type Tenant } from './support/operator.ts';
 import { findProcesses, pidsOf } from './support/processes.ts';
 import { controlIsBack } from './support/product.ts';
+import { askAsSuperuser } from './support/superuser.ts';
 
 const env = { FREEHOLD_STANDBY: 'on', FREEHOLD_PREPARED_DATABASES: '0' };
 
@@ -195,4 +196,47 @@ test('a primary that does not start any more is replaced while nothing runs', as
   const { checked, lost } = await checkWrites(tenants, acknowledged);
   assert.deepEqual([checked, lost], [before, []]);
   await standbyFollows();
+});
+
+test('the primary is lost with its folder while the standby was behind: a tenant with recovery point zero loses nothing', async (context) => {
+  const [zero] = tenants as [Tenant];
+  const set = await freehold.run('tenant', 'set', zero.name, '--recovery-point', 'zero', '--json');
+  assert.equal(set.code, 0, set.stderr);
+  const receiver = findProcesses(at.dataDir).find(({ command }) => /walreceiver/.test(command));
+  process.kill(receiver!.pid, 'SIGSTOP');
+  // More than lies in a socket on the way to it.
+  await askAsSuperuser(
+    at,
+    'CREATE TABLE bulk AS SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 30000) AS n',
+  );
+  const writers = startWriters([zero], { perTenant: 3, pauseMs: 20 });
+  context.after(() => writers.stop());
+  await until('people to write', async () => writers.acknowledged.size > 60, 120_000);
+  const postmaster = postmasterOf('main');
+  renameSync(join(at.dataDir, 'pg/main'), join(at.dataDir, 'pg/gone'));
+  process.kill(postmaster, 'SIGKILL');
+  process.kill(receiver!.pid, 'SIGCONT');
+
+  const { code, stdout, stderr } = await freehold.run('failover', '--yes', '--json');
+  assert.equal(code, 0, stderr);
+  const report = JSON.parse(stdout);
+  assert.deepEqual([report.to, report.planned, report.lostBytes], ['standby', false, undefined]);
+  assert.equal(report.shipped.isComplete, true, stdout);
+  assert.ok(report.shipped.takenBytes > 2 ** 23, stdout);
+  context.diagnostic(`${report.shipped.takenBytes} bytes came from what was shipped; closed for ${report.closedMs} ms`);
+  await controlIsBack(at);
+  const already = writers.acknowledged.size;
+  await until('people to write again', async () => writers.acknowledged.size > already + 30, 120_000);
+  await writers.stop();
+  const { checked, lost, doubled } = await checkWrites([zero], writers.acknowledged);
+  assert.deepEqual({ lost, doubled }, { lost: [], doubled: [] });
+  context.diagnostic(`${checked} acknowledged writes checked, 0 lost`);
+  await standbyFollows();
+  await shippingGoesOn();
+  const { json } = await command(at, 'GET', '/api/audit?name=backup.shipping_changed');
+  const kinds = json.events.map(({ details }: { details: { kind: string } }) => details.kind);
+  assert.deepEqual(
+    kinds.filter((kind: string) => /^wal\./.test(kind)),
+    [],
+  );
 });

@@ -4,6 +4,8 @@
  */
 export type { ShippingEvent } from './events.ts';
 export { type Figure, lagBucketsMs, shippingFigures } from './figures.ts';
+export type { SpoolFiles } from './shipped-place.ts';
+export { type OpenShippedWalOptions, openShippedWal } from './shipped-wal.ts';
 export { type Shipper, type ShipperOptions, startShipper } from './shipper.ts';
 export { parseTimelineHistory, type TimelineStep, type WalPosition } from './timeline.ts';
 export type { FindKey, WalOwner, WalRange } from './wal-objects.ts';

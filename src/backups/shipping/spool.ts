@@ -4,14 +4,17 @@ import { type Clock, failpoint, lsnName, timelineName } from '#src/kernel/index.
 import { shippingErrors } from './errors.ts';
 import type { WalRange } from './wal-objects.ts';
 
+export type SpoolName = { readonly fileName: string; readonly timeline: number } & (
+  | { readonly kind: 'wal'; readonly range: WalRange }
+  | { readonly kind: 'history' }
+);
+
 /** A sealed object that is owed to regions, byte for byte as they get it. */
-export type SpoolEntry = {
-  readonly fileName: string;
-  readonly timeline: number;
+export type SpoolEntry = SpoolName & {
   readonly sizeBytes: number;
   /** Wall clock at which its first byte was received. */
   readonly receivedAtMs: number;
-} & ({ readonly kind: 'wal'; readonly range: WalRange } | { readonly kind: 'history' });
+};
 
 /**
  * Sealed chunks on the local disk until every region has them. Invariant: an entry is whole and on disk, or not there. Entries are in the
@@ -141,12 +144,19 @@ export async function openSpool(folder: string, clock: Clock): Promise<Spool> {
 }
 
 function parseEntry(fileName: string, sizeBytes: number, receivedAtMs: number): SpoolEntry {
+  const name = parseSpoolName(fileName);
+  if (!name) throw shippingErrors.FH_WAL_SPOOL_DAMAGED({ detail: fileName });
+  return { ...name, sizeBytes, receivedAtMs };
+}
+
+/** What the name of a file in the spool says; undefined: it is none of an entry. */
+export function parseSpoolName(fileName: string): SpoolName | undefined {
   const match = namePattern.exec(fileName);
-  if (!match) throw shippingErrors.FH_WAL_SPOOL_DAMAGED({ detail: fileName });
+  if (!match) return undefined;
   const timeline = Number.parseInt(match[1]!, 16);
-  if (match[2] === undefined) return { kind: 'history', fileName, timeline, sizeBytes, receivedAtMs };
+  if (match[2] === undefined) return { kind: 'history', fileName, timeline };
   const range = { timeline, start: BigInt(`0x${match[2]}`), end: BigInt(`0x${match[3]}`) };
-  return { kind: 'wal', fileName, timeline, range, sizeBytes, receivedAtMs };
+  return { kind: 'wal', fileName, timeline, range };
 }
 
 /** Negative: `a` is sent first. */

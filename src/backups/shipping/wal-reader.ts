@@ -36,6 +36,8 @@ interface Joined {
 export interface WalArchive {
   /** Timelines of which there is WAL or a history, ascending. */
   timelines(): Promise<number[]>;
+  /** The bytes of a piece; undefined: it was removed since it was listed. */
+  openPiece(piece: WalPiece): Promise<Buffer | undefined>;
   /** Segments and chunks of a timeline from the segment that holds `from` on, in order of their places; they overlap while chunks are compacted. */
   pieces(timeline: number, options?: { readonly from?: Lsn }): AsyncIterable<WalPiece>;
   /** Stretches without a hole, ascending; more than one: what lies between them is missing. */
@@ -187,6 +189,8 @@ export function readWal({ store, ...owner }: ReadWalOptions): WalArchive {
 
   return {
     timelines,
+    openPiece: async ({ kind, timeline, start }) =>
+      kind === 'segment' ? openWhole(timeline, start) : (await openChunk(timeline, start))?.data,
     pieces,
     coverage,
     openSegment,

@@ -29,8 +29,11 @@ export interface FailoverContext {
   /** Path of the link to the primary's socket. */
   readonly socketLink: string;
   readonly handoverDir: string;
-  /** undefined: nothing is shipped, so no commit waits for regions either. Rejects when nobody can be asked. */
-  readonly openShippedWal?: () => Promise<ShippedWal>;
+  /**
+   * undefined: nothing is shipped, so no commit waits for regions either. `isAlone`: there is no other source, so whatever is received must be found there when it resolves.
+   * Rejects when nobody can be asked.
+   */
+  readonly openShippedWal?: (options: { readonly isAlone: boolean }) => Promise<ShippedWal>;
   readonly controlPassword: string;
   readonly log: Log;
   readonly clock: Clock;
@@ -125,7 +128,7 @@ async function takeOverWal(context: FailoverContext): Promise<void> {
     end = await takeWritten(context, old);
   }
   // A disk may also have lost what it was given: regions are asked whenever the old primary itself could not be.
-  const shipped = planned ? undefined : await takeShipped(context, { isWrittenRead: end !== undefined });
+  const shipped = planned ? undefined : await takeShipped(context, { isAlone: end === undefined });
   const { replayed } = await readPosition();
   const lostBytes = end === undefined ? undefined : Math.max(0, Number(end - replayed));
   if (planned && lostBytes !== 0)

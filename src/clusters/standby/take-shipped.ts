@@ -9,7 +9,7 @@ import type { ShippedReport } from './roles.ts';
 import { handOverShipped, type ShippedExtent, type ShippedWal, type WalPlace } from './shipped-wal.ts';
 
 /** For each region to answer: when they are all there is, and when they only confirm what was read already. */
-const patienceMs = { alone: 20_000, besides: 5_000 };
+const patienceMs = { alone: 30_000, besides: 5_000 };
 const replayDeadlineMs = 300_000;
 
 /**
@@ -18,15 +18,15 @@ const replayDeadlineMs = 300_000;
  */
 export async function takeShipped(
   context: FailoverContext,
-  { isWrittenRead }: { readonly isWrittenRead: boolean },
+  { isAlone }: { readonly isAlone: boolean },
 ): Promise<ShippedReport | undefined> {
   const { openShippedWal, log, say } = context;
   if (!openShippedWal) return undefined;
   say('asking the regions for what the standby lacks');
   let wal: ShippedWal | undefined;
   try {
-    wal = await openShippedWal();
-    return await take(context, wal, isWrittenRead ? patienceMs.besides : patienceMs.alone);
+    wal = await openShippedWal({ isAlone });
+    return await take(context, wal, isAlone ? patienceMs.alone : patienceMs.besides);
   } catch (error) {
     log.warn('what was shipped cannot be had', { error });
     return { takenBytes: 0, isComplete: false, places: [], problem: wordsOf(error) };

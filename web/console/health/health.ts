@@ -83,6 +83,8 @@ export interface StandbyHealth {
     readonly closedMs: number;
     /** undefined: unknown. */
     readonly lostBytes?: number;
+    /** When the old primary could not be read: what regions and spool gave. `isComplete`: nothing that waited for every region is missing. */
+    readonly shipped?: { readonly takenBytes: number; readonly isComplete: boolean };
   };
 }
 
@@ -132,8 +134,13 @@ export function describeRegion({ state, behindBytes, lagMs, reason }: Shipping['
 }
 
 /** What it cost. */
-export function describeFailover({ to, lostBytes, closedMs }: NonNullable<StandbyHealth['lastFailover']>): string {
-  const lost =
-    lostBytes === undefined ? 'loss unknown' : lostBytes === 0 ? 'nothing lost' : `${formatBytes(lostBytes)} lost`;
+export function describeFailover({
+  to,
+  lostBytes,
+  shipped,
+  closedMs,
+}: NonNullable<StandbyHealth['lastFailover']>): string {
+  const unknown = shipped?.isComplete ? 'nothing lost that waited for regions' : 'loss unknown';
+  const lost = lostBytes === undefined ? unknown : lostBytes === 0 ? 'nothing lost' : `${formatBytes(lostBytes)} lost`;
   return `to ${to}: ${lost}, closed for ${formatCount(closedMs)} ms`;
 }
