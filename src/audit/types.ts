@@ -43,6 +43,9 @@ export const auditEvents = {
   'session.others_ended': 'A user signed out all their other devices.',
   'session.key_reused':
     'A session was ended because a key of it came back that had been replaced: somebody has a copy of its cookie.',
+  'token.created': 'A user made an API token.',
+  'token.refused': 'An API token was not made: the password was wrong.',
+  'token.revoked': 'An API token was revoked.',
   'mail.read': 'A staff member read a message to a user of a tenant.',
   'mail.sent_again': 'A staff member had a message sent that was kept, held or given up.',
   'backup.shipping_changed': 'Shipping of the log met trouble, or got over it.',

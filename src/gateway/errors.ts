@@ -39,6 +39,32 @@ export const gatewayErrors = defineErrors({
     title: 'The request came from another site',
     hint: 'Start from a page of this address.',
   },
+  FH_CREDENTIALS_AMBIGUOUS: {
+    status: 400,
+    title: 'The request says in two ways who makes it',
+    hint: 'Send either one Authorization header with an API token, or the cookies of a browser.',
+  },
+  FH_TOKEN_INVALID: {
+    status: 401,
+    title: 'This API token is not good',
+    hint: 'It was mistyped, has expired, was revoked, or belongs to another account. Make a new one on your account page.',
+  },
+  FH_TOKEN_SCOPE: {
+    status: 403,
+    title: 'This API token only reads',
+    hint: 'Make one that may write on your account page.',
+  },
+  FH_TOKEN_NOT_HERE: {
+    status: 403,
+    title: 'API tokens are not accepted here',
+    hint: "They open the app's API, below /api/. Sign in with a browser for everything else.",
+  },
+  FH_TOKENS_LIMITED: {
+    status: 429,
+    title: 'Too many API tokens from this network were not good',
+    hint: 'Wait a minute. Tokens that were used here a moment ago go on.',
+    retry: 'later',
+  },
   FH_RATE_LIMITED: { status: 429, title: 'Too many requests', hint: 'Wait a moment and try again.', retry: 'later' },
   FH_TENANT_OVERLOADED: {
     status: 503,

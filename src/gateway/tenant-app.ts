@@ -5,6 +5,7 @@ import { identityErrors } from '#src/identity/index.ts';
 import type { PresumedSession } from '#src/identity/types.ts';
 import type { CancelSignal, Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
+import { bearerOf, enterWithToken, refuseAmbiguousCredentials } from './bearer.ts';
 import { refuseCrossSite } from './cross-site.ts';
 import { passageOf } from './door.ts';
 import { gatewayErrors } from './errors.ts';
@@ -12,6 +13,7 @@ import type { LimitGuard } from './limits.ts';
 import { describePlatform } from './openapi.ts';
 import { canCarryKey } from './session-renewal.ts';
 import { refuseClosedTenant } from './tenant-states.ts';
+import { createTokenGuard } from './token-guard.ts';
 import type { GatewayLimits, HostingPort, IdentityPort } from './types.ts';
 import { isPremature, requireRole, UnconfirmedSession } from './unconfirmed-session.ts';
 
@@ -41,6 +43,10 @@ export interface TenantAppOptions {
  */
 export async function createTenantApp(appName: string, options: TenantAppOptions): Promise<FastifyInstance> {
   const { identity, hosting, guard, limits } = options;
+  const tokenGuard = createTokenGuard(
+    { failuresPerMinute: limits.tokenFailuresPerAddress, unlimitedAddresses: limits.unlimitedAddresses },
+    options.clock,
+  );
   const app = createHttpApp({
     name: appName,
     log: options.log,
@@ -53,6 +59,7 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
   });
   app.decorateRequest('tenant');
   app.decorateRequest('session');
+  app.decorateRequest('apiToken');
   app.decorateRequest('unconfirmed');
   app.decorateRequest('signalAbort', {
     getter() {
@@ -108,7 +115,11 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     request.tenant = passage.tenant;
     guard.countRequest(request.ip, passage.tenant.tenantId);
     refuseClosedTenant(passage.tenant.state);
-    refuseCrossSite(request.method, request.headers, passage.origin);
+    const isWithToken = bearerOf(request) !== undefined;
+    if (isWithToken) refuseAmbiguousCredentials(request);
+    // Other sites make browsers send cookies, not tokens; so what comes with a token, and therefore without cookies, comes from whoever holds it.
+    if (!isWithToken || !request.routeConfig.acceptsTokens)
+      refuseCrossSite(request.method, request.headers, passage.origin);
     limitBodyTime(request, limits.bodyMs);
   };
 
@@ -120,6 +131,8 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     const config = request.routeConfig;
     // Nothing is behind an address without a route, so the database is not asked.
     if (request.is404 || config.withoutSession === 'allow') return undefined;
+    const bearer = bearerOf(request);
+    if (bearer !== undefined) return authenticateToken(request, reply, bearer);
     if (!config.mayPresume || !hasNoBody(request)) return authenticate(request, reply);
     const presumed = identity.presume?.(request);
     if (presumed instanceof Promise)
@@ -150,11 +163,23 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     return undefined;
   };
 
+  const authenticateToken = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    bearer: string,
+  ): Promise<undefined> => {
+    const use = await enterWithToken(request, reply, bearer, { identity, guard: tokenGuard });
+    requireRole(use, request.routeConfig.roles);
+    request.apiToken = use;
+    options.noteUse(request.tenant.tenantId);
+    return undefined;
+  };
+
   const takePlace = (request: FastifyRequest): void => {
     const { tenantId } = request.tenant;
     // It may have ended while its session was looked up; its end will not come again.
     if (options.isOver(request.raw)) throw httpErrors.FH_CLIENT_GONE();
-    const place = guard.takePlace(tenantId, request.session ? undefined : { address: request.ip });
+    const place = guard.takePlace(tenantId, request.session || request.apiToken ? undefined : { address: request.ip });
     options.atEnd(request.raw, place.leave);
     request.onStreaming = place.becomeStream;
   };

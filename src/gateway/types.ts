@@ -1,5 +1,5 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
-import type { PresumedSession, Role, Session } from '#src/identity/types.ts';
+import type { ApiTokenUse, PresumedSession, Role, Session } from '#src/identity/types.ts';
 import type { CancelSignal, TenantId, UserId } from '#src/kernel/index.ts';
 import type { TenantDirectory, TenantRoute } from '#src/tenants/types.ts';
 import type { UnconfirmedSession } from './unconfirmed-session.ts';
@@ -15,12 +15,16 @@ declare module 'fastify' {
      * that the cookie meant a moment ago. Default false.
      */
     mayPresume?: boolean;
+    /** A request may come with an API token in place of a session. Default false: nothing about accounts is done with a token. */
+    acceptsTokens?: boolean;
   }
   interface FastifyRequest {
     /** Set before any handler runs: no request reaches a route without exactly one tenant. */
     tenant: TenantRoute;
-    /** Undefined only on routes that say `withoutSession: 'allow'`. */
+    /** Undefined only on routes that say `withoutSession: 'allow'`, and where `apiToken` is there. */
     session: Session | undefined;
+    /** On routes that say `acceptsTokens`, when the request came with one: then there is no session. */
+    apiToken: ApiTokenUse | undefined;
     /** There on routes that say `mayPresume`, when `session` is presumed; whoever answers asks it first. */
     unconfirmed: UnconfirmedSession | undefined;
     /** Aborts when the client is gone or the server's patience at drain ends. */
@@ -39,6 +43,8 @@ export interface IdentityPort {
   presume?(request: FastifyRequest): PresumedSession | undefined | Promise<PresumedSession | undefined>;
   /** `Set-Cookie` with the session's next key, if there is one, for an answer that can carry it. Never rejects. */
   renew?(request: FastifyRequest): Promise<string | undefined> | undefined;
+  /** Whose API token this is at `request.tenant`, now; undefined: it is not good. Asked on every request with a token. */
+  checkToken?(request: FastifyRequest, tokenHash: Buffer): Promise<ApiTokenUse | undefined>;
   /** Everything below `/-/api/`; registered with that prefix. */
   readonly routes: FastifyPluginAsync;
 }
@@ -71,6 +77,8 @@ export interface GatewayTls {
 export interface GatewayLimits {
   /** Requests per address (IPv6: per /64) and second, measured over ten. Default 500. */
   readonly requestsPerAddress: number;
+  /** API tokens that are not good, per address (IPv6: per /64) and minute; what is beyond asks no database. Default 30. */
+  readonly tokenFailuresPerAddress: number;
   /** Addresses that stand for many clients, as a load balancer's does, and are not limited. Default: this machine's loopback. */
   readonly unlimitedAddresses: readonly string[];
   /** Requests per tenant and second, measured over ten. Default 5,000. */
@@ -105,6 +113,7 @@ export interface GatewayLimits {
 
 export const defaultLimits: GatewayLimits = {
   requestsPerAddress: 500,
+  tokenFailuresPerAddress: 30,
   unlimitedAddresses: ['127.0.0.1', '::1'],
   requestsPerTenant: 5_000,
   concurrentPerTenant: 128,

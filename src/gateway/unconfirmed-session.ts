@@ -51,7 +51,7 @@ export class UnconfirmedSession {
 }
 
 /** Throws FH_ROLE_REQUIRED. */
-export function requireRole({ user }: Session, roles: readonly Role[] | undefined): void {
+export function requireRole({ user }: Pick<Session, 'user'>, roles: readonly Role[] | undefined): void {
   if (roles && !roles.includes(user.role))
     throw identityErrors.FH_ROLE_REQUIRED({ detail: `It is for: ${roles.join(', ')}.` });
 }

@@ -37,7 +37,7 @@ export class Confirmation {
   #onRefused: ((error: unknown) => void) | undefined;
 
   constructor(
-    of: { readonly tenantId: TenantId; readonly session: Session; readonly signal: CancelSignal },
+    of: { readonly tenantId: TenantId; readonly session: Pick<Session, 'user'>; readonly signal: CancelSignal },
     check: SessionCheck,
     database: Pick<TenantDatabase, 'read'>,
   ) {

@@ -23,11 +23,18 @@ export function describeApp(app: App): JsonSchema {
     openapi: '3.1.0',
     info: { title: app.manifest.title, version: app.manifest.version, description: app.manifest.description },
     servers: [{ url: '/' }],
-    security: [{ session: [] }],
+    security: [{ session: [] }, { token: [] }],
     paths,
     components: {
       securitySchemes: {
         session: { type: 'apiKey', in: 'cookie', name: '__Host-freehold', description: 'Set by POST /-/api/session.' },
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'fhp_…',
+          description:
+            'An API token of a user, made on the account page (/-/account). It acts as that user, with the role of the moment; one of scope `read` may only GET. Not together with a cookie.',
+        },
       },
       schemas: { Problem: problemSchema },
       responses: { Problem: { description: 'A problem document (RFC 9457)', content: problemContent } },
@@ -39,7 +46,8 @@ function describeRoute(app: App, route: RouteDefinition): JsonSchema {
   const statuses = [
     400,
     401,
-    ...(route.roles ? [403] : []),
+    // A role, or a token that only reads.
+    ...(route.roles || route.method !== 'GET' ? [403] : []),
     ...(route.path.includes(':') ? [404] : []),
     ...(route.upload ? [413] : []),
     500,

@@ -22,6 +22,8 @@ declare module 'fastify' {
     roles?: readonly Role[];
     /** It only reads, and answers only after `HostedRequest.unconfirmed` was asked. */
     mayPresume?: boolean;
+    /** A request may come with an API token in place of a session. */
+    acceptsTokens?: boolean;
   }
   interface FastifyRequest {
     /** What `identify` says of the request, asked once and before anything else. */
@@ -51,7 +53,7 @@ export function createAppPlugin(app: App, deps: PluginDeps): FastifyPluginAsync 
       for (const route of app.routes) if (route.upload) registerRoute(uploads, route, deps);
     });
 
-    const events = { operation: `${app.manifest.name}.events` };
+    const events = { operation: `${app.manifest.name}.events`, acceptsTokens: true };
     fastify.get('/api/events', { config: events, exposeHeadRoute: false }, async (request, reply) => {
       await deps.events.listen(request, reply, request.hosted!);
       return reply;
@@ -69,7 +71,10 @@ export function createAppPlugin(app: App, deps: PluginDeps): FastifyPluginAsync 
 }
 
 /** The gateway refused already, or showed the sign-in page; this door does not depend on it. */
-function requireSession(session: Session | undefined, request: FastifyRequest): asserts session is Session {
+function requireSession(
+  session: HostedRequest['session'],
+  request: FastifyRequest,
+): asserts session is NonNullable<HostedRequest['session']> {
   const { withoutSession = 'refuse' } = request.routeConfig;
   if (!session && !request.is404 && withoutSession !== 'allow') throw hostingErrors.FH_APP_SIGN_IN_REQUIRED();
 }
@@ -90,7 +95,7 @@ function registerRoute(fastify: FastifyInstance, route: RouteDefinition, deps: P
     // A GET handler may do anything; only GET asks for it.
     exposeHeadRoute: false,
     bodyLimit: route.bodyLimit,
-    config: { operation: route.operation, roles, mayPresume },
+    config: { operation: route.operation, roles, mayPresume, acceptsTokens: true },
     // Not even that its query is wrong is told to somebody whose session is over.
     attachValidation: mayPresume,
     schema: {
@@ -133,7 +138,7 @@ async function answer(
   reply: FastifyReply,
   route: RouteDefinition,
   deps: PluginDeps,
-  session: Session,
+  session: Pick<Session, 'user'>,
 ): Promise<FastifyReply> {
   const { tenant, requestId, signal, unconfirmed } = request.hosted!;
   const confirmation =

@@ -3,7 +3,7 @@ import type { App, AppEvent } from '#sdk';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import type { TenantFiles } from '#src/files/types.ts';
 import type { Page } from '#src/http/index.ts';
-import type { Session, User } from '#src/identity/types.ts';
+import type { ApiTokenUse, Session, User } from '#src/identity/types.ts';
 import type { CancelSignal, Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 
@@ -19,15 +19,15 @@ export interface SessionCheck {
 /** What the gateway found out about a request before it reaches an app. */
 export interface HostedRequest {
   readonly tenant: TenantRoute;
-  /** Undefined: nobody is signed in. */
-  readonly session: Session | undefined;
+  /** Whose request it is, in a session or with an API token. Undefined: nobody's. */
+  readonly session: Session | ApiTokenUse | undefined;
   /** `session` is presumed, until this was asked. Only on routes that say `mayPresume`. */
   readonly unconfirmed?: SessionCheck | undefined;
   readonly requestId: string;
   /** Aborts when the client is gone, the request takes too long, or the server drains. */
   readonly signal: CancelSignal;
   /**
-   * Whether the session is still good, asked of the tenant's database anew. An event stream outlives the check at its
+   * Whether the session, or the token, is still good, asked of the tenant's database anew. An event stream outlives the check at its
    * start, so it asks again before it sends.
    */
   isStillSignedIn(): Promise<boolean>;

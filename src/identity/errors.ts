@@ -105,6 +105,12 @@ export const identityErrors = defineErrors({
   },
   FH_USER_NOT_FOUND: { status: 404, title: 'There is no such user' },
   FH_SESSION_NOT_FOUND: { status: 404, title: 'There is no such session' },
+  FH_TOKEN_NOT_FOUND: { status: 404, title: 'There is no such API token' },
+  FH_TOKEN_LIMIT: {
+    status: 409,
+    title: 'You have twenty API tokens that are good',
+    hint: 'Revoke one that you no longer need.',
+  },
   FH_LAST_OWNER: {
     status: 409,
     title: 'An account must keep one active owner',

@@ -2,6 +2,8 @@ import { type AuditEventName, type AuditPage, tenantAuditLog } from '#src/audit/
 import type { TenantDatabases } from '#src/databases/types.ts';
 import { type Clock, type Log, systemClock, type TenantId } from '#src/kernel/index.ts';
 import type { QueueMail } from '#src/mail/types.ts';
+import { type ApiTokenCheck, createApiTokenCheck } from './api-token-check.ts';
+import { type ApiTokens, createApiTokens } from './api-tokens.ts';
 import { createAttemptLimiter } from './attempts.ts';
 import { type Authenticator, createAuthenticator } from './authenticate.ts';
 import { type Caller, type CookieKeyOf, createBrowserCookies } from './browser.ts';
@@ -48,6 +50,8 @@ export interface Identity
     PasswordResets,
     SecondFactors,
     SecondStep,
+    ApiTokens,
+    ApiTokenCheck,
     SessionNotices {
   signIn(tenantId: TenantId, credentials: Credentials, caller: Caller): Promise<StartedSession | AwaitedSignIn>;
   /** What `PasswordRules.check` says. */
@@ -80,12 +84,15 @@ export function createIdentity({
   const secrets = createFactorSecrets(factorsKeyOf, log);
   const redeem = createRedeemCode(secrets);
   const confirmation = createOwnConfirmation(shared);
+  const tokenCheck = createApiTokenCheck(shared);
   return {
     ...authenticator,
     ...resets,
+    ...tokenCheck,
+    ...createApiTokens({ ...shared, confirmation }),
     async settle() {
       await resets.settleResets();
-      await Promise.all([authenticator.settle(), userMail.settle()]);
+      await Promise.all([authenticator.settle(), tokenCheck.settleApiTokens(), userMail.settle()]);
     },
     ...createUsers(databases, limiter),
     ...createInvitations(databases, cookies, queue, rules, userMail),

@@ -6,6 +6,7 @@
  * Called by: gateway (routes, authenticate), control (lifecycle hooks), staff (passwords, cookies, attempt limits).
  */
 export { addressRange } from './address.ts';
+export { apiTokenPattern, hashApiToken } from './api-token.ts';
 export { type AttemptLimiter, attemptLimits, createAttemptLimiter } from './attempts.ts';
 export type { Authenticator } from './authenticate.ts';
 export { type BreachedPasswords, createBreachedPasswords } from './breached-passwords.ts';
@@ -42,5 +43,5 @@ export { identityRoutes, invitationPath } from './routes.ts';
 export { encodeSessionKey, type SessionKey, sessionKeyBytes } from './session-key.ts';
 export type { SessionNotice } from './session-notices.ts';
 export type { StartedSession } from './session-start.ts';
-export type { PresumedSession, Role, Session, User } from './types.ts';
+export type { ApiTokenUse, PresumedSession, Role, Session, TokenScope, User } from './types.ts';
 export { roles } from './types.ts';

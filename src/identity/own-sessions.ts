@@ -2,6 +2,7 @@ import { recordTenantAudit } from '#src/audit/index.ts';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import type { Clock, Id, TenantId } from '#src/kernel/index.ts';
 import { type Actor, requireRole } from './access.ts';
+import { deleteTokens } from './api-tokens-sql.ts';
 import { type AttemptLimiter, attemptLimits } from './attempts.ts';
 import { type BrowserCookies, type Caller, describeUserAgent } from './browser.ts';
 import { identityErrors } from './errors.ts';
@@ -35,13 +36,13 @@ export interface SessionSummary {
 /** What a user does with their own sessions and password. */
 export interface OwnSessions {
   signOut(tenantId: TenantId, actor: Actor): Promise<void>;
-  /** Ends every session of the user, this one included, and makes every browser a stranger. */
-  signOutEverywhere(tenantId: TenantId, actor: Actor): Promise<void>;
+  /** Ends every session of the user, this one included, and makes every browser a stranger. `tokens`: API tokens are revoked as well. */
+  signOutEverywhere(tenantId: TenantId, actor: Actor, also?: { readonly tokens: boolean }): Promise<void>;
   /** Ends every session of the user but this one. */
   signOutOthers(tenantId: TenantId, actor: Actor): Promise<void>;
   listSessions(tenantId: TenantId, actor: Actor): Promise<SessionSummary[]>;
   revokeSession(tenantId: TenantId, actor: Actor, sessionId: string): Promise<void>;
-  /** Needs the current password; ends every session and starts a new one here. */
+  /** Needs the current password; ends every session, revokes every API token, and starts a new session here. */
   changePassword(
     tenantId: TenantId,
     actor: Actor,
@@ -77,18 +78,19 @@ export function createOwnSessions(deps: {
       await endOne(tenantId, actor, actor.session.sessionId);
     },
 
-    signOutEverywhere: (tenantId, { session, address }) =>
+    signOutEverywhere: (tenantId, { session, address }, also) =>
       databases.platform.transact(tenantId, async (db) => {
         const { userId } = session.user;
         await raiseEpoch(db, userId);
         const sessions = await deleteSessions(db, userId);
+        const tokens = also?.tokens ? await deleteTokens(db, userId) : 0;
         await forgetDevices(db, userId);
         await recordTenantAudit(db, {
           name: 'session.all_ended',
           actor: `user:${userId}`,
           subject: userId,
           address,
-          details: { sessions },
+          details: { sessions, tokens },
         });
       }),
 
@@ -139,12 +141,14 @@ export function createOwnSessions(deps: {
           if (!(await updatePassword(db, user, passwordHash))) throw identityErrors.FH_SESSION_REQUIRED();
           await limiter.succeed(db, attempts);
           await deleteSessions(db, userId);
+          const tokens = await deleteTokens(db, userId);
           await forgetDevices(db, userId);
           await recordTenantAudit(db, {
             name: 'user.password_changed',
             actor: `user:${userId}`,
             subject: userId,
             address: actor.address,
+            details: { tokens },
           });
           return startSession(db, cookies, tenantId, { ...user, epoch: user.epoch + 1 }, caller);
         });

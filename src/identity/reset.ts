@@ -2,6 +2,7 @@ import { recordTenantAudit } from '#src/audit/index.ts';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import { type Clock, type FreeholdError, failpoint, type Log, type TenantId } from '#src/kernel/index.ts';
 import { addressRange } from './address.ts';
+import { deleteTokens } from './api-tokens-sql.ts';
 import { type AttemptLimit, type AttemptLimiter, attemptLimits } from './attempts.ts';
 import { type BrowserCookies, type Caller, clearSessionCookie, describeUserAgent } from './browser.ts';
 import { hashToken, newToken, tokenBytes } from './cookie.ts';
@@ -142,6 +143,7 @@ export function createPasswordResets(deps: {
           if (!user) throw identityErrors.FH_RESET_NOT_FOUND();
           const { userId } = user;
           const sessions = await deleteSessions(db, userId);
+          const tokens = await deleteTokens(db, userId);
           await forgetDevices(db, userId);
           await rememberDevice(db, userId, hashToken(deviceToken));
           await limiter.forget(db, [
@@ -154,7 +156,7 @@ export function createPasswordResets(deps: {
             actor: `user:${userId}`,
             subject: userId,
             address: caller.address,
-            details: { sessions },
+            details: { sessions, tokens },
           });
         });
         await failpoint('reset.completed');

@@ -167,6 +167,11 @@ test('every route says who may call it; signed out, other roles and the other te
     ['POST', '/second-factor/remove', { password: 'x', code: 'x' }, false],
     ['POST', '/second-factor/recovery-codes', { password: 'x', code: 'x' }, false],
     ['DELETE', '/users/usr_x/second-factor', undefined, true],
+    ['GET', '/tokens', undefined, false],
+    ['POST', '/tokens', { name: 'x', scope: 'read', password }, false],
+    ['DELETE', '/tokens/tok_x', undefined, false],
+    ['GET', '/users/tokens', undefined, true],
+    ['DELETE', '/users/tokens/tok_x', undefined, true],
   ];
   for (const [method, path, body, forAdministrators] of guarded) {
     const where = `${method} ${path}`;
@@ -177,7 +182,7 @@ test('every route says who may call it; signed out, other roles and the other te
   }
   assert.equal((await send('GET', '/session', { cookie: owner })).status, 200);
   // No route is missing from the list above, and what each declares for the gateway is what was seen.
-  const pattern = (path: string) => `/-/api${path.replace(/(ses|usr|inv)_x(?=$|\/)/, ':id')}`;
+  const pattern = (path: string) => `/-/api${path.replace(/(ses|usr|inv|tok)_x(?=$|\/)/, ':id')}`;
   const expected = new Map<string, { open: boolean; roles: unknown }>();
   for (const [method, path, , forAdministrators] of guarded)
     expected.set(`${method} ${pattern(path)}`, {
@@ -228,6 +233,14 @@ test('bad bodies are refused and change nothing', async () => {
     ['GET', '/security-log?before=x', { cookie }, 400],
     ['GET', '/security-log?limit=100000', { cookie }, 400],
     ['GET', '/security-log?event=DROP%20TABLE', { cookie }, 400],
+    ['POST', '/tokens', { cookie, body: { name: 'x', scope: 'admin', password } }, 400],
+    ['POST', '/tokens', { cookie, body: { name: 'x', scope: 'read', days: 367, password } }, 400],
+    ['POST', '/tokens', { cookie, body: { name: 'x', scope: 'read', days: 0, password } }, 400],
+    ['POST', '/tokens', { cookie, body: { name: 'x', scope: 'read', expiresAt: '2099-01-01', password } }, 400],
+    ['POST', '/tokens', { cookie, body: { name: '\u202e', scope: 'read', password } }, 422],
+    ['DELETE', '/tokens/tok_x', { cookie }, 404],
+    ['DELETE', '/users/tokens/tok_x', { cookie }, 404],
+    ['DELETE', '/sessions?tokens=x', { cookie }, 400],
     ['GET', `/session`, { cookie: `${cookie}; ${cookie}` }, 400],
   ];
   for (const [method, path, options, status] of bad) {
@@ -288,4 +301,52 @@ test('a forgotten password over HTTP: one answer for everybody, the token in bod
   });
   assert.equal(again.status, 404);
   for (const answer of [shown, weak, done, again]) assert.ok(!JSON.stringify(answer).includes(token));
+});
+
+test('an API token over HTTP: shown once, listed without its text, revoked by its user or an owner', async () => {
+  const owner = await join('token-owner@example.com');
+  const member = await join('token-member@example.com', 'member');
+  const wrong = await send('POST', '/tokens', {
+    cookie: member,
+    body: { name: 'Report', scope: 'read', password: 'seven purple lanterns drown' },
+  });
+  assert.deepEqual([wrong.status, wrong.body.code], [403, 'FH_PASSWORD_WRONG']);
+  const make = async () =>
+    send('POST', '/tokens', { cookie: member, body: { name: 'Report', scope: 'read', days: 7, password } });
+  const made = await make();
+  assert.equal(made.status, 201);
+  assert.deepEqual(Object.keys(made.body).sort(), ['token', 'tokenId']);
+  assert.match(made.body.token, /^fhp_[0-9A-Za-z]{36}$/);
+
+  const listed = await send('GET', '/tokens', { cookie: member });
+  assert.deepEqual(
+    listed.body.tokens.map(({ tokenId, name, scope, expired, lastUsedAt }: Record<string, unknown>) => [
+      tokenId,
+      name,
+      scope,
+      expired,
+      lastUsedAt,
+    ]),
+    [[made.body.tokenId, 'Report', 'read', false, null]],
+  );
+  assert.deepEqual((await send('GET', '/tokens', { cookie: owner })).body.tokens, []);
+  const all = await send('GET', '/users/tokens', { cookie: owner });
+  assert.ok(all.body.tokens.some(({ tokenId }: { tokenId: string }) => tokenId === made.body.tokenId));
+  const log = await send('GET', '/security-log?event=token.created', { cookie: owner });
+  assert.equal(log.body.events[0].details.tokenId, made.body.tokenId);
+  for (const answer of [listed, all, log])
+    assert.ok(!JSON.stringify(answer.body).includes(made.body.token.slice(4, 30)));
+
+  const other = await make();
+  assert.equal(
+    (await send('DELETE', `/tokens/${made.body.tokenId}`, { cookie: owner })).status,
+    404,
+    'not the own one',
+  );
+  assert.equal((await send('DELETE', `/tokens/${made.body.tokenId}`, { cookie: member })).status, 204);
+  assert.equal((await send('DELETE', `/users/tokens/${other.body.tokenId}`, { cookie: owner })).status, 204);
+  assert.deepEqual((await send('GET', '/tokens', { cookie: member })).body.tokens, []);
+  await make();
+  assert.equal((await send('DELETE', '/sessions?tokens=keep', { cookie: member })).status, 204);
+  assert.equal((await send('GET', '/users/tokens', { cookie: owner })).body.tokens.length, 1);
 });

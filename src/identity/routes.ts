@@ -13,6 +13,7 @@ import { answers, bodies, params, queries } from './schemas.ts';
 import { addSecondFactorRoutes } from './second-factor-routes.ts';
 import { addSessionRoutes } from './session-routes.ts';
 import type { StartedSession } from './session-start.ts';
+import { addTokenRoutes } from './token-routes.ts';
 import type { Role, Session, User } from './types.ts';
 
 export interface IdentityRoutesOptions {
@@ -77,6 +78,7 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
     addSessionRoutes(app, identity);
     addResetRoutes(app, identity);
     addSecondFactorRoutes(app, identity);
+    addTokenRoutes(app, identity);
 
     app.get<{ Params: { token: string } }>(
       '/invitations/:token',

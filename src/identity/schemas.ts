@@ -1,5 +1,6 @@
 import { auditEvents } from '#src/audit/index.ts';
-import { roles } from './types.ts';
+import { apiTokenLimits } from './api-tokens.ts';
+import { roles, tokenScopes } from './types.ts';
 
 /** JSON schemas of the routes. Bounds are generous where the use case gives a better message than a schema can. */
 const text = (maxLength: number) => ({ type: 'string', maxLength }) as const;
@@ -62,10 +63,20 @@ export const bodies = {
   },
   changePassword: object({ currentPassword: password, newPassword: password }, ['currentPassword', 'newPassword']),
   profile: object({ name: text(1000) }, ['name']),
+  createApiToken: object(
+    {
+      name: text(1000),
+      scope: { type: 'string', enum: tokenScopes },
+      days: { type: 'integer', minimum: 1, maximum: apiTokenLimits.maxDays },
+      password,
+    },
+    ['name', 'scope', 'password'],
+  ),
   passwordCheck: object({ password, email: text(1000), name: text(1000) }, ['password']),
 };
 
 export const queries = {
+  signOutEverywhere: object({ tokens: { type: 'string', enum: ['keep', 'revoke'] } }, []),
   securityLog: object(
     {
       event: { type: 'string', enum: Object.keys(auditEvents) },
@@ -160,6 +171,31 @@ export const answers = {
     },
     ['events'],
   ),
+  apiTokens: object(
+    {
+      tokens: list(
+        object(
+          {
+            tokenId: text(40),
+            userId: text(40),
+            userName: text(100),
+            name: text(100),
+            scope: { type: 'string', enum: tokenScopes },
+            createdAt: date,
+            expiresAt: date,
+            expired: { type: 'boolean' },
+            lastUsedAt: nullableDate,
+            lastUsedRange: nullableText,
+            lastUsedAgent: nullableText,
+          },
+          ['tokenId', 'userId', 'userName', 'name', 'scope', 'createdAt', 'expiresAt', 'expired'],
+        ),
+      ),
+    },
+    ['tokens'],
+  ),
+  /** The only answer that holds the token itself. */
+  newApiToken: object({ tokenId: text(40), token: text(40) }, ['tokenId', 'token']),
   passwordVerdict: object(
     {
       accepted: { type: 'boolean' },

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { clearDeviceCookie, clearSessionCookie } from './browser.ts';
 import type { Identity } from './identity.ts';
 import { actorOf, open, scope, signedIn } from './request-scope.ts';
-import { answers, params } from './schemas.ts';
+import { answers, params, queries } from './schemas.ts';
 
 /** Routes of a user's sessions: devices, and what there is to be told about them. Registered by `identityRoutes`, which keeps the door. */
 export function addSessionRoutes(app: FastifyInstance, identity: Identity): void {
@@ -14,10 +14,15 @@ export function addSessionRoutes(app: FastifyInstance, identity: Identity): void
     }),
   );
 
-  app.delete('/sessions', { config: signedIn('session.delete_all') }, async (request, reply) => {
-    await identity.signOutEverywhere(scope(request).tenant.tenantId, actorOf(request));
-    return reply.header('set-cookie', [clearSessionCookie, clearDeviceCookie]).code(204).send();
-  });
+  app.delete<{ Querystring: { tokens?: 'keep' | 'revoke' } }>(
+    '/sessions',
+    { config: signedIn('session.delete_all'), schema: { querystring: queries.signOutEverywhere } },
+    async (request, reply) => {
+      const also = { tokens: request.query.tokens === 'revoke' };
+      await identity.signOutEverywhere(scope(request).tenant.tenantId, actorOf(request), also);
+      return reply.header('set-cookie', [clearSessionCookie, clearDeviceCookie]).code(204).send();
+    },
+  );
 
   app.delete('/sessions/others', { config: signedIn('session.delete_others') }, async (request, reply) => {
     await identity.signOutOthers(scope(request).tenant.tenantId, actorOf(request));

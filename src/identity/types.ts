@@ -32,3 +32,16 @@ export interface PresumedSession {
    */
   read(rows: readonly object[]): Session | undefined;
 }
+
+export const tokenScopes = ['read', 'write'] as const;
+/** `read`: requests with safe methods only. `write`: all that the user may do in the app. */
+export type TokenScope = (typeof tokenScopes)[number];
+
+/** Whose API token a request carries; read from the tenant's own database on every request. It is no session: it opens the app's API alone. */
+export interface ApiTokenUse {
+  readonly tokenId: Id<'tok'>;
+  readonly scope: TokenScope;
+  /** As the user is now, role included. */
+  readonly user: Session['user'];
+  readonly expiresAt: Date;
+}

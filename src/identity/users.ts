@@ -3,6 +3,7 @@ import type { TenantDatabases } from '#src/databases/types.ts';
 import type { TenantId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import { type Actor, administrators, requireRole } from './access.ts';
+import { deleteTokens } from './api-tokens-sql.ts';
 import { type AttemptLimiter, attemptLimits } from './attempts.ts';
 import { emailKeyOf, parsePersonName } from './email.ts';
 import { identityErrors } from './errors.ts';
@@ -24,7 +25,7 @@ export interface Users {
   listUsers(tenantId: TenantId): Promise<User[]>;
   /** Another role ends the user's sessions, so that it counts from the very next request. */
   setRole(tenantId: TenantId, actor: Actor, userId: string, role: Role): Promise<User>;
-  /** Disabling ends the user's sessions at once; enabling also forgets wrong passwords. */
+  /** Disabling ends the user's sessions and revokes their API tokens at once; enabling also forgets wrong passwords. */
   setUserState(tenantId: TenantId, actor: Actor, userId: string, state: User['state']): Promise<User>;
   setOwnName(tenantId: TenantId, actor: Actor, name: string): Promise<User>;
 }
@@ -79,11 +80,13 @@ export function createUsers(databases: TenantDatabases, limiter: AttemptLimiter)
           await updateState(db, userId, state);
           await deleteSessions(db, userId);
           if (state === 'disabled') await forgetDevices(db, userId);
+          const tokens = state === 'disabled' ? await deleteTokens(db, userId) : 0;
           await recordTenantAudit(db, {
             name: state === 'disabled' ? 'user.disabled' : 'user.enabled',
             actor: `user:${actor.session.user.userId}`,
             subject: userId,
             address: actor.address,
+            ...(state === 'disabled' && { details: { tokens } }),
           });
         }
         return publicUser({ ...user, state });

@@ -10,6 +10,7 @@ export type IdPrefix =
   | 'key'
   | 'inv'
   | 'ses'
+  | 'tok'
   | 'opr'
   | 'fil'
   | 'req'

@@ -142,6 +142,14 @@ function draftOf(order: MailOrder, { title, url }: MailTenant): Draft {
         'ask for a new password at once, and make new recovery codes in your account',
         'New recovery codes were made for your account. The old ones are worthless.',
       );
+    case 'api_token_created':
+      return notice(
+        order,
+        `New API token for ${title}`,
+        url,
+        'ask for a new password, which revokes all your tokens',
+        'An API token was made in your name. A program that holds it can do in the app what you may do, until it ends or you revoke it on your account page.',
+      );
   }
 }
 

@@ -15,6 +15,7 @@ const fieldsOf: Record<MailOrder['kind'], readonly string[]> = {
   second_factor_guessed: ['name', 'at', 'address', 'browser'],
   recovery_code_used: ['name', 'at', 'address', 'browser'],
   recovery_codes_replaced: ['name', 'at', 'address', 'browser'],
+  api_token_created: ['name', 'at', 'address', 'browser'],
 };
 const momentShape = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 const shapes: Readonly<Record<string, { readonly max: number; readonly shape?: RegExp; readonly required?: true }>> = {

@@ -28,6 +28,7 @@ export type MailOrder =
         | 'password_was_reset'
         | 'new_sign_in'
         | 'session_replayed'
+        | 'api_token_created'
         | SecondFactorNotice;
     } & MailNotice);
 
@@ -63,6 +64,7 @@ export const mailKinds = [
   'second_factor_guessed',
   'recovery_code_used',
   'recovery_codes_replaced',
+  'api_token_created',
 ] as const satisfies readonly MailOrder['kind'][];
 export type MailKind = (typeof mailKinds)[number];
 

@@ -50,6 +50,11 @@ export async function runGateway(env: Env): Promise<void> {
       authenticate: (request: FastifyRequest) =>
         parts().identity.authenticate(request.tenant.tenantId, request.headers.cookie, { address: request.ip }),
       presume: (request) => parts().identity.presume(request.tenant.tenantId, request.headers.cookie, request.ip),
+      checkToken: (request, tokenHash) =>
+        parts().identity.checkApiToken(request.tenant.tenantId, tokenHash, {
+          address: request.ip,
+          userAgent: request.headers['user-agent'],
+        }),
       renew: (request) => parts().identity.renew(request.tenant.tenantId, request.headers.cookie),
       routes: async (app) => identityRoutes(parts().identity, { originOf: urlOf })(app, {}),
     },
@@ -147,13 +152,16 @@ export async function runGateway(env: Env): Promise<void> {
     },
     identify: (request: FastifyRequest) => ({
       tenant: request.tenant,
-      session: request.session,
+      session: request.session ?? request.apiToken,
       unconfirmed: request.unconfirmed,
       requestId: request.id,
       signal: request.signalAbort,
       // By its id: the key that the stream began with may have been replaced meanwhile, as it should.
-      isStillSignedIn: async () =>
-        request.session !== undefined && identity.isSessionLive(request.tenant.tenantId, request.session.sessionId),
+      isStillSignedIn: async () => {
+        const { tenant, session, apiToken } = request;
+        if (apiToken) return identity.isApiTokenLive(tenant.tenantId, apiToken.tokenId);
+        return session !== undefined && identity.isSessionLive(tenant.tenantId, session.sessionId);
+      },
     }),
     publishEvent: (tenantId, event) => liveEvents.publishToOthers(tenantId, event),
     urlOf,

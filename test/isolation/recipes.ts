@@ -31,6 +31,13 @@ export interface Recipe {
 
 const none = () => ({});
 const freshSession = async (side: Side) => ({ as: await side.signIn(side.people.owner) });
+const ofApiToken = (role: Role): Recipe => ({
+  for: role,
+  call: ({ apiToken }) => ({ params: { id: apiToken } }),
+  names: ['apiToken'],
+  fresh: async (side) => ({ objects: { apiToken: (await side.makeApiToken(side.people.owner)).tokenId } }),
+  status: 204,
+});
 const makeItem = async (side: Side, project = side.shared.project): Promise<string> =>
   (await side.must('POST', '/api/items', { body: { project, title: side.newMarker('Fresh') } })).json.id;
 const versionOf = async (side: Side, path: string) => ({
@@ -166,6 +173,17 @@ const identity: Record<string, Recipe> = {
     // The recipe's password is not that person's: refused after the session was found good.
     status: 403,
   },
+  'identity.token.list': { for: 'member', call: none },
+  'identity.token.create': {
+    for: 'member',
+    call: (_, side) => ({
+      body: { name: side.newMarker('Token'), scope: 'read', password: side.people.owner.password },
+    }),
+    status: 201,
+  },
+  'identity.token.revoke': ofApiToken('member'),
+  'identity.token.list_all': { for: 'admin', call: none },
+  'identity.token.revoke_any': ofApiToken('admin'),
   'identity.profile.get': { for: 'member', call: none },
   'identity.profile.change': { for: 'member', call: (_, side) => ({ body: { name: side.newMarker('Again') } }) },
   'identity.security_log.list': { for: 'admin', call: none },

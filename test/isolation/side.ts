@@ -31,6 +31,8 @@ export interface Objects {
   readonly invitationToken: string;
   readonly user: string;
   readonly session: string;
+  /** Id of an API token of the owner; the shared one is from before the clone. */
+  readonly apiToken: string;
   /** Of the object that is changed. */
   readonly version?: number;
 }
@@ -63,6 +65,8 @@ export class Side {
   shared = {} as Objects;
   /** Objects that only this tenant has. */
   own = {} as Objects;
+  /** API tokens of the owner. */
+  readonly apiTokens = { shared: '', write: '', read: '' };
   /** Texts that occur nowhere but in this tenant's data. */
   readonly markers = new Set<string>();
   /** Secrets that no log line may hold. */
@@ -154,6 +158,17 @@ export class Side {
   keepSecret(person: Person): Person {
     this.secrets.add(person.session).add(person.device).add(person.password);
     return person;
+  }
+
+  /** A new API token of that person. */
+  async makeApiToken(
+    as: Person,
+    scope: 'read' | 'write' = 'write',
+  ): Promise<{ readonly token: string; readonly tokenId: string }> {
+    const body = { name: this.newMarker('Token'), scope, password: as.password };
+    const { json } = await this.must('POST', '/-/api/tokens', { as, body });
+    this.secrets.add(json.token);
+    return json;
   }
 
   /** Signs in; @returns the same person with the cookies of a new session */

@@ -120,6 +120,8 @@ async function fill(side: Side): Promise<void> {
   const invited = await side.must('POST', '/-/api/invitations', {
     body: { email: 'guest@example.com', role: 'member' },
   });
+  const { token, tokenId } = await side.makeApiToken(side.people.owner);
+  side.apiTokens.shared = token;
   side.shared = {
     project,
     item,
@@ -132,6 +134,7 @@ async function fill(side: Side): Promise<void> {
     invitationToken: tokenOf(invited.json.url),
     user: side.people.member.userId,
     session: '',
+    apiToken: tokenId,
   };
   side.secrets.add(side.shared.invitationToken);
 }
@@ -228,6 +231,9 @@ async function makeOwn(side: Side): Promise<void> {
     body: { email: side.mark(email), role: 'member', name: side.newMarker('Guest') },
   });
   const { session } = (await side.must('GET', '/-/api/session')).json;
+  const { token, tokenId } = await side.makeApiToken(side.people.owner);
+  side.apiTokens.write = token;
+  side.apiTokens.read = (await side.makeApiToken(side.people.owner, 'read')).token;
   const row = `Title,Note\n${side.newMarker('Row')},x\n`;
   side.own = {
     project,
@@ -241,6 +247,7 @@ async function makeOwn(side: Side): Promise<void> {
     invitationToken: tokenOf(invited.json.url),
     user: side.people.owner.userId,
     session: session.sessionId,
+    apiToken: tokenId,
   } satisfies Objects;
   side.secrets.add(side.own.invitationToken);
   side.mark(side.own.session);
@@ -253,6 +260,7 @@ async function makeOwn(side: Side): Promise<void> {
     'openImport',
     'doneImport',
     'invitation',
+    'apiToken',
   ] as const)
     side.mark(side.own[kind]);
 }

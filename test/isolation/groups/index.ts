@@ -1,6 +1,7 @@
 import type { TestCluster } from '../../support/cluster.ts';
 import type { Report } from '../report.ts';
 import type { World, WorldSize } from '../world.ts';
+import { probeApiTokens } from './api-tokens.ts';
 import { probeBarriers } from './barriers.ts';
 import { probeCaches } from './caches.ts';
 import { probeDatabase } from './database.ts';
@@ -20,6 +21,7 @@ import { probeTokens } from './tokens.ts';
 /** Groups that need a running product with two tenants, in an order in which none disturbs a later one. */
 export const worldGroups: Readonly<Record<string, (world: World) => Promise<void>>> = {
   tokens: probeTokens,
+  'api-tokens': probeApiTokens,
   routes: probeRoutes,
   hosts: probeHosts,
   caches: probeCaches,

@@ -14,6 +14,7 @@ export async function probePlatformSchema(world: World): Promise<void> {
     await probeTables(world, app, platform);
     await probeCheckSession(world, app, platform);
     await probeReplacedKeys(world, app, platform);
+    await probeCheckToken(world, app, platform);
     await probeSearchPath(world, platform);
   } finally {
     await app.close();
@@ -61,8 +62,8 @@ async function probeTables({ report, internals, b }: World, app: Connection, pla
     [login.user.replace(/_p$/, '')],
   );
   for (const { name, may } of functions) {
-    const isMeant = /^(?:freehold\.)?(?:check_session|is_session_live)\(/.test(name);
-    report.check('the app may call two functions', may === isMeant, name);
+    const isMeant = /^(?:freehold\.)?(?:check_session|is_session_live|check_token|is_token_live)\(/.test(name);
+    report.check('the app may call four functions', may === isMeant, name);
   }
 }
 
@@ -152,6 +153,41 @@ async function probeReplacedKeys({ report, b }: World, app: Connection, platform
   await write('DELETE FROM freehold.sessions WHERE session_id = $1', [sessionId]);
 }
 
+/** Each rule of check_token by itself, as the app role would ask. */
+async function probeCheckToken({ report, b }: World, app: Connection, platform: Connection): Promise<void> {
+  const user = b.people.member.userId;
+  const [hash, tokenId] = [Buffer.alloc(32, 95), `tok_${'7'.repeat(26)}`];
+  const write = async (text: string, values: readonly unknown[]) => {
+    await platform.run('BEGIN READ WRITE');
+    await platform.run(text, [...values]);
+    await platform.run('COMMIT');
+  };
+  await write(
+    `INSERT INTO freehold.api_tokens (token_id, token_hash, user_id, name, scope, expires_at)
+     VALUES ($1, $2, $3, 'x', 'read', now() + interval '1 h')`,
+    [tokenId, hash, user],
+  );
+  const token = (change: string) => write(`UPDATE freehold.api_tokens SET ${change} WHERE token_id = $1`, [tokenId]);
+  const state = (to: string) => write('UPDATE freehold.users SET state = $2 WHERE user_id = $1', [user, to]);
+  for (const [what, change, isGood] of [
+    ['good in every way', () => token(`name = 'y'`), true],
+    ['of a disabled user', () => state('disabled'), false],
+    ['of a user who is back', () => state('active'), true],
+    ['over its time', () => token(`expires_at = now() - interval '1 s'`), false],
+  ] as const) {
+    await change();
+    const found = await app.query('SELECT user_id FROM freehold.check_token($1) WHERE user_id IS NOT NULL', [hash]);
+    report.check(`an API token ${what}`, (found.length === 1) === isGood, `${found.length} rows`);
+    const [row] = await app.query<{ live: boolean }>('SELECT freehold.is_token_live($1) AS live', [tokenId]);
+    report.check(`an API token ${what}, by its id`, row?.live === isGood, String(row?.live));
+  }
+  await write('DELETE FROM freehold.api_tokens WHERE token_id = $1', [tokenId]);
+  for (const guess of [Buffer.alloc(0), Buffer.alloc(31), Buffer.alloc(32), null]) {
+    const rows = await app.query('SELECT user_id FROM freehold.check_token($1) WHERE user_id IS NOT NULL', [guess]);
+    report.check('a guess finds no token', rows.length === 0);
+  }
+}
+
 /**
  * The function runs as the platform role: operators, functions, types and tables that the app puts in its way must not be used by it. The
  * session is new, so that nothing of the function was looked up before.
@@ -160,11 +196,17 @@ async function probeSearchPath(world: World, platform: Connection): Promise<void
   const { report, internals, b } = world;
   const user = b.people.member.userId;
   const [hash, replaced, sessionId] = [Buffer.alloc(32, 93), Buffer.alloc(32, 94), `ses_${'8'.repeat(26)}`];
+  const tokenId = `tok_${'8'.repeat(26)}`;
   await platform.run('BEGIN READ WRITE');
   await platform.run(
     `INSERT INTO freehold.sessions (session_id, token_hash, previous_token_hash, key_used_at, user_id, user_epoch, expires_at, idle_expires_at)
      SELECT $1, $2, $3, NULL, user_id, epoch, now() + interval '1 h', now() + interval '1 h' FROM freehold.users WHERE user_id = $4`,
     [sessionId, hash, replaced, user],
+  );
+  await platform.run(
+    `INSERT INTO freehold.api_tokens (token_id, token_hash, user_id, name, scope, expires_at)
+     VALUES ($1, $2, $3, 'x', 'read', now() + interval '1 h')`,
+    [tokenId, hash, user],
   );
   await platform.run('COMMIT');
   const obstacle = (name: string, parameters: string, result: string) =>
@@ -189,12 +231,15 @@ async function probeSearchPath(world: World, platform: Connection): Promise<void
     }
     for (const name of ['text', 'bytea', 'timestamptz', 'interval'])
       await fresh.run(`CREATE DOMAIN app.${name} AS int`);
-    for (const name of ['users', 'sessions']) await fresh.run(`CREATE TABLE app.${name} (token_hash int, user_id int)`);
+    for (const name of ['users', 'sessions', 'api_tokens'])
+      await fresh.run(`CREATE TABLE app.${name} (token_hash int, user_id int)`);
     await fresh.run('SET LOCAL search_path = app, pg_catalog');
     for (const [text, value, expected] of [
       ['SELECT user_id AS answer FROM freehold.check_session($1)', hash, user],
       ['SELECT user_id AS answer FROM freehold.check_session($1)', replaced, user],
       [`SELECT CASE WHEN freehold.is_session_live($1) THEN 'live' END AS answer`, sessionId, 'live'],
+      ['SELECT user_id AS answer FROM freehold.check_token($1)', hash, user],
+      [`SELECT CASE WHEN freehold.is_token_live($1) THEN 'live' END AS answer`, tokenId, 'live'],
     ] as const) {
       await fresh.run('SAVEPOINT asked');
       const found = await fresh.run<{ answer: string }>(text, [value]).then(
@@ -209,6 +254,7 @@ async function probeSearchPath(world: World, platform: Connection): Promise<void
     await fresh.close();
     await platform.run('BEGIN READ WRITE');
     await platform.run('DELETE FROM freehold.sessions WHERE session_id = $1', [sessionId]);
+    await platform.run('DELETE FROM freehold.api_tokens WHERE token_id = $1', [tokenId]);
     await platform.run('COMMIT');
   }
 }

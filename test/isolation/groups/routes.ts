@@ -74,6 +74,13 @@ async function attack(world: World, operation: Operation, victim: Side): Promise
     for (const role of roles)
       await tryAs(`cookies of the other tenant's ${role}`, [401], { as: stranger.people[role] });
     await tryAs('no cookie', [401], {});
+    // Tokens open the app's API; what is about accounts does not even look at them.
+    const withToken = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
+    const isOfApp = !path.startsWith('/-/');
+    for (const [kind, token] of Object.entries(stranger.apiTokens))
+      if (token !== '' && (kind !== 'shared' || victim.apiTokens.shared === ''))
+        await tryAs(`the other tenant's API token (${kind})`, [isOfApp ? 401 : 403], withToken(token));
+    if (!isOfApp) await tryAs('an API token of its own owner', [403], withToken(victim.apiTokens.write));
     const both = `${cookiesOf(victim.people.owner)}; ${cookiesOf(stranger.people.owner)}`;
     await tryAs('cookies of both tenants', [400], cookie(both));
     await tryAs('the device cookie as session', [401], cookie(`__Host-freehold=${victim.people.owner.device}`));

@@ -58,6 +58,7 @@ export const identityLeaks: readonly PlantedLeak[] = [
     groups: ['tokens'],
   },
   unstripped('sessions', "sessions of the original's users are known to the copy"),
+  unstripped('api_tokens', 'programs of the original reach the copy'),
   unstripped('invitations', 'an old link of the original opens the copy'),
   unstripped('known_devices', "browsers known to the original are spared the copy's limits"),
   {

@@ -2,6 +2,7 @@
  * Leaks to be planted, one at a time, into a copy of the product: each must be noticed by the suite. Where the product has two barriers for one
  * threat, either each is taken away alone and a probe looks at that barrier itself, or both are taken away and the data is seen to leak.
  */
+import { apiTokenLeaks } from './api-tokens.ts';
 import { databaseLeaks } from './databases.ts';
 import { gatewayLeaks } from './gateway.ts';
 import { hostingLeaks } from './hosting.ts';
@@ -15,6 +16,7 @@ export type { Edit, PlantedLeak } from './types.ts';
 export const plantedLeaks: readonly PlantedLeak[] = [
   ...gatewayLeaks,
   ...identityLeaks,
+  ...apiTokenLeaks,
   ...databaseLeaks,
   ...tenantLeaks,
   ...hostingLeaks,
