@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, BrowserContext } from 'playwright-core';
+import { Authenticator, readQrCode } from './authenticator.ts';
 import { findSeriousViolations } from './axe.ts';
 import { Client, Freehold, openBrowser, screenshot, until } from './harness.ts';
 import { audit } from './page-audit.ts';
@@ -211,5 +212,98 @@ describe('pages', { timeout: 3_600_000 }, () => {
     await dialog.waitFor({ state: 'detached' });
     assert.deepEqual(visitor.problems, []);
     await visitor.close();
+  });
+
+  it('a second factor: set up on the account page, asked for at the sign-in, and turned off', async () => {
+    const faults: string[] = [];
+    const look = async (visitor: Visitor, name: string) => {
+      await visitor.settle();
+      await screenshot(visitor.page, join('pages', name));
+      const found = await audit(visitor.page);
+      faults.push(
+        ...(await findSeriousViolations(visitor.page)).map((line) => `${name}: ${line}`),
+        ...visitor.problems.map((line) => `${name}: ${line}`),
+        ...found.faults.map((line) => `${name}: ${line}`),
+        ...(found.overflow > 0 ? [`${name}: ${found.overflow} pixels wider than the window`] : []),
+      );
+    };
+    const enter = async (visitor: Visitor) => {
+      const { page } = visitor;
+      await page.goto(`${demo.url}/-/account`);
+      await page.getByLabel('E-mail').fill(demo.email);
+      await page.getByLabel('Password', { exact: true }).fill(demo.password);
+      await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    };
+
+    // At the width of a telephone, where the picture and the codes must fit.
+    const first = await Visitor.open(browser, 'factor', { width: 360, height: 740 });
+    await enter(first);
+    await first.page.getByRole('button', { name: 'Set up' }).click();
+    await first.page.getByLabel('Your password').fill(demo.password);
+    await first.page.getByRole('button', { name: 'Continue' }).click();
+    const picture = first.page.getByRole('img', { name: 'QR code for your authenticator app' });
+    await picture.waitFor();
+    await look(first, 'second-factor-set-up');
+    const path = await picture.locator('path').getAttribute('d');
+    const modules = Number((await picture.getAttribute('viewBox'))!.split(' ')[2]);
+    const address = new URL(readQrCode(path!, modules));
+    const key = await first.readLink(/^[A-Z2-7]{32}$/);
+    assert.equal(address.searchParams.get('secret'), key);
+    assert.ok(decodeURIComponent(address.pathname).endsWith(`:${demo.email}`));
+    const app = new Authenticator(key);
+    await first.page.getByLabel('Code from your app').fill(app.wrongCode());
+    await first.page.getByRole('button', { name: 'Turn on' }).click();
+    await first.page.getByText('This code is not right.').waitFor();
+    await first.page.getByLabel('Code from your app').fill(app.code());
+    await first.page.keyboard.press('Enter');
+    const list = first.page.getByRole('list', { name: 'Recovery codes' });
+    await list.waitFor();
+    const recoveryCodes = await list.getByRole('listitem').allTextContents();
+    assert.equal(new Set(recoveryCodes).size, 10);
+    await look(first, 'second-factor-recovery-codes');
+    const [download] = await Promise.all([
+      first.page.waitForEvent('download'),
+      first.page.getByRole('button', { name: 'Download codes' }).click(),
+    ]);
+    const file = readFileSync(await download.path(), 'utf8');
+    for (const code of recoveryCodes) assert.ok(file.includes(code));
+    await first.page.getByRole('button', { name: 'I have kept them' }).click();
+    await first.page.getByText('10 recovery codes left').waitFor();
+    await look(first, 'second-factor-on');
+
+    const second = await Visitor.open(browser, 'code');
+    await enter(second);
+    await second.page.getByRole('heading', { name: 'Enter your code' }).waitFor();
+    await look(second, 'sign-in-code');
+    // Reloaded: it still waits.
+    await second.page.reload();
+    const field = second.page.getByLabel('Code from your app');
+    await field.waitFor();
+    assert.deepEqual(
+      [await field.getAttribute('autocomplete'), await field.getAttribute('inputmode')],
+      ['one-time-code', 'numeric'],
+    );
+    await until('the field to have the focus', () => field.evaluate((input) => input === document.activeElement));
+    await second.page.keyboard.type(app.wrongCode());
+    await second.page.keyboard.press('Enter');
+    await second.page.getByText('This code is not right.').waitFor();
+    await field.fill(app.code());
+    await second.page.keyboard.press('Enter');
+    await second.page.getByRole('heading', { name: 'Account', level: 1 }).waitFor();
+
+    const third = await Visitor.open(browser, 'recovery');
+    await enter(third);
+    await third.page.getByRole('button', { name: 'Use a recovery code' }).click();
+    await third.page.getByLabel('Recovery code').fill(recoveryCodes[0]!);
+    await third.page.getByRole('button', { name: 'Sign in' }).click();
+    await third.page.getByText('9 recovery codes left').waitFor();
+    await third.page.getByRole('button', { name: 'Turn off' }).click();
+    await third.page.getByLabel('Your password').fill(demo.password);
+    await third.page.getByLabel('Code', { exact: true }).fill(recoveryCodes[1]!);
+    await look(third, 'second-factor-turn-off');
+    await third.page.getByRole('button', { name: 'Turn off' }).click();
+    await third.page.getByText('Your password is all that it takes to sign in.').waitFor();
+    assert.deepEqual(faults, []);
+    for (const visitor of [first, second, third]) await visitor.close();
   });
 });

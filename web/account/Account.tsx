@@ -5,6 +5,7 @@ import { sessionQuery } from './api.ts';
 import { ChangePassword } from './ChangePassword.tsx';
 import { Devices } from './Devices.tsx';
 import { Profile } from './Profile.tsx';
+import { SecondFactor } from './SecondFactor.tsx';
 import { SessionNotices } from './SessionNotices.tsx';
 import { roleWords } from './words.ts';
 
@@ -19,6 +20,7 @@ export function Account() {
         <SessionNotices />
         <Profile user={user} />
         <ChangePassword user={user} />
+        <SecondFactor user={user} />
         <Devices />
       </Stack>
     </>

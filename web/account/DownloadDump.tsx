@@ -1,8 +1,9 @@
 import { Button, Group, Modal, PasswordInput, Radio, Stack, Text, Textarea } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
-import { apiDownload, apiFetch, Notice, notifyDone, ProblemError, ProblemNotice } from '../design/index.ts';
+import { apiDownload, apiFetch, Notice, notifyDone, ProblemNotice } from '../design/index.ts';
 import { backupsQuery, type TenantBackups } from './api.ts';
+import { passwordProblem } from './refusals.ts';
 
 /** The server looks at its checksum as well. */
 const recipientPattern = /^\s*age1[02-9ac-hj-np-z]{58}\s*$/;
@@ -115,10 +116,4 @@ function DownloadForm({ email, onDone }: { email: string; onDone: () => void }) 
       </Stack>
     </form>
   );
-}
-
-function passwordProblem(error: unknown): string | undefined {
-  if (!(error instanceof ProblemError) || error.problem.code !== 'FH_PASSWORD_WRONG') return undefined;
-  const { title, hint } = error.problem;
-  return [`${title}.`, hint].filter(Boolean).join(' ');
 }

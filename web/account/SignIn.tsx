@@ -1,6 +1,6 @@
 import { Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { useSearch } from '@tanstack/react-router';
+import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { CenteredShell, SignInForm, safeNext, TextLink, useDocumentTitle } from '../design/index.ts';
 import { sessionQuery, useTenantTitle } from './api.ts';
@@ -11,6 +11,7 @@ export function SignIn() {
   useDocumentTitle(`Sign in to ${title}`);
   const { next } = useSearch({ strict: false }) as { next?: string };
   // The app is another page bundle, so this is a new page and not a step of the router.
+  const navigate = useNavigate();
   const leave = () => window.location.assign(safeNext(next));
 
   // Somebody who is signed in already (another tab, an old bookmark) goes straight on.
@@ -29,6 +30,7 @@ export function SignIn() {
       <SignInForm
         url="/-/api/session"
         onSignedIn={leave}
+        onSecondFactor={() => void navigate({ to: '/sign-in/code', search: next ? { next } : {} })}
         help={
           <>
             <TextLink to="/forgot-password" underline="always">

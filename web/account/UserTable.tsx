@@ -17,7 +17,8 @@ import { roleWords } from './words.ts';
 /** A change to somebody, as it is asked about before it is made. */
 interface Change {
   readonly user: User;
-  readonly body: { readonly role: Role } | { readonly state: 'active' | 'disabled' };
+  /** Undefined: the second factor is removed. */
+  readonly body: { readonly role: Role } | { readonly state: 'active' | 'disabled' } | undefined;
   readonly title: string;
   readonly what: string;
   readonly label: string;
@@ -127,6 +128,20 @@ function UserMenu(props: { user: User; me: SessionUser; onChoose: (change: Chang
           </Menu.Item>
         ))}
         <Menu.Divider />
+        <Menu.Item
+          onClick={() =>
+            onChoose({
+              user,
+              body: undefined,
+              title: `Remove the second factor of ${user.name}`,
+              what: `For somebody who has lost app and recovery codes. ${user.name} is signed out everywhere at once, is told by mail, and signs in with the password alone until they set up an app again. Be sure that it is ${user.name} who asks.`,
+              label: 'Remove second factor',
+              grave: true,
+            })
+          }
+        >
+          Remove second factor
+        </Menu.Item>
         {user.state === 'active' ? (
           <Menu.Item
             color="red"
@@ -172,7 +187,9 @@ function ChangeDialog({ change, onClose }: { change: Change | undefined; onClose
   const queryClient = useQueryClient();
   const save = useMutation({
     mutationFn: ({ user, body }: Change) =>
-      apiFetch(`/-/api/users/${encodeURIComponent(user.userId)}`, { method: 'PATCH', body }),
+      body
+        ? apiFetch(`/-/api/users/${encodeURIComponent(user.userId)}`, { method: 'PATCH', body })
+        : apiFetch(`/-/api/users/${encodeURIComponent(user.userId)}/second-factor`, { method: 'DELETE' }),
     onSuccess: async (_, { user }) => {
       await queryClient.invalidateQueries({ queryKey: usersQuery.queryKey });
       notifyDone(`${user.name} is changed.`);

@@ -96,6 +96,26 @@ export const sessionQuery = queryOptions({
   queryFn: ({ signal }) => apiFetch<{ user: SessionUser }>('/-/api/session', { signal }),
 });
 
+/** `expiresAt` null: no sign-in waits for its code in this browser. */
+export const awaitedSignInQuery = queryOptions({
+  queryKey: ['awaited-sign-in'],
+  queryFn: ({ signal }) => apiFetch<{ expiresAt: string | null }>('/-/api/session/second-factor', { signal }),
+  gcTime: 0,
+  staleTime: 0,
+  refetchOnWindowFocus: false,
+});
+
+/** `enrolledAt` null: no app is set up. */
+export interface SecondFactorState {
+  readonly enrolledAt: string | null;
+  readonly recoveryCodesLeft: number;
+}
+
+export const secondFactorQuery = queryOptions({
+  queryKey: ['second-factor'],
+  queryFn: ({ signal }) => apiFetch<SecondFactorState>('/-/api/second-factor', { signal }),
+});
+
 /** Why the session that this browser still has the cookie of was ended; nulls: in an ordinary way. */
 export const sessionEndQuery = queryOptions({
   queryKey: ['session-end'],

@@ -18,6 +18,12 @@ const signIn = createRoute({
   validateSearch: (search): { next?: string } => (typeof search.next === 'string' ? { next: search.next } : {}),
   component: lazyRouteComponent(() => import('./SignIn.tsx'), 'SignIn'),
 });
+const secondStep = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in/code',
+  validateSearch: (search): { next?: string } => (typeof search.next === 'string' ? { next: search.next } : {}),
+  component: lazyRouteComponent(() => import('./SecondStep.tsx'), 'SecondStep'),
+});
 const signedOut = createRoute({
   getParentRoute: () => root,
   path: '/signed-out',
@@ -76,6 +82,7 @@ const securityLog = createRoute({
 export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
+    secondStep,
     signedOut,
     forgotPassword,
     resetPassword,

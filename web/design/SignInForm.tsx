@@ -8,19 +8,22 @@ export interface SignInFormProps {
   /** `POST {email, password}` → 201. */
   readonly url: string;
   readonly onSignedIn: () => void;
+  /** 202: the password was right, and a second factor is asked for. */
+  readonly onSecondFactor?: () => void;
   /** For those without an account. */
   readonly help: ReactNode;
 }
 
 /** E-mail and password. Says how long to wait when attempts were slowed down; keeps what was typed after a refusal. */
-export function SignInForm({ url, onSignedIn, help }: SignInFormProps) {
+export function SignInForm({ url, onSignedIn, onSecondFactor, help }: SignInFormProps) {
   const form = useRef<HTMLFormElement>(null);
   const password = useRef<HTMLInputElement>(null);
   const [missing, setMissing] = useState<{ email?: string; password?: string }>({});
   const signIn = useMutation({
-    mutationFn: (body: { email: string; password: string }) => apiFetch(url, { method: 'POST', body }),
+    mutationFn: (body: { email: string; password: string }) =>
+      apiFetch<{ secondFactor?: object }>(url, { method: 'POST', body }),
     meta: { expects401: true },
-    onSuccess: onSignedIn,
+    onSuccess: ({ secondFactor }) => (secondFactor ? onSecondFactor?.() : onSignedIn()),
     onError: () => password.current?.select(),
   });
   const waitSeconds = useCountdown(signIn.error);

@@ -17,6 +17,7 @@ export {
   toProblem,
   type UploadRequest,
 } from './api.ts';
+export { CodeInput, type CodeInputProps } from './CodeInput.tsx';
 export { ColorSchemeSwitch } from './ColorSchemeSwitch.tsx';
 export { ConfirmByName, type ConfirmByNameProps } from './ConfirmByName.tsx';
 export { CopyableId, CopyableLine } from './CopyableId.tsx';
