@@ -45,6 +45,8 @@ export interface ReceiverOptions {
   readonly held: (from: WalPosition) => { readonly safe: Lsn; readonly everywhere: Lsn };
   /** Resolves when the spool may grow. */
   readonly room: () => Promise<void>;
+  /** What is held behind `from`, up to `held`, is only the beginning of a record. */
+  readonly isUnfinished: (from: WalPosition, held: Lsn) => Promise<boolean>;
   readonly onSpooled: () => void;
   readonly onEvent: (event: ShippingEvent) => void;
 }
@@ -139,7 +141,7 @@ export function startReceiver(options: ReceiverOptions): Receiver {
       const slot = await ensureSlot(connection);
       spooled ??= { timeline: slot.timeline ?? identity.timeline, lsn: segmentStart(slot.lsn) };
       const steps = await ancestors(connection, identity.timeline);
-      began = spooled = place(spooled, identity.timeline, steps);
+      began = spooled = await place(spooled, identity.timeline, steps);
       if (isGone) began = spooled = await skipGap(connection, spooled, identity.timeline, steps);
       isGone = false;
       while (!signal.aborted) {
@@ -163,12 +165,12 @@ export function startReceiver(options: ReceiverOptions): Receiver {
     }
   }
 
-  function place(position: WalPosition, current: number, steps: readonly TimelineStep[]): WalPosition {
+  async function place(position: WalPosition, current: number, steps: readonly TimelineStep[]): Promise<WalPosition> {
     // An old primary that came back must not be taken for the cluster.
     if (current < position.timeline)
       throw shippingErrors.FH_WAL_OLD_PRIMARY({ detail: `timeline ${current}, held: ${position.timeline}` });
     const next = nextPlace(position, current, steps);
-    if (next.kind === 'diverged')
+    if (next.kind === 'diverged' && !(await options.isUnfinished(next.lostFrom, position.lsn)))
       onEvent({ kind: 'wal.diverged', held: position, kept: next.lostFrom, from: next.from });
     return next.from;
   }

@@ -13,8 +13,10 @@ import { reconcileRegions } from './reconcile.ts';
 import { flushedBy } from './region-sender.ts';
 import { startRegionShipping } from './region-shipping.ts';
 import { findResumePosition } from './resume.ts';
+import { createRegionPlace, createSpoolPlace } from './shipped-place.ts';
 import { openSpool, type SpoolEntry } from './spool.ts';
 import type { WalPosition } from './timeline.ts';
+import { isUnfinishedRecord } from './unfinished-record.ts';
 import type { FindKey } from './wal-objects.ts';
 import { startWorker } from './worker.ts';
 
@@ -134,6 +136,17 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
   reconciler.trigger();
   const daily = setInterval(() => reconciler.trigger(), reconcileEveryMs);
 
+  const files = {
+    list: async () => spool.entries().map(({ fileName }) => fileName),
+    async read(fileName: string) {
+      const entry = spool.entries().find((each) => each.fileName === fileName);
+      return entry && spool.read(entry);
+    },
+  };
+  // Whoever lends us the older ones is away where this is asked most: after a failover.
+  const findKey: FindKey = (keyId) => (keyId === currentKey.keyId ? currentKey.key : options.findKey(keyId));
+  const opener = { clusterId, findKey };
+  const places = [createSpoolPlace(files, opener), ...regions.map((store) => createRegionPlace(store, opener))];
   const receiver = startReceiver({
     ...options,
     key,
@@ -147,6 +160,7 @@ export async function startShipper(options: ShipperOptions): Promise<Shipper> {
     resumeAt: () => findResumePosition({ spool, regions, owner, log }),
     held,
     room: roomInSpool,
+    isUnfinished: (from, held) => isUnfinishedRecord(places, from, held),
     onSpooled() {
       for (const sender of senders) sender.wake();
     },
