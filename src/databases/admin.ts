@@ -84,7 +84,8 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     const databaseMade = found ? undefined : createFrom(from.app, to.app, options.byFile);
     await settleAll([rolesMade, databaseMade]);
     await failpoint('databases.create.made');
-    await runStatements(openDoorSql(to));
+    // What follows is committed in the same WAL, and takes it along to the disk.
+    await runStatements(['SET LOCAL synchronous_commit = off', ...openDoorSql(to)]);
     await failpoint('databases.create.door');
     const note = { state: 'ready', version: options.version } as const;
     const script = reownScript(from, to, { keepMembership: options.keepMembership, note });

@@ -43,6 +43,8 @@ export interface StepContext {
 /** One idempotent piece of an operation: running it again after a crash completes it. */
 export interface Step {
   readonly name: string;
+  /** It needs nothing of the step before it, and may run at the same time. */
+  readonly isBeside?: true;
   run(context: StepContext): Promise<void>;
   /** Takes it back, also when it was only half done. */
   undo?(context: StepContext): Promise<void>;
@@ -63,6 +65,11 @@ export interface Flow<K extends OperationKind = OperationKind> {
   readonly onFailure: 'undo' | 'keep';
   /** Whether a failed operation may be taken back by hand. */
   readonly cancellable: boolean;
+  /**
+   * All that its steps do behind the first ones is in the WAL of the server that also holds the books. What is behind in one WAL is never there without
+   * what is before it, so how far the operation came need not be on the disk before the next step begins.
+   */
+  readonly isInWal?: true;
   steps(input: OperationInputs[K]): readonly Step[];
   /** Checks, locks and changes state; in the transaction that records the operation. */
   begin(

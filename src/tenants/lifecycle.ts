@@ -223,6 +223,8 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
       try {
         await db.transaction(async (tx) => {
           const begun = await flow.begin(tx, { operationId, tenantId, input: input as never, actor });
+          const steps = flow.steps(begun.input as never);
+          const next = steps.findIndex(({ isBeside }, at) => at > 0 && !isBeside);
           await insertOperation(
             tx,
             {
@@ -233,7 +235,8 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
               tenantName: begun.tenantName,
               sourceTenantId: begun.sourceTenantId,
               input: begun.input,
-              steps: flow.steps(begun.input as never).map((step) => step.name),
+              steps: steps.map((step) => step.name),
+              begun: next < 0 ? steps.length : next,
             },
             new Date(clock.now()),
           );

@@ -1,6 +1,7 @@
 import type { OperationId, TenantId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/index.ts';
 import { tenantErrors } from './errors.ts';
+import { lazily } from './sql.ts';
 import type { Operation, OperationKind, OperationState, OperationStep } from './types.ts';
 
 /** Facts that steps keep for later steps and for the undo; never a secret. */
@@ -78,6 +79,8 @@ export interface NewOperation {
   readonly kind: OperationKind;
   readonly input: object;
   readonly steps: readonly string[];
+  /** So many of them begin at once. */
+  readonly begun: number;
   readonly requestedBy: string;
 }
 
@@ -86,8 +89,10 @@ export async function insertOperation(db: Queryable, operation: NewOperation, no
     `WITH inserted AS (
        INSERT INTO operations (operation_id, tenant_id, tenant_name, source_tenant_id, kind, state, input, requested_by, started_at)
        VALUES ($1, $2, $3, $4, $5, 'running', $6, $7, $8) RETURNING operation_id)
-     INSERT INTO operation_steps (operation_id, position, name)
-     SELECT inserted.operation_id, step.position, step.name FROM inserted, unnest($9::text[]) WITH ORDINALITY AS step (name, position)`,
+     INSERT INTO operation_steps (operation_id, position, name, state, started_at)
+     SELECT inserted.operation_id, step.position, step.name, CASE WHEN step.position <= $10 THEN 'running' ELSE 'waiting' END,
+            CASE WHEN step.position <= $10 THEN $8::timestamptz END
+     FROM inserted, unnest($9::text[]) WITH ORDINALITY AS step (name, position)`,
     [
       operation.operationId,
       operation.tenantId,
@@ -98,6 +103,7 @@ export async function insertOperation(db: Queryable, operation: NewOperation, no
       operation.requestedBy,
       now,
       operation.steps,
+      operation.begun,
     ],
   );
 }
@@ -171,12 +177,13 @@ export async function listOperations(db: Queryable, query: OperationQuery): Prom
   return rows.map((row) => toOperation(toRecord(row)));
 }
 
-/** Ends one step and begins the next, in one statement, because both are one fact: how far the operation came. */
+/** Ends steps and begins the next, in one statement, because both are one fact: how far the operation came. */
 export async function markSteps(
   db: Queryable,
   operationId: OperationId,
   marks: readonly { position: number; state: OperationStep['state'] }[],
   now: Date,
+  { isLazy = false } = {},
 ): Promise<void> {
   await db.query(
     `UPDATE operation_steps s
@@ -184,23 +191,33 @@ export async function markSteps(
          started_at = CASE WHEN mark.state = 'running' THEN $4 ELSE s.started_at END,
          finished_at = CASE WHEN mark.state IN ('running', 'waiting') THEN NULL ELSE $4 END
      FROM unnest($2::smallint[], $3::text[]) AS mark (position, state)
-     WHERE s.operation_id = $1 AND s.position = mark.position`,
+     WHERE s.operation_id = $1 AND s.position = mark.position${isLazy ? ` AND ${lazily}` : ''}`,
     [operationId, marks.map((mark) => mark.position), marks.map((mark) => mark.state), now],
   );
 }
 
-export async function mergeFacts(db: Queryable, operationId: OperationId, facts: Facts): Promise<void> {
-  await db.query('UPDATE operations SET memo = memo || $2 WHERE operation_id = $1', [
+export async function mergeFacts(
+  db: Queryable,
+  operationId: OperationId,
+  facts: Facts,
+  { isLazy = false } = {},
+): Promise<void> {
+  await db.query(`UPDATE operations SET memo = memo || $2 WHERE operation_id = $1${isLazy ? ` AND ${lazily}` : ''}`, [
     operationId,
     JSON.stringify(facts),
   ]);
 }
 
-export async function mergeResult(db: Queryable, operationId: OperationId, result: Facts): Promise<void> {
-  await db.query('UPDATE operations SET result = result || $2 WHERE operation_id = $1', [
-    operationId,
-    JSON.stringify(result),
-  ]);
+export async function mergeResult(
+  db: Queryable,
+  operationId: OperationId,
+  result: Facts,
+  { isLazy = false } = {},
+): Promise<void> {
+  await db.query(
+    `UPDATE operations SET result = result || $2 WHERE operation_id = $1${isLazy ? ` AND ${lazily}` : ''}`,
+    [operationId, JSON.stringify(result)],
+  );
 }
 
 export async function storeSecretResult(
@@ -209,11 +226,11 @@ export async function storeSecretResult(
   sealed: Buffer,
   result: Facts,
 ): Promise<void> {
-  await db.query('UPDATE operations SET sealed_result = $2, result = result || $3 WHERE operation_id = $1', [
-    operationId,
-    sealed,
-    JSON.stringify(result),
-  ]);
+  // Nobody is told of it before the operation's last commit, which takes it along.
+  await db.query(
+    `UPDATE operations SET sealed_result = $2, result = result || $3 WHERE operation_id = $1 AND ${lazily}`,
+    [operationId, sealed, JSON.stringify(result)],
+  );
 }
 
 /** Takes what may be shown once: whoever gets it is the only one, whatever happens at the same time. */

@@ -46,7 +46,7 @@ export async function runOperation(runner: RunnerDeps, operationId: OperationId)
   const operation = await findOperation(runner.deps.db, operationId);
   if (operation?.state !== 'running') return 'settled';
   const flow = runner.flows[operation.kind];
-  const context = createContext(runner, operation);
+  const context = createContext(runner, flow, operation);
   try {
     if (!operation.undoing) {
       try {
@@ -68,7 +68,13 @@ export async function runOperation(runner: RunnerDeps, operationId: OperationId)
   }
 }
 
-function stepsOf(flow: Flow, { operation }: StepContext): { step: Step; position: number }[] {
+interface PlacedStep {
+  readonly step: Step;
+  /** From 1. */
+  readonly position: number;
+}
+
+function stepsOf(flow: Flow, { operation }: StepContext): PlacedStep[] {
   const steps = flow.steps(operation.input as never);
   return operation.steps.map(({ name }, index) => {
     const step = steps.find((candidate) => candidate.name === name);
@@ -77,26 +83,51 @@ function stepsOf(flow: Flow, { operation }: StepContext): { step: Step; position
   });
 }
 
+/** Each of them begins when the one before is done. */
+function groupsOf(steps: readonly PlacedStep[]): PlacedStep[][] {
+  const groups: PlacedStep[][] = [];
+  for (const placed of steps) {
+    const last = groups.at(-1);
+    if (placed.step.isBeside && last) last.push(placed);
+    else groups.push([placed]);
+  }
+  return groups;
+}
+
 async function goForward(runner: RunnerDeps, flow: Flow, context: StepContext): Promise<void> {
   const { db, log } = runner.deps;
   const { operationId, kind, steps } = context.operation;
-  const waiting = stepsOf(flow, context).filter(({ position }) => steps[position - 1]!.state !== 'done');
-  let finished: number | undefined;
-  for (const { step, position } of waiting) {
-    const done = finished === undefined ? [] : [{ position: finished, state: 'done' as const }];
-    await inBooks(() => markSteps(db, operationId, [...done, { position, state: 'running' }], nowOf(runner)));
+  const isLazy = flow.isInWal === true;
+  let done: { position: number; state: 'done' }[] = [];
+  for (const together of groupsOf(stepsOf(flow, context))) {
+    const waiting = together.filter(({ position }) => steps[position - 1]!.state !== 'done');
+    if (waiting.length === 0) continue;
+    // The first ones begin with the operation itself.
+    const isMarked = done.length === 0 && waiting.every(({ position }) => steps[position - 1]!.state === 'running');
+    const begun = waiting.map(({ position }) => ({ position, state: 'running' as const }));
+    if (!isMarked) await inBooks(() => markSteps(db, operationId, [...done, ...begun], nowOf(runner), { isLazy }));
     runner.onChange(operationId);
     if (runner.signal.aborted) throw new Stopped();
-    await failpoint(`lifecycle.${kind}.${step.name}.before`);
-    await tryStep(runner, () => step.run(context));
-    await failpoint(`lifecycle.${kind}.${step.name}.after`);
-    finished = position;
+    const ends = await Promise.allSettled(
+      waiting.map(async ({ step }) => {
+        await failpoint(`lifecycle.${kind}.${step.name}.before`);
+        await tryStep(runner, () => step.run(context));
+        await failpoint(`lifecycle.${kind}.${step.name}.after`);
+      }),
+    );
+    // Not before all have come to an end: nothing may still be under way when it is taken back.
+    done = waiting
+      .filter((_, at) => ends[at]!.status === 'fulfilled')
+      .map(({ position }) => ({ position, state: 'done' }));
+    const failed = ends.find((end) => end.status === 'rejected');
+    if (!failed) continue;
+    if (done.length > 0) await inBooks(() => markSteps(db, operationId, done, nowOf(runner)));
+    throw failed.reason;
   }
   await retryCommit(runner, () =>
     db.transaction(async (tx) => {
       if (!(await updateOperation(tx, operationId, { state: 'succeeded' }, nowOf(runner)))) return;
-      if (finished !== undefined)
-        await markSteps(tx, operationId, [{ position: finished, state: 'done' }], nowOf(runner));
+      if (done.length > 0) await markSteps(tx, operationId, done, nowOf(runner));
       await flow.finish(tx, context);
       await unlockTenants(tx, operationId);
     }),
@@ -177,8 +208,9 @@ function describeFull(error: unknown): unknown {
   return sqlState(error) === '53100' ? objectErrors.FH_STORAGE_FULL({ cause: error }) : toStorageError(error);
 }
 
-function createContext(runner: RunnerDeps, operation: OperationRecord): StepContext {
+function createContext(runner: RunnerDeps, flow: Flow, operation: OperationRecord): StepContext {
   const { db, log } = runner.deps;
+  const isLazy = flow.isInWal === true;
   const { operationId, tenantId } = operation;
   let memo: Facts = operation.memo;
   return {
@@ -195,10 +227,10 @@ function createContext(runner: RunnerDeps, operation: OperationRecord): StepCont
       return tenant;
     },
     async remember(facts, tx = db) {
-      await inBooks(() => mergeFacts(tx, operationId, facts));
+      await inBooks(() => mergeFacts(tx, operationId, facts, { isLazy }));
       memo = { ...memo, ...facts };
     },
-    setResult: (result) => inBooks(() => mergeResult(db, operationId, result)),
+    setResult: (result) => inBooks(() => mergeResult(db, operationId, result, { isLazy })),
     progress: (progress) => runner.onChange(operationId, progress),
   };
 }

@@ -4,6 +4,9 @@ import { tenantErrors } from './errors.ts';
 import { canMove } from './transitions.ts';
 import type { Edition, RecoveryPoint, Tenant, TenantRoute, TenantState } from './types.ts';
 
+/** A condition that is always true: the commit of its statement is not waited for. It reaches the disk before whatever is committed later (PostgreSQL, 30.4). */
+export const lazily = `set_config('synchronous_commit', 'off', true) = 'off'`;
+
 const tenantColumns = `t.tenant_id, t.name, t.title, t.state, t.edition, t.app, t.admin_email, t.database_name, t.created_at,
   t.state_changed_at, t.last_used_at, t.size_bytes, t.key_due_at, t.recovery_point,
   coalesce((SELECT l.operation_id FROM tenant_locks l WHERE l.tenant_id = t.tenant_id),
@@ -308,9 +311,10 @@ export async function upsertSecrets(
   tenantId: TenantId,
   secrets: Readonly<Record<SecretName, Buffer>>,
 ): Promise<void> {
+  // Lazily: they are worth nothing before the roles have them, which is later in the same WAL.
   await db.query(
     `INSERT INTO tenant_secrets (tenant_id, name, sealed)
-     SELECT $1, secret.name, secret.sealed FROM unnest($2::text[], $3::bytea[]) AS secret (name, sealed)
+     SELECT $1, secret.name, secret.sealed FROM unnest($2::text[], $3::bytea[]) AS secret (name, sealed) WHERE ${lazily}
      ON CONFLICT (tenant_id, name) DO UPDATE SET sealed = excluded.sealed`,
     [tenantId, Object.keys(secrets), Object.values(secrets)],
   );

@@ -20,14 +20,15 @@ export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
     kind: 'create',
     onFailure: 'undo',
     cancellable: true,
+    isInWal: true,
     steps: (input) => [
       keyStep(deps),
-      databaseStep(deps),
+      beside(databaseStep(deps)),
       openStep(deps),
-      migrationsStep(deps),
+      beside(migrationsStep(deps)),
       administratorStep(deps),
       ...(input.demoVariant === undefined ? [] : [demoStep(deps, input.demoVariant)]),
-      hostStep(deps),
+      beside(hostStep(deps)),
     ],
 
     async begin(tx, { operationId, input }) {
@@ -65,6 +66,8 @@ export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
     abandon: (tx, context) => abandonNewTenant(tx, deps, context),
   };
 }
+
+const beside = (step: Step): Step => ({ ...step, isBeside: true });
 
 /** The link is good once and is shown once; only its hash lies in the tenant's database. */
 function administratorStep(deps: FlowDeps): Step {
