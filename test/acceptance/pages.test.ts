@@ -11,6 +11,7 @@ import { Authenticator, readQrCode } from './authenticator.ts';
 import { findSeriousViolations } from './axe.ts';
 import { Client, Freehold, openBrowser, screenshot, until } from './harness.ts';
 import { audit } from './page-audit.ts';
+import { keepTokens } from './token-story.ts';
 import { type Person, Visitor } from './visitor.ts';
 
 const olive: Person = {
@@ -59,6 +60,8 @@ describe('pages', { timeout: 3_600_000 }, () => {
     await client.send('POST', '/-/api/session', { email: demo.email, password: demo.password });
     const { projects } = (await client.get('/api/projects')).json;
     const { items } = (await client.get('/api/items?limit=1')).json;
+    // So that the page of tokens has a row.
+    await client.send('POST', '/-/api/tokens', { name: 'Nightly report', scope: 'read', password: demo.password });
     const invited = await client.send('POST', '/-/api/invitations', { email: 'new@acme.example', role: 'member' });
     await client.close();
     const { key } = projects[0];
@@ -83,6 +86,7 @@ describe('pages', { timeout: 3_600_000 }, () => {
       { name: 'suspended', url: suspended.url, as: 'nobody', expects: /^503/ },
       { name: 'unknown-path', url: at('/nothing/here'), as: 'user' },
       { name: 'account', url: at('/-/account'), as: 'user' },
+      { name: 'api-tokens', url: at('/-/tokens'), as: 'user' },
       { name: 'people', url: at('/-/people'), as: 'user' },
       { name: 'account-backups', url: at('/-/backups'), as: 'user' },
       { name: 'security-log', url: at('/-/security-log'), as: 'user' },
@@ -212,6 +216,10 @@ describe('pages', { timeout: 3_600_000 }, () => {
     await dialog.waitFor({ state: 'detached' });
     assert.deepEqual(visitor.problems, []);
     await visitor.close();
+  });
+
+  it('an API token: made with the keyboard, shown once, used by a program, revoked', async () => {
+    await keepTokens(browser, demo, readFileSync(freehold.ready.ca, 'utf8'));
   });
 
   it('a second factor: set up on the account page, asked for at the sign-in, and turned off', async () => {

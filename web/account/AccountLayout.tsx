@@ -24,6 +24,7 @@ export function AccountLayout() {
   const nav = [
     { label: 'Back to the app', href: '/', icon: IconArrowLeft },
     { label: 'Account', to: '/account' },
+    { label: 'API tokens', to: '/tokens' },
     ...(user && user.role !== 'member'
       ? [
           { label: 'People', to: '/people' },

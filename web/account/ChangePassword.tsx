@@ -9,7 +9,7 @@ export function ChangePassword({ user }: { user: SessionUser }) {
   return (
     <Panel
       title="Password"
-      description="A new password signs out all your other devices."
+      description="A new password signs out all your other devices and revokes your API tokens."
       action={
         !open && (
           <Button variant="default" onClick={() => setOpen(true)}>

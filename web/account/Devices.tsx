@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Stack, Text } from '@mantine/core';
+import { Button, Checkbox, Group, Modal, Stack, Text } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import {
@@ -16,6 +16,7 @@ import {
   StateBadge,
 } from '../design/index.ts';
 import { type Device, devicesQuery } from './api.ts';
+import { ownTokensQuery } from './token-api.ts';
 import { describeDevice } from './words.ts';
 
 /** Where the person is signed in, and the ways to end it. */
@@ -102,8 +103,10 @@ function SignOutOthers({ count }: { count: number }) {
 
 function SignOutEverywhere() {
   const [asking, setAsking] = useState(false);
+  const [revokes, setRevokes] = useState(false);
+  const tokens = useQuery({ ...ownTokensQuery, enabled: asking }).data?.filter(({ expired }) => !expired);
   const end = useMutation({
-    mutationFn: () => apiFetch('/-/api/sessions', { method: 'DELETE' }),
+    mutationFn: () => apiFetch(`/-/api/sessions${revokes ? '?tokens=revoke' : ''}`, { method: 'DELETE' }),
     onSuccess: () => window.location.assign('/-/signed-out'),
   });
   return (
@@ -114,6 +117,14 @@ function SignOutEverywhere() {
       <Modal opened={asking} onClose={() => setAsking(false)} title={<Text fw={600}>Sign out everywhere</Text>}>
         <Stack gap="md">
           <Text>All your devices are signed out at once, this one as well. Your password stays the same.</Text>
+          {tokens && tokens.length > 0 && (
+            <Checkbox
+              checked={revokes}
+              onChange={(event) => setRevokes(event.currentTarget.checked)}
+              label={`Revoke my ${formatPlural(tokens.length, 'API token', 'API tokens')} as well`}
+              description="Programs that use them are refused from their next request on."
+            />
+          )}
           <ProblemNotice error={end.error} />
           <Group justify="flex-end" gap="xs">
             <Button variant="default" onClick={() => setAsking(false)}>

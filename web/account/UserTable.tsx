@@ -150,7 +150,7 @@ function UserMenu(props: { user: User; me: SessionUser; onChoose: (change: Chang
                 user,
                 body: { state: 'disabled' },
                 title: `Disable ${user.name}`,
-                what: `${user.name} is signed out everywhere at once and cannot sign in. What they made stays. You can enable them again.`,
+                what: `${user.name} is signed out everywhere at once and cannot sign in, and their API tokens are revoked. What they made stays. You can enable them again.`,
                 label: 'Disable user',
                 grave: true,
               })

@@ -10,6 +10,11 @@ export function codeProblem(error: unknown): string | undefined {
   return wordsOf(error, 'FH_CODE_WRONG');
 }
 
+/** What belongs beside the field of a name. */
+export function nameProblem(error: unknown): string | undefined {
+  return wordsOf(error, 'FH_NAME_REFUSED');
+}
+
 function wordsOf(error: unknown, code: string): string | undefined {
   if (!(error instanceof ProblemError) || error.problem.code !== code) return undefined;
   const { title, hint } = error.problem;

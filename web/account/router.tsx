@@ -62,6 +62,11 @@ const account = createRoute({
   path: '/account',
   component: lazyRouteComponent(() => import('./Account.tsx'), 'Account'),
 });
+const tokens = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/tokens',
+  component: lazyRouteComponent(() => import('./ApiTokens.tsx'), 'ApiTokens'),
+});
 const people = createRoute({
   getParentRoute: () => signedIn,
   path: '/people',
@@ -87,7 +92,7 @@ export const router = createRouter({
     forgotPassword,
     resetPassword,
     invitation,
-    signedIn.addChildren([index, account, people, backups, securityLog]),
+    signedIn.addChildren([index, account, tokens, people, backups, securityLog]),
   ]),
   basepath: '/-',
   defaultPreload: 'intent',

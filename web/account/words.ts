@@ -67,6 +67,9 @@ const eventWords: Readonly<Record<string, string>> = {
   'session.all_ended': 'Signed out everywhere',
   'session.others_ended': 'Signed out all other devices',
   'session.key_reused': 'Session ended: an old key of it was used',
+  'token.created': 'Made an API token',
+  'token.refused': 'API token refused: wrong password',
+  'token.revoked': 'Revoked an API token',
   'backup.download_confirmed': 'Confirmed a download of the database',
   'backup.download_refused': 'Download of the database refused',
   'backup.downloaded': 'Downloaded the database',
@@ -96,7 +99,7 @@ export function describeSubject({ actor, subject, subjectName, details = {} }: S
     : (subjectName ?? text(details.email) ?? (subject === 'unknown' ? 'an unknown address' : undefined));
   const change =
     text(details.from) && text(details.to) ? `${text(details.from)} → ${text(details.to)}` : text(details.role);
-  return [whom, change].filter(Boolean).join(', ');
+  return [whom, change, text(details.tokenName)].filter(Boolean).join(', ');
 }
 
 function text(value: unknown): string | undefined {
