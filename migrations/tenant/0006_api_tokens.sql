@@ -1,4 +1,4 @@
--- API tokens of users (docs/decisions/0023). Kept as SHA-256: whoever reads this table holds none. A revoked one is removed.
+-- API tokens of users (docs/decisions/0026). Kept as SHA-256: whoever reads this table holds none. A revoked one is removed.
 CREATE TABLE freehold.api_tokens (
   token_id        text PRIMARY KEY CHECK (token_id ~ '^tok_[0-9a-hjkmnp-tv-z]{26}$'),
   token_hash      bytea NOT NULL UNIQUE CHECK (octet_length(token_hash) = 32),

@@ -72,6 +72,10 @@ async function createTenant(name: string, text: string): Promise<Tenant> {
        VALUES ('ses_00000000000000000000000000', sha256('secret'), 'usr_00000000000000000000000000', 1, now() + interval '1 day', now() + interval '1 day')`,
     );
     await db.query(
+      `INSERT INTO freehold.api_tokens (token_id, token_hash, user_id, name, scope, expires_at)
+       VALUES ('tok_00000000000000000000000000', sha256('secret'), 'usr_00000000000000000000000000', 'x', 'read', now() + interval '1 day')`,
+    );
+    await db.query(
       `INSERT INTO freehold.audit_events (event_id, name, actor, subject) VALUES ('aud_' || repeat('0', 26), 'session.created', 'x', 'y')`,
     );
   });
@@ -120,6 +124,7 @@ test('what is imported on another installation is what was exported', async () =
     { name: 'acme', password_hash: 'hash of acme' },
   ]);
   assert.deepEqual(await read('SELECT session_id FROM freehold.sessions'), []);
+  assert.deepEqual(await read('SELECT token_id FROM freehold.api_tokens'), []);
   assert.deepEqual(await read('SELECT invitation_id FROM freehold.invitations'), []);
   // The next row gets the next number, triggers work again, and foreign keys are checked at once.
   await elsewhere.databases.platform.transact(tenantId, async (db) => {

@@ -1,5 +1,7 @@
 /** API tokens: good at one tenant, for what they are scoped for, until they are over; nobody's session, and no way into an account. */
+import { waitFor } from '#src/kernel/index.ts';
 import type { Side } from '../side.ts';
+import type { Listening } from '../wire.ts';
 import { otherOf, type World } from '../world.ts';
 import { describe } from './routes.ts';
 
@@ -13,6 +15,7 @@ export async function probeApiTokens(world: World): Promise<void> {
   }
   await probeEnds(world);
   await probeRole(world);
+  await probeStreams(world);
 }
 
 /** The status of a small read with this token, which must be the same through every worker. */
@@ -122,4 +125,34 @@ async function probeRole(world: World): Promise<void> {
   await expectEverywhere(world, b, "a disabled user's token", token, 401);
   await change({ state: 'active' });
   await expectEverywhere(world, b, 'a token of a user who was disabled and is back', token, 401);
+}
+
+/** A stream outlives the check at its beginning; a token that is over must not go on listening. */
+async function probeStreams(world: World): Promise<void> {
+  const { report, wire, b } = world;
+  const { token, tokenId } = await b.makeApiToken(b.people.owner, 'read');
+  const streams: Listening[] = [];
+  for (const port of b.doors)
+    streams.push(
+      await wire.listen({
+        port,
+        serverName: b.host,
+        host: b.authority,
+        path: '/api/events',
+        headers: { authorization: `Bearer ${token}` },
+      }),
+    );
+  for (const { status } of streams) report.check('a token may listen', status === 200, String(status));
+  await b.must('DELETE', `/-/api/tokens/${tokenId}`);
+  // The check is made again at most a second after the last; every event asks for it.
+  const ended = await waitFor(
+    'the streams to end',
+    async () => {
+      await b.must('POST', '/api/items', { body: { project: b.own.project, title: b.newMarker('After') } });
+      return streams.every((stream) => stream.ended);
+    },
+    { deadlineMs: 60_000, everyMs: 250 },
+  ).catch(() => false);
+  report.check('a stream ends with its token', ended === true);
+  for (const stream of streams) stream.close();
 }

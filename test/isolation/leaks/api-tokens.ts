@@ -73,6 +73,12 @@ export const apiTokenLeaks: readonly PlantedLeak[] = [
     groups: ['platform-schema'],
   },
   {
+    name: 'a stream outlasts its token',
+    threat: 'whoever had a token hears what happens for as long as the connection holds',
+    edits: [{ file: migration, find: 'RETURN live_token_id IS NOT NULL;', replace: 'RETURN true;' }],
+    groups: ['api-tokens'],
+  },
+  {
     name: 'check_token takes an operator from wherever the caller says',
     threat: "an app's own runs with the rights of the platform",
     edits: [{ file: migration, find: 't.token_hash OPERATOR(pg_catalog.=)', replace: 't.token_hash =' }],
