@@ -75,7 +75,13 @@ export const apiTokenLeaks: readonly PlantedLeak[] = [
   {
     name: 'a stream outlasts its token',
     threat: 'whoever had a token hears what happens for as long as the connection holds',
-    edits: [{ file: migration, find: 'RETURN live_token_id IS NOT NULL;', replace: 'RETURN true;' }],
+    edits: [
+      {
+        file: 'migrations/tenant/0006_api_tokens.sql',
+        find: 'RETURN live_token_id IS NOT NULL;',
+        replace: 'RETURN true;',
+      },
+    ],
     groups: ['api-tokens'],
   },
   {
