@@ -3,8 +3,11 @@ import { gatewayErrors } from './errors.ts';
 import { addressKey } from './limits.ts';
 
 const windowMs = 60_000;
-/** A token that was refused is refused again without asking for this long: what is not good never becomes good. */
-const refusedForMs = 60_000;
+/**
+ * A token that was refused is refused again without asking for this long. What is not good seldom becomes good (its user does what the account asks of
+ * everybody first), and then it may wait that long; nobody is let in by it.
+ */
+const refusedForMs = 10_000;
 const maxRemembered = 10_000;
 
 /**
