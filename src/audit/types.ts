@@ -15,6 +15,8 @@ export const auditEvents = {
   'tenant.restored': 'A tenant was made from an earlier moment of another.',
   'tenant.deleted': 'A tenant was deleted; its key is destroyed, or will be after the grace period.',
   'tenant.key_destroyed': 'The key of a deleted tenant was destroyed: nobody can restore it any more.',
+  'tenant.second_factor_policy_changed': 'An owner changed who must have a second factor.',
+  'tenant.second_factor_policy_refused': 'A change of who must have a second factor was refused.',
   'tenant.operation_failed': 'A lifecycle operation stopped at a step.',
   'user.created': 'A user was made without an invitation, for demo data.',
   'user.invited': 'Somebody was invited into a tenant.',

@@ -31,6 +31,8 @@ async function startPresuming(t: Parameters<typeof startWorld>[0], found: () => 
       request.unconfirmed?.accept([]);
       return request.session?.user.role;
     });
+    app.get('/api/enrol', { config: { whileEnrolling: true } }, async (request) => request.session?.user.name);
+    app.get('/page', { config: { withoutSession: 'sign-in' } }, async () => 'page');
     app.post('/api/write', async (request) => ({ isPresumed: request.unconfirmed !== undefined }));
     app.get('/api/plain', async (request) => ({ isPresumed: request.unconfirmed !== undefined }));
   };
@@ -108,4 +110,23 @@ test('that the tenant is busy is told to users only', async (t) => {
   assert.ok(both.includes(undefined));
   found = undefined;
   assert.deepEqual(new Set(await Promise.all(Array.from({ length: 8 }, get))), new Set(['FH_SESSION_REQUIRED']));
+});
+
+test('who must set up a second factor first comes to that and nowhere else, presumed or not', async (t) => {
+  let found: Session | undefined;
+  const { world, ann } = await startPresuming(t, () => found);
+  found = { ...ann, mustEnrol: true };
+  const codeOf = async (path: string, method = 'GET') => {
+    const answer = await world.request({ path, method, cookie: 'x' });
+    return answer.status === 200 ? 200 : `${answer.status} ${answer.json().code}`;
+  };
+  for (const path of ['/api/careful', '/api/admins', '/api/plain', '/page'])
+    assert.equal(await codeOf(path), '403 FH_SECOND_FACTOR_REQUIRED', path);
+  assert.equal(await codeOf('/api/write', 'POST'), '403 FH_SECOND_FACTOR_REQUIRED');
+  assert.equal(await codeOf('/api/enrol'), 200);
+  const headers = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', accept: 'text/html' };
+  const page = await world.request({ path: '/page?x=1', cookie: 'x', headers });
+  assert.deepEqual([page.status, page.headers.location], [303, '/-/second-factor?next=%2Fpage%3Fx%3D1']);
+  found = ann;
+  assert.equal(await codeOf('/api/careful'), 200);
 });

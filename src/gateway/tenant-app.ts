@@ -15,7 +15,7 @@ import { canCarryKey } from './session-renewal.ts';
 import { refuseClosedTenant } from './tenant-states.ts';
 import { createTokenGuard } from './token-guard.ts';
 import type { GatewayLimits, HostingPort, IdentityPort } from './types.ts';
-import { isPremature, requireRole, UnconfirmedSession } from './unconfirmed-session.ts';
+import { isPremature, requireFactor, requireRole, UnconfirmedSession } from './unconfirmed-session.ts';
 
 export interface TenantAppOptions {
   readonly identity: IdentityPort;
@@ -154,9 +154,12 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     const session = await identity.authenticate(request);
     if (!session) {
       if (config.withoutSession === 'sign-in' && isNavigation(request))
-        return reply.redirect(signInPath(request.url), 303);
+        return reply.redirect(pathTo('sign-in', request.url), 303);
       throw identityErrors.FH_SESSION_REQUIRED();
     }
+    if (session.mustEnrol && config.withoutSession === 'sign-in' && isNavigation(request))
+      return reply.redirect(pathTo('second-factor', request.url), 303);
+    requireFactor(session, request);
     requireRole(session, config.roles);
     request.session = session;
     options.noteUse(request.tenant.tenantId);
@@ -221,8 +224,9 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
   return app;
 }
 
-function signInPath(url: string): string {
-  return url === '/' || url.length > 2_000 ? '/-/sign-in' : `/-/sign-in?next=${encodeURIComponent(url)}`;
+/** To a page that leads back to this one. */
+function pathTo(page: 'sign-in' | 'second-factor', url: string): string {
+  return url === '/' || url.length > 2_000 ? `/-/${page}` : `/-/${page}?next=${encodeURIComponent(url)}`;
 }
 
 /** Whether there is nothing in the request that could be refused before its handler. */

@@ -8,6 +8,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What happens without a session. `allow`: the gateway does not even look for one. Default: `refuse`. */
     withoutSession?: 'refuse' | 'sign-in' | 'allow';
+    /** Also for those who must set up a second factor and have not: the way to it. Default false. */
+    whileEnrolling?: boolean;
     /** Who may call it. Default: every signed-in user. */
     roles?: readonly Role[];
     /**

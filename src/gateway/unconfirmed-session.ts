@@ -42,12 +42,18 @@ export class UnconfirmedSession {
     this.#isAnswered = true;
     const session = this.#presumed.read(rows);
     if (!session) throw identityErrors.FH_SESSION_REQUIRED();
+    requireFactor(session, this.#request);
     requireRole(session, this.#request.routeConfig.roles);
     this.#isConfirmed = true;
     this.#request.session = session;
     this.#noteUse(this.#request.tenant.tenantId);
     return session;
   }
+}
+
+/** Throws FH_SECOND_FACTOR_REQUIRED. */
+export function requireFactor({ mustEnrol }: Session, { routeConfig }: FastifyRequest): void {
+  if (mustEnrol && !routeConfig.whileEnrolling) throw identityErrors.FH_SECOND_FACTOR_REQUIRED();
 }
 
 /** Throws FH_ROLE_REQUIRED. */

@@ -34,6 +34,11 @@ export const identityErrors = defineErrors({
     title: 'This sign-in cannot go on',
     hint: 'It took longer than five minutes, or too many codes were wrong. Begin again with your password.',
   },
+  FH_SECOND_FACTOR_REQUIRED: {
+    status: 403,
+    title: 'Your account asks for a second factor',
+    hint: 'Set up an authenticator app on the page /-/second-factor; everything else waits for it.',
+  },
   FH_SECOND_FACTOR_EXISTS: {
     status: 409,
     title: 'An authenticator app is set up already',

@@ -15,6 +15,7 @@ import { createOwnSessions, type OwnSessions } from './own-sessions.ts';
 import { createPasswordRules, type PasswordRules } from './password-rules.ts';
 import { createFactorSecrets, createRedeemCode, type FactorsKeyOf } from './redeem.ts';
 import { createPasswordResets, type PasswordResets } from './reset.ts';
+import { createSecondFactorPolicy, type SecondFactorPolicy } from './second-factor-policy.ts';
 import { createSecondFactors, type SecondFactors } from './second-factors.ts';
 import { createSessionNotices, type SessionNotices } from './session-notices.ts';
 import type { StartedSession } from './session-start.ts';
@@ -49,6 +50,7 @@ export interface Identity
     OwnConfirmation,
     PasswordResets,
     SecondFactors,
+    SecondFactorPolicy,
     SecondStep,
     ApiTokens,
     ApiTokenCheck,
@@ -99,6 +101,7 @@ export function createIdentity({
     ...createOwnSessions(shared),
     ...confirmation,
     ...createSecondFactors({ ...shared, secrets, redeem, confirmSelf: confirmation.confirmSelf }),
+    ...createSecondFactorPolicy(databases, confirmation.confirmSelf),
     ...createSecondStep({ ...shared, redeem }),
     ...createSessionNotices(shared),
     checkPassword: rules.check,

@@ -68,6 +68,7 @@ export function createPresumedSessions(clock: Clock): PresumedSessions {
 export function isSameSession(one: Session, other: Session): boolean {
   return (
     one.sessionId === other.sessionId &&
+    one.mustEnrol === other.mustEnrol &&
     one.user.userId === other.user.userId &&
     one.user.role === other.user.role &&
     one.user.email === other.user.email &&

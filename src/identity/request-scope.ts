@@ -17,6 +17,12 @@ export const passwordBodyBytes = 2_200_000;
 /** Who may call a route. */
 export const open = (operation: string) => ({ operation: `identity.${operation}`, withoutSession: 'allow' as const });
 export const signedIn = (operation: string) => ({ operation: `identity.${operation}` });
+/** Signed in, also while a second factor is still to be set up. */
+export const enrolling = (operation: string) => ({ operation: `identity.${operation}`, whileEnrolling: true });
+export const owners = (operation: string) => ({
+  operation: `identity.${operation}`,
+  roles: ['owner'] as const satisfies readonly Role[],
+});
 export const administrators = (operation: string) => ({
   operation: `identity.${operation}`,
   roles: ['owner', 'admin'] as const satisfies readonly Role[],

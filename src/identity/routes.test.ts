@@ -1,78 +1,21 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { FastifyInstance, InjectOptions } from 'fastify';
-import { createHttpApp } from '#src/http/index.ts';
-import { silentLog, systemClock } from '#src/kernel/index.ts';
+import type { InjectOptions } from 'fastify';
 import { createFirstInvitation } from './lifecycle.ts';
-import { identityRoutes } from './routes.ts';
-import { cookieHeaderOf, startTwoTenants, type TwoTenants } from './two-tenants.fixture.ts';
+import { password, type Routes, startRoutes } from './routes.fixture.ts';
+import { cookieHeaderOf, type TwoTenants } from './two-tenants.fixture.ts';
 
+let routes: Routes;
 let two: TwoTenants;
-let app: FastifyInstance;
-const declared = new Map<string, { open: boolean; roles: unknown }>();
+let declared: Routes['declared'];
 before(async () => {
-  two = await startTwoTenants();
-  app = createHttpApp({ name: 'test', log: silentLog, clock: systemClock });
-  // What the gateway does: host → tenant, then the session unless the route does not want one.
-  app.decorateRequest('tenant', null as never);
-  app.decorateRequest('session', undefined);
-  app.addHook('onRequest', async (request) => {
-    const tenant = [two.a, two.b].find(({ route }) => route.host === request.headers.host)!;
-    request.tenant = tenant.route;
-    if (request.routeOptions.config.withoutSession !== 'allow')
-      request.session = await two.identity.authenticate(tenant.tenantId, request.headers.cookie);
-  });
-  app.addHook('onRoute', ({ method, url, config }) => {
-    if (method !== 'HEAD')
-      declared.set(`${method} ${url}`, { open: config?.withoutSession === 'allow', roles: config?.roles });
-  });
-  await app.register(identityRoutes(two.identity, { originOf: ({ host }) => `https://${host}:8443` }), {
-    prefix: '/-/api',
-  });
-  await app.ready();
+  routes = await startRoutes();
+  ({ two, declared } = routes);
 });
-after(async () => {
-  await app?.close();
-  await two?.stop();
-});
+after(() => routes?.stop());
 
-interface Answer {
-  readonly status: number;
-  // biome-ignore lint/suspicious/noExplicitAny: answers are looked into, field by field.
-  readonly body: any;
-  readonly cookies: string[];
-}
-
-async function send(
-  method: InjectOptions['method'],
-  path: string,
-  options: { host?: string; cookie?: string; body?: unknown; type?: string; raw?: string } = {},
-): Promise<Answer> {
-  const { host = 'acme.localhost', cookie, body, type = 'application/json', raw } = options;
-  const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
-  const response = await app.inject({
-    method,
-    url: `/-/api${path}`,
-    headers: { host, ...(cookie ? { cookie } : {}), ...(payload === undefined ? {} : { 'content-type': type }) },
-    payload,
-    remoteAddress: '192.0.2.1',
-  });
-  const cookies = [response.headers['set-cookie'] ?? []].flat();
-  return { status: response.statusCode, body: response.body === '' ? undefined : JSON.parse(response.body), cookies };
-}
-
-const password = 'seven purple lanterns drift';
-async function join(email: string, role: 'owner' | 'member' = 'owner', tenant = two.a): Promise<string> {
-  const { token } = await two.databases.platform.transact(tenant.tenantId, (db) =>
-    createFirstInvitation(db, { email, role } as { email: string; role: 'owner' }),
-  );
-  const { status, cookies } = await send('POST', `/invitations/${token}`, {
-    host: tenant.route.host,
-    body: { name: 'Olga Ford', password },
-  });
-  assert.equal(status, 201);
-  return cookieHeaderOf(cookies);
-}
+const send: Routes['send'] = (...call) => routes.send(...call);
+const join: Routes['join'] = (...person) => routes.join(...person);
 
 test('a user’s first hour: invitation, session, profile, another invitation, sign-out', async () => {
   const { token } = await two.databases.platform.transact(two.a.tenantId, (db) =>
@@ -167,6 +110,7 @@ test('every route says who may call it; signed out, other roles and the other te
     ['POST', '/second-factor/remove', { password: 'x', code: 'x' }, false],
     ['POST', '/second-factor/recovery-codes', { password: 'x', code: 'x' }, false],
     ['DELETE', '/users/usr_x/second-factor', undefined, true],
+    ['GET', '/second-factor-policy', undefined, true],
     ['GET', '/tokens', undefined, false],
     ['POST', '/tokens', { name: 'x', scope: 'read', password }, false],
     ['DELETE', '/tokens/tok_x', undefined, false],
@@ -189,6 +133,14 @@ test('every route says who may call it; signed out, other roles and the other te
       open: false,
       roles: forAdministrators ? ['owner', 'admin'] : undefined,
     });
+  // The only one for owners alone.
+  const choose = { body: { requiredOf: 'off', password } };
+  assert.equal((await send('PUT', '/second-factor-policy', choose)).body.code, 'FH_SESSION_REQUIRED');
+  assert.equal(
+    (await send('PUT', '/second-factor-policy', { ...choose, cookie: member })).body.code,
+    'FH_ROLE_REQUIRED',
+  );
+  expected.set('PUT /-/api/second-factor-policy', { open: false, roles: ['owner'] });
   for (const open of [
     'POST /session',
     'GET /session-end',

@@ -7,7 +7,16 @@ import { clearSessionCookie } from './browser.ts';
 import { identityErrors } from './errors.ts';
 import type { Identity } from './identity.ts';
 import type { Invitation, Invitee } from './invitations.ts';
-import { actorOf, administrators, callerOf, open, passwordBodyBytes, scope, signedIn } from './request-scope.ts';
+import {
+  actorOf,
+  administrators,
+  callerOf,
+  enrolling,
+  open,
+  passwordBodyBytes,
+  scope,
+  signedIn,
+} from './request-scope.ts';
 import { addResetRoutes } from './reset-routes.ts';
 import { answers, bodies, params, queries } from './schemas.ts';
 import { addSecondFactorRoutes } from './second-factor-routes.ts';
@@ -43,6 +52,7 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
       const { session } = scope(request);
       if (!session) throw identityErrors.FH_SESSION_REQUIRED();
       if (config.roles && !config.roles.includes(session.user.role)) throw identityErrors.FH_ROLE_REQUIRED();
+      if (session.mustEnrol && !config.whileEnrolling) throw identityErrors.FH_SECOND_FACTOR_REQUIRED();
     });
 
     app.post<{ Body: { email: string; password: string } }>(
@@ -66,11 +76,11 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
 
     app.get(
       '/session',
-      { config: signedIn('session.get'), schema: { response: { 200: answers.session } } },
+      { config: enrolling('session.get'), schema: { response: { 200: answers.session } } },
       async (request) => describeSession(actorOf(request).session),
     );
 
-    app.delete('/session', { config: signedIn('session.delete') }, async (request, reply) => {
+    app.delete('/session', { config: enrolling('session.delete') }, async (request, reply) => {
       await identity.signOut(scope(request).tenant.tenantId, actorOf(request));
       return reply.header('set-cookie', clearSessionCookie).code(204).send();
     });

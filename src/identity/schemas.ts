@@ -1,5 +1,6 @@
 import { auditEvents } from '#src/audit/index.ts';
 import { apiTokenLimits } from './api-tokens.ts';
+import { requiredOfs } from './second-factor-policy.ts';
 import { roles, tokenScopes } from './types.ts';
 
 /** JSON schemas of the routes. Bounds are generous where the use case gives a better message than a schema can. */
@@ -52,6 +53,10 @@ export const bodies = {
   signIn: object({ email: text(1000), password }, ['email', 'password']),
   code: object({ code: text(200) }, ['code']),
   confirmation: object({ password }, ['password']),
+  secondFactorPolicy: object({ requiredOf: { type: 'string', enum: requiredOfs }, password }, [
+    'requiredOf',
+    'password',
+  ]),
   stepUp: object({ password, code: text(200) }, ['password', 'code']),
   acceptInvitation: object({ name: text(1000), password }, ['password']),
   invite: object({ email: text(1000), name: text(1000), role }, ['email', 'role']),
@@ -91,7 +96,12 @@ const list = (items: object) => ({ type: 'array', items }) as const;
 
 export const answers = {
   session: object(
-    { user: sessionUser, session: object({ sessionId: text(40), createdAt: date, expiresAt: date }, ['sessionId']) },
+    {
+      user: sessionUser,
+      session: object({ sessionId: text(40), createdAt: date, expiresAt: date, mustEnrol: { type: 'boolean' } }, [
+        'sessionId',
+      ]),
+    },
     ['user', 'session'],
   ),
   /** The password was right, and a second factor is awaited in this browser. */
@@ -102,6 +112,11 @@ export const answers = {
   secondFactor: object({ enrolledAt: nullableDate, recoveryCodesLeft: { type: 'integer' } }, [
     'enrolledAt',
     'recoveryCodesLeft',
+  ]),
+  /** `enrolled`: ids of the users who have a second factor. */
+  secondFactorPolicy: object({ requiredOf: { type: 'string', enum: requiredOfs }, enrolled: list(text(40)) }, [
+    'requiredOf',
+    'enrolled',
   ]),
   totp: object({ secret: text(40), uri: text(2000) }, ['secret', 'uri']),
   recoveryCodes: object({ recoveryCodes: list(text(40)) }, ['recoveryCodes']),

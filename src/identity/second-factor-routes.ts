@@ -1,7 +1,18 @@
 import type { FastifyInstance } from 'fastify';
 import type { Identity } from './identity.ts';
-import { actorOf, administrators, callerOf, open, passwordBodyBytes, scope, signedIn } from './request-scope.ts';
+import {
+  actorOf,
+  administrators,
+  callerOf,
+  enrolling,
+  open,
+  owners,
+  passwordBodyBytes,
+  scope,
+  signedIn,
+} from './request-scope.ts';
 import { answers, bodies, params } from './schemas.ts';
+import type { RequiredOf } from './second-factor-policy.ts';
 import type { StepUp } from './second-factors.ts';
 
 /** Second factors: the second step of signing in, and what users and administrators do about them. Registered by `identityRoutes`. */
@@ -31,7 +42,7 @@ export function addSecondFactorRoutes(app: FastifyInstance, identity: Identity):
 
   app.get(
     '/second-factor',
-    { config: signedIn('second_factor.get'), schema: { response: { 200: answers.secondFactor } } },
+    { config: enrolling('second_factor.get'), schema: { response: { 200: answers.secondFactor } } },
     async (request) => {
       const { enrolledAt, ...rest } = await identity.getSecondFactor(scope(request).tenant.tenantId, actorOf(request));
       return { enrolledAt: enrolledAt ?? null, ...rest };
@@ -41,7 +52,7 @@ export function addSecondFactorRoutes(app: FastifyInstance, identity: Identity):
   app.post<{ Body: { password: string } }>(
     '/second-factor/totp',
     {
-      config: signedIn('second_factor.begin'),
+      config: enrolling('second_factor.begin'),
       schema: { body: bodies.confirmation, response: { 201: answers.totp } },
       bodyLimit: passwordBodyBytes,
     },
@@ -55,7 +66,7 @@ export function addSecondFactorRoutes(app: FastifyInstance, identity: Identity):
   app.post<{ Body: { code: string } }>(
     '/second-factor/totp/confirm',
     {
-      config: signedIn('second_factor.confirm'),
+      config: enrolling('second_factor.confirm'),
       schema: { body: bodies.code, response: { 201: answers.recoveryCodes } },
     },
     async (request, reply) => {
@@ -108,6 +119,27 @@ export function addSecondFactorRoutes(app: FastifyInstance, identity: Identity):
     { config: administrators('user.reset_second_factor'), schema: { params: params.id } },
     async (request, reply) => {
       await identity.resetSecondFactor(scope(request).tenant.tenantId, actorOf(request), request.params.id);
+      return reply.code(204).send();
+    },
+  );
+
+  app.get(
+    '/second-factor-policy',
+    { config: administrators('second_factor_policy.get'), schema: { response: { 200: answers.secondFactorPolicy } } },
+    async (request) => identity.getSecondFactorPolicy(scope(request).tenant.tenantId, actorOf(request)),
+  );
+
+  app.put<{ Body: { requiredOf: RequiredOf; password: string } }>(
+    '/second-factor-policy',
+    {
+      config: owners('second_factor_policy.change'),
+      schema: { body: bodies.secondFactorPolicy },
+      bodyLimit: passwordBodyBytes,
+    },
+    async (request, reply) => {
+      const { requiredOf, password } = request.body;
+      const { tenantId } = scope(request).tenant;
+      await identity.setSecondFactorPolicy(tenantId, actorOf(request), requiredOf, password);
       return reply.code(204).send();
     },
   );

@@ -103,6 +103,30 @@ export async function countRecoveryCodes(db: Queryable, userId: string): Promise
   return row!.left;
 }
 
+/** Undefined: nobody ever chose. */
+export async function findPolicy(db: Queryable): Promise<string | undefined> {
+  const [row] = await db.query<{ requiredOf: string }>(
+    'SELECT required_of AS "requiredOf" FROM freehold.second_factor_policy',
+  );
+  return row?.requiredOf;
+}
+
+export async function upsertPolicy(db: Queryable, requiredOf: string): Promise<void> {
+  await db.query(
+    `INSERT INTO freehold.second_factor_policy (required_of) VALUES ($1)
+     ON CONFLICT (single) DO UPDATE SET required_of = excluded.required_of`,
+    [requiredOf],
+  );
+}
+
+/** Users with a factor. */
+export async function selectEnrolled(db: Queryable): Promise<string[]> {
+  const rows = await db.query<{ user_id: string }>(
+    'SELECT user_id FROM freehold.totp_factors WHERE confirmed_at IS NOT NULL ORDER BY user_id',
+  );
+  return rows.map(({ user_id }) => user_id);
+}
+
 export interface NewChallenge {
   readonly tokenHash: Buffer;
   readonly user: Pick<UserRow, 'userId' | 'epoch'>;

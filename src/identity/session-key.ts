@@ -17,7 +17,7 @@ export interface SessionKey {
  * The times of rotation, as the statements count them on the database's clock. A key in steady use is replaced before it is five minutes old.
  * `graceSeconds` begin when the successor is first used, so a response that is lost ends nothing. `settleSeconds` pass between the first use of a
  * key and its own replacement. Invariant: 2 × grace ≤ settle, so an answer that re-sends a successor cannot come after the next one.
- * check_session has them as literals (migrations/tenant/0003); rotation.test.ts holds them together.
+ * check_session has them as literals (migrations/tenant/0007); rotation.test.ts holds them together.
  */
 export const rotation = { everySeconds: 240, graceSeconds: 30, settleSeconds: 60 } as const;
 

@@ -122,12 +122,12 @@ export interface CheckedSession {
   readonly keyState: KeyState | null;
 }
 
-/** What is to be done about the key that was presented: check_session, migrations/tenant/0003. */
+/** What is to be done about the key that was presented: check_session, migrations/tenant/0007. */
 export type KeyState = 'due' | 'unused' | 'replaced';
 
 /** The one read of every request. Runs as the app role; the rules are in freehold.check_session. */
 export const checkSessionText =
-  'SELECT session_id, user_id, email, name, role, created_at, expires_at, last_used_at, key_state FROM freehold.check_session($1)';
+  'SELECT session_id, user_id, email, name, role, created_at, expires_at, last_used_at, key_state, must_enrol FROM freehold.check_session($1)';
 
 /** @param rows the answer to `checkSessionText` */
 export function readCheckedSession([row]: readonly object[]): CheckedSession | undefined {
@@ -142,12 +142,19 @@ export function readCheckedSession([row]: readonly object[]): CheckedSession | u
         readonly expires_at: Date;
         readonly last_used_at: Date;
         readonly key_state: KeyState | null;
+        readonly must_enrol: boolean;
       }
     | undefined;
   // Nobody: a row of nulls.
   if (!found?.session_id) return undefined;
   const user = { userId: found.user_id, email: found.email, name: found.name, role: found.role };
-  const session = { sessionId: found.session_id, user, createdAt: found.created_at, expiresAt: found.expires_at };
+  const session: Session = {
+    sessionId: found.session_id,
+    user,
+    createdAt: found.created_at,
+    expiresAt: found.expires_at,
+    ...(found.must_enrol && { mustEnrol: true }),
+  };
   return { session, lastUsedAt: found.last_used_at, keyState: found.key_state };
 }
 

@@ -19,6 +19,8 @@ export interface Session {
   readonly user: Pick<User, 'userId' | 'email' | 'name' | 'role'>;
   readonly createdAt: Date;
   readonly expiresAt: Date;
+  /** The policy of the tenant asks for a second factor that the user has not: all they may do is set one up. Default false. */
+  readonly mustEnrol?: boolean;
 }
 
 /** Who probably makes this request, and the question whose answer tells. Nothing of the request may be let out before. */

@@ -305,11 +305,44 @@ describe('pages', { timeout: 3_600_000 }, () => {
     await third.page.getByLabel('Recovery code').fill(recoveryCodes[0]!);
     await third.page.getByRole('button', { name: 'Sign in' }).click();
     await third.page.getByText('9 recovery codes left').waitFor();
-    await third.page.getByRole('button', { name: 'Turn off' }).click();
+    const choose = async (label: string) => {
+      await third.page.goto(`${demo.url}/-/people`);
+      await third.page.getByRole('button', { name: 'Change' }).click();
+      await third.page.getByLabel(label).check();
+      await third.page.getByLabel('Your password').fill(demo.password);
+      await look(third, 'second-factor-policy');
+      await third.page.getByRole('button', { name: 'Save' }).click();
+      await third.page.getByText(`A second factor is asked of: ${label.toLowerCase()}.`).waitFor();
+    };
+    const turnOff = async (code: string) => {
+      await third.page.goto(`${demo.url}/-/account`);
+      await third.page.getByRole('button', { name: 'Turn off' }).click();
+      await third.page.getByLabel('Your password').fill(demo.password);
+      await third.page.getByLabel('Code', { exact: true }).fill(code);
+      await look(third, 'second-factor-turn-off');
+      await third.page.getByRole('button', { name: 'Turn off' }).click();
+    };
+    await choose('Everyone');
+    await turnOff(recoveryCodes[1]!);
+    // Whoever must have one and turned it off comes to nothing but a new one, from the page that is open and from the app alike.
+    await third.page.getByRole('heading', { name: 'Set up a second factor', level: 1 }).waitFor();
+    await third.page.goto(`${demo.url}/items?x=1`);
+    await third.page.getByRole('heading', { name: 'Set up a second factor', level: 1 }).waitFor();
+    assert.equal(new URL(third.page.url()).search, `?next=${encodeURIComponent('/items?x=1')}`);
+    await look(third, 'second-factor-required');
+    await third.page.getByRole('button', { name: 'Set up' }).click();
     await third.page.getByLabel('Your password').fill(demo.password);
-    await third.page.getByLabel('Code', { exact: true }).fill(recoveryCodes[1]!);
-    await look(third, 'second-factor-turn-off');
-    await third.page.getByRole('button', { name: 'Turn off' }).click();
+    await third.page.getByRole('button', { name: 'Continue' }).click();
+    const other = new Authenticator(await third.readLink(/^[A-Z2-7]{32}$/));
+    await third.page.getByLabel('Code from your app').fill(other.code());
+    await third.page.getByRole('button', { name: 'Turn on' }).click();
+    const renewed = third.page.getByRole('list', { name: 'Recovery codes' });
+    await renewed.waitFor();
+    const fresh = await renewed.getByRole('listitem').allTextContents();
+    await third.page.getByRole('button', { name: 'I have kept them' }).click();
+    await third.page.waitForURL(`${demo.url}/items?x=1`);
+    await choose('Nobody');
+    await turnOff(fresh[0]!);
     await third.page.getByText('Your password is all that it takes to sign in.').waitFor();
     assert.deepEqual(faults, []);
     for (const visitor of [first, second, third]) await visitor.close();

@@ -93,6 +93,13 @@ const identity: Record<string, Recipe> = {
     call: (_, side) => ({ body: { password: side.people.owner.password, code: 'no code' } }),
     status: 404,
   },
+  'identity.second_factor_policy.get': { for: 'admin', call: none },
+  'identity.second_factor_policy.change': {
+    for: 'owner',
+    // As it is: another one would lock everybody out of the other routes.
+    call: (_, side) => ({ body: { requiredOf: 'off', password: side.people.owner.password } }),
+    status: 204,
+  },
   'identity.user.reset_second_factor': {
     for: 'admin',
     call: ({ user }) => ({ params: { id: user } }),

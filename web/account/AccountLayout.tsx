@@ -1,5 +1,5 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { Outlet } from '@tanstack/react-router';
+import { Navigate, Outlet } from '@tanstack/react-router';
 import {
   AccountMenu,
   apiFetch,
@@ -21,6 +21,10 @@ export function AccountLayout() {
     onError: notifyProblem,
   });
   const user = session.data?.user;
+  if (session.data?.session.mustEnrol)
+    return (
+      <Navigate to="/second-factor" search={{ next: window.location.pathname + window.location.search }} replace />
+    );
   const nav = [
     { label: 'Back to the app', href: '/', icon: IconArrowLeft },
     { label: 'Account', to: '/account' },

@@ -10,7 +10,8 @@ import {
   PageTitle,
   SearchField,
 } from '../design/index.ts';
-import { sessionQuery, usersQuery } from './api.ts';
+import { factorPolicyQuery, sessionQuery, usersQuery } from './api.ts';
+import { FactorPolicy } from './FactorPolicy.tsx';
 import { InviteDialog } from './InviteDialog.tsx';
 import { OpenInvitations } from './OpenInvitations.tsx';
 import { UserTable } from './UserTable.tsx';
@@ -19,6 +20,7 @@ import { UserTable } from './UserTable.tsx';
 export function People() {
   const me = useQuery(sessionQuery).data?.user;
   const users = useQuery({ ...usersQuery, enabled: me !== undefined && me.role !== 'member' });
+  const policy = useQuery({ ...factorPolicyQuery, enabled: me !== undefined && me.role !== 'member' });
   const [search, setSearch] = useState('');
   const [inviting, setInviting] = useState(false);
   if (!me) return null;
@@ -50,7 +52,7 @@ export function People() {
           <SearchField label="Search by name or e-mail" value={search} onChange={setSearch} maw="24rem" />
           {users.isPending && <LoadingState />}
           {users.isError && <ErrorState error={users.error} onRetry={() => void users.refetch()} />}
-          {shown && shown.length > 0 && <UserTable users={shown} me={me} />}
+          {shown && shown.length > 0 && <UserTable users={shown} me={me} enrolled={policy.data?.enrolled} />}
           {shown?.length === 0 && (
             <EmptyState
               title={`Nobody matches “${search}”`}
@@ -63,6 +65,7 @@ export function People() {
           )}
         </Stack>
         <OpenInvitations />
+        <FactorPolicy user={me} />
       </Stack>
       <InviteDialog opened={inviting} onClose={() => setInviting(false)} myRole={me.role} />
     </>

@@ -11,7 +11,7 @@ import {
   RelativeTime,
   StateBadge,
 } from '../design/index.ts';
-import { devicesQuery, type SecondFactorState, type SessionUser, secondFactorQuery } from './api.ts';
+import { devicesQuery, type SecondFactorState, type SessionUser, secondFactorQuery, sessionQuery } from './api.ts';
 import { RecoveryCodes } from './RecoveryCodes.tsx';
 import { SetUpApp } from './SetUpApp.tsx';
 import { type StepUp, StepUpForm } from './StepUpForm.tsx';
@@ -104,6 +104,8 @@ function TurnOff({ user, onDone }: { user: SessionUser; onDone: () => void }) {
   const act = useMutation({
     mutationFn: (body: StepUp) => apiFetch('/-/api/second-factor/remove', { method: 'POST', body }),
     onSuccess: async () => {
+      // By policy there may be nothing left but to set one up: the session says so.
+      await queryClient.invalidateQueries({ queryKey: sessionQuery.queryKey });
       await queryClient.invalidateQueries({ queryKey: secondFactorQuery.queryKey });
       notifyDone('Your second factor is off. The recovery codes are worthless.');
       onDone();

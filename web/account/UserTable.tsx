@@ -11,7 +11,7 @@ import {
   RelativeTime,
   StateBadge,
 } from '../design/index.ts';
-import { type Role, type SessionUser, type User, usersQuery } from './api.ts';
+import { factorPolicyQuery, type Role, type SessionUser, type User, usersQuery } from './api.ts';
 import { roleWords } from './words.ts';
 
 /** A change to somebody, as it is asked about before it is made. */
@@ -25,7 +25,13 @@ interface Change {
   readonly grave: boolean;
 }
 
-export function UserTable({ users, me }: { users: readonly User[]; me: SessionUser }) {
+export function UserTable(props: {
+  users: readonly User[];
+  me: SessionUser;
+  /** Ids of those who have a second factor; undefined: not known yet. */
+  enrolled: readonly string[] | undefined;
+}) {
+  const { users, me, enrolled } = props;
   const [change, setChange] = useState<Change>();
   // The menu item that opened the dialog is gone when it closes: back to the button of its menu.
   const close = () => {
@@ -67,6 +73,12 @@ export function UserTable({ users, me }: { users: readonly User[]; me: SessionUs
         ),
     },
     {
+      key: 'factor',
+      header: 'Second factor',
+      sortBy: (user) => (enrolled?.includes(user.userId) ? 0 : 1),
+      cell: (user) => (enrolled ? (enrolled.includes(user.userId) ? 'Yes' : 'No') : ''),
+    },
+    {
       key: 'last',
       header: 'Last sign-in',
       sortBy: (user) => user.lastSignInAt ?? '',
@@ -78,7 +90,9 @@ export function UserTable({ users, me }: { users: readonly User[]; me: SessionUs
       align: 'right',
       width: '3rem',
       narrow: 'corner',
-      cell: (user) => <UserMenu user={user} me={me} onChoose={setChange} />,
+      cell: (user) => (
+        <UserMenu user={user} me={me} hasFactor={enrolled?.includes(user.userId) ?? false} onChoose={setChange} />
+      ),
     },
   ];
   return (
@@ -95,8 +109,8 @@ export function UserTable({ users, me }: { users: readonly User[]; me: SessionUs
   );
 }
 
-function UserMenu(props: { user: User; me: SessionUser; onChoose: (change: Change) => void }) {
-  const { user, me, onChoose } = props;
+function UserMenu(props: { user: User; me: SessionUser; hasFactor: boolean; onChoose: (change: Change) => void }) {
+  const { user, me, hasFactor, onChoose } = props;
   // Owners decide about owners; nobody changes themselves, so that nobody locks themselves out.
   if (user.userId === me.userId || (user.role === 'owner' && me.role !== 'owner')) return null;
   const roles = (['member', 'admin', 'owner'] as const).filter(
@@ -128,20 +142,22 @@ function UserMenu(props: { user: User; me: SessionUser; onChoose: (change: Chang
           </Menu.Item>
         ))}
         <Menu.Divider />
-        <Menu.Item
-          onClick={() =>
-            onChoose({
-              user,
-              body: undefined,
-              title: `Remove the second factor of ${user.name}`,
-              what: `For somebody who has lost app and recovery codes. ${user.name} is signed out everywhere at once, is told by mail, and signs in with the password alone until they set up an app again. Be sure that it is ${user.name} who asks.`,
-              label: 'Remove second factor',
-              grave: true,
-            })
-          }
-        >
-          Remove second factor
-        </Menu.Item>
+        {hasFactor && (
+          <Menu.Item
+            onClick={() =>
+              onChoose({
+                user,
+                body: undefined,
+                title: `Remove the second factor of ${user.name}`,
+                what: `For somebody who has lost app and recovery codes. ${user.name} is signed out everywhere at once, is told by mail, and signs in with the password alone until they set up an app again. Be sure that it is ${user.name} who asks.`,
+                label: 'Remove second factor',
+                grave: true,
+              })
+            }
+          >
+            Remove second factor
+          </Menu.Item>
+        )}
         {user.state === 'active' ? (
           <Menu.Item
             color="red"
@@ -192,6 +208,7 @@ function ChangeDialog({ change, onClose }: { change: Change | undefined; onClose
         : apiFetch(`/-/api/users/${encodeURIComponent(user.userId)}/second-factor`, { method: 'DELETE' }),
     onSuccess: async (_, { user }) => {
       await queryClient.invalidateQueries({ queryKey: usersQuery.queryKey });
+      await queryClient.invalidateQueries({ queryKey: factorPolicyQuery.queryKey });
       notifyDone(`${user.name} is changed.`);
       close();
     },

@@ -93,7 +93,8 @@ export function useTenantTitle(): string {
 
 export const sessionQuery = queryOptions({
   queryKey: ['session'],
-  queryFn: ({ signal }) => apiFetch<{ user: SessionUser }>('/-/api/session', { signal }),
+  queryFn: ({ signal }) =>
+    apiFetch<{ user: SessionUser; session: { mustEnrol?: boolean } }>('/-/api/session', { signal }),
 });
 
 /** `expiresAt` null: no sign-in waits for its code in this browser. */
@@ -114,6 +115,17 @@ export interface SecondFactorState {
 export const secondFactorQuery = queryOptions({
   queryKey: ['second-factor'],
   queryFn: ({ signal }) => apiFetch<SecondFactorState>('/-/api/second-factor', { signal }),
+});
+
+/** `enrolled`: ids of the users who have a second factor. */
+export interface FactorPolicy {
+  readonly requiredOf: 'off' | 'admins' | 'everyone';
+  readonly enrolled: readonly string[];
+}
+
+export const factorPolicyQuery = queryOptions({
+  queryKey: ['second-factor-policy'],
+  queryFn: ({ signal }) => apiFetch<FactorPolicy>('/-/api/second-factor-policy', { signal }),
 });
 
 /** Why the session that this browser still has the cookie of was ended; nulls: in an ordinary way. */

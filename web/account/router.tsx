@@ -24,6 +24,12 @@ const secondStep = createRoute({
   validateSearch: (search): { next?: string } => (typeof search.next === 'string' ? { next: search.next } : {}),
   component: lazyRouteComponent(() => import('./SecondStep.tsx'), 'SecondStep'),
 });
+const mustEnrol = createRoute({
+  getParentRoute: () => root,
+  path: '/second-factor',
+  validateSearch: (search): { next?: string } => (typeof search.next === 'string' ? { next: search.next } : {}),
+  component: lazyRouteComponent(() => import('./MustEnrol.tsx'), 'MustEnrol'),
+});
 const signedOut = createRoute({
   getParentRoute: () => root,
   path: '/signed-out',
@@ -88,6 +94,7 @@ export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
     secondStep,
+    mustEnrol,
     signedOut,
     forgotPassword,
     resetPassword,

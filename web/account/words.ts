@@ -41,6 +41,8 @@ export function describeDevice(userAgent: string | null | undefined): string {
 
 /** Security events in words; an event that is new to this page is shown by its own name. */
 const eventWords: Readonly<Record<string, string>> = {
+  'tenant.second_factor_policy_changed': 'Changed who must have a second factor',
+  'tenant.second_factor_policy_refused': 'Change of who must have a second factor refused',
   'user.created': 'Made a user for demonstration',
   'user.invited': 'Invited somebody',
   'user.invitation_accepted': 'Accepted an invitation',

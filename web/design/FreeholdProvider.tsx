@@ -48,7 +48,13 @@ export function FreeholdProvider({ children, onUnauthenticated }: FreeholdProvid
 
 function createQueryClient(onUnauthenticated: (() => void) | undefined): QueryClient {
   const noticeEnd = (error: unknown, expects401: boolean | undefined) => {
-    if (!expects401 && error instanceof ProblemError && error.problem.status === 401) onUnauthenticated?.();
+    if (!(error instanceof ProblemError)) return;
+    if (!expects401 && error.problem.status === 401) onUnauthenticated?.();
+    // The policy of the tenant, from one moment to the next: everything else waits. The page is the platform's, whichever page this is.
+    if (error.problem.code === 'FH_SECOND_FACTOR_REQUIRED') {
+      const next = window.location.pathname + window.location.search;
+      window.location.assign(`/-/second-factor?next=${encodeURIComponent(next)}`);
+    }
   };
   return new QueryClient({
     queryCache: new QueryCache({ onError: (error, query) => noticeEnd(error, query.meta?.expects401) }),

@@ -16,12 +16,14 @@ import { probePool } from './pool.ts';
 import { probePresumption } from './presumption.ts';
 import { probeRoles } from './roles.ts';
 import { probeRoutes } from './routes.ts';
+import { probeSecondFactors } from './second-factors.ts';
 import { probeTokens } from './tokens.ts';
 
 /** Groups that need a running product with two tenants, in an order in which none disturbs a later one. */
 export const worldGroups: Readonly<Record<string, (world: World) => Promise<void>>> = {
   tokens: probeTokens,
   'api-tokens': probeApiTokens,
+  'second-factors': probeSecondFactors,
   routes: probeRoutes,
   hosts: probeHosts,
   caches: probeCaches,

@@ -218,7 +218,7 @@ async function probeSearchPath(world: World, platform: Connection): Promise<void
     await fresh.run(obstacle('now', '', 'timestamptz'));
     for (const [type, operators] of Object.entries({
       bytea: ['='],
-      text: ['='],
+      text: ['=', '<>'],
       int4: ['='],
       timestamptz: ['>', '<='],
     })) {
@@ -231,7 +231,7 @@ async function probeSearchPath(world: World, platform: Connection): Promise<void
     }
     for (const name of ['text', 'bytea', 'timestamptz', 'interval'])
       await fresh.run(`CREATE DOMAIN app.${name} AS int`);
-    for (const name of ['users', 'sessions', 'api_tokens'])
+    for (const name of ['users', 'sessions', 'api_tokens', 'second_factor_policy', 'totp_factors'])
       await fresh.run(`CREATE TABLE app.${name} (token_hash int, user_id int)`);
     await fresh.run('SET LOCAL search_path = app, pg_catalog');
     for (const [text, value, expected] of [

@@ -1,6 +1,6 @@
 import type { PlantedLeak } from './types.ts';
 
-const migration = 'migrations/tenant/0006_api_tokens.sql';
+const migration = 'migrations/tenant/0008_second_factor_of_tokens.sql';
 const door = 'src/gateway/bearer.ts';
 const guard = 'src/gateway/token-guard.ts';
 

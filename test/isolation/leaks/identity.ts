@@ -3,7 +3,7 @@ import type { PlantedLeak } from './types.ts';
 
 const invitationsSql = 'src/identity/invitations-sql.ts';
 const migration = 'migrations/tenant/0001_identity.sql';
-const checkMigration = 'migrations/tenant/0003_session_rotation.sql';
+const checkMigration = 'migrations/tenant/0007_second_factor_policy.sql';
 const gatewayMain = 'src/main/gateway.ts';
 
 const unstripped = (table: string, threat: string): PlantedLeak => ({

@@ -1,0 +1,78 @@
+import type { PlantedLeak } from './types.ts';
+
+const groups = ['second-factors'] as const;
+
+export const secondFactorLeaks: readonly PlantedLeak[] = [
+  {
+    name: "secrets of users' apps are remembered by user id",
+    threat: "a code of one tenant's user is good for the user with the same id at another",
+    edits: [
+      {
+        file: 'src/identity/redeem.ts',
+        find: 'const secret = await secrets.open(tenantId, userId, factor.sealedSecret);',
+        replace:
+          'const secret = kept.get(userId) ?? (await secrets.open(tenantId, userId, factor.sealedSecret));\n    if (secret) kept.set(userId, secret);',
+      },
+      {
+        file: 'src/identity/redeem.ts',
+        find: 'export function createRedeemCode(secrets: FactorSecrets): RedeemCode {',
+        replace:
+          'const kept = new Map<string, Buffer>();\nexport function createRedeemCode(secrets: FactorSecrets): RedeemCode {',
+      },
+    ],
+    groups,
+  },
+  {
+    name: 'a code is good as long as it is shown',
+    threat: 'who looks over a shoulder signs in with the same code',
+    edits: [
+      {
+        file: 'src/identity/second-factor-sql.ts',
+        find: 'WHERE user_id = $1 AND confirmed_at IS NOT NULL AND last_step < $2 RETURNING user_id`,',
+        replace: 'WHERE user_id = $1 AND confirmed_at IS NOT NULL RETURNING user_id`,',
+      },
+      {
+        file: 'src/identity/totp.ts',
+        find: 'if (matches && step > lastStep)',
+        replace: 'if (matches && lastStep >= 0)',
+      },
+    ],
+    groups,
+  },
+  {
+    name: 'the password is enough',
+    threat: 'a second factor that is never asked for',
+    edits: [
+      {
+        file: 'src/identity/sign-in.ts',
+        find: 'if (await hasSecondFactor(db, user.userId))',
+        replace: 'if (!(await hasSecondFactor(db, user.userId)) && known === undefined)',
+      },
+    ],
+    groups,
+  },
+  {
+    name: 'who is presumed need not have a second factor',
+    threat: "the tenant's policy counts some time later",
+    edits: [
+      {
+        file: 'src/gateway/unconfirmed-session.ts',
+        find: 'requireFactor(session, this.#request);',
+        replace: '',
+      },
+    ],
+    groups,
+  },
+  {
+    name: 'check_session does not look at the policy',
+    threat: 'a policy that asks nobody',
+    edits: [
+      {
+        file: 'migrations/tenant/0007_second_factor_policy.sql',
+        find: "WHERE p.required_of OPERATOR(pg_catalog.=) 'everyone'",
+        replace: "WHERE p.required_of OPERATOR(pg_catalog.=) 'nobody'",
+      },
+    ],
+    groups,
+  },
+];
