@@ -76,6 +76,14 @@ async function createTenant(name: string, text: string): Promise<Tenant> {
        VALUES ('tok_00000000000000000000000000', sha256('secret'), 'usr_00000000000000000000000000', 'x', 'read', now() + interval '1 day')`,
     );
     await db.query(
+      `INSERT INTO freehold.totp_factors (user_id, sealed_secret, confirmed_at)
+       VALUES ('usr_00000000000000000000000000', decode(repeat('00', 49), 'hex'), now())`,
+    );
+    await db.query(
+      `INSERT INTO freehold.recovery_codes (user_id, code_hash) VALUES ('usr_00000000000000000000000000', sha256('code'))`,
+    );
+    await db.query(`INSERT INTO freehold.second_factor_policy (required_of) VALUES ('everyone')`);
+    await db.query(
       `INSERT INTO freehold.audit_events (event_id, name, actor, subject) VALUES ('aud_' || repeat('0', 26), 'session.created', 'x', 'y')`,
     );
   });
@@ -126,6 +134,17 @@ test('what is imported on another installation is what was exported', async () =
   assert.deepEqual(await read('SELECT session_id FROM freehold.sessions'), []);
   assert.deepEqual(await read('SELECT token_id FROM freehold.api_tokens'), []);
   assert.deepEqual(await read('SELECT invitation_id FROM freehold.invitations'), []);
+  // No factor, whose secret another key sealed; but who must have one, so the next sign-in leads to setting one up.
+  assert.deepEqual(await read('SELECT user_id FROM freehold.totp_factors'), []);
+  assert.deepEqual(await read('SELECT user_id FROM freehold.recovery_codes'), []);
+  await elsewhere.databases.platform.transact(tenantId, (db) =>
+    db.query(
+      `INSERT INTO freehold.sessions (session_id, token_hash, user_id, user_epoch, expires_at, idle_expires_at)
+       SELECT 'ses_00000000000000000000000000', sha256('new'), user_id, epoch, now() + interval '1 day', now() + interval '1 day'
+       FROM freehold.users`,
+    ),
+  );
+  assert.deepEqual(await read(`SELECT must_enrol FROM freehold.check_session(sha256('new'))`), [{ must_enrol: true }]);
   // The next row gets the next number, triggers work again, and foreign keys are checked at once.
   await elsewhere.databases.platform.transact(tenantId, async (db) => {
     const [row] = await db.query<{ position: string }>(
