@@ -206,7 +206,7 @@ async function finish(context: FailoverContext): Promise<FailoverReport> {
 }
 
 async function undo(
-  { members, roles, record, socketLink, say }: FailoverContext,
+  { members, roles, record, socketLink, handoverDir, say }: FailoverContext,
   { start = true } = {},
 ): Promise<void> {
   const { failover, ...kept } = roles();
@@ -215,6 +215,7 @@ async function undo(
   const canStart = await isThere(old);
   if (canStart) await unfence(old.options.dataDir);
   await record(kept);
+  await rm(handoverDir, { recursive: true, force: true });
   // A server is not started where there is no folder: it would be an empty one.
   if (!start || !canStart) return;
   if (old.status().state === 'stopped') await old.start();

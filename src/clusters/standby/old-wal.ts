@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { type Lsn, parseLsn, segmentFileName, segmentStart, walSegmentBytes } from '#src/kernel/index.ts';
+import { formatLsn, type Lsn, parseLsn, segmentFileName, segmentStart, walSegmentBytes } from '#src/kernel/index.ts';
 import { openOwnFile, syncFolder } from '../files.ts';
 import type { OsUser } from '../os-user.ts';
 import { runProgram } from '../run.ts';
@@ -16,7 +16,8 @@ export async function findEndOfWal(options: ClusterOptions, from: Lsn): Promise<
   const timeline = await newestTimelineOf(options.dataDir, from);
   if (timeline === undefined) return undefined;
   const folder = path.join(options.dataDir, 'pg_wal');
-  const end = await findEndOfRecords(options, { folder, timeline, from });
+  const to = await endOfSegments(folder, timeline, from);
+  const end = await findEndOfRecords(options, { folder, timeline, from, to });
   // To pg_waldump a file that it cannot read is the end of the log, so each is looked at: up to the one into which the next record would lead.
   for (let at = segmentStart(from); at <= segmentStart(end) + walSegmentBytes; at += walSegmentBytes)
     if (!(await isSound(path.join(folder, segmentFileName(timeline, at)), options.osUser, at > segmentStart(from))))
@@ -24,18 +25,36 @@ export async function findEndOfWal(options: ClusterOptions, from: Lsn): Promise<
   return end;
 }
 
-/** End of the last whole record behind `from` in a folder of segments of one timeline; `from` when there is none. */
+export interface RecordsOptions {
+  readonly folder: string;
+  readonly timeline: number;
+  /** End of a record. */
+  readonly from: Lsn;
+  /** Exclusive; all segments up to there are in the folder. To pg_waldump a missing one is a failure, of which it says nothing more. */
+  readonly to: Lsn;
+}
+
+/** End of the last whole record between two places in a folder of segments of one timeline; `from` when there is none. */
 export async function findEndOfRecords(
   { binaries, osUser }: Pick<ClusterOptions, 'binaries' | 'osUser'>,
-  { folder, timeline, from }: { readonly folder: string; readonly timeline: number; readonly from: Lsn },
+  { folder, timeline, from, to }: RecordsOptions,
 ): Promise<Lsn> {
+  if (to <= from) return from;
   // The range is in the heading of the statistics; the exit code is always that of a log that ends.
   const args = ['--stats', `--timeline=${timeline}`, `--path=${folder}`];
-  args.push(`--start=${(from >> 32n).toString(16)}/${(from & 0xffffffffn).toString(16)}`);
+  args.push(`--start=${formatLsn(from)}`, `--end=${formatLsn(to)}`);
   const { stdout } = await runProgram(path.join(binaries.binDir, 'pg_waldump'), args, { osUser, cwd: '/' });
   const end = /^WAL statistics between \S+ and ([0-9A-F]+\/[0-9A-F]+):$/m.exec(stdout)?.[1];
   // No heading: there is no record after `from`.
   return end === undefined ? from : parseLsn(end);
+}
+
+/** End of the last segment that follows the one of `from` without one missing between. */
+async function endOfSegments(folder: string, timeline: number, from: Lsn): Promise<Lsn> {
+  const names = new Set(await readdir(folder));
+  let end = segmentStart(from);
+  while (names.has(segmentFileName(timeline, end))) end += walSegmentBytes;
+  return end;
 }
 
 /** The whole segment can be read by its server. */

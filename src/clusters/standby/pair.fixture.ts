@@ -1,6 +1,6 @@
 /** A primary and its standby below one temporary folder, for tests; both servers run as one user here. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chown, copyFile, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { chown, copyFile, mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Lsn, parseLsn, segmentFileName, silentLog, waitFor } from '#src/kernel/index.ts';
@@ -31,8 +31,8 @@ export interface PairHome {
   connect(): Promise<Connection>;
   /** Keeps a copy of the primary's WAL as a shipper would; its pairs and their processes ask for that. */
   ship(primary: MemberName): Promise<void>;
-  /** Nobody has anything any more. */
-  loseShipped(): Promise<void>;
+  /** Nobody has anything any more. @returns how it comes back */
+  loseShipped(): Promise<() => Promise<void>>;
   socketDirOf(member: MemberName): string;
   remove(): Promise<void>;
 }
@@ -127,7 +127,10 @@ export async function makePairHome(): Promise<PairHome> {
         if (/^[0-9A-F]{24}$/.test(name)) await copyFile(path.join(source, name), path.join(shippedFolder, name));
       await writeFile(path.join(shippedFolder, 'end'), row!.end);
     },
-    loseShipped: () => rm(shippedFolder, { recursive: true, force: true }),
+    async loseShipped() {
+      await rename(shippedFolder, `${shippedFolder}-away`);
+      return () => rename(`${shippedFolder}-away`, shippedFolder);
+    },
     socketDirOf: (name) => options.members[name].socketDir,
     remove: () => rm(folder, { recursive: true, force: true, maxRetries: 5 }),
   };

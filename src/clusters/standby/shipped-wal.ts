@@ -52,18 +52,18 @@ export interface HandOverShippedOptions {
   readonly from: Lsn;
   readonly folder: string;
   readonly owner: OsUser | undefined;
-  /** 0 to 1. */
-  readonly onProgress?: (fraction: number) => void;
+  /** At most so many: a standby that is far behind gets them by and by, so that they need no room of their own. */
+  readonly maxSegments: number;
 }
 
 /**
- * Writes histories and segments for the server that takes over, which fetches them by its restore_command. What cannot be had ends it there.
- * @returns the place up to which it was written, and the error that ended it before the extent's end
+ * Writes histories and segments for the server that takes over, in place of what was there; it fetches them by its restore_command. What cannot be had ends it there.
+ * @returns the place up to which it was written, and the error that ended it
  */
 export async function handOverShipped(
   wal: ShippedWal,
   { line, end }: ShippedExtent,
-  { from, folder, owner, onProgress }: HandOverShippedOptions,
+  { from, folder, owner, maxSegments }: HandOverShippedOptions,
 ): Promise<{ readonly reached: WalPlace; readonly error?: unknown }> {
   await rm(folder, { recursive: true, force: true });
   // Names of segments are no secret, and pg_waldump wants to list them.
@@ -75,14 +75,14 @@ export async function handOverShipped(
       const name = `${timeline.toString(16).toUpperCase().padStart(8, '0')}.history`;
       if (history) await writeWhole(path.join(folder, name), history, owner);
     }
-    for (let start = segmentStart(from); start < end; start += walSegmentBytes) {
+    const behind = segmentStart(from) + BigInt(maxSegments) * walSegmentBytes;
+    for (let start = segmentStart(from); start < end && start < behind; start += walSegmentBytes) {
       const timeline = timelineAt(line, start);
       const segment = await wal.openSegment(timeline, start);
       if (!segment) break;
       await writeWhole(path.join(folder, segmentFileName(timeline, start)), segment, owner);
       const next = start + walSegmentBytes;
       reached = { timeline, lsn: next < end ? next : end };
-      onProgress?.(Number(reached.lsn - from) / Number(end - from));
     }
     return { reached };
   } catch (error) {

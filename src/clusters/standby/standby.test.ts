@@ -5,12 +5,13 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { silentLog, waitFor } from '#src/kernel/index.ts';
 import { openConnection, openReplication } from '#src/postgres/index.ts';
-import { createCluster } from '../server.ts';
+import { type ClusterOptions, createCluster } from '../server.ts';
 import { planFailover } from './offline.ts';
 import { following, makePairHome, type PairHome } from './pair.fixture.ts';
 import type { ClusterPair } from './pair.ts';
 import { measureStandbyLag } from './position.ts';
 import { otherMember, readRoles } from './roles.ts';
+import { runAsSuperuser } from './superuser.ts';
 
 /** A pair whose standby follows, and a table to write to. */
 async function startPair(context: TestContext, overrides: Parameters<PairHome['open']>[0] = {}) {
@@ -145,18 +146,40 @@ test('a primary that hangs is ended, and what it had written is taken from its f
 });
 
 /** The standby hears nothing of what is written meanwhile: more than lies in a socket on the way. */
-async function writeUnheard(home: PairHome, standby: 'main' | 'standby', rows: string): Promise<() => void> {
-  const receivers = await childrenOf(await processIdOf(home, standby));
-  for (const pid of receivers) process.kill(pid, 'SIGSTOP');
+async function writeUnheard(
+  context: TestContext,
+  home: PairHome,
+  standby: 'main' | 'standby',
+  rows: string,
+): Promise<() => void> {
+  const receiver = await waitFor('the receiver', async () => {
+    for (const pid of await childrenOf(await processIdOf(home, standby)))
+      if (/walreceiver/.test(await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''))) return pid;
+    return undefined;
+  });
+  process.kill(receiver, 'SIGSTOP');
+  let isStopped = true;
+  const goOn = (): void => {
+    // Once: later the number may be somebody else's.
+    if (isStopped) process.kill(receiver, 'SIGCONT');
+    isStopped = false;
+  };
+  context.after(goOn);
   await write(
     home,
     `CREATE TABLE bulk_of_${standby} AS SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 30000) n`,
   );
   await write(home, `INSERT INTO kept ${rows}`);
-  return () => {
-    for (const pid of receivers) process.kill(pid, 'SIGCONT');
-  };
+  // The log ends with a segment: there is no file behind it.
+  await runAsSuperuser(superuserOf(home, standby === 'main' ? 'standby' : 'main'), 'SELECT pg_switch_wal()');
+  return goOn;
 }
+
+const superuserOf = ({ options }: PairHome, member: 'main' | 'standby'): ClusterOptions => ({
+  ...options,
+  ...options.members[member],
+  log: silentLog,
+});
 
 /** A server is killed, and its folder is not there any more. */
 async function loseServer(home: PairHome, member: 'main' | 'standby'): Promise<void> {
@@ -167,7 +190,7 @@ async function loseServer(home: PairHome, member: 'main' | 'standby'): Promise<v
 
 test('a primary lost with its folder, or with a part of its log: the standby, which was behind, gets what was shipped', async (context) => {
   const { home, pair } = await startPair(context);
-  let goOn = await writeUnheard(home, 'standby', 'SELECT generate_series(1, 100)');
+  let goOn = await writeUnheard(context, home, 'standby', 'SELECT generate_series(1, 100)');
   await home.ship('main');
   await loseServer(home, 'main');
   goOn();
@@ -181,7 +204,7 @@ test('a primary lost with its folder, or with a part of its log: the standby, wh
   await assert.rejects(readdir(home.options.handoverDir), { code: 'ENOENT' });
 
   // The folder is there this time, but what the standby needs of it is cut short.
-  goOn = await writeUnheard(home, 'main', 'SELECT generate_series(101, 200)');
+  goOn = await writeUnheard(context, home, 'main', 'SELECT generate_series(101, 200)');
   await home.ship('standby');
   const { dataDir } = home.options.members.standby;
   const postmaster = await processIdOf(home, 'standby');
@@ -200,7 +223,7 @@ test('a primary lost with its folder while nobody has what was shipped: not with
   await write(home, "ALTER DATABASE freehold_control SET synchronous_commit = 'remote_apply'");
   await write(home, 'SET synchronous_commit = local; INSERT INTO kept VALUES (1)');
   await assertFollows(home, pair());
-  await home.loseShipped();
+  // Nothing was ever shipped.
   await loseServer(home, 'main');
   const refused = { code: 'FH_FAILOVER_WOULD_LOSE', detail: '1 tenant has recovery point zero; kept: it is away' };
   await assert.rejects(pair().failover(), refused);
@@ -234,6 +257,27 @@ test('automatic failover, when it is on, replaces a primary that does not answer
   assert.deepEqual(await rowsIn(home), [1]);
 });
 
+test('automatic failover that could lose what was promised waits until somebody has what was shipped', async (context) => {
+  const failures: unknown[] = [];
+  const log = {
+    ...silentLog,
+    error: (_message: string, fields?: { error?: { code?: string } }) => failures.push(fields?.error?.code),
+  };
+  const { home, pair } = await startPair(context, { failover: 'automatic', automaticAfterMs: 10_000, log });
+  await write(home, "ALTER DATABASE freehold_control SET synchronous_commit = 'remote_apply'");
+  await write(home, 'SET synchronous_commit = local; INSERT INTO kept VALUES (1)');
+  await assertFollows(home, pair());
+  await home.ship('main');
+  const giveBack = await home.loseShipped();
+  await loseServer(home, 'main');
+  await waitFor('a failover to be refused', () => failures.includes('FH_FAILOVER_WOULD_LOSE'), { deadlineMs: 180_000 });
+  assert.equal(pair().status().primary, 'main');
+  await giveBack();
+  await waitFor('the standby to take over', () => pair().status().primary === 'standby', { deadlineMs: 180_000 });
+  assert.deepEqual(await rowsIn(home), [1]);
+  await following(pair());
+});
+
 test('without a standby: no failover, no slot, and no empty server in place of a missing folder', async (context) => {
   const { home, pair, again } = await startPair(context);
   await pair().stop();
@@ -253,9 +297,10 @@ test('killed while it hands over what was shipped: the next start does it again,
   const { home, pair, again } = await startPair(context);
   await pair().stop();
   const child = home.failOverInChild('clusters.failover.shipped_handed_over=kill');
+  context.after(() => child.kill('SIGKILL'));
   const ended = once(child, 'exit');
   await once(child.stdout!, 'data');
-  const goOn = await writeUnheard(home, 'standby', 'SELECT generate_series(1, 100)');
+  const goOn = await writeUnheard(context, home, 'standby', 'SELECT generate_series(1, 100)');
   await home.ship('main');
   await loseServer(home, 'main');
   goOn();

@@ -11,6 +11,8 @@ import { handOverShipped, type ShippedExtent, type ShippedWal, type WalPlace } f
 /** For each region to answer: when they are all there is, and when they only confirm what was read already. */
 const patienceMs = { alone: 30_000, besides: 5_000 };
 const replayDeadlineMs = 300_000;
+/** A gigabyte. */
+const segmentsAtOnce = 64;
 
 /**
  * Lets the standby replay what was shipped and it does not have. Nothing of it ends a failover: what could not be had is in the report. undefined: nothing is
@@ -43,26 +45,41 @@ async function take(context: FailoverContext, wal: ShippedWal, withinMs: number)
   const { places, end } = extent;
   if (end <= before) return { takenBytes: 0, isComplete: extent.isComplete, places, ...problemOf(extent) };
   say(`fetching ${end - before} bytes of log that the standby lacks`);
-  const { reached, error } = await handOverShipped(wal, extent, {
-    from: before,
-    folder: handoverDir,
-    owner: standby.options.osUser,
-    onProgress: (fraction) => say(`fetched ${Math.floor(fraction * 100)} %`),
-  });
-  await failpoint('clusters.failover.shipped_handed_over');
-  if (error) log.warn('what was shipped could be had only in part', { error });
-  // What was shipped last may be the beginning of a record, which was never acknowledged.
-  const begin = extent.line.find(({ timeline }) => timeline === reached.timeline)?.begin ?? 0n;
-  const from = begin > before ? begin : before;
-  const wanted = await findEndOfRecords(standby.options, { folder: handoverDir, timeline: reached.timeline, from });
-  const { replayed } = await waitUntilReplayed(standby.controlTarget(controlPassword), wanted, replayDeadlineMs);
-  const isAll = reached.lsn >= end && replayed >= wanted;
-  const takenBytes = Number(replayed - before);
-  if (isAll) return { takenBytes, isComplete: extent.isComplete, places, ...problemOf(extent) };
-  const problem = error
-    ? `from ${formatLsn(reached.lsn)} to ${formatLsn(end)} it could not be read: ${wordsOf(error)}`
-    : `the standby replayed it to ${formatLsn(replayed)} only, of ${formatLsn(wanted)}`;
-  return { takenBytes, isComplete: false, places, problem };
+  for (let replayed = before; ; ) {
+    const { reached, error } = await handOverShipped(wal, extent, {
+      from: replayed,
+      folder: handoverDir,
+      owner: standby.options.osUser,
+      maxSegments: segmentsAtOnce,
+    });
+    await failpoint('clusters.failover.shipped_handed_over');
+    if (error) log.warn('what was shipped could be had only in part', { error });
+    const wanted = await endOfHandedOver(context, standby, extent, reached, replayed);
+    const earlier = replayed;
+    ({ replayed } = await waitUntilReplayed(standby.controlTarget(controlPassword), wanted, replayDeadlineMs));
+    const isOver = error !== undefined || replayed < wanted || reached.lsn >= end || replayed === earlier;
+    if (!isOver) continue;
+    const takenBytes = Number(replayed - before);
+    if (error === undefined && replayed >= wanted && reached.lsn >= end)
+      return { takenBytes, isComplete: extent.isComplete, places, ...problemOf(extent) };
+    const problem = error
+      ? `from ${formatLsn(reached.lsn)} to ${formatLsn(end)} it could not be read: ${wordsOf(error)}`
+      : `the standby replayed it to ${formatLsn(replayed)} only, of ${formatLsn(end)}`;
+    return { takenBytes, isComplete: false, places, problem };
+  }
+}
+
+/** The last whole record: what was shipped last may be the beginning of one, which was never acknowledged. */
+function endOfHandedOver(
+  { handoverDir }: FailoverContext,
+  standby: Cluster,
+  { line }: ShippedExtent,
+  { timeline, lsn: to }: WalPlace,
+  replayed: Lsn,
+): Promise<Lsn> {
+  const begin = line.find((each) => each.timeline === timeline)?.begin ?? 0n;
+  const from = begin > replayed ? begin : replayed;
+  return findEndOfRecords(standby.options, { folder: handoverDir, timeline, from, to });
 }
 
 /** What the standby has received it replays in a moment; it is not asked for again. Two looks that see the same. */
