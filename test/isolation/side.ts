@@ -164,8 +164,9 @@ export class Side {
   async makeApiToken(
     as: Person,
     scope: 'read' | 'write' = 'write',
+    name = this.newMarker('Token'),
   ): Promise<{ readonly token: string; readonly tokenId: string }> {
-    const body = { name: this.newMarker('Token'), scope, password: as.password };
+    const body = { name, scope, password: as.password };
     const { json } = await this.must('POST', '/-/api/tokens', { as, body });
     this.secrets.add(json.token);
     return json;

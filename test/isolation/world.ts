@@ -120,7 +120,8 @@ async function fill(side: Side): Promise<void> {
   const invited = await side.must('POST', '/-/api/invitations', {
     body: { email: 'guest@example.com', role: 'member' },
   });
-  const { token, tokenId } = await side.makeApiToken(side.people.owner);
+  // Its name goes into the security log, and with that into the clone.
+  const { token, tokenId } = await side.makeApiToken(side.people.owner, 'write', 'Program');
   side.apiTokens.shared = token;
   side.shared = {
     project,
