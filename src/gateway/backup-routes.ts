@@ -22,7 +22,7 @@ const passwordBodyBytes = 2_200_000;
 
 /**
  * What an owner sees of the account's backups, and the download of the newest dump; register with prefix `/-/api`. Two steps, so that a session that was left open or
- * stolen is not enough: the password again gives a confirmation (one download, two minutes, this session), the confirmation gives the bytes. Every
+ * stolen is not enough: the password (and second factor) again gives a confirmation (one download, two minutes, this session), the confirmation gives the bytes. Every
  * refusal is in the security log; that is why roles are looked at here and not at the door.
  */
 export function backupRoutes({ backups, identity }: BackupRoutesOptions): FastifyPluginAsync {
@@ -33,16 +33,16 @@ export function backupRoutes({ backups, identity }: BackupRoutesOptions): Fastif
       async ({ tenant }: FastifyRequest) => backups.overview(tenant.tenantId),
     );
 
-    app.post<{ Body: { password: string } }>(
+    app.post<{ Body: { password: string; code?: string } }>(
       '/backups/confirmations',
       {
         config: { operation: 'tenant.backups.confirm' },
-        schema: { body: object({ password: text(2_000_000) }, ['password']) },
+        schema: { body: object({ password: text(2_000_000), code: text(200) }, ['password']) },
         bodyLimit: passwordBodyBytes,
       },
       async (request, reply) => {
         const { tenant } = request;
-        await identity.confirmOwner(tenant.tenantId, actorOf(request), request.body.password, events);
+        await identity.confirmOwner(tenant.tenantId, actorOf(request), request.body, events);
         return reply.code(201).send(await backups.confirm(downloaderOf(request)));
       },
     );
@@ -96,9 +96,9 @@ function sendDump(
 }
 
 function actorOf(request: FastifyRequest) {
-  const { session, ip } = request;
+  const { session, ip, headers } = request;
   if (!session) throw identityErrors.FH_SESSION_REQUIRED();
-  return { session, address: ip };
+  return { session, address: ip, userAgent: headers['user-agent'] };
 }
 
 function downloaderOf(request: FastifyRequest): Downloader {

@@ -7,6 +7,7 @@ import type { Role, Session } from './types.ts';
 export interface Actor {
   readonly session: Session;
   readonly address?: string | undefined;
+  readonly userAgent?: string | undefined;
 }
 
 export const administrators: readonly Role[] = ['owner', 'admin'];

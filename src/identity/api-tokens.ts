@@ -14,20 +14,19 @@ import {
 import { type Caller, describeUserAgent } from './browser.ts';
 import { parsePersonName } from './email.ts';
 import { identityErrors } from './errors.ts';
-import type { OwnConfirmation } from './own-confirmation.ts';
+import type { OwnConfirmation, Shown } from './own-confirmation.ts';
 import { lockUser } from './second-factor-sql.ts';
 import { roles, type TokenScope } from './types.ts';
 import type { UserMail } from './user-mail.ts';
 
 export const apiTokenLimits = { liveOfUser: 20, maxDays: 366, defaultDays: 90, keptExpiredDays: 30 } as const;
 
-export interface TokenOrder {
+/** A session alone makes no token that outlasts it: what `Shown` says is shown again. */
+export interface TokenOrder extends Shown {
   readonly name: string;
   readonly scope: TokenScope;
   /** 1 to 366. Default 90. */
   readonly days?: number;
-  /** The user's own, again: a session alone makes no token that outlasts it. */
-  readonly password: string;
 }
 
 export type ApiTokenSummary = ApiTokenRow;
@@ -35,7 +34,7 @@ export type ApiTokenSummary = ApiTokenRow;
 /** What users and administrators do with API tokens, always in a session: no token makes, lists or revokes tokens. */
 export interface ApiTokens {
   /**
-   * The text of the new token exists here once. Throws FH_PASSWORD_WRONG, FH_SIGN_IN_THROTTLED, FH_BUSY, FH_NAME_REFUSED, FH_TOKEN_LIMIT.
+   * The text of the new token exists here once. Throws what `confirmSelf` does, FH_NAME_REFUSED, FH_TOKEN_LIMIT.
    */
   createApiToken(
     tenantId: TenantId,
@@ -91,28 +90,22 @@ export function createApiTokens(deps: {
       const tokenId = newId('tok');
       const policy = { roles, refused: 'token.refused' } as const;
       // At most twenty is no refusal of the password: it is said after the transaction.
-      const user = await confirmation.confirmSelf(
-        tenantId,
-        actor,
-        order.password,
-        policy,
-        async (db, { userId, ...rest }) => {
-          await lockUser(db, userId);
-          await pruneTokens(db, userId, apiTokenLimits.keptExpiredDays);
-          const tokenHash = hashApiToken(token)!;
-          const fresh = { tokenId, tokenHash, userId, name, scope, lifetimeSeconds: days * 86_400 };
-          if (!(await insertToken(db, fresh, apiTokenLimits.liveOfUser))) return undefined;
-          await recordTenantAudit(db, {
-            name: 'token.created',
-            actor: `user:${userId}`,
-            subject: userId,
-            address: actor.address,
-            details: { tokenId, tokenName: name, scope, days },
-          });
-          await failpoint('identity.token.create.before_commit');
-          return rest;
-        },
-      );
+      const user = await confirmation.confirmSelf(tenantId, actor, order, policy, async (db, { userId, ...rest }) => {
+        await lockUser(db, userId);
+        await pruneTokens(db, userId, apiTokenLimits.keptExpiredDays);
+        const tokenHash = hashApiToken(token)!;
+        const fresh = { tokenId, tokenHash, userId, name, scope, lifetimeSeconds: days * 86_400 };
+        if (!(await insertToken(db, fresh, apiTokenLimits.liveOfUser))) return undefined;
+        await recordTenantAudit(db, {
+          name: 'token.created',
+          actor: `user:${userId}`,
+          subject: userId,
+          address: actor.address,
+          details: { tokenId, tokenName: name, scope, days },
+        });
+        await failpoint('identity.token.create.before_commit');
+        return rest;
+      });
       if (!user) throw identityErrors.FH_TOKEN_LIMIT();
       await failpoint('identity.token.created');
       userMail.send(tenantId, {

@@ -18,6 +18,11 @@ export const identityErrors = defineErrors({
     hint: 'Try again in a few seconds.',
     retry: 'soon',
   },
+  FH_CODE_REQUIRED: {
+    status: 403,
+    title: 'A code of your second factor is needed, too',
+    hint: 'Type the six digits that your app shows now, or one of your recovery codes.',
+  },
   FH_CODE_WRONG: {
     status: 403,
     title: 'This code is not right',

@@ -85,7 +85,7 @@ export function createIdentity({
   const resets = createPasswordResets(shared);
   const secrets = createFactorSecrets(factorsKeyOf, log);
   const redeem = createRedeemCode(secrets);
-  const confirmation = createOwnConfirmation(shared);
+  const confirmation = createOwnConfirmation({ ...shared, redeem });
   const tokenCheck = createApiTokenCheck(shared);
   return {
     ...authenticator,
@@ -100,7 +100,7 @@ export function createIdentity({
     ...createInvitations(databases, cookies, queue, rules, userMail),
     ...createOwnSessions(shared),
     ...confirmation,
-    ...createSecondFactors({ ...shared, secrets, redeem, confirmSelf: confirmation.confirmSelf }),
+    ...createSecondFactors({ ...shared, secrets, confirmSelf: confirmation.confirmSelf }),
     ...createSecondFactorPolicy(databases, confirmation.confirmSelf),
     ...createSecondStep({ ...shared, redeem }),
     ...createSessionNotices(shared),

@@ -38,7 +38,7 @@ export function scope(request: FastifyRequest): IdentityRequest {
 export function actorOf(request: FastifyRequest): Actor {
   const { session } = scope(request);
   if (!session) throw identityErrors.FH_SESSION_REQUIRED();
-  return { session, address: request.ip };
+  return { session, address: request.ip, userAgent: request.headers['user-agent'] };
 }
 
 export function callerOf(request: FastifyRequest): Caller {

@@ -53,7 +53,7 @@ export const bodies = {
   signIn: object({ email: text(1000), password }, ['email', 'password']),
   code: object({ code: text(200) }, ['code']),
   confirmation: object({ password }, ['password']),
-  secondFactorPolicy: object({ requiredOf: { type: 'string', enum: requiredOfs }, password }, [
+  secondFactorPolicy: object({ requiredOf: { type: 'string', enum: requiredOfs }, password, code: text(200) }, [
     'requiredOf',
     'password',
   ]),
@@ -74,6 +74,7 @@ export const bodies = {
       scope: { type: 'string', enum: tokenScopes },
       days: { type: 'integer', minimum: 1, maximum: apiTokenLimits.maxDays },
       password,
+      code: text(200),
     },
     ['name', 'scope', 'password'],
   ),

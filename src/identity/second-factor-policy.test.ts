@@ -30,7 +30,7 @@ beforeEach(async () => {
 
 const actorOf = ({ session }: { session: Session }) => ({ session, address: '192.0.2.1' });
 const choose = (requiredOf: RequiredOf, password = goodPassword, by: { session: Session } = people.owner) =>
-  two.identity.setSecondFactorPolicy(two.a.tenantId, actorOf(by), requiredOf, password);
+  two.identity.setSecondFactorPolicy(two.a.tenantId, actorOf(by), requiredOf, { password });
 /** Of each role, whether every worker says so at the very next request. */
 async function mustEnrol(tenant = two.a): Promise<Record<string, boolean>> {
   const found: Record<string, boolean> = {};

@@ -2,7 +2,7 @@ import { recordTenantAudit } from '#src/audit/index.ts';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import type { TenantId } from '#src/kernel/index.ts';
 import { type Actor, administrators, requireRole } from './access.ts';
-import type { OwnConfirmation } from './own-confirmation.ts';
+import type { OwnConfirmation, Shown } from './own-confirmation.ts';
 import { findPolicy, selectEnrolled, upsertPolicy } from './second-factor-sql.ts';
 
 /** Of whom a tenant asks a second factor. `admins`: owners too. */
@@ -18,8 +18,8 @@ export interface SecondFactorPolicy {
     tenantId: TenantId,
     actor: Actor,
   ): Promise<{ requiredOf: RequiredOf; enrolled: readonly string[] }>;
-  /** By an owner, with the password. Throws FH_ROLE_REQUIRED, FH_PASSWORD_WRONG. */
-  setSecondFactorPolicy(tenantId: TenantId, actor: Actor, requiredOf: RequiredOf, password: string): Promise<void>;
+  /** By an owner. Throws what `confirmSelf` does. */
+  setSecondFactorPolicy(tenantId: TenantId, actor: Actor, requiredOf: RequiredOf, shown: Shown): Promise<void>;
 }
 
 export function createSecondFactorPolicy(
@@ -33,11 +33,11 @@ export function createSecondFactorPolicy(
         const requiredOf = ((await findPolicy(db)) ?? 'off') as RequiredOf;
         return { requiredOf, enrolled: await selectEnrolled(db) };
       }),
-    setSecondFactorPolicy: (tenantId, actor, requiredOf, password) =>
+    setSecondFactorPolicy: (tenantId, actor, requiredOf, shown) =>
       confirmSelf(
         tenantId,
         actor,
-        password,
+        shown,
         { roles: ['owner'], refused: 'tenant.second_factor_policy_refused' },
         async (db, { userId }) => {
           const before = (await findPolicy(db)) ?? 'off';

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Identity } from './identity.ts';
+import type { Shown } from './own-confirmation.ts';
 import {
   actorOf,
   administrators,
@@ -13,7 +14,6 @@ import {
 } from './request-scope.ts';
 import { answers, bodies, params } from './schemas.ts';
 import type { RequiredOf } from './second-factor-policy.ts';
-import type { StepUp } from './second-factors.ts';
 
 /** Second factors: the second step of signing in, and what users and administrators do about them. Registered by `identityRoutes`. */
 export function addSecondFactorRoutes(app: FastifyInstance, identity: Identity): void {
@@ -85,7 +85,7 @@ export function addSecondFactorRoutes(app: FastifyInstance, identity: Identity):
     },
   );
 
-  app.post<{ Body: StepUp }>(
+  app.post<{ Body: Shown }>(
     '/second-factor/remove',
     { config: signedIn('second_factor.remove'), schema: { body: bodies.stepUp }, bodyLimit: passwordBodyBytes },
     async (request, reply) => {
@@ -95,7 +95,7 @@ export function addSecondFactorRoutes(app: FastifyInstance, identity: Identity):
     },
   );
 
-  app.post<{ Body: StepUp }>(
+  app.post<{ Body: Shown }>(
     '/second-factor/recovery-codes',
     {
       config: signedIn('second_factor.renew_recovery_codes'),
@@ -129,7 +129,7 @@ export function addSecondFactorRoutes(app: FastifyInstance, identity: Identity):
     async (request) => identity.getSecondFactorPolicy(scope(request).tenant.tenantId, actorOf(request)),
   );
 
-  app.put<{ Body: { requiredOf: RequiredOf; password: string } }>(
+  app.put<{ Body: { requiredOf: RequiredOf } & Shown }>(
     '/second-factor-policy',
     {
       config: owners('second_factor_policy.change'),
@@ -137,9 +137,9 @@ export function addSecondFactorRoutes(app: FastifyInstance, identity: Identity):
       bodyLimit: passwordBodyBytes,
     },
     async (request, reply) => {
-      const { requiredOf, password } = request.body;
+      const { requiredOf, ...shown } = request.body;
       const { tenantId } = scope(request).tenant;
-      await identity.setSecondFactorPolicy(tenantId, actorOf(request), requiredOf, password);
+      await identity.setSecondFactorPolicy(tenantId, actorOf(request), requiredOf, shown);
       return reply.code(204).send();
     },
   );

@@ -164,6 +164,41 @@ test('turning it off takes password and code; what was refused is recorded and l
   await assert.rejects(remove(goodPassword, recoveryCodes[8]!), { code: 'FH_SECOND_FACTOR_NOT_FOUND' });
 });
 
+test('whoever has a second factor shows it for whatever a session is not enough for, and each code is good for one act', async () => {
+  const { tenantId } = two.a;
+  const owner = await FactorUser.create(two, 'owner');
+  const { session, recoveryCodes } = await owner.enrol();
+  const actor = { session, address: owner.addressOf(), userAgent: 'test' };
+  const events = { confirmed: 'backup.download_confirmed', refused: 'backup.download_refused' } as const;
+  const acts: ((code?: string) => Promise<unknown>)[] = [
+    (code) =>
+      two.identity.createApiToken(
+        tenantId,
+        actor,
+        { name: 'nightly', scope: 'read', password: goodPassword, code },
+        owner.caller(),
+      ),
+    (code) => two.identity.confirmOwner(tenantId, actor, { password: goodPassword, code }, events),
+    (code) => two.identity.setSecondFactorPolicy(tenantId, actor, 'admins', { password: goodPassword, code }),
+  ];
+  for (const [index, act] of acts.entries()) {
+    await assert.rejects(act(), { code: 'FH_CODE_REQUIRED' });
+    await assert.rejects(act(other(await owner.code())), { code: 'FH_CODE_WRONG' });
+    const code = await owner.code();
+    await act(code);
+    await assert.rejects(act(code), { code: 'FH_CODE_WRONG' });
+    await act(recoveryCodes[index]!);
+    await assert.rejects(act(recoveryCodes[index]!), { code: 'FH_CODE_WRONG' });
+    // What was refused is counted, and forgotten by the next right one.
+    await act(await owner.code());
+  }
+  assert.equal((await owner.mail()).filter((kind) => kind === 'recovery_code_used').length, 3);
+  // The twin at the other tenant has none, and is asked for none.
+  const twin = await started(owner.enter(goodPassword, owner.caller(), two.b));
+  await two.identity.confirmOwner(two.b.tenantId, { session: twin.session }, { password: goodPassword }, events);
+  await owner.query(two.a, 'DELETE FROM freehold.second_factor_policy');
+});
+
 test('an administrator resets the factor of a member, an owner that of an owner, nobody their own', async () => {
   const person = async (role: 'owner' | 'admin') => {
     const made = await FactorUser.create(two, role);

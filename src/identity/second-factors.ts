@@ -8,14 +8,15 @@ import { type AttemptLimiter, attemptLimits } from './attempts.ts';
 import { type BrowserCookies, type Caller, describeUserAgent } from './browser.ts';
 import { identityErrors } from './errors.ts';
 import type { TenantWords } from './invitations.ts';
-import type { OwnConfirmation } from './own-confirmation.ts';
+import type { OwnConfirmation, Shown } from './own-confirmation.ts';
 import { hashRecoveryCode, newRecoveryCode, parseRecoveryCode, recoveryCodeCount } from './recovery-codes.ts';
-import type { FactorSecrets, RedeemCode } from './redeem.ts';
+import type { FactorSecrets } from './redeem.ts';
 import {
   confirmTotp,
   countRecoveryCodes,
   deleteSecondFactor,
   findTotp,
+  hasSecondFactor,
   insertTotp,
   lockUser,
   replaceRecoveryCodes,
@@ -30,12 +31,6 @@ export interface SecondFactorState {
   /** Undefined: no app is set up. */
   readonly enrolledAt: Date | undefined;
   readonly recoveryCodesLeft: number;
-}
-
-/** Shown again, beside the password: a code of the app or a recovery code. */
-export interface StepUp {
-  readonly password: string;
-  readonly code: string;
 }
 
 /** What users do about their second factor, and administrators about those of others. */
@@ -63,9 +58,9 @@ export interface SecondFactors {
     caller: Caller,
   ): Promise<StartedSession & { readonly recoveryCodes: readonly string[] }>;
   /** Throws FH_PASSWORD_WRONG, FH_CODE_WRONG, FH_SECOND_FACTOR_NOT_FOUND. */
-  removeSecondFactor(tenantId: TenantId, actor: Actor, stepUp: StepUp, caller: Caller): Promise<void>;
+  removeSecondFactor(tenantId: TenantId, actor: Actor, shown: Shown, caller: Caller): Promise<void>;
   /** New ones, shown this once; the old ones are worthless. Throws as above. */
-  renewRecoveryCodes(tenantId: TenantId, actor: Actor, stepUp: StepUp, caller: Caller): Promise<readonly string[]>;
+  renewRecoveryCodes(tenantId: TenantId, actor: Actor, shown: Shown, caller: Caller): Promise<readonly string[]>;
   /** By an administrator, for somebody who has lost everything; for an owner only by another owner. Ends the user's sessions. */
   resetSecondFactor(tenantId: TenantId, actor: Actor, userId: string): Promise<void>;
 }
@@ -75,12 +70,11 @@ export function createSecondFactors(deps: {
   readonly cookies: BrowserCookies;
   readonly limiter: AttemptLimiter;
   readonly secrets: FactorSecrets;
-  readonly redeem: RedeemCode;
   readonly confirmSelf: OwnConfirmation['confirmSelf'];
   readonly userMail: UserMail;
   readonly clock: Clock;
 }): SecondFactors {
-  const { databases, cookies, limiter, secrets, redeem, confirmSelf, userMail, clock } = deps;
+  const { databases, cookies, limiter, secrets, confirmSelf, userMail, clock } = deps;
   const policy = { roles, refused: 'user.second_factor_refused' } as const;
 
   const noticeOf = (user: { email: string; name: string }, address?: string, userAgent?: string) => ({
@@ -107,25 +101,16 @@ export function createSecondFactors(deps: {
   }
 
   /** Password and code, then the act. */
-  async function stepUp<T>(
+  const stepUp = <T>(
     tenantId: TenantId,
     actor: Actor,
-    { password, code }: StepUp,
-    caller: Caller,
+    shown: Shown,
     act: (db: Queryable, userId: string) => Promise<T>,
-  ): Promise<T> {
-    const { user } = actor.session;
-    const { method, done } = await confirmSelf(tenantId, actor, password, policy, async (db) => {
-      await lockUser(db, user.userId);
-      if (!(await findTotp(db, user.userId))?.confirmedAt) throw identityErrors.FH_SECOND_FACTOR_NOT_FOUND();
-      const method = await redeem(db, tenantId, user.userId, code);
-      if (!method) throw identityErrors.FH_CODE_WRONG({ fields: { code: 'This code is not right.' } });
-      return { method, done: await act(db, user.userId) };
+  ): Promise<T> =>
+    confirmSelf(tenantId, actor, shown, policy, async (db, { userId }) => {
+      if (!(await hasSecondFactor(db, userId))) throw identityErrors.FH_SECOND_FACTOR_NOT_FOUND();
+      return act(db, userId);
     });
-    if (method === 'recovery_code')
-      userMail.send(tenantId, { kind: 'recovery_code_used', ...noticeOf(user, caller.address, caller.userAgent) });
-    return done;
-  }
 
   return {
     getSecondFactor: (tenantId, { session }) =>
@@ -142,7 +127,8 @@ export function createSecondFactors(deps: {
       const { userId, email } = actor.session.user;
       const secret = randomBytes(totpSecretBytes);
       const sealed = await secrets.seal(tenantId, userId, secret);
-      await confirmSelf(tenantId, actor, password, policy, async (db) => {
+      const withoutCode = { ...policy, asksCode: false };
+      await confirmSelf(tenantId, actor, { password }, withoutCode, async (db) => {
         await lockUser(db, userId);
         if (!(await insertTotp(db, userId, sealed))) throw identityErrors.FH_SECOND_FACTOR_EXISTS();
       });
@@ -188,7 +174,7 @@ export function createSecondFactors(deps: {
     },
 
     async removeSecondFactor(tenantId, actor, shown, caller) {
-      await stepUp(tenantId, actor, shown, caller, async (db, userId) => {
+      await stepUp(tenantId, actor, shown, async (db, userId) => {
         await deleteSecondFactor(db, userId);
         await record(db, actor, 'user.second_factor_removed');
       });
@@ -199,7 +185,7 @@ export function createSecondFactors(deps: {
     },
 
     async renewRecoveryCodes(tenantId, actor, shown, caller) {
-      const codes = await stepUp(tenantId, actor, shown, caller, async (db, userId) => {
+      const codes = await stepUp(tenantId, actor, shown, async (db, userId) => {
         await record(db, actor, 'user.recovery_codes_replaced');
         return makeRecoveryCodes(db, userId);
       });

@@ -1,9 +1,10 @@
-import { Button, Group, Modal, PasswordInput, Radio, Select, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Group, Modal, Radio, Select, Stack, Text, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { apiFetch, CopyableLine, Notice, ProblemNotice } from '../design/index.ts';
-import { nameProblem, passwordProblem } from './refusals.ts';
+import { nameProblem } from './refusals.ts';
 import { type NewApiToken, scopeWords, type TokenScope } from './token-api.ts';
+import { type Shown, useConfirmation } from './useConfirmation.tsx';
 
 const lifetimes = [
   { value: '7', label: '7 days' },
@@ -31,24 +32,28 @@ function CreateForm({ onClose, email }: CreateProps) {
   const [name, setName] = useState('');
   const [scope, setScope] = useState<TokenScope>('read');
   const [days, setDays] = useState('90');
-  const [password, setPassword] = useState('');
   const queryClient = useQueryClient();
   const create = useMutation({
-    mutationFn: () =>
+    mutationFn: (shown: Shown) =>
       apiFetch<NewApiToken>('/-/api/tokens', {
         method: 'POST',
-        body: { name: name.trim(), scope, days: Number(days), password },
+        body: { name: name.trim(), scope, days: Number(days), ...shown },
       }),
     // A wrong password is an answer for this form, not the end of the session.
     meta: { expects401: true },
     onSuccess: () => queryClient.invalidateQueries({ queryKey: ['api-tokens'] }),
   });
+  const confirmation = useConfirmation({
+    email,
+    why: 'To be sure that it is you. You are told by mail that the token was made.',
+    error: create.error,
+  });
   if (create.data) return <CreatedToken token={create.data.token} onClose={onClose} />;
-  const wrong = { name: nameProblem(create.error), password: passwordProblem(create.error) };
-  const isReady = name.trim() !== '' && password !== '';
+  const wrongName = nameProblem(create.error);
+  const isReady = name.trim() !== '' && confirmation.isReady;
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (isReady) create.mutate();
+    if (isReady) create.mutate(confirmation.shown);
   };
   return (
     <form onSubmit={submit} noValidate>
@@ -62,7 +67,7 @@ function CreateForm({ onClose, email }: CreateProps) {
           maxLength={100}
           value={name}
           onChange={(event) => setName(event.currentTarget.value)}
-          error={wrong.name}
+          error={wrongName}
         />
         <Radio.Group label="What it may do" value={scope} onChange={(value) => setScope(value as TokenScope)}>
           <Stack gap="xs" mt="xs">
@@ -83,19 +88,8 @@ function CreateForm({ onClose, email }: CreateProps) {
           allowDeselect={false}
           onChange={(value) => setDays(value ?? '90')}
         />
-        <input type="text" name="username" autoComplete="username" value={email} readOnly hidden />
-        <PasswordInput
-          name="current-password"
-          label="Your password"
-          description="To be sure that it is you. You are told by mail that the token was made."
-          autoComplete="current-password"
-          value={password}
-          onChange={(event) => setPassword(event.currentTarget.value)}
-          error={wrong.password}
-          aria-invalid={wrong.password !== undefined}
-          visibilityToggleButtonProps={{ 'aria-label': 'Show or hide the password' }}
-        />
-        {wrong.name === undefined && wrong.password === undefined && <ProblemNotice error={create.error} />}
+        {confirmation.fields}
+        {wrongName === undefined && !confirmation.isExplained && <ProblemNotice error={create.error} />}
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={onClose}>
             Cancel

@@ -1,14 +1,14 @@
-import { Button, Group, Modal, PasswordInput, Radio, Stack, Text, Textarea } from '@mantine/core';
+import { Button, Group, Modal, Radio, Stack, Text, Textarea } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { apiDownload, apiFetch, Notice, notifyDone, ProblemNotice } from '../design/index.ts';
 import { backupsQuery, type TenantBackups } from './api.ts';
-import { passwordProblem } from './refusals.ts';
+import { type Shown, useConfirmation } from './useConfirmation.tsx';
 
 /** The server looks at its checksum as well. */
 const recipientPattern = /^\s*age1[02-9ac-hj-np-z]{58}\s*$/;
 
-/** The password again, then the bytes. */
+/** Who they are again, then the bytes. */
 export function DownloadDump({ dump, email }: { dump: NonNullable<TenantBackups['dump']>; email: string }) {
   const [opened, setOpened] = useState(false);
   return (
@@ -26,15 +26,14 @@ export function DownloadDump({ dump, email }: { dump: NonNullable<TenantBackups[
 }
 
 function DownloadForm({ email, onDone }: { email: string; onDone: () => void }) {
-  const [password, setPassword] = useState('');
   const [form, setForm] = useState<'plain' | 'age'>('plain');
   const [recipient, setRecipient] = useState('');
   const queryClient = useQueryClient();
   const confirm = useMutation({
-    mutationFn: async () => {
+    mutationFn: async (shown: Shown) => {
       const { confirmation } = await apiFetch<{ confirmation: string }>('/-/api/backups/confirmations', {
         method: 'POST',
-        body: { password },
+        body: shown,
       });
       await apiDownload('/-/api/backups/download', {
         method: 'POST',
@@ -49,12 +48,17 @@ function DownloadForm({ email, onDone }: { email: string; onDone: () => void }) 
       onDone();
     },
   });
-  const wrong = passwordProblem(confirm.error);
+  const confirmation = useConfirmation({
+    email,
+    why: 'To be sure that it is you. The download is written to the security log.',
+    error: confirm.error,
+    takesFocus: true,
+  });
   const isUnfit = form === 'age' && recipient !== '' && !recipientPattern.test(recipient);
-  const isReady = password !== '' && (form === 'plain' || recipientPattern.test(recipient));
+  const isReady = confirmation.isReady && (form === 'plain' || recipientPattern.test(recipient));
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (isReady) confirm.mutate();
+    if (isReady) confirm.mutate(confirmation.shown);
   };
   return (
     <form onSubmit={submit}>
@@ -91,20 +95,8 @@ function DownloadForm({ email, onDone }: { email: string; onDone: () => void }) 
             error={isUnfit && 'This is no recipient of age: it begins with age1 and has 62 characters.'}
           />
         )}
-        <input type="text" name="username" autoComplete="username" value={email} readOnly hidden />
-        <PasswordInput
-          name="current-password"
-          label="Your password"
-          description="To be sure that it is you. The download is written to the security log."
-          autoComplete="current-password"
-          data-autofocus
-          value={password}
-          onChange={(event) => setPassword(event.currentTarget.value)}
-          error={wrong}
-          aria-invalid={wrong !== undefined}
-          visibilityToggleButtonProps={{ 'aria-label': 'Show or hide the password' }}
-        />
-        {wrong === undefined && <ProblemNotice error={confirm.error} />}
+        {confirmation.fields}
+        {!confirmation.isExplained && <ProblemNotice error={confirm.error} />}
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={onDone}>
             Cancel

@@ -1,9 +1,9 @@
-import { Button, Group, PasswordInput, Radio, Stack, Text } from '@mantine/core';
+import { Button, Group, Radio, Stack, Text } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { apiFetch, ErrorState, LoadingState, notifyDone, Panel, ProblemNotice } from '../design/index.ts';
 import { factorPolicyQuery, type FactorPolicy as Policy, type SessionUser, sessionQuery } from './api.ts';
-import { passwordProblem } from './refusals.ts';
+import { type Shown, useConfirmation } from './useConfirmation.tsx';
 
 const words: Record<Policy['requiredOf'], { readonly label: string; readonly what: string }> = {
   off: { label: 'Nobody', what: 'Everybody decides for themselves.' },
@@ -47,10 +47,10 @@ export function FactorPolicy({ user }: { user: SessionUser }) {
 function PolicyForm(props: { user: SessionUser; present: Policy['requiredOf']; onDone: () => void }) {
   const { user, present, onDone } = props;
   const [requiredOf, setRequiredOf] = useState(present);
-  const [password, setPassword] = useState('');
   const queryClient = useQueryClient();
   const save = useMutation({
-    mutationFn: () => apiFetch('/-/api/second-factor-policy', { method: 'PUT', body: { requiredOf, password } }),
+    mutationFn: (shown: Shown) =>
+      apiFetch('/-/api/second-factor-policy', { method: 'PUT', body: { requiredOf, ...shown } }),
     onSuccess: async () => {
       notifyDone(`A second factor is asked of: ${words[requiredOf].label.toLowerCase()}.`);
       onDone();
@@ -59,10 +59,14 @@ function PolicyForm(props: { user: SessionUser; present: Policy['requiredOf']; o
       await queryClient.invalidateQueries({ queryKey: factorPolicyQuery.queryKey });
     },
   });
-  const wrong = passwordProblem(save.error);
+  const confirmation = useConfirmation({
+    email: user.email,
+    why: 'To be sure that it is you. The change is written to the security log.',
+    error: save.error,
+  });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (password) save.mutate();
+    if (confirmation.isReady) save.mutate(confirmation.shown);
   };
   return (
     <form onSubmit={submit}>
@@ -78,22 +82,10 @@ function PolicyForm(props: { user: SessionUser; present: Policy['requiredOf']; o
             ))}
           </Stack>
         </Radio.Group>
-        <input type="text" name="username" autoComplete="username" value={user.email} readOnly hidden />
-        <PasswordInput
-          name="current-password"
-          label="Your password"
-          description="To be sure that it is you. The change is written to the security log."
-          autoComplete="current-password"
-          maw="24rem"
-          value={password}
-          onChange={(event) => setPassword(event.currentTarget.value)}
-          error={wrong}
-          aria-invalid={wrong !== undefined}
-          visibilityToggleButtonProps={{ 'aria-label': 'Show or hide the password' }}
-        />
-        {wrong === undefined && <ProblemNotice error={save.error} />}
+        {confirmation.fields}
+        {!confirmation.isExplained && <ProblemNotice error={save.error} />}
         <Group gap="xs">
-          <Button type="submit" loading={save.isPending} disabled={!password}>
+          <Button type="submit" loading={save.isPending} disabled={!confirmation.isReady}>
             Save
           </Button>
           <Button variant="default" onClick={onDone}>

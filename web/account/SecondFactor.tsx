@@ -14,7 +14,8 @@ import {
 import { devicesQuery, type SecondFactorState, type SessionUser, secondFactorQuery, sessionQuery } from './api.ts';
 import { RecoveryCodes } from './RecoveryCodes.tsx';
 import { SetUpApp } from './SetUpApp.tsx';
-import { type StepUp, StepUpForm } from './StepUpForm.tsx';
+import { StepUpForm } from './StepUpForm.tsx';
+import type { Shown } from './useConfirmation.tsx';
 
 type Doing = 'set-up' | 'turn-off' | 'renew';
 
@@ -102,7 +103,7 @@ function SetUp({ user, onDone }: { user: SessionUser; onDone: () => void }) {
 function TurnOff({ user, onDone }: { user: SessionUser; onDone: () => void }) {
   const queryClient = useQueryClient();
   const act = useMutation({
-    mutationFn: (body: StepUp) => apiFetch('/-/api/second-factor/remove', { method: 'POST', body }),
+    mutationFn: (body: Shown) => apiFetch('/-/api/second-factor/remove', { method: 'POST', body }),
     onSuccess: async () => {
       // By policy there may be nothing left but to set one up: the session says so.
       await queryClient.invalidateQueries({ queryKey: sessionQuery.queryKey });
@@ -126,7 +127,7 @@ function TurnOff({ user, onDone }: { user: SessionUser; onDone: () => void }) {
 function Renew({ user, onDone }: { user: SessionUser; onDone: () => void }) {
   const queryClient = useQueryClient();
   const act = useMutation({
-    mutationFn: (body: StepUp) =>
+    mutationFn: (body: Shown) =>
       apiFetch<{ recoveryCodes: string[] }>('/-/api/second-factor/recovery-codes', { method: 'POST', body }),
     onSuccess: () => queryClient.invalidateQueries({ queryKey: secondFactorQuery.queryKey }),
   });

@@ -1,14 +1,9 @@
-import { Button, Group, PasswordInput, Stack, Text } from '@mantine/core';
+import { Button, Group, Stack, Text } from '@mantine/core';
 import type { UseMutationResult } from '@tanstack/react-query';
-import { type FormEvent, useState } from 'react';
-import { CodeInput, ProblemNotice } from '../design/index.ts';
+import type { FormEvent } from 'react';
+import { ProblemNotice } from '../design/index.ts';
 import type { SessionUser } from './api.ts';
-import { codeProblem, passwordProblem } from './refusals.ts';
-
-export interface StepUp {
-  readonly password: string;
-  readonly code: string;
-}
+import { type Shown, useConfirmation } from './useConfirmation.tsx';
 
 /** Password and code, for what changes the second factor. */
 export function StepUpForm<T>(props: {
@@ -16,46 +11,28 @@ export function StepUpForm<T>(props: {
   what: string;
   label: string;
   grave?: boolean;
-  act: UseMutationResult<T, Error, StepUp>;
+  act: UseMutationResult<T, Error, Shown>;
   onCancel: () => void;
 }) {
   const { user, what, label, grave = false, act, onCancel } = props;
-  const [password, setPassword] = useState('');
-  const [code, setCode] = useState('');
-  const wrong = { password: passwordProblem(act.error), code: codeProblem(act.error) };
-  const isReady = password !== '' && code.trim() !== '';
+  const confirmation = useConfirmation({ email: user.email, error: act.error, takesFocus: true });
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (isReady) act.mutate({ password, code });
+    if (confirmation.isReady) act.mutate(confirmation.shown);
   };
   return (
     <form onSubmit={submit} noValidate>
       <Stack gap="md">
         <Text>{what}</Text>
-        <input type="text" name="username" autoComplete="username" value={user.email} readOnly hidden />
-        <PasswordInput
-          name="current-password"
-          label="Your password"
-          autoComplete="current-password"
-          autoFocus
-          value={password}
-          onChange={(event) => setPassword(event.currentTarget.value)}
-          error={wrong.password}
-          aria-invalid={wrong.password !== undefined}
-          visibilityToggleButtonProps={{ 'aria-label': 'Show or hide the password' }}
-        />
-        <CodeInput
-          label="Code"
-          description="From your app, or a recovery code."
-          inputMode="text"
-          maxLength={60}
-          value={code}
-          onChange={setCode}
-          error={wrong.code}
-        />
-        {wrong.password === undefined && wrong.code === undefined && <ProblemNotice error={act.error} />}
+        {confirmation.fields}
+        {!confirmation.isExplained && <ProblemNotice error={act.error} />}
         <Group gap="xs">
-          <Button type="submit" color={grave ? 'red' : undefined} loading={act.isPending} disabled={!isReady}>
+          <Button
+            type="submit"
+            color={grave ? 'red' : undefined}
+            loading={act.isPending}
+            disabled={!confirmation.isReady}
+          >
             {label}
           </Button>
           <Button variant="default" onClick={onCancel}>

@@ -7,7 +7,7 @@ export function passwordProblem(error: unknown): string | undefined {
 
 /** What belongs beside the field of the code. */
 export function codeProblem(error: unknown): string | undefined {
-  return wordsOf(error, 'FH_CODE_WRONG');
+  return wordsOf(error, 'FH_CODE_WRONG') ?? wordsOf(error, 'FH_CODE_REQUIRED');
 }
 
 /** What belongs beside the field of a name. */
