@@ -58,6 +58,7 @@ export function useConfirmation(props: {
           description="From your app, or a recovery code."
           inputMode="text"
           maxLength={60}
+          maw="24rem"
           value={code}
           onChange={setCode}
           error={wrong.code}
