@@ -61,15 +61,15 @@ async function probeCodes(world: World, atA: Enrolled, atB: Enrolled): Promise<v
     report.check(what, answer.status === status, describe(answer));
   };
   const [inA, inB] = [await begin(world, a), await begin(world, b)];
-  // So every worker has had the secret of the one in its hands.
-  await a.throughEveryDoor(async (door) => {
-    expect('a wrong code', await show(a, inA, atA.app.wrongCode(), door), 403);
-  });
+  // Not through every door: five wrong codes end a challenge, and more than that are not looked at.
+  const doors = [...a.doors.keys()].slice(0, 2);
+  // So a worker has had the secret of the one in its hands.
+  for (const door of doors) expect('a wrong code', await show(a, inA, atA.app.wrongCode(), door), 403);
   const code = atA.app.code();
-  await b.throughEveryDoor(async (door) => {
+  for (const door of doors) {
     expect("a code of the other tenant's user with the same id", await show(b, inB, code, door), 403);
     expect('a challenge of the other tenant', await show(b, inA, code, door), 401);
-  });
+  }
   expect("a recovery code of the other tenant's user", await show(b, inB, atA.recoveryCodes[0]!), 403);
   expect('a code at home', await show(a, inA, code), 201);
   expect('a code at home, the other', await show(b, inB, atB.app.code()), 201);
