@@ -22,8 +22,9 @@ export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
     cancellable: true,
     isInWal: true,
     steps: (input) => [
+      // By itself: it needs room in every region, and a server whose disk is full can drop no database.
       keyStep(deps),
-      beside(databaseStep(deps)),
+      databaseStep(deps),
       openStep(deps),
       beside(migrationsStep(deps)),
       administratorStep(deps),

@@ -192,7 +192,7 @@ export const otherFaults: readonly BackupFault[] = [
       [standby, 'a primary that hangs is ended, and what it had written is taken from its folder'],
       [
         standby,
-        'a primary whose folder is gone: the failover says that the loss is unknown, and a new standby is copied',
+        'a primary lost with its folder, or with a part of its log: the standby, which was behind, gets what was shipped',
       ],
       [
         `${shipping}/timeline.test.ts`,
