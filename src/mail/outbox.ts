@@ -18,9 +18,14 @@ const perTenantAndHour = 500;
 const resetsPerTenantAndHour = 20_000;
 const pageSize = 50;
 
+export interface QueueOptions {
+  /** Something that is committed later on the same server takes it to the disk, and nobody is told of it before. Default: false. */
+  readonly isLazy?: boolean;
+}
+
 export interface Outbox {
   /** Writes the message and keeps or queues it. Throws FH_MAIL_REFUSED, FH_MAIL_LIMITED. `order` may come from a gateway: it is checked here. */
-  queue(tenantId: TenantId, order: unknown): Promise<MailId>;
+  queue(tenantId: TenantId, order: unknown, options?: QueueOptions): Promise<MailId>;
   list(query?: {
     state?: MailState | undefined;
     before?: string | undefined;
@@ -70,7 +75,7 @@ export function createOutbox(deps: {
   }
 
   return {
-    async queue(tenantId, given) {
+    async queue(tenantId, given, options) {
       const order = parseMailOrder(given);
       const tenant = await tenantOf(tenantId);
       const letter = writeLetter(order, tenant);
@@ -91,6 +96,7 @@ export function createOutbox(deps: {
           expiresAt: linkEndsAt < expiresAt ? linkEndsAt : expiresAt,
         },
         order.kind === 'password_reset' ? resetsPerTenantAndHour : perTenantAndHour,
+        options,
       );
       if (!inserted) throw mailErrors.FH_MAIL_LIMITED({ retryAfterSeconds: 3_600 });
       if (isConfigured) onQueued();

@@ -1,5 +1,5 @@
 import type { TenantId } from '#src/kernel/index.ts';
-import type { Queryable } from '#src/postgres/types.ts';
+import { lazily, type Queryable } from '#src/postgres/index.ts';
 import type { MailId, MailKind, MailState } from './types.ts';
 
 export interface MailRow {
@@ -32,11 +32,17 @@ export interface NewMail {
 }
 
 /** @returns false when the tenant has ordered `perHour` of this kind within an hour */
-export async function insertMail(db: Queryable, mail: NewMail, perHour: number): Promise<boolean> {
+export async function insertMail(
+  db: Queryable,
+  mail: NewMail,
+  perHour: number,
+  { isLazy = false } = {},
+): Promise<boolean> {
   const rows = await db.query(
     `INSERT INTO mail (mail_id, tenant_id, tenant_name, kind, state, sealed, created_at, expires_at, next_attempt_at)
      SELECT $1, $2, $3, $4, $5, $6, $7::timestamptz, $8, CASE WHEN $5 = 'queued' THEN $7::timestamptz END
      WHERE (SELECT count(*) FROM mail WHERE tenant_id = $2 AND kind = $4 AND created_at > $7::timestamptz - interval '1 hour') < $9
+       ${isLazy ? `AND ${lazily}` : ''}
      RETURNING mail_id`,
     [
       mail.mailId,

@@ -105,7 +105,8 @@ export function createFirstInvitations(
   async function mail(tenantId: TenantId, order: { readonly kind: 'invitation' } & Record<string, string>) {
     // A step that is repeated makes a new link, and the one before is dead.
     await outbox.withdraw(tenantId, order.kind);
-    await outbox.queue(tenantId, order);
+    // The step that follows is committed later, and the tenant is not active before that.
+    await outbox.queue(tenantId, order, { isLazy: true });
   }
   return {
     async createInvitation(tenantId, invitee) {

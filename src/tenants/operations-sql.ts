@@ -1,7 +1,6 @@
 import type { OperationId, TenantId } from '#src/kernel/index.ts';
-import type { Queryable } from '#src/postgres/index.ts';
+import { lazily, type Queryable } from '#src/postgres/index.ts';
 import { tenantErrors } from './errors.ts';
-import { lazily } from './sql.ts';
 import type { Operation, OperationKind, OperationState, OperationStep } from './types.ts';
 
 /** Facts that steps keep for later steps and for the undo; never a secret. */

@@ -1,11 +1,8 @@
 import type { TenantId } from '#src/kernel/index.ts';
-import { type Queryable, sqlState } from '#src/postgres/index.ts';
+import { lazily, type Queryable, sqlState } from '#src/postgres/index.ts';
 import { tenantErrors } from './errors.ts';
 import { canMove } from './transitions.ts';
 import type { Edition, RecoveryPoint, Tenant, TenantRoute, TenantState } from './types.ts';
-
-/** A condition that is always true: the commit of its statement is not waited for. It reaches the disk before whatever is committed later (PostgreSQL, 30.4). */
-export const lazily = `set_config('synchronous_commit', 'off', true) = 'off'`;
 
 const tenantColumns = `t.tenant_id, t.name, t.title, t.state, t.edition, t.app, t.admin_email, t.database_name, t.created_at,
   t.state_changed_at, t.last_used_at, t.size_bytes, t.key_due_at, t.recovery_point,
