@@ -9,7 +9,11 @@ import type { OsUser } from './os-user.ts';
  * Replaces a file as a whole: temporary file, fsync, rename. The temporary file is created exclusively, so a symbolic link
  * planted in a folder of the server's user cannot lead a supervisor that runs as root elsewhere.
  */
-export async function replaceFile(file: string, content: string, owner: OsUser | undefined): Promise<void> {
+export async function replaceFile(
+  file: string,
+  content: string | Uint8Array,
+  owner: OsUser | undefined,
+): Promise<void> {
   const temporary = `${file}.${randomName(8)}.tmp`;
   const handle = await open(temporary, 'wx', 0o600);
   try {

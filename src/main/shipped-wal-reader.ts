@@ -42,7 +42,14 @@ export async function openShippedWalReader(
 ): Promise<ShippedWal> {
   const { folders, users, log } = options;
   if (isAlone) await options.stopShipper();
-  const child = startProcess(options);
+  let child: ChildProcess;
+  try {
+    child = startProcess(options);
+  } catch (error) {
+    // A disk that takes no log must not end shipping as well.
+    if (isAlone) options.resumeShipper();
+    throw error;
+  }
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()).once('error', () => resolve()));
   const calls = createCalls(child, {
     listSpool: async () => readdir(folders.spool),

@@ -1,7 +1,7 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type Lsn, segmentFileName, segmentStart, walSegmentBytes } from '#src/kernel/index.ts';
-import { syncFolder } from '../files.ts';
+import { replaceFile, syncFolder } from '../files.ts';
 import type { OsUser } from '../os-user.ts';
 
 /** A place in the WAL of one line of timelines. */
@@ -73,14 +73,14 @@ export async function handOverShipped(
     for (const { timeline } of line) {
       const history = timeline > 1 ? await wal.openHistory(timeline) : undefined;
       const name = `${timeline.toString(16).toUpperCase().padStart(8, '0')}.history`;
-      if (history) await writeWhole(path.join(folder, name), history, owner);
+      if (history) await replaceFile(path.join(folder, name), history, owner);
     }
     const behind = segmentStart(from) + BigInt(maxSegments) * walSegmentBytes;
     for (let start = segmentStart(from); start < end && start < behind; start += walSegmentBytes) {
       const timeline = timelineAt(line, start);
       const segment = await wal.openSegment(timeline, start);
       if (!segment) break;
-      await writeWhole(path.join(folder, segmentFileName(timeline, start)), segment, owner);
+      await replaceFile(path.join(folder, segmentFileName(timeline, start)), segment, owner);
       const next = start + walSegmentBytes;
       reached = { timeline, lsn: next < end ? next : end };
     }
@@ -90,18 +90,4 @@ export async function handOverShipped(
   } finally {
     await syncFolder(folder);
   }
-}
-
-/** Under its name only when it is complete: the server that waits for it may look at any moment. */
-async function writeWhole(file: string, content: Uint8Array, owner: OsUser | undefined): Promise<void> {
-  const temporary = `${file}.tmp`;
-  const handle = await open(temporary, 'wx', 0o600);
-  try {
-    if (owner) await handle.chown(owner.uid, owner.gid);
-    await handle.writeFile(content);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, file);
 }
