@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { randomBytes } from '#src/kernel/index.ts';
 import { createSealer } from '#src/keys/index.ts';
-import { createWorker, TestBrowser } from './browser.fixture.ts';
-import { sessionCookieName } from './cookie.ts';
-import type { StartedSession } from './session-start.ts';
+import { createWorker, TestBrowser } from './sessions/browser.fixture.ts';
+import { sessionCookieName } from './sessions/cookie.ts';
+import type { StartedSession } from './sessions/session-start.ts';
 import {
   cookieHeaderOf,
   createTwins,

@@ -5,13 +5,25 @@
  * are one transaction; an unknown user cannot be told from a wrong password.
  * Called by: gateway (routes, authenticate), control (lifecycle hooks), staff (passwords, cookies, attempt limits).
  */
-export { addressRange } from './address.ts';
-export { apiTokenPattern, hashApiToken } from './api-token.ts';
-export { type AttemptLimiter, attemptLimits, createAttemptLimiter } from './attempts.ts';
-export type { Authenticator } from './authenticate.ts';
-export { type BreachedPasswords, createBreachedPasswords } from './breached-passwords.ts';
-export type { Caller, CookieKeyOf } from './browser.ts';
-export type { AwaitedSignIn } from './challenge.ts';
+
+export { identityErrors } from './errors.ts';
+export { createIdentity, type Identity, type IdentityDeps } from './identity.ts';
+export { type BreachedPasswords, createBreachedPasswords } from './passwords/breached-passwords.ts';
+export { createPasswordQueue, type PasswordQueue, type PasswordQueueOptions } from './passwords/hash-queue.ts';
+export { normalisePassword } from './passwords/password-hash.ts';
+export {
+  createPasswordRules,
+  minPasswordLength,
+  type PasswordContext,
+  type PasswordRule,
+  type PasswordRules,
+  type PasswordVerdict,
+} from './passwords/password-rules.ts';
+export type { IdentityRequest } from './request-scope.ts';
+export { identityRoutes, invitationPath } from './routes.ts';
+export type { AwaitedSignIn } from './second-factors/challenge.ts';
+export type { Authenticator } from './sessions/authenticate.ts';
+export type { Caller, CookieKeyOf } from './sessions/browser.ts';
 export {
   challengeCookieName,
   createTokenCookie,
@@ -21,27 +33,16 @@ export {
   parseCookies,
   sessionCookieName,
   type TokenCookie,
-} from './cookie.ts';
-export { type Email, emailKeyOf, parseEmail, parsePersonName } from './email.ts';
-export { identityErrors } from './errors.ts';
-export { createPasswordQueue, type PasswordQueue, type PasswordQueueOptions } from './hash-queue.ts';
-export { createIdentity, type Identity, type IdentityDeps } from './identity.ts';
-export type { Invitation, Invitee } from './invitations.ts';
-export { createDemoUser, createFirstInvitation, stripClone } from './lifecycle.ts';
-export type { SessionSummary } from './own-sessions.ts';
-export { normalisePassword } from './password-hash.ts';
-export {
-  createPasswordRules,
-  minPasswordLength,
-  type PasswordContext,
-  type PasswordRule,
-  type PasswordRules,
-  type PasswordVerdict,
-} from './password-rules.ts';
-export type { IdentityRequest } from './request-scope.ts';
-export { identityRoutes, invitationPath } from './routes.ts';
-export { encodeSessionKey, type SessionKey, sessionKeyBytes } from './session-key.ts';
-export type { SessionNotice } from './session-notices.ts';
-export type { StartedSession } from './session-start.ts';
+} from './sessions/cookie.ts';
+export type { SessionSummary } from './sessions/own-sessions.ts';
+export { encodeSessionKey, type SessionKey, sessionKeyBytes } from './sessions/session-key.ts';
+export type { SessionNotice } from './sessions/session-notices.ts';
+export type { StartedSession } from './sessions/session-start.ts';
+export { addressRange } from './sign-in/address.ts';
+export { type AttemptLimiter, attemptLimits, createAttemptLimiter } from './sign-in/attempts.ts';
+export { apiTokenPattern, hashApiToken } from './tokens/api-token.ts';
 export type { ApiTokenUse, PresumedSession, Role, Session, TokenScope, User } from './types.ts';
 export { roles } from './types.ts';
+export { type Email, emailKeyOf, parseEmail, parsePersonName } from './users/email.ts';
+export type { Invitation, Invitee } from './users/invitations.ts';
+export { createDemoUser, createFirstInvitation, stripClone } from './users/lifecycle.ts';

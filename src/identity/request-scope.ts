@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify';
 import type { TenantRoute } from '#src/tenants/types.ts';
-import type { Actor } from './access.ts';
-import type { Caller } from './browser.ts';
 import { identityErrors } from './errors.ts';
+import type { Actor } from './sessions/access.ts';
+import type { Caller } from './sessions/browser.ts';
 import type { Role, Session } from './types.ts';
 
 /** What the gateway has put on the request before a handler runs. */

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import type { InjectOptions } from 'fastify';
 import { createHttpApp } from '#src/http/index.ts';
 import { silentLog, systemClock } from '#src/kernel/index.ts';
-import { createFirstInvitation } from './lifecycle.ts';
 import { identityRoutes } from './routes.ts';
 import { cookieHeaderOf, startTwoTenants, type TestTenant, type TwoTenants } from './two-tenants.fixture.ts';
+import { createFirstInvitation } from './users/lifecycle.ts';
 
 export interface Answer {
   readonly status: number;

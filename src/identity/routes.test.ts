@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { InjectOptions } from 'fastify';
-import { createFirstInvitation } from './lifecycle.ts';
 import { password, type Routes, startRoutes } from './routes.fixture.ts';
 import { cookieHeaderOf, type TwoTenants } from './two-tenants.fixture.ts';
+import { createFirstInvitation } from './users/lifecycle.ts';
 
 let routes: Routes;
 let two: TwoTenants;

@@ -2,11 +2,9 @@ import type { FastifyPluginAsync, FastifyReply } from 'fastify';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { AuditEventName } from '#src/audit/types.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
-import { addressRange } from './address.ts';
-import { clearSessionCookie } from './browser.ts';
 import { identityErrors } from './errors.ts';
 import type { Identity } from './identity.ts';
-import type { Invitation, Invitee } from './invitations.ts';
+import { addResetRoutes } from './passwords/reset-routes.ts';
 import {
   actorOf,
   administrators,
@@ -17,13 +15,15 @@ import {
   scope,
   signedIn,
 } from './request-scope.ts';
-import { addResetRoutes } from './reset-routes.ts';
 import { answers, bodies, params, queries } from './schemas.ts';
-import { addSecondFactorRoutes } from './second-factor-routes.ts';
-import { addSessionRoutes } from './session-routes.ts';
-import type { StartedSession } from './session-start.ts';
-import { addTokenRoutes } from './token-routes.ts';
+import { addSecondFactorRoutes } from './second-factors/second-factor-routes.ts';
+import { clearSessionCookie } from './sessions/browser.ts';
+import { addSessionRoutes } from './sessions/session-routes.ts';
+import type { StartedSession } from './sessions/session-start.ts';
+import { addressRange } from './sign-in/address.ts';
+import { addTokenRoutes } from './tokens/token-routes.ts';
 import type { Role, Session, User } from './types.ts';
+import type { Invitation, Invitee } from './users/invitations.ts';
 
 export interface IdentityRoutesOptions {
   /** The configured origin of a tenant, `https://NAME.DOMAIN[:PORT]`; never taken from the request. */

@@ -1,6 +1,6 @@
 import { auditEvents } from '#src/audit/index.ts';
-import { apiTokenLimits } from './api-tokens.ts';
-import { requiredOfs } from './second-factor-policy.ts';
+import { requiredOfs } from './second-factors/second-factor-policy.ts';
+import { apiTokenLimits } from './tokens/api-tokens.ts';
 import { roles, tokenScopes } from './types.ts';
 
 /** JSON schemas of the routes. Bounds are generous where the use case gives a better message than a schema can. */

@@ -1,6 +1,6 @@
 import type { Id, UserId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
-import { maxKnownDevices } from './attempts.ts';
+import { maxKnownDevices } from './sign-in/attempts.ts';
 import type { Role, Session, User } from './types.ts';
 
 export interface UserRow extends User {

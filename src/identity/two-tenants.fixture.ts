@@ -9,11 +9,11 @@ import type { MailOrder } from '#src/mail/types.ts';
 import { createPool, newPassword, type Pool } from '#src/postgres/index.ts';
 import type { TenantAccess, TenantRoute } from '#src/tenants/types.ts';
 import { startTestCluster } from '../../test/support/cluster.ts';
-import type { AwaitedSignIn } from './challenge.ts';
 import { createIdentity, type Identity } from './identity.ts';
-import { createDemoUser } from './lifecycle.ts';
-import type { StartedSession } from './session-start.ts';
+import type { AwaitedSignIn } from './second-factors/challenge.ts';
+import type { StartedSession } from './sessions/session-start.ts';
 import type { Role } from './types.ts';
+import { createDemoUser } from './users/lifecycle.ts';
 
 export interface TestTenant {
   readonly route: TenantRoute;

@@ -46,7 +46,7 @@ export function parseMailOrder(value: unknown): MailOrder {
   return { ...rest, kind, to: parseRecipient(to) } as MailOrder;
 }
 
-/** Identity has parsed it already (src/identity/email.ts); here it is only kept from meaning more than one address to a mail server. */
+/** Identity has parsed it already (src/identity/users/email.ts); here it is only kept from meaning more than one address to a mail server. */
 function parseRecipient(value: unknown): string {
   if (typeof value !== 'string' || !/^[^\s@"(),:;<>[\]\\\p{C}]+@[^\s@"(),:;<>[\]\\\p{C}]+$/u.test(value))
     throw refused('its address is malformed');

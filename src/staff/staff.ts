@@ -215,7 +215,7 @@ export function createStaff({ db, sessionKey, rules = createPasswordRules() }: S
             });
           return { member, locked };
         });
-        // The same way for everybody, as in identity/sign-in.ts.
+        // The same way for everybody, as in identity/sign-in/sign-in.ts.
         const { matches, needsRehash } = await queue.verify(password, member?.passwordHash);
         if (!member || !matches || locked || member.disabled) {
           await recordAudit(db, {

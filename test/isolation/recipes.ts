@@ -67,7 +67,7 @@ const identity: Record<string, Recipe> = {
     status: 204,
   },
   'identity.session.find_awaited': { for: 'anyone', call: none },
-  // A right code needs the app's secret, which no answer has; codes of one tenant at the other: src/identity/second-factors.test.ts.
+  // A right code needs the app's secret, which no answer has; codes of one tenant at the other: src/identity/second-factors/second-factors.test.ts.
   'identity.session.complete': { for: 'anyone', call: () => ({ body: { code: '000000' } }), status: 401 },
   'identity.second_factor.get': { for: 'member', call: none },
   'identity.second_factor.begin': {
@@ -141,7 +141,7 @@ const identity: Record<string, Recipe> = {
     call: (_, side) => ({ body: { email: side.people.member.email } }),
     status: 202,
   },
-  // A link is in a mailbox and nowhere else; that one of another tenant opens nothing is in src/identity/reset.test.ts.
+  // A link is in a mailbox and nowhere else; that one of another tenant opens nothing is in src/identity/passwords/reset.test.ts.
   'identity.password_reset.check': {
     for: 'anyone',
     call: ({ invitationToken }) => ({ body: { token: invitationToken } }),

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: texts of the product, as they stand there
 import type { PlantedLeak } from './types.ts';
 
-const invitationsSql = 'src/identity/invitations-sql.ts';
+const invitationsSql = 'src/identity/users/invitations-sql.ts';
 const migration = 'migrations/tenant/0001_identity.sql';
 const checkMigration = 'migrations/tenant/0007_second_factor_policy.sql';
 const gatewayMain = 'src/main/gateway.ts';
@@ -33,7 +33,7 @@ export const identityLeaks: readonly PlantedLeak[] = [
     threat: 'one of the two barriers between the cookies of two tenants is gone',
     edits: [
       {
-        file: 'src/identity/cookie.ts',
+        file: 'src/identity/sessions/cookie.ts',
         find: 'const contextOf = (scope: string) => `${scope} ${name}`;',
         replace: 'const contextOf = (_scope: string) => name;',
       },
@@ -84,7 +84,7 @@ export const identityLeaks: readonly PlantedLeak[] = [
     threat: 'a role that was taken away, or a user who was disabled, goes on',
     edits: [
       {
-        file: 'src/identity/authenticate.ts',
+        file: 'src/identity/sessions/authenticate.ts',
         find: '      const ask = (lease: Queryable)',
         replace:
           '      const remembered = presumed.find(tenantId, tokenHash);\n      if (remembered) return remembered.session;\n      const ask = (lease: Queryable)',
@@ -97,7 +97,7 @@ export const identityLeaks: readonly PlantedLeak[] = [
     threat: 'a neighbouring page that could set a cookie would choose the session',
     edits: [
       {
-        file: 'src/identity/cookie.ts',
+        file: 'src/identity/sessions/cookie.ts',
         find: 'if (cookies.has(own)) throw refused(`${own} is there twice`);',
         replace: '',
       },
@@ -109,7 +109,7 @@ export const identityLeaks: readonly PlantedLeak[] = [
     threat: "every tenant receives every other tenant's cookies",
     edits: [
       {
-        file: 'src/identity/cookie.ts',
+        file: 'src/identity/sessions/cookie.ts',
         find: 'const attributes = `Path=/; Secure; HttpOnly; SameSite=${sameSite}`;',
         replace: 'const attributes = `Path=/; Domain=localhost; Secure; HttpOnly; SameSite=${sameSite}`;',
       },
@@ -121,7 +121,7 @@ export const identityLeaks: readonly PlantedLeak[] = [
     threat: 'a flaw in a page gives the session away',
     edits: [
       {
-        file: 'src/identity/cookie.ts',
+        file: 'src/identity/sessions/cookie.ts',
         find: 'Path=/; Secure; HttpOnly; SameSite=',
         replace: 'Path=/; Secure; SameSite=',
       },
@@ -145,7 +145,7 @@ export const identityLeaks: readonly PlantedLeak[] = [
     threat: 'a role that was taken away between the door and the act counts',
     edits: [
       {
-        file: 'src/identity/access.ts',
+        file: 'src/identity/sessions/access.ts',
         find: 'if (!allowed.includes(user.role)) throw identityErrors.FH_ROLE_REQUIRED();',
         replace: 'void allowed;',
       },
@@ -157,7 +157,7 @@ export const identityLeaks: readonly PlantedLeak[] = [
     threat: 'an administrator takes the tenant over',
     edits: [
       {
-        file: 'src/identity/access.ts',
+        file: 'src/identity/sessions/access.ts',
         find: "if (touchedRoles.includes('owner') && user.role !== 'owner')",
         replace: "if (touchedRoles.includes('owner') && user.role === 'member')",
       },

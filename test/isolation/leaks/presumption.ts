@@ -3,7 +3,7 @@ import type { PlantedLeak } from './types.ts';
 const confirmation = 'src/hosting/confirmation.ts';
 const context = 'src/hosting/context.ts';
 const lease = 'src/databases/lease.ts';
-const presumed = 'src/identity/presumed.ts';
+const presumed = 'src/identity/sessions/presumed.ts';
 
 const leak = (name: string, threat: string, ...edits: PlantedLeak['edits']): PlantedLeak => ({
   name,

@@ -8,13 +8,13 @@ export const secondFactorLeaks: readonly PlantedLeak[] = [
     threat: "a code of one tenant's user is good for the user with the same id at another",
     edits: [
       {
-        file: 'src/identity/redeem.ts',
+        file: 'src/identity/second-factors/redeem.ts',
         find: 'const secret = await secrets.open(tenantId, userId, factor.sealedSecret);',
         replace:
           'const secret = kept.get(userId) ?? (await secrets.open(tenantId, userId, factor.sealedSecret));\n    if (secret) kept.set(userId, secret);',
       },
       {
-        file: 'src/identity/redeem.ts',
+        file: 'src/identity/second-factors/redeem.ts',
         find: 'export function createRedeemCode(secrets: FactorSecrets): RedeemCode {',
         replace:
           'const kept = new Map<string, Buffer>();\nexport function createRedeemCode(secrets: FactorSecrets): RedeemCode {',
@@ -27,12 +27,12 @@ export const secondFactorLeaks: readonly PlantedLeak[] = [
     threat: 'who looks over a shoulder signs in with the same code',
     edits: [
       {
-        file: 'src/identity/second-factor-sql.ts',
+        file: 'src/identity/second-factors/second-factor-sql.ts',
         find: 'WHERE user_id = $1 AND confirmed_at IS NOT NULL AND last_step < $2 RETURNING user_id`,',
         replace: 'WHERE user_id = $1 AND confirmed_at IS NOT NULL RETURNING user_id`,',
       },
       {
-        file: 'src/identity/totp.ts',
+        file: 'src/identity/second-factors/totp.ts',
         find: 'if (matches && step > lastStep)',
         replace: 'if (matches && lastStep >= 0)',
       },
@@ -44,7 +44,7 @@ export const secondFactorLeaks: readonly PlantedLeak[] = [
     threat: 'a second factor that is never asked for',
     edits: [
       {
-        file: 'src/identity/sign-in.ts',
+        file: 'src/identity/sign-in/sign-in.ts',
         find: 'if (await hasSecondFactor(db, user.userId))',
         replace: 'if (!(await hasSecondFactor(db, user.userId)) && known === undefined)',
       },

@@ -1,0 +1,155 @@
+import { recordTenantAudit } from '#src/audit/index.ts';
+import type { TenantDatabases } from '#src/databases/types.ts';
+import type { Clock, FreeholdError, TenantId } from '#src/kernel/index.ts';
+import { failpoint } from '#src/kernel/index.ts';
+import type { Queryable } from '#src/postgres/types.ts';
+import { identityErrors } from '../errors.ts';
+import {
+  type BrowserCookies,
+  type Caller,
+  challengeLifetimeSeconds,
+  clearChallengeCookie,
+  describeUserAgent,
+} from '../sessions/browser.ts';
+import { hashToken, newToken } from '../sessions/cookie.ts';
+import { type StartedSession, startSession } from '../sessions/session-start.ts';
+import { type Attempt, type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
+import { findUserById, forgetDevice, isKnownDevice, noteSignIn, type UserRow } from '../sql.ts';
+import type { UserMail } from '../users/user-mail.ts';
+import type { RedeemCode } from './redeem.ts';
+import { deleteChallenge, findChallenge, insertChallenge, lockUser, spendChallenge } from './second-factor-sql.ts';
+
+/** The password was right, and somebody has a second factor: nobody is signed in yet. */
+export interface AwaitedSignIn {
+  readonly session: undefined;
+  readonly expiresAt: Date;
+  /** Values of `Set-Cookie`. */
+  readonly setCookies: readonly string[];
+}
+
+/** The second step of signing in. */
+export interface SecondStep {
+  /**
+   * Completes the sign-in that waits in this browser, with a code of the app or a recovery code. Throws FH_CODE_WRONG, FH_CODE_THROTTLED, and
+   * FH_CHALLENGE_NOT_FOUND, the same for none, another tenant's, used, expired and overtaken ones.
+   */
+  completeSignIn(tenantId: TenantId, code: string, caller: Caller): Promise<StartedSession>;
+  /** Whether a sign-in waits for its code in this browser. */
+  findAwaitedSignIn(tenantId: TenantId, caller: Caller): Promise<{ expiresAt: Date } | undefined>;
+}
+
+/** A flood of right passwords without codes ends here; whoever floods is somebody who has the password and not the factor. */
+const maxOfStrangers = 30;
+
+/** In the transaction that found the password right. */
+export async function awaitSecondFactor(
+  db: Queryable,
+  cookies: BrowserCookies,
+  tenantId: TenantId,
+  user: UserRow,
+  { known, caller }: { known: boolean; caller: Caller },
+): Promise<AwaitedSignIn> {
+  const token = newToken();
+  const expiresAt = await insertChallenge(db, {
+    tokenHash: hashToken(token),
+    user,
+    isKnownDevice: known,
+    lifetimeSeconds: challengeLifetimeSeconds,
+    maxOfStrangers,
+  });
+  if (!expiresAt) throw identityErrors.FH_CODE_THROTTLED({ retryAfterSeconds: challengeLifetimeSeconds });
+  await recordTenantAudit(db, {
+    name: 'session.second_factor_awaited',
+    actor: 'anonymous',
+    subject: user.userId,
+    address: caller.address,
+    details: { knownDevice: known },
+  });
+  return { session: undefined, expiresAt, setCookies: [await cookies.setChallenge(tenantId, token)] };
+}
+
+export function createSecondStep(deps: {
+  readonly databases: TenantDatabases;
+  readonly cookies: BrowserCookies;
+  readonly limiter: AttemptLimiter;
+  readonly redeem: RedeemCode;
+  readonly userMail: UserMail;
+  readonly clock: Clock;
+}): SecondStep {
+  const { databases, cookies, limiter, redeem, userMail, clock } = deps;
+
+  /** In one transaction; what is refused is returned, so that its count and its record stay. */
+  async function complete(db: Queryable, tenantId: TenantId, tokenHash: Buffer, code: string, caller: Caller) {
+    const waiting = await findChallenge(db, tokenHash);
+    if (!waiting) throw identityErrors.FH_CHALLENGE_NOT_FOUND();
+    const { userId } = waiting;
+    await lockUser(db, userId);
+    // Whoever waited for the lock may find it used.
+    if (!(await findChallenge(db, tokenHash))) throw identityErrors.FH_CHALLENGE_NOT_FOUND();
+    const user = (await findUserById(db, userId))!;
+    const deviceToken = await cookies.findDeviceToken(tenantId, caller.cookieHeader);
+    const deviceHash = deviceToken && hashToken(deviceToken);
+    const known = waiting.isKnownDevice && deviceHash !== undefined && (await isKnownDevice(db, userId, deviceHash));
+    const attempts: Attempt[] = [
+      { limit: attemptLimits.challenge, subject: tokenHash.toString('hex') },
+      known
+        ? { limit: attemptLimits.secondFactorOnDevice, subject: `${deviceHash.toString('hex')} ${userId}` }
+        : { limit: attemptLimits.secondFactor, subject: userId },
+    ];
+    const { locked, reached } = await limiter.begin(db, attempts);
+    const isSlowed = reached.some((scope) => scope !== attemptLimits.challenge.scope);
+    const about = { actor: 'anonymous', subject: userId, address: caller.address };
+    if (isSlowed)
+      await recordTenantAudit(db, {
+        ...about,
+        name: 'session.second_factor_throttled',
+        details: { knownDevice: known },
+      });
+    const method = locked ? undefined : await redeem(db, tenantId, userId, code);
+    if (!method) {
+      await recordTenantAudit(db, { ...about, name: 'session.second_factor_failed', details: { knownDevice: known } });
+      const isOver = reached.includes(attemptLimits.challenge.scope);
+      if (isOver) await deleteChallenge(db, tokenHash);
+      // As for passwords: a device that guesses is a stranger from now on.
+      if (locked && !isOver && known) await forgetDevice(db, userId, deviceHash);
+      return { user, known, isSlowed, isOver, started: undefined, method };
+    }
+    if (!(await spendChallenge(db, tokenHash))) throw identityErrors.FH_CHALLENGE_NOT_FOUND();
+    await limiter.succeed(db, attempts);
+    await noteSignIn(db, userId);
+    const started = await startSession(db, cookies, tenantId, user, caller);
+    await failpoint('identity.second_step.before_commit');
+    return { user, known, isSlowed, isOver: false, started, method };
+  }
+
+  return {
+    async findAwaitedSignIn(tenantId, caller) {
+      const token = await cookies.findChallengeToken(tenantId, caller.cookieHeader);
+      return token && databases.platform.read(tenantId, (db) => findChallenge(db, hashToken(token)));
+    },
+
+    async completeSignIn(tenantId, code, caller) {
+      const token = await cookies.findChallengeToken(tenantId, caller.cookieHeader);
+      if (!token) throw identityErrors.FH_CHALLENGE_NOT_FOUND();
+      const done = await databases.platform
+        .transact(tenantId, (db) => complete(db, tenantId, hashToken(token), code, caller))
+        .catch((error: FreeholdError) => {
+          if (error.code !== 'FH_SIGN_IN_THROTTLED') throw error;
+          throw identityErrors.FH_CODE_THROTTLED({ retryAfterSeconds: error.retryAfterSeconds });
+        });
+      const { user, known, started, method, isSlowed, isOver } = done;
+      const notice = {
+        to: user.email,
+        name: user.name,
+        at: new Date(clock.now()).toISOString(),
+        address: caller.address,
+        browser: describeUserAgent(caller.userAgent),
+      };
+      if (isSlowed) userMail.send(tenantId, { kind: 'second_factor_guessed', ...notice });
+      if (!started) throw isOver ? identityErrors.FH_CHALLENGE_NOT_FOUND() : identityErrors.FH_CODE_WRONG();
+      if (method === 'recovery_code') userMail.send(tenantId, { kind: 'recovery_code_used', ...notice });
+      else if (!known && user.lastSignInAt) userMail.send(tenantId, { kind: 'new_sign_in', ...notice });
+      return { ...started, setCookies: [...started.setCookies, clearChallengeCookie] };
+    },
+  };
+}

@@ -1,0 +1,146 @@
+import type { FastifyInstance } from 'fastify';
+import type { Identity } from '../identity.ts';
+import {
+  actorOf,
+  administrators,
+  callerOf,
+  enrolling,
+  open,
+  owners,
+  passwordBodyBytes,
+  scope,
+  signedIn,
+} from '../request-scope.ts';
+import { answers, bodies, params } from '../schemas.ts';
+import type { Shown } from '../sessions/own-confirmation.ts';
+import type { RequiredOf } from './second-factor-policy.ts';
+
+/** Second factors: the second step of signing in, and what users and administrators do about them. Registered by `identityRoutes`. */
+export function addSecondFactorRoutes(app: FastifyInstance, identity: Identity): void {
+  app.get(
+    '/session/second-factor',
+    { config: open('session.find_awaited'), schema: { response: { 200: answers.awaited } } },
+    async (request) => {
+      const awaited = await identity.findAwaitedSignIn(scope(request).tenant.tenantId, callerOf(request));
+      return { expiresAt: awaited?.expiresAt ?? null };
+    },
+  );
+
+  app.post<{ Body: { code: string } }>(
+    '/session/second-factor',
+    { config: open('session.complete'), schema: { body: bodies.code, response: { 201: answers.session } } },
+    async (request, reply) => {
+      const { tenantId } = scope(request).tenant;
+      const { session, setCookies } = await identity.completeSignIn(tenantId, request.body.code, callerOf(request));
+      const { user, ...rest } = session;
+      return reply
+        .header('set-cookie', [...setCookies])
+        .code(201)
+        .send({ user, session: rest });
+    },
+  );
+
+  app.get(
+    '/second-factor',
+    { config: enrolling('second_factor.get'), schema: { response: { 200: answers.secondFactor } } },
+    async (request) => {
+      const { enrolledAt, ...rest } = await identity.getSecondFactor(scope(request).tenant.tenantId, actorOf(request));
+      return { enrolledAt: enrolledAt ?? null, ...rest };
+    },
+  );
+
+  app.post<{ Body: { password: string } }>(
+    '/second-factor/totp',
+    {
+      config: enrolling('second_factor.begin'),
+      schema: { body: bodies.confirmation, response: { 201: answers.totp } },
+      bodyLimit: passwordBodyBytes,
+    },
+    async (request, reply) => {
+      const { tenant } = scope(request);
+      const begun = await identity.beginTotp(tenant.tenantId, actorOf(request), tenant, request.body.password);
+      return reply.code(201).send(begun);
+    },
+  );
+
+  app.post<{ Body: { code: string } }>(
+    '/second-factor/totp/confirm',
+    {
+      config: enrolling('second_factor.confirm'),
+      schema: { body: bodies.code, response: { 201: answers.recoveryCodes } },
+    },
+    async (request, reply) => {
+      const { tenantId } = scope(request).tenant;
+      const { code } = request.body;
+      const { setCookies, recoveryCodes } = await identity.confirmTotp(
+        tenantId,
+        actorOf(request),
+        code,
+        callerOf(request),
+      );
+      return reply
+        .header('set-cookie', [...setCookies])
+        .code(201)
+        .send({ recoveryCodes });
+    },
+  );
+
+  app.post<{ Body: Shown }>(
+    '/second-factor/remove',
+    { config: signedIn('second_factor.remove'), schema: { body: bodies.stepUp }, bodyLimit: passwordBodyBytes },
+    async (request, reply) => {
+      const { tenantId } = scope(request).tenant;
+      await identity.removeSecondFactor(tenantId, actorOf(request), request.body, callerOf(request));
+      return reply.code(204).send();
+    },
+  );
+
+  app.post<{ Body: Shown }>(
+    '/second-factor/recovery-codes',
+    {
+      config: signedIn('second_factor.renew_recovery_codes'),
+      schema: { body: bodies.stepUp, response: { 201: answers.recoveryCodes } },
+      bodyLimit: passwordBodyBytes,
+    },
+    async (request, reply) => {
+      const { tenantId } = scope(request).tenant;
+      const recoveryCodes = await identity.renewRecoveryCodes(
+        tenantId,
+        actorOf(request),
+        request.body,
+        callerOf(request),
+      );
+      return reply.code(201).send({ recoveryCodes });
+    },
+  );
+
+  app.delete<{ Params: { id: string } }>(
+    '/users/:id/second-factor',
+    { config: administrators('user.reset_second_factor'), schema: { params: params.id } },
+    async (request, reply) => {
+      await identity.resetSecondFactor(scope(request).tenant.tenantId, actorOf(request), request.params.id);
+      return reply.code(204).send();
+    },
+  );
+
+  app.get(
+    '/second-factor-policy',
+    { config: administrators('second_factor_policy.get'), schema: { response: { 200: answers.secondFactorPolicy } } },
+    async (request) => identity.getSecondFactorPolicy(scope(request).tenant.tenantId, actorOf(request)),
+  );
+
+  app.put<{ Body: { requiredOf: RequiredOf } & Shown }>(
+    '/second-factor-policy',
+    {
+      config: owners('second_factor_policy.change'),
+      schema: { body: bodies.secondFactorPolicy },
+      bodyLimit: passwordBodyBytes,
+    },
+    async (request, reply) => {
+      const { requiredOf, ...shown } = request.body;
+      const { tenantId } = scope(request).tenant;
+      await identity.setSecondFactorPolicy(tenantId, actorOf(request), requiredOf, shown);
+      return reply.code(204).send();
+    },
+  );
+}

@@ -1,0 +1,219 @@
+import { recordTenantAudit } from '#src/audit/index.ts';
+import type { AuditEventName } from '#src/audit/types.ts';
+import type { TenantDatabases } from '#src/databases/types.ts';
+import { type Clock, failpoint, randomBytes, type TenantId } from '#src/kernel/index.ts';
+import type { Queryable } from '#src/postgres/types.ts';
+import { identityErrors } from '../errors.ts';
+import { type Actor, administrators, requireRole } from '../sessions/access.ts';
+import { type BrowserCookies, type Caller, describeUserAgent } from '../sessions/browser.ts';
+import type { OwnConfirmation, Shown } from '../sessions/own-confirmation.ts';
+import { type StartedSession, startSession } from '../sessions/session-start.ts';
+import { type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
+import { deleteSessions, findUserById, lockActiveOwners, raiseEpoch } from '../sql.ts';
+import { roles } from '../types.ts';
+import type { TenantWords } from '../users/invitations.ts';
+import type { UserMail } from '../users/user-mail.ts';
+import { hashRecoveryCode, newRecoveryCode, parseRecoveryCode, recoveryCodeCount } from './recovery-codes.ts';
+import type { FactorSecrets } from './redeem.ts';
+import {
+  confirmTotp,
+  countRecoveryCodes,
+  deleteSecondFactor,
+  findTotp,
+  hasSecondFactor,
+  insertTotp,
+  lockUser,
+  replaceRecoveryCodes,
+} from './second-factor-sql.ts';
+import { encodeBase32, findTotpStep, parseTotpCode, totpSecretBytes, totpUri } from './totp.ts';
+
+export interface SecondFactorState {
+  /** Undefined: no app is set up. */
+  readonly enrolledAt: Date | undefined;
+  readonly recoveryCodesLeft: number;
+}
+
+/** What users do about their second factor, and administrators about those of others. */
+export interface SecondFactors {
+  getSecondFactor(tenantId: TenantId, actor: Actor): Promise<SecondFactorState>;
+  /**
+   * Begins to set up an app, in place of what was being set up before. The secret is in this answer and nowhere else in the clear.
+   * Throws FH_PASSWORD_WRONG, FH_SECOND_FACTOR_EXISTS.
+   */
+  beginTotp(
+    tenantId: TenantId,
+    actor: Actor,
+    tenant: TenantWords,
+    password: string,
+  ): Promise<{ secret: string; uri: string }>;
+  /**
+   * A first right code: from now on the factor counts. Ends every session of the user and starts a new one here.
+   * Throws FH_CODE_WRONG, FH_CODE_THROTTLED, FH_SECOND_FACTOR_NOT_FOUND.
+   * @returns the recovery codes too, this once
+   */
+  confirmTotp(
+    tenantId: TenantId,
+    actor: Actor,
+    code: string,
+    caller: Caller,
+  ): Promise<StartedSession & { readonly recoveryCodes: readonly string[] }>;
+  /** Throws FH_PASSWORD_WRONG, FH_CODE_WRONG, FH_SECOND_FACTOR_NOT_FOUND. */
+  removeSecondFactor(tenantId: TenantId, actor: Actor, shown: Shown, caller: Caller): Promise<void>;
+  /** New ones, shown this once; the old ones are worthless. Throws as above. */
+  renewRecoveryCodes(tenantId: TenantId, actor: Actor, shown: Shown, caller: Caller): Promise<readonly string[]>;
+  /** By an administrator, for somebody who has lost everything; for an owner only by another owner. Ends the user's sessions. */
+  resetSecondFactor(tenantId: TenantId, actor: Actor, userId: string): Promise<void>;
+}
+
+export function createSecondFactors(deps: {
+  readonly databases: TenantDatabases;
+  readonly cookies: BrowserCookies;
+  readonly limiter: AttemptLimiter;
+  readonly secrets: FactorSecrets;
+  readonly confirmSelf: OwnConfirmation['confirmSelf'];
+  readonly userMail: UserMail;
+  readonly clock: Clock;
+}): SecondFactors {
+  const { databases, cookies, limiter, secrets, confirmSelf, userMail, clock } = deps;
+  const policy = { roles, refused: 'user.second_factor_refused' } as const;
+
+  const noticeOf = (user: { email: string; name: string }, address?: string, userAgent?: string) => ({
+    to: user.email,
+    name: user.name,
+    at: new Date(clock.now()).toISOString(),
+    address,
+    browser: describeUserAgent(userAgent),
+  });
+
+  function record(db: Queryable, { session, address }: Actor, name: AuditEventName, subject?: string): Promise<void> {
+    const { userId } = session.user;
+    return recordTenantAudit(db, { name, actor: `user:${userId}`, subject: subject ?? userId, address });
+  }
+
+  async function makeRecoveryCodes(db: Queryable, userId: string): Promise<string[]> {
+    const codes = Array.from({ length: recoveryCodeCount }, newRecoveryCode);
+    await replaceRecoveryCodes(
+      db,
+      userId,
+      codes.map((code) => hashRecoveryCode(userId, parseRecoveryCode(code)!)),
+    );
+    return codes;
+  }
+
+  /** Password and code, then the act. */
+  const stepUp = <T>(
+    tenantId: TenantId,
+    actor: Actor,
+    shown: Shown,
+    act: (db: Queryable, userId: string) => Promise<T>,
+  ): Promise<T> =>
+    confirmSelf(tenantId, actor, shown, policy, async (db, { userId }) => {
+      if (!(await hasSecondFactor(db, userId))) throw identityErrors.FH_SECOND_FACTOR_NOT_FOUND();
+      return act(db, userId);
+    });
+
+  return {
+    getSecondFactor: (tenantId, { session }) =>
+      databases.platform.read(tenantId, async (db) => {
+        const { userId } = session.user;
+        const factor = await findTotp(db, userId);
+        return {
+          enrolledAt: factor?.confirmedAt ?? undefined,
+          recoveryCodesLeft: await countRecoveryCodes(db, userId),
+        };
+      }),
+
+    async beginTotp(tenantId, actor, tenant, password) {
+      const { userId, email } = actor.session.user;
+      const secret = randomBytes(totpSecretBytes);
+      const sealed = await secrets.seal(tenantId, userId, secret);
+      const withoutCode = { ...policy, asksCode: false };
+      await confirmSelf(tenantId, actor, { password }, withoutCode, async (db) => {
+        await lockUser(db, userId);
+        if (!(await insertTotp(db, userId, sealed))) throw identityErrors.FH_SECOND_FACTOR_EXISTS();
+      });
+      const text = encodeBase32(secret);
+      return { secret: text, uri: totpUri(text, { issuer: tenant.title, account: email }) };
+    },
+
+    async confirmTotp(tenantId, actor, code, caller) {
+      const { userId } = actor.session.user;
+      const attempts = [{ limit: attemptLimits.firstCode, subject: userId }];
+      // What is refused is returned, so that its count stays.
+      const done = await databases.platform.transact(tenantId, async (db) => {
+        const user = await requireRole(db, actor, roles);
+        await lockUser(db, userId);
+        const factor = await findTotp(db, userId);
+        if (factor?.confirmedAt) throw identityErrors.FH_SECOND_FACTOR_EXISTS();
+        if (!factor) throw identityErrors.FH_SECOND_FACTOR_NOT_FOUND();
+        await limiter.begin(db, attempts).catch((error) => {
+          throw error.code === 'FH_SIGN_IN_THROTTLED'
+            ? identityErrors.FH_CODE_THROTTLED({ retryAfterSeconds: error.retryAfterSeconds })
+            : error;
+        });
+        const digits = parseTotpCode(code);
+        const secret = await secrets.open(tenantId, userId, factor.sealedSecret);
+        const step = secret && digits !== undefined ? findTotpStep(secret, digits, factor) : undefined;
+        if (step === undefined || !(await confirmTotp(db, userId, factor.sealedSecret, step))) return undefined;
+        await limiter.succeed(db, attempts);
+        const recoveryCodes = await makeRecoveryCodes(db, userId);
+        // ASVS v5.0.0-7.4.3: whoever else is signed in as this user got in without the factor.
+        await deleteSessions(db, userId);
+        await record(db, actor, 'user.second_factor_enrolled');
+        const started = await startSession(db, cookies, tenantId, user, caller);
+        await failpoint('identity.enrol.before_commit');
+        return { user, started, recoveryCodes };
+      });
+      if (!done) throw identityErrors.FH_CODE_WRONG({ fields: { code: 'This code is not right.' } });
+      const { user, started, recoveryCodes } = done;
+      userMail.send(tenantId, {
+        kind: 'second_factor_enrolled',
+        ...noticeOf(user, caller.address, caller.userAgent),
+      });
+      return { ...started, recoveryCodes };
+    },
+
+    async removeSecondFactor(tenantId, actor, shown, caller) {
+      await stepUp(tenantId, actor, shown, async (db, userId) => {
+        await deleteSecondFactor(db, userId);
+        await record(db, actor, 'user.second_factor_removed');
+      });
+      userMail.send(tenantId, {
+        kind: 'second_factor_removed',
+        ...noticeOf(actor.session.user, caller.address, caller.userAgent),
+      });
+    },
+
+    async renewRecoveryCodes(tenantId, actor, shown, caller) {
+      const codes = await stepUp(tenantId, actor, shown, async (db, userId) => {
+        await record(db, actor, 'user.recovery_codes_replaced');
+        return makeRecoveryCodes(db, userId);
+      });
+      userMail.send(tenantId, {
+        kind: 'recovery_codes_replaced',
+        ...noticeOf(actor.session.user, caller.address, caller.userAgent),
+      });
+      return codes;
+    },
+
+    async resetSecondFactor(tenantId, actor, userId) {
+      const user = await databases.platform.transact(tenantId, async (db) => {
+        await lockActiveOwners(db);
+        await lockUser(db, userId);
+        const found = await findUserById(db, userId);
+        await requireRole(db, actor, administrators, found ? [found.role] : []);
+        if (!found) throw identityErrors.FH_USER_NOT_FOUND();
+        if (userId === actor.session.user.userId)
+          throw identityErrors.FH_ROLE_REQUIRED({ detail: 'your own is turned off in your account, with a code' });
+        if (!(await findTotp(db, userId))?.confirmedAt) throw identityErrors.FH_SECOND_FACTOR_NOT_FOUND();
+        await deleteSecondFactor(db, userId);
+        await raiseEpoch(db, userId);
+        await deleteSessions(db, userId);
+        await limiter.forget(db, [{ limit: attemptLimits.secondFactor, subject: userId }]);
+        await record(db, actor, 'user.second_factor_reset', userId);
+        return found;
+      });
+      userMail.send(tenantId, { kind: 'second_factor_reset', ...noticeOf(user) });
+    },
+  };
+}

@@ -1,0 +1,146 @@
+import { recordTenantAudit } from '#src/audit/index.ts';
+import type { AuditEvent, AuditEventName } from '#src/audit/types.ts';
+import type { TenantDatabases } from '#src/databases/types.ts';
+import type { Clock, FreeholdError, TenantId } from '#src/kernel/index.ts';
+import type { Queryable } from '#src/postgres/types.ts';
+import { identityErrors } from '../errors.ts';
+import type { PasswordQueue } from '../passwords/hash-queue.ts';
+import type { RedeemCode } from '../second-factors/redeem.ts';
+import { hasSecondFactor, lockUser } from '../second-factors/second-factor-sql.ts';
+import { type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
+import type { UserRow } from '../sql.ts';
+import type { Role } from '../types.ts';
+import type { UserMail } from '../users/user-mail.ts';
+import { type Actor, requireRole } from './access.ts';
+import { describeUserAgent } from './browser.ts';
+
+/** What users show again of themselves. */
+export interface Shown {
+  readonly password: string;
+  /** Of their app, or a recovery code: for who has a second factor. */
+  readonly code?: string | undefined;
+}
+
+/** Acts for which a session is not enough: the user shows again who they are. What is refused is recorded as well. */
+export interface OwnConfirmation {
+  /**
+   * Password and second factor again, and then the act, in the transaction that finds that nothing changed meanwhile. What the act throws is rolled back.
+   * Throws FH_ROLE_REQUIRED, FH_PASSWORD_WRONG, FH_CODE_REQUIRED, FH_CODE_WRONG, FH_SIGN_IN_THROTTLED, FH_BUSY. Wrong ones count as for a change of password: a
+   * stolen session must not become a place to guess them. `asksCode` (default true): a second factor is asked for.
+   */
+  confirmSelf<T>(
+    tenantId: TenantId,
+    actor: Actor,
+    shown: Shown,
+    policy: { readonly roles: readonly Role[]; readonly refused: AuditEventName; readonly asksCode?: boolean },
+    act: (db: Queryable, user: UserRow) => Promise<T>,
+  ): Promise<T>;
+  /** The same for an owner, as an act of its own. */
+  confirmOwner(
+    tenantId: TenantId,
+    actor: Actor,
+    shown: Shown,
+    events: { readonly confirmed: AuditEventName; readonly refused: AuditEventName },
+  ): Promise<void>;
+  /** The role as it is now. Throws FH_ROLE_REQUIRED. */
+  requireOwner(tenantId: TenantId, actor: Actor, refused: AuditEventName): Promise<void>;
+  /** An act of this user in the tenant's security log. */
+  recordOwnAct(tenantId: TenantId, actor: Actor, name: AuditEventName, details: AuditEvent['details']): Promise<void>;
+}
+
+export function createOwnConfirmation(deps: {
+  readonly databases: TenantDatabases;
+  readonly limiter: AttemptLimiter;
+  readonly queue: PasswordQueue;
+  readonly redeem: RedeemCode;
+  readonly userMail: UserMail;
+  readonly clock: Clock;
+}): OwnConfirmation {
+  const { databases, limiter, queue, redeem, userMail, clock } = deps;
+
+  async function recordOwnAct(
+    tenantId: TenantId,
+    { session, address }: Actor,
+    name: AuditEventName,
+    details: AuditEvent['details'],
+  ): Promise<void> {
+    const { userId } = session.user;
+    await databases.platform.transact(tenantId, (db) =>
+      recordTenantAudit(db, { name, actor: `user:${userId}`, subject: userId, address, details }),
+    );
+  }
+
+  /** In a transaction of its own: that of the act is rolled back. */
+  async function orRefuse<T>(
+    tenantId: TenantId,
+    actor: Actor,
+    refused: AuditEventName,
+    act: () => Promise<T>,
+  ): Promise<T> {
+    return act().catch(async (error: FreeholdError) => {
+      if (/^FH_(ROLE_REQUIRED|PASSWORD_WRONG|CODE_REQUIRED|CODE_WRONG|SIGN_IN_THROTTLED)$/.test(error.code))
+        await recordOwnAct(tenantId, actor, refused, { reason: error.code });
+      throw error;
+    });
+  }
+
+  /** Uses the code up, in the transaction of the act. Undefined: the user has no second factor. */
+  async function showFactor(db: Queryable, tenantId: TenantId, userId: string, code: string | undefined) {
+    await lockUser(db, userId);
+    if (!(await hasSecondFactor(db, userId))) return undefined;
+    if (!code) throw identityErrors.FH_CODE_REQUIRED({ fields: { code: 'Type a code, too.' } });
+    const method = await redeem(db, tenantId, userId, code);
+    if (!method) throw identityErrors.FH_CODE_WRONG({ fields: { code: 'This code is not right.' } });
+    return method;
+  }
+
+  const confirmSelf: OwnConfirmation['confirmSelf'] = (tenantId, actor, { password, code }, policy, act) =>
+    orRefuse(tenantId, actor, policy.refused, () =>
+      queue.admit(async () => {
+        const { roles, asksCode = true } = policy;
+        const { userId } = actor.session.user;
+        const attempts = [{ limit: attemptLimits.currentPassword, subject: userId }];
+        const user = await databases.platform.transact(tenantId, async (db): Promise<UserRow> => {
+          const found = await requireRole(db, actor, roles);
+          await limiter.begin(db, attempts);
+          return found;
+        });
+        const { matches } = await queue.verify(password, user.passwordHash);
+        if (!matches)
+          throw identityErrors.FH_PASSWORD_WRONG({ fields: { password: 'This is not your current password.' } });
+        const { method, done } = await databases.platform.transact(tenantId, async (db) => {
+          // Taken away, or another password, while we were hashing.
+          const { epoch } = await requireRole(db, actor, roles);
+          if (epoch !== user.epoch) throw identityErrors.FH_SESSION_REQUIRED();
+          const method = asksCode ? await showFactor(db, tenantId, userId, code) : undefined;
+          const done = await act(db, user);
+          await limiter.succeed(db, attempts);
+          return { method, done };
+        });
+        if (method === 'recovery_code')
+          userMail.send(tenantId, {
+            kind: 'recovery_code_used',
+            to: user.email,
+            name: user.name,
+            at: new Date(clock.now()).toISOString(),
+            address: actor.address,
+            browser: describeUserAgent(actor.userAgent),
+          });
+        return done;
+      }),
+    );
+
+  return {
+    confirmSelf,
+    confirmOwner: (tenantId, actor, shown, { confirmed, refused }) =>
+      confirmSelf(tenantId, actor, shown, { roles: ['owner'], refused }, async (db, { userId }) => {
+        const { address } = actor;
+        await recordTenantAudit(db, { name: confirmed, actor: `user:${userId}`, subject: userId, address });
+      }),
+    requireOwner: (tenantId, actor, refused) =>
+      orRefuse(tenantId, actor, refused, async () => {
+        await databases.platform.read(tenantId, (db) => requireRole(db, actor, ['owner']));
+      }),
+    recordOwnAct,
+  };
+}

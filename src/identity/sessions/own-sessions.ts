@@ -1,0 +1,166 @@
+import { recordTenantAudit } from '#src/audit/index.ts';
+import type { TenantDatabases } from '#src/databases/types.ts';
+import type { Clock, Id, TenantId } from '#src/kernel/index.ts';
+import { identityErrors } from '../errors.ts';
+import type { PasswordQueue } from '../passwords/hash-queue.ts';
+import type { PasswordRules } from '../passwords/password-rules.ts';
+import { type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
+import {
+  deleteOtherSessions,
+  deleteSession,
+  deleteSessions,
+  forgetDevices,
+  raiseEpoch,
+  selectSessions,
+  updatePassword,
+} from '../sql.ts';
+import { deleteTokens } from '../tokens/api-tokens-sql.ts';
+import { roles } from '../types.ts';
+import type { TenantWords } from '../users/invitations.ts';
+import type { UserMail } from '../users/user-mail.ts';
+import { type Actor, requireRole } from './access.ts';
+import { type BrowserCookies, type Caller, describeUserAgent } from './browser.ts';
+import { type StartedSession, startSession } from './session-start.ts';
+
+export interface SessionSummary {
+  readonly sessionId: Id<'ses'>;
+  readonly createdAt: Date;
+  readonly lastUsedAt: Date;
+  readonly expiresAt: Date;
+  readonly address: string | undefined;
+  readonly userAgent: string | undefined;
+  /** The session of this very request. */
+  readonly current: boolean;
+}
+
+/** What a user does with their own sessions and password. */
+export interface OwnSessions {
+  signOut(tenantId: TenantId, actor: Actor): Promise<void>;
+  /** Ends every session of the user, this one included, and makes every browser a stranger. `tokens`: API tokens are revoked as well. */
+  signOutEverywhere(tenantId: TenantId, actor: Actor, also?: { readonly tokens: boolean }): Promise<void>;
+  /** Ends every session of the user but this one. */
+  signOutOthers(tenantId: TenantId, actor: Actor): Promise<void>;
+  listSessions(tenantId: TenantId, actor: Actor): Promise<SessionSummary[]>;
+  revokeSession(tenantId: TenantId, actor: Actor, sessionId: string): Promise<void>;
+  /** Needs the current password; ends every session, revokes every API token, and starts a new session here. */
+  changePassword(
+    tenantId: TenantId,
+    actor: Actor,
+    tenant: TenantWords,
+    passwords: { currentPassword: string; newPassword: string },
+    caller: Caller,
+  ): Promise<StartedSession>;
+}
+
+export function createOwnSessions(deps: {
+  readonly databases: TenantDatabases;
+  readonly cookies: BrowserCookies;
+  readonly limiter: AttemptLimiter;
+  readonly queue: PasswordQueue;
+  readonly rules: PasswordRules;
+  readonly userMail: UserMail;
+  readonly clock: Clock;
+}): OwnSessions {
+  const { databases, cookies, limiter, queue, rules, userMail, clock } = deps;
+
+  async function endOne(tenantId: TenantId, { session, address }: Actor, sessionId: string): Promise<boolean> {
+    return databases.platform.transact(tenantId, async (db) => {
+      const { userId } = session.user;
+      const ended = await deleteSession(db, userId, sessionId);
+      if (ended)
+        await recordTenantAudit(db, { name: 'session.ended', actor: `user:${userId}`, subject: sessionId, address });
+      return ended;
+    });
+  }
+
+  return {
+    async signOut(tenantId, actor) {
+      await endOne(tenantId, actor, actor.session.sessionId);
+    },
+
+    signOutEverywhere: (tenantId, { session, address }, also) =>
+      databases.platform.transact(tenantId, async (db) => {
+        const { userId } = session.user;
+        await raiseEpoch(db, userId);
+        const sessions = await deleteSessions(db, userId);
+        const tokens = also?.tokens ? await deleteTokens(db, userId) : 0;
+        await forgetDevices(db, userId);
+        await recordTenantAudit(db, {
+          name: 'session.all_ended',
+          actor: `user:${userId}`,
+          subject: userId,
+          address,
+          details: { sessions, tokens },
+        });
+      }),
+
+    signOutOthers: (tenantId, { session, address }) =>
+      databases.platform.transact(tenantId, async (db) => {
+        const { userId } = session.user;
+        const sessions = await deleteOtherSessions(db, userId, session.sessionId);
+        await recordTenantAudit(db, {
+          name: 'session.others_ended',
+          actor: `user:${userId}`,
+          subject: userId,
+          address,
+          details: { sessions },
+        });
+      }),
+
+    async listSessions(tenantId, { session }) {
+      const rows = await databases.platform.read(tenantId, (db) => selectSessions(db, session.user.userId));
+      return rows.map((row) => ({
+        ...row,
+        address: row.address ?? undefined,
+        userAgent: row.userAgent ?? undefined,
+        current: row.sessionId === session.sessionId,
+      }));
+    },
+
+    async revokeSession(tenantId, actor, sessionId) {
+      if (!(await endOne(tenantId, actor, sessionId))) throw identityErrors.FH_SESSION_NOT_FOUND();
+    },
+
+    changePassword: (tenantId, actor, tenant, { currentPassword, newPassword }, caller) =>
+      queue.admit(async () => {
+        const { email, name, userId } = actor.session.user;
+        const context = { email, name, tenant: [tenant.name, tenant.title] };
+        const normalised = await rules.parseNew(newPassword, context);
+        // A stolen session must not become a place to guess the password.
+        const attempts = [{ limit: attemptLimits.currentPassword, subject: userId }];
+        const user = await databases.platform.transact(tenantId, async (db) => {
+          const found = await requireRole(db, actor, roles);
+          await limiter.begin(db, attempts);
+          return found;
+        });
+        const { matches } = await queue.verify(currentPassword, user.passwordHash);
+        if (!matches)
+          throw identityErrors.FH_PASSWORD_WRONG({ fields: { currentPassword: 'This is not your current password.' } });
+        const passwordHash = await queue.hash(normalised);
+        const started = await databases.platform.transact(tenantId, async (db) => {
+          if (!(await updatePassword(db, user, passwordHash))) throw identityErrors.FH_SESSION_REQUIRED();
+          await limiter.succeed(db, attempts);
+          await deleteSessions(db, userId);
+          const tokens = await deleteTokens(db, userId);
+          await forgetDevices(db, userId);
+          await recordTenantAudit(db, {
+            name: 'user.password_changed',
+            actor: `user:${userId}`,
+            subject: userId,
+            address: actor.address,
+            details: { tokens },
+          });
+          return startSession(db, cookies, tenantId, { ...user, epoch: user.epoch + 1 }, caller);
+        });
+        userMail.send(tenantId, {
+          kind: 'password_changed',
+          to: email,
+          name,
+          at: new Date(clock.now()).toISOString(),
+          address: caller.address,
+          browser: describeUserAgent(caller.userAgent),
+        });
+        return started;
+      }),
+  };
+}
