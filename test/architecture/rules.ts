@@ -18,7 +18,7 @@ export const layers: readonly { readonly folders: readonly string[]; readonly re
   { folders: ['audit'], reason: 'everything above may record an event' },
   { folders: ['jobs'], reason: 'durable work' },
   {
-    folders: ['http', 'objects', 'postgres', 'rpc'],
+    folders: ['http', 'objects', 'outgoing', 'postgres', 'rpc'],
     reason: 'conventions over one technology each, without product words',
   },
   { folders: ['kernel'], reason: 'imports nothing of ours, so that everything may import it' },
