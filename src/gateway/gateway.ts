@@ -186,7 +186,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       log.info('the gateway is open', { domain, port: boundPort, publicPort: publicPort() });
     },
     stop: async (stopOptions = {}) => {
-      const { deadlineMs = 20_000, lingerMs = 1_000 } = stopOptions;
+      const { deadlineMs = 20_000, lingerMs = 2_000 } = stopOptions;
       if (stopping && deadlineMs === 0) {
         lifetimes.abortAll(new Error('the server stops at once'));
         listener.destroy();
