@@ -113,7 +113,10 @@ export type MetadataVerdict = { readonly ok: true; readonly metadata: IdpMetadat
  */
 export interface SamlEngine {
   /** `samlResponse`: the form field, base64. */
-  verifyResponse(input: { readonly samlResponse: string; readonly expected: ExpectedResponse }): Promise<ResponseVerdict>;
+  verifyResponse(input: {
+    readonly samlResponse: string;
+    readonly expected: ExpectedResponse;
+  }): Promise<ResponseVerdict>;
   verifyLogoutRequest(input: {
     readonly received: LogoutMessage;
     readonly expected: ExpectedLogout;
