@@ -1,6 +1,7 @@
 import { availableParallelism, homedir, totalmem } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import type { LogLevel } from '#src/kernel/index.ts';
+import { type LogLevel, toFreeholdError } from '#src/kernel/index.ts';
+import { parseAllowed } from '#src/outgoing/index.ts';
 import { mainErrors } from './errors.ts';
 
 /** Everything that may be set, read once at the root. Secrets are not here but in secrets.ts. */
@@ -51,6 +52,8 @@ export interface Config {
   readonly breachedPasswords: string | undefined;
   /** Fetched every minute while nothing is wrong; undefined: nobody listens. May hold a secret. */
   readonly heartbeatUrl: string | undefined;
+  /** Servers besides those of the public internet that tenants may name, as src/outgoing reads them; and authorities (PEM file) that vouch for them. */
+  readonly outgoing: { readonly allow: readonly string[]; readonly caFile: string | undefined };
   readonly logLevel: LogLevel;
   readonly failpoints: string;
 }
@@ -91,6 +94,10 @@ export const settings = {
     'An http or https address that control fetches every minute while nothing is wrong, so that who listens there notices silence. Default: none.',
   FREEHOLD_BREACHED_PASSWORDS:
     'A file of breached passwords that no new one may be among: SHA-1 hashes in order, as Have I Been Pwned gives them out. Default: none; common ones are built in.',
+  FREEHOLD_OUTGOING_ALLOW:
+    'Identity providers that are not on the public internet, with commas between: NAME, NAME:PORT, ADDRESS:PORT or a range such as 10.1.0.0/16. Default: none.',
+  FREEHOLD_OUTGOING_CA_FILE:
+    'Certificate authorities (PEM file) that identity providers may have besides the public ones. Default: none.',
   FREEHOLD_SMTP_URL:
     'The mail server: smtps://USER:PASSWORD@HOST or smtp://USER:PASSWORD@HOST:587. Default: none; messages are read in the console.',
   FREEHOLD_SMTP_URL_FILE: 'A file that holds FREEHOLD_SMTP_URL.',
@@ -196,6 +203,10 @@ export function parseConfig(env: Env): Config {
     preparedDatabases: whole('FREEHOLD_PREPARED_DATABASES', 4, 0, 1_000),
     breachedPasswords: absolutePath('FREEHOLD_BREACHED_PASSWORDS', text('FREEHOLD_BREACHED_PASSWORDS')),
     heartbeatUrl: heartbeatUrl(text('FREEHOLD_HEARTBEAT_URL')),
+    outgoing: {
+      allow: allowedServers(text('FREEHOLD_OUTGOING_ALLOW')),
+      caFile: absolutePath('FREEHOLD_OUTGOING_CA_FILE', text('FREEHOLD_OUTGOING_CA_FILE')),
+    },
     logLevel,
     failpoints: text('FREEHOLD_FAILPOINTS') ?? '',
   };
@@ -205,6 +216,18 @@ export function parseConfig(env: Env): Config {
 function absolutePath(name: SettingName, path: string | undefined): string | undefined {
   if (path !== undefined && !isAbsolute(path)) throw invalid(name, `"${path}" does not begin with /`);
   return path;
+}
+
+function allowedServers(list: string | undefined): readonly string[] {
+  const entries = (list ?? '').split(',').map((entry) => entry.trim());
+  const named = entries.filter((entry) => entry !== '');
+  try {
+    parseAllowed(named);
+  } catch (error) {
+    const { detail = '', hint } = toFreeholdError(error);
+    throw invalid('FREEHOLD_OUTGOING_ALLOW', detail, hint);
+  }
+  return named;
 }
 
 /** The address may hold a secret, so no error quotes it. */
