@@ -51,6 +51,11 @@ test('raw requests: what is not exactly one request for one host of ours is refu
   for (const [what, bytes, status] of cases) {
     const answer = parseAnswer(await world.raw(bytes));
     assert.equal(answer.status, status, `${what}: ${answer.status} ${answer.body}`);
+    // Also where the parser refused it and no app of ours saw it.
+    assert.match(answer.headers['content-security-policy']!, /default-src 'none'/, what);
+    assert.match(answer.headers['strict-transport-security']!, /^max-age=31536000/, what);
+    assert.equal(answer.headers['x-content-type-options'], 'nosniff', what);
+    assert.equal(answer.headers['referrer-policy'], 'no-referrer', what);
     if (status !== 200) assert.match(answer.headers['content-type']!, /problem\+json/, what);
     else if (what !== 'as it should be') assert.match(answer.body, /Ann of acme/, what);
   }
@@ -116,6 +121,20 @@ test('plain HTTP on the same port is only ever sent to HTTPS, and only towards h
   assert.equal(moved.status, 308);
   assert.equal(moved.headers.location, `https://acme.localhost:${world.port}/projects?a=b`);
   assert.equal((await ask('GET / HTTP/1.1\r\nhost: acme.localhost\r\n\r\n')).status, 308);
+  assert.equal(moved.headers['strict-transport-security'], undefined, 'RFC 6797, 7.2');
+  assert.match(moved.headers['content-security-policy']!, /frame-ancestors 'none'/);
+  // A program learns of its mistake, instead of sending its token unencrypted for ever.
+  for (const [method, path, header] of [
+    ['GET', '/api/items', ''],
+    ['GET', '/-/api/session', ''],
+    ['POST', '/projects', 'content-length: 0\r\n'],
+    ['GET', '/projects', 'authorization: Bearer x\r\n'],
+  ]) {
+    const refused = await ask(`${method} ${path} HTTP/1.1\r\nhost: acme.localhost\r\n${header}\r\n`);
+    assert.deepEqual([refused.status, refused.json().code], [403, 'FH_HTTPS_REQUIRED'], `${method} ${path}`);
+    assert.equal(refused.headers.location, undefined);
+    assert.equal(refused.headers['x-content-type-options'], 'nosniff');
+  }
   for (const bytes of [
     'GET / HTTP/1.1\r\nhost: evil.example\r\n\r\n',
     'GET / HTTP/1.1\r\n\r\n',

@@ -14,6 +14,11 @@ export const gatewayErrors = defineErrors({
     title: 'This connection was made for another address',
     hint: 'Open a new connection to the address you want.',
   },
+  FH_HTTPS_REQUIRED: {
+    status: 403,
+    title: 'This address is spoken to over HTTPS only',
+    hint: 'Write https:// in front of it. What was sent just now was not encrypted: make a new token if there was one in it.',
+  },
   FH_TENANT_SUSPENDED: {
     status: 503,
     title: 'This account is suspended',

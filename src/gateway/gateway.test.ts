@@ -2,10 +2,19 @@ import assert from 'node:assert/strict';
 import { connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2';
 import { type TestContext, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
-import { waitFor } from '#src/kernel/index.ts';
+import { type Log, silentLog, waitFor } from '#src/kernel/index.ts';
 import { startWorld, tenantIdOf, type World } from './test-world.ts';
 
 const accept = 'text/html,*/*;q=0.8';
+
+/** Keeps the lines about requests. */
+function recordingLog(): { log: Log; lines: Record<string, unknown>[] } {
+  const lines: Record<string, unknown>[] = [];
+  const info: Log['info'] = (message, fields) => {
+    if (message === 'request') lines.push({ ...fields });
+  };
+  return { log: { ...silentLog, info }, lines };
+}
 
 test('a tenant is reached by its host alone, and another tenant’s cookie means nothing', async (t) => {
   const world = await startWorld(t);
@@ -46,12 +55,30 @@ test('without a session: 401 for programs, the sign-in page for browsers, public
 });
 
 test('roles of a route', async (t) => {
-  const world = await startWorld(t);
+  const { log, lines } = recordingLog();
+  const world = await startWorld(t, { log });
   world.addSession('acme', 'member');
   world.addSession('acme', 'owner', 'owner');
   const refused = await world.request({ path: '/-/api/users', cookie: 'member' });
   assert.deepEqual([refused.status, refused.json().code], [403, 'FH_ROLE_REQUIRED']);
   assert.equal((await world.request({ path: '/-/api/users', cookie: 'owner' })).status, 200);
+  await waitFor('both log lines', () => lines.length === 2);
+  const [ofRefusal, ofAnswer] = lines as [Record<string, unknown>, Record<string, unknown>];
+  const { operation, status, code, tenantId, userId, address } = ofRefusal;
+  assert.deepEqual(
+    { operation, status, code, tenantId, address },
+    {
+      operation: 'desk GET /-/api/users',
+      status: 403,
+      code: 'FH_ROLE_REQUIRED',
+      tenantId: tenantIdOf(world, 'acme'),
+      address: '127.0.0.1',
+    },
+    'who was refused what, and where from',
+  );
+  assert.match(String(userId), /^usr_/);
+  assert.match(String(ofAnswer.userId), /^usr_/);
+  assert.equal(ofAnswer.address, undefined, 'of what was allowed the address is not kept');
 });
 
 test('each state of a tenant has its own answer', async (t) => {
@@ -98,9 +125,12 @@ test('security headers on every kind of answer, and no banner', async (t) => {
     answers.map(({ status }) => status),
     [200, 200, 200, 404, 404, 303],
   );
-  for (const { headers } of answers) {
+  for (const [index, { headers }] of answers.entries()) {
     assert.match(headers['content-security-policy']!, /^default-src 'none'; script-src 'self'/);
-    assert.equal(headers['strict-transport-security'], 'max-age=31536000');
+    assert.match(headers['content-security-policy']!, /; object-src 'none'; base-uri 'none'; /);
+    // Whatever is below the host of a tenant is the tenant's; what else is below `localhost` is not ours.
+    const hsts = index === 4 ? 'max-age=31536000' : 'max-age=31536000; includeSubDomains';
+    assert.equal(headers['strict-transport-security'], hsts);
     assert.equal(headers['x-content-type-options'], 'nosniff');
     assert.equal(headers['referrer-policy'], 'no-referrer');
     assert.equal(headers['cross-origin-opener-policy'], 'same-origin');

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
-import { createHttpApp, createHttpMetrics, type HttpMetrics, type Page } from '#src/http/index.ts';
+import { createHttpApp, createHttpMetrics, type HttpMetrics, hstsOf, type Page } from '#src/http/index.ts';
 import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
 import { createCertificates } from './certificates.ts';
 import { createDoor, healthPath, originOf, type Passage, passageOf, setPassage } from './door.ts';
@@ -216,7 +216,14 @@ function createPlatformApp(
   countAddress: (address: string | undefined) => void,
   isDraining: () => boolean,
 ): FastifyInstance {
-  const app = createHttpApp({ name: 'gateway', log, clock, metrics });
+  const app = createHttpApp({
+    name: 'gateway',
+    log,
+    clock,
+    metrics,
+    hsts: hstsOf(domain),
+    describe: ({ errorCode, ip }) => (errorCode === undefined ? {} : { address: ip }),
+  });
   app.addHook('onRequest', async (request) => {
     const passage = passageOf(request.raw);
     // Health is asked by supervisors and load balancers, often, from one address.

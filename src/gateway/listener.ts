@@ -4,10 +4,10 @@ import type { Server as HttpsServer } from 'node:https';
 import { type AddressInfo, Server as NetServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContext, SecureContextOptions, TlsOptions } from 'node:tls';
-import { tlsFloor } from '#src/http/index.ts';
+import { answerBrokenRequest, hstsOf, tlsFloor } from '#src/http/index.ts';
 import type { Log } from '#src/kernel/index.ts';
 import { addressKey } from './limits.ts';
-import { answerBrokenRequest, answerPlainRequest } from './plain-answers.ts';
+import { answerPlainRequest } from './plain-answers.ts';
 import type { GatewayLimits } from './types.ts';
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
@@ -52,6 +52,7 @@ const tlsHandshake = 0x16;
  */
 export function createListener(options: ListenerOptions): Listener {
   const { limits, log, domain, publicPort } = options;
+  const hsts = hstsOf(domain);
   const sockets = new Set<Socket>();
   const sessions = new Set<ServerHttp2Session>();
   const connectionsByAddress = new Map<string, number>();
@@ -99,10 +100,10 @@ export function createListener(options: ListenerOptions): Listener {
     // Nothing can be said on a connection without keys.
     socket.destroy();
   });
-  secure.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => answerBrokenRequest(error, socket));
+  secure.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => answerBrokenRequest(error, socket, hsts));
   // A tunnel is never made. Without this the connection would be closed without an answer.
   secure.on('connect', (request: IncomingMessage, socket: Duplex) => {
-    if (request.httpVersionMajor === 1) answerBrokenRequest({ code: 'CONNECT' }, socket);
+    if (request.httpVersionMajor === 1) answerBrokenRequest({ code: 'CONNECT' }, socket, hsts);
     else (socket as unknown as ServerResponse).writeHead(405).end();
   });
 
@@ -117,8 +118,8 @@ export function createListener(options: ListenerOptions): Listener {
   plain.on('request', (request, response) =>
     answerPlainRequest(request, response, { domain, publicPort: publicPort() }),
   );
-  plain.on('clientError', answerBrokenRequest);
-  plain.on('connect', (_request, socket) => answerBrokenRequest({ code: 'CONNECT' }, socket));
+  plain.on('clientError', (error: NodeJS.ErrnoException, socket) => answerBrokenRequest(error, socket, false));
+  plain.on('connect', (_request, socket) => answerBrokenRequest({ code: 'CONNECT' }, socket, false));
 
   /** TLS's own way of taking a connection over, to be used after the first byte was seen. */
   const [startTls, ...others] = secure.listeners('connection');

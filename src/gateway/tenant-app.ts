@@ -1,6 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
-import { createHttpApp, type HttpMetrics, httpErrors, isNavigation, type Page, servePage } from '#src/http/index.ts';
+import {
+  createHttpApp,
+  type HttpMetrics,
+  httpErrors,
+  isNavigation,
+  type Page,
+  servePage,
+  tenantHsts,
+} from '#src/http/index.ts';
 import { identityErrors } from '#src/identity/index.ts';
 import type { PresumedSession } from '#src/identity/types.ts';
 import type { CancelSignal, Clock, Log, TenantId } from '#src/kernel/index.ts';
@@ -53,11 +61,13 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     clock: options.clock,
     metrics: options.metrics,
     bodyLimitBytes: limits.bodyBytes,
-    describe: (request) => ({ tenantId: (request.tenant as TenantRoute | undefined)?.tenantId }),
+    hsts: tenantHsts,
+    describe: describeRequest,
     errorAction: (_request, code) =>
       code === 'FH_NOT_FOUND' ? { href: '/', text: 'Go to the start page' } : undefined,
   });
   app.decorateRequest('tenant');
+  app.decorateRequest('askedBy', undefined);
   app.decorateRequest('session');
   app.decorateRequest('apiToken');
   app.decorateRequest('unconfirmed');
@@ -144,6 +154,7 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     const { roles } = request.routeConfig;
     // A role that is not enough is asked for anew: it may be another one by now.
     if (!presumed || (roles && !roles.includes(presumed.session.user.role))) return false;
+    request.askedBy = presumed.session.user.userId;
     request.session = presumed.session;
     request.unconfirmed = new UnconfirmedSession(presumed, request, options.noteUse);
     return true;
@@ -159,6 +170,7 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     }
     if (session.mustEnrol && config.withoutSession === 'sign-in' && isNavigation(request))
       return reply.redirect(pathTo('second-factor', request.url), 303);
+    request.askedBy = session.user.userId;
     requireFactor(session, request);
     requireRole(session, config.roles);
     request.session = session;
@@ -172,6 +184,7 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     bearer: string,
   ): Promise<undefined> => {
     const use = await enterWithToken(request, reply, bearer, { identity, guard: tokenGuard });
+    request.askedBy = use.user.userId;
     requireRole(use, request.routeConfig.roles);
     request.apiToken = use;
     options.noteUse(request.tenant.tenantId);
@@ -222,6 +235,15 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
   await app.register(hosting.plugin(appName));
   await app.ready();
   return app;
+}
+
+/** For the log line: whose request it was, and where a refused one came from (ASVS 5.0 16.2.1, 16.3.2). */
+function describeRequest(request: FastifyRequest): Readonly<Record<string, unknown>> {
+  return {
+    tenantId: (request.tenant as TenantRoute | undefined)?.tenantId,
+    userId: request.askedBy,
+    ...(request.errorCode === undefined ? {} : { address: request.ip }),
+  };
 }
 
 /** To a page that leads back to this one. */

@@ -27,6 +27,8 @@ declare module 'fastify' {
     session: Session | undefined;
     /** On routes that say `acceptsTokens`, when the request came with one: then there is no session. */
     apiToken: ApiTokenUse | undefined;
+    /** Whose session or token came with the request, also when it was refused for the role; for the log only. */
+    askedBy: string | undefined;
     /** There on routes that say `mayPresume`, when `session` is presumed; whoever answers asks it first. */
     unconfirmed: UnconfirmedSession | undefined;
     /** Aborts when the client is gone or the server's patience at drain ends. */

@@ -31,7 +31,8 @@ export function setFileHeaders(reply: FastifyReply, file: AppFile, disposition: 
     'content-security-policy',
     "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox",
   );
-  reply.header('cache-control', 'private, no-cache');
+  // No copy stays in a browser that somebody else uses afterwards (ASVS 5.0 14.3.2).
+  reply.header('cache-control', 'no-store');
   reply.header('etag', `"${file.sha256}"`);
 }
 

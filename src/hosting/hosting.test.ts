@@ -114,6 +114,7 @@ test('a file comes back as it was, with headers that keep it harmless', async ()
   assert.equal(headers['content-type'], 'text/plain; charset=utf-8');
   assert.equal(headers['content-length'], '300000');
   assert.equal(headers['x-content-type-options'], 'nosniff');
+  assert.equal(headers['cache-control'], 'no-store', 'no copy stays for whoever uses the browser next');
   assert.match(headers['content-security-policy']!, /default-src 'none'.*sandbox/);
   assert.equal(
     headers['content-disposition'],

@@ -5,13 +5,14 @@ import fastify, {
   type FastifyServerOptions,
 } from 'fastify';
 import { type Clock, type Log, newId, type RequestId } from '#src/kernel/index.ts';
+import { answerBrokenRequest } from './broken-request.ts';
 import { renderErrorPage } from './error-page.ts';
 import { httpErrors } from './errors.ts';
 import { createHttpMetrics, type HttpMetrics } from './metrics.ts';
 import { toProblem, toPublicError } from './problem.ts';
 import { sendRefusal } from './refusal.ts';
 import { createMethodTable } from './routes.ts';
-import { type HstsOptions, securityHeaders, setPageNonce } from './security-headers.ts';
+import { type HstsOptions, hstsOf, securityHeaders, setPageNonce } from './security-headers.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -66,7 +67,8 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
     bodyLimitBytes = 262_144,
     requestLogLevel = 'info',
   } = options;
-  const headers = securityHeaders(options.hsts ?? { maxAgeSeconds: 31_536_000, includeSubDomains: false });
+  const hsts = options.hsts ?? hstsOf('localhost');
+  const headers = securityHeaders(hsts);
 
   const app: FastifyInstance = fastify({
     bodyLimit: bodyLimitBytes,
@@ -78,6 +80,7 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
     // In-flight requests are finished; who drains decides when to stop (see the gateway).
     return503OnClosing: false,
     forceCloseConnections: 'idle',
+    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, hsts),
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     // Unknown fields are refused where the schema says so, not silently dropped.

@@ -5,11 +5,19 @@
  * Called by: gateway, console-api, hosting.
  */
 export { createHttpApp, type HttpAppOptions, requestIdOf, wantsPage } from './app.ts';
+export { answerBrokenRequest } from './broken-request.ts';
 export { type ErrorPage, escapeHtml, renderErrorPage } from './error-page.ts';
 export { httpErrors } from './errors.ts';
 export { type EventStream, type EventStreamOptions, openEventStream, type StreamedEvent } from './event-stream.ts';
 export { createHttpMetrics, figuresAsMetrics, type HttpMetrics, type MetricFigure, mergeMetrics } from './metrics.ts';
 export { isNavigation, loadPage, type Page, type ServePageOptions, servePage } from './page.ts';
 export { type Problem, toProblem, toPublicError } from './problem.ts';
-export { contentSecurityPolicy, type HstsOptions, securityHeaders, setPageNonce } from './security-headers.ts';
+export {
+  contentSecurityPolicy,
+  type HstsOptions,
+  hstsOf,
+  securityHeaders,
+  setPageNonce,
+  tenantHsts,
+} from './security-headers.ts';
 export { tlsFloor } from './tls.ts';

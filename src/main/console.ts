@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { type ConsoleApiDeps, consoleApi, type HealthDeps, healthRoutes, mailRoutes } from '#src/console-api/index.ts';
 import { refuseCrossSite } from '#src/gateway/index.ts';
-import { createHttpApp, type HttpMetrics, type Page, servePage, tlsFloor } from '#src/http/index.ts';
+import { createHttpApp, type HttpMetrics, hstsOf, type Page, servePage, tlsFloor } from '#src/http/index.ts';
 import { createGatewayKey } from '#src/keys/index.ts';
 import { mailStates } from '#src/mail/index.ts';
 import { isBackground, type StaffSession, staffErrors, staffRoutes } from '#src/staff/index.ts';
@@ -36,11 +36,17 @@ export async function startConsole(deps: ConsoleDeps): Promise<{ setupUrl: strin
   const certificate = async () => ({ key: privateKeyPem, cert: await authority.issue(config.domain, publicKeyPem) });
   const first = await certificate();
 
+  const signedIn = new WeakMap<FastifyRequest, StaffSession>();
   const app = createHttpApp({
     name: 'console',
     log: child.log,
     clock,
     metrics: deps.metrics,
+    hsts: hstsOf(config.domain),
+    describe: (request) => ({
+      staffId: signedIn.get(request)?.staffId,
+      ...(request.errorCode === undefined ? {} : { address: request.ip }),
+    }),
     serverFactory: (handler) => {
       const server = createServer(
         { ...tlsFloor, ...first, headersTimeout: 15_000, requestTimeout: 3_600_000, maxHeaderSize: 16_384 },
@@ -57,7 +63,6 @@ export async function startConsole(deps: ConsoleDeps): Promise<{ setupUrl: strin
   });
   guardDoor(app, config);
   await app.register(staffRoutes(staff), { prefix: '/api' });
-  const signedIn = new WeakMap<FastifyRequest, StaffSession>();
   await app.register(async (scope) => {
     scope.addHook('onRequest', async (request) => {
       const session = await staff.authenticate(request.headers.cookie, { background: isBackground(request) });

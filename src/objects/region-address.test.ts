@@ -48,6 +48,8 @@ test('what is no address is refused in words that do not repeat a secret', () =>
     's3://bucket?endpoint=https://a:hunter2@host',
     's3://bucket?endpoint=https://host/path',
     's3://bucket?endpoint=ftp://host',
+    's3://bucket?endpoint=http://s3.example.com',
+    's3://bucket?endpoint=http://127.0.0.1.example.com',
     's3://bucket?region=',
     's3://bucket?region=a&region=b',
     's3://bucket?path_style=yes',

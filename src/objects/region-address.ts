@@ -63,7 +63,7 @@ export function parseRegionAddress(region: string, text: string): RegionAddress 
   }
   const endpoint = url.searchParams.get('endpoint') ?? undefined;
   if (endpoint !== undefined && !isEndpoint(endpoint))
-    throw refuse('the endpoint is not an http:// or https:// URL of a host');
+    throw refuse('the endpoint is not an https:// URL of a host (http:// on this machine only)');
   const location = url.searchParams.get('region') ?? undefined;
   if (location !== undefined && !/^[\w-]{1,64}$/.test(location)) throw refuse('the parameter region is not a name');
   const pathStyle = url.searchParams.get('path_style') ?? undefined;
@@ -109,6 +109,9 @@ function folderOf(url: URL, refuse: (detail: string) => Error): string {
 
 function isEndpoint(text: string): boolean {
   if (!URL.canParse(text)) return false;
-  const { protocol, username, password, pathname, search, hash } = new URL(text);
-  return /^https?:$/.test(protocol) && !username && !password && pathname === '/' && !search && !hash;
+  const { protocol, hostname, username, password, pathname, search, hash } = new URL(text);
+  // Unencrypted only where nobody is in between.
+  const isOnThisMachine = hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+  const isEncrypted = protocol === 'https:' || (protocol === 'http:' && isOnThisMachine);
+  return isEncrypted && !username && !password && pathname === '/' && !search && !hash;
 }

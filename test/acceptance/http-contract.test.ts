@@ -164,6 +164,9 @@ describe('the HTTP contract', { timeout: 1_200_000 }, () => {
     assert.equal(moved.status, 308);
     assert.equal(moved.headers.get('location'), `https://${host()}/p/SUP/board?q=a%20b`);
     assert.equal(moved.body, '');
+    const program = await ask(`GET /-/api/session HTTP/1.1\r\nHost: ${host()}\r\n\r\n`);
+    assert.equal(program.status, 403, 'only people are led to HTTPS');
+    assert.equal(program.headers.has('location'), false);
     const evil = await ask('GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n');
     assert.ok(!(evil.headers.get('location') ?? '').includes('evil.example'), 'it leads to nobody else');
     const split = await ask(`GET /a%0d%0aset-cookie:x=1 HTTP/1.1\r\nHost: ${host()}\r\n\r\n`);
@@ -184,6 +187,7 @@ describe('the HTTP contract', { timeout: 1_200_000 }, () => {
       assert.match(policy, /default-src 'none'/);
       assert.match(policy, /frame-ancestors 'none'/);
       assert.match(policy, /base-uri 'none'/);
+      assert.match(policy, /object-src 'none'/);
       assert.doesNotMatch(policy, /unsafe-(inline|eval)|\*/);
       assert.equal(headers['x-content-type-options'], 'nosniff');
       assert.equal(headers['referrer-policy'], 'no-referrer');
@@ -297,6 +301,13 @@ describe('the HTTP contract', { timeout: 1_200_000 }, () => {
     const get = (name: string) => `GET /api/session HTTP/1.1\r\nHost: ${name}\r\nconnection: close\r\n\r\n`;
     const ask = async (name: string) => exchange(await openTls(freehold.consolePort, 'localhost'), get(name));
     assert.equal((await ask(`localhost:${freehold.consolePort}`)).status, 401);
+    const broken = await exchange(
+      await openTls(freehold.consolePort, 'localhost'),
+      'GET / HTTP/1.1\r\nno header\r\n\r\n',
+    );
+    assert.equal(broken.status, 400);
+    assert.match(broken.body, /FH_INVALID_REQUEST/, 'what is no HTTP is refused in our words');
+    assert.match(String(broken.headers.get('content-security-policy')), /default-src 'none'/);
     assert.equal((await ask('evil.example')).status, 421, 'a name that somebody points here (DNS rebinding)');
   });
 });

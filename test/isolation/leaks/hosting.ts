@@ -151,7 +151,7 @@ export const hostingLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: 'src/hosting/file-response.ts',
-        find: "reply.header('cache-control', 'private, no-cache');",
+        find: "reply.header('cache-control', 'no-store');",
         replace: "reply.header('cache-control', 'public, max-age=3600');",
       },
     ],
@@ -218,9 +218,8 @@ export const hostingLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: 'src/gateway/tenant-app.ts',
-        find: 'describe: (request) => ({ tenantId: (request.tenant as TenantRoute | undefined)?.tenantId }),',
-        replace:
-          "describe: (request) => ({\n      tenantId: (request.tenant as TenantRoute | undefined)?.tenantId,\n      from: (request.headers.cookie ?? '').split('=')[1],\n    }),",
+        find: 'userId: request.askedBy,',
+        replace: "userId: request.askedBy,\n    from: (request.headers.cookie ?? '').split('=')[1],",
       },
     ],
     groups: ['errors'],
