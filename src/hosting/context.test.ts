@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { type App, type AppContext, AppError, type RouteDefinition, type RouteResult } from '#sdk';
 import { waitFor } from '#src/kernel/index.ts';
@@ -70,6 +71,26 @@ test('a context that was kept is dead after its request', async () => {
   assert.throws(() => kept!.users.list(), ended);
   assert.throws(() => kept!.publish({ type: 'a', data: null }), ended);
   assert.throws(() => kept!.background('a', async () => {}), ended);
+});
+
+test('for a token that only reads nothing is changed, whatever a handler does', async () => {
+  const reads = await run(async (context) => ({ body: await context.db.read((db) => db.query('SELECT 1 AS one')) }), {
+    token: 'read',
+  });
+  assert.deepEqual(reads.json(), [{ one: 1 }]);
+  const writes: ((context: AppContext) => unknown)[] = [
+    (context) => context.db.transact((db) => db.query('SELECT 1')),
+    (context) => context.files.put(Readable.from([Buffer.from('x')]), { name: 'x.txt', mediaType: 'text/plain' }),
+    (context) => context.files.remove('fil_x'),
+    (context) => context.publish({ type: 'note.changed', data: null }),
+    (context) => context.background('later', async () => {}),
+  ];
+  for (const write of writes) {
+    const attempt = async (context: AppContext) => ({ body: (await write(context)) ?? null });
+    const refused = await run(attempt, { token: 'read' });
+    assert.deepEqual([refused.status, refused.json().code], [403, 'FH_APP_TOKEN_READS_ONLY'], String(write));
+    assert.ok((await run(attempt, { token: 'write' })).status < 300, String(write));
+  }
 });
 
 test('a statement that nobody awaited is cancelled', async () => {

@@ -21,6 +21,8 @@ export interface ContextOf {
   readonly maxFileBytes: number;
   /** There when the session is only presumed. */
   readonly confirmation?: Confirmation | undefined;
+  /** False: a token that only reads; whatever the handler does, nothing of the tenant changes. Default true. */
+  readonly mayWrite?: boolean;
 }
 
 /** A file outside an upload route, when the app names no limit. */
@@ -87,7 +89,7 @@ class RequestContext implements AppContext {
         return confirmation ? confirmation.read(read) : read(undefined);
       },
       transact: <T>(fn: (db: AppDb) => Promise<T>) =>
-        this.#confirmed(() =>
+        this.#confirmedWrite(() =>
           this.#deps.databases.app.transact(this.#tenantId, (db) => fn(narrow(db)), { signal: this.#life }),
         ),
     });
@@ -98,7 +100,7 @@ class RequestContext implements AppContext {
     const { files } = this.#deps;
     this.#files ??= Object.freeze<AppContext['files']>({
       put: (content, info) =>
-        this.#confirmed(async () => {
+        this.#confirmedWrite(async () => {
           const maxBytes = info.maxBytes ?? this.#of.maxFileBytes;
           return toAppFile(await files.put(this.#tenantId, content, { ...info, maxBytes, createdBy: this.user.id }));
         }),
@@ -107,7 +109,7 @@ class RequestContext implements AppContext {
           const opened = await files.open(this.#tenantId, fileId as FileId);
           return opened && { file: toAppFile(opened.file), content: opened.content };
         }),
-      remove: (fileId) => this.#confirmed(() => files.remove(this.#tenantId, fileId as FileId)),
+      remove: (fileId) => this.#confirmedWrite(() => files.remove(this.#tenantId, fileId as FileId)),
     });
     return this.#files;
   }
@@ -122,6 +124,7 @@ class RequestContext implements AppContext {
   get publish(): AppContext['publish'] {
     return (event) => {
       this.#requireOpen();
+      this.#requireWrite();
       const checked = checkedEvent(event);
       this.#whenConfirmed(() => this.#deps.publish(this.#tenantId, checked));
     };
@@ -130,6 +133,7 @@ class RequestContext implements AppContext {
   get background(): AppContext['background'] {
     return (operation, work) => {
       this.#requireOpen();
+      this.#requireWrite();
       this.#whenConfirmed(() =>
         this.#deps.background.start(this.#tenantId, operation, async (signal) => {
           const { confirmation: _confirmed, ...of } = this.#of;
@@ -157,6 +161,17 @@ class RequestContext implements AppContext {
 
   #requireOpen(): void {
     if (this.#isOver) throw hostingErrors.FH_APP_CONTEXT_ENDED();
+  }
+
+  /** The gateway lets such a token make safe requests only; here a handler of GET that writes is stopped as well. */
+  #requireWrite(): void {
+    if (this.#of.mayWrite === false) throw hostingErrors.FH_APP_TOKEN_READS_ONLY();
+  }
+
+  #confirmedWrite<T>(act: () => Promise<T>): Promise<T> {
+    this.#requireOpen();
+    this.#requireWrite();
+    return this.#confirmed(act);
   }
 
   /** Waits for the session to be confirmed; holds nothing meanwhile that somebody else could be waiting for. */

@@ -18,6 +18,11 @@ export const hostingErrors = defineErrors({
     title: 'Your role does not allow this',
     hint: 'Ask an owner or administrator of your account.',
   },
+  FH_APP_TOKEN_READS_ONLY: {
+    status: 403,
+    title: 'This API token only reads, and the request would change something',
+    hint: 'Make one that may write on your account page.',
+  },
   FH_APP_UPLOAD_INVALID: {
     status: 400,
     title: 'The upload is not valid',

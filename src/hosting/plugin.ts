@@ -2,7 +2,7 @@ import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { App, Role, RouteDefinition, UploadedFile } from '#sdk';
 import { loadPage, servePage } from '#src/http/index.ts';
-import type { Session } from '#src/identity/types.ts';
+import type { ApiTokenUse, Session } from '#src/identity/types.ts';
 import { Confirmation, SessionDiffers } from './confirmation.ts';
 import { type ContextDeps, createContext, defaultMaxFileBytes, toAppUser } from './context.ts';
 import { hostingErrors } from './errors.ts';
@@ -138,7 +138,7 @@ async function answer(
   reply: FastifyReply,
   route: RouteDefinition,
   deps: PluginDeps,
-  session: Pick<Session, 'user'>,
+  session: Pick<Session, 'user'> & Partial<Pick<ApiTokenUse, 'scope'>>,
 ): Promise<FastifyReply> {
   const { tenant, requestId, signal, unconfirmed } = request.hosted!;
   const confirmation =
@@ -155,6 +155,7 @@ async function answer(
     signal,
     maxFileBytes: route.upload?.maxBytes ?? defaultMaxFileBytes,
     confirmation,
+    mayWrite: session.scope !== 'read',
   });
   try {
     const run = () => route.handler(context, inputOf(request, route, received?.upload));

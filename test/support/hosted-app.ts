@@ -8,6 +8,7 @@ import type { App, AppEvent, Role } from '#sdk';
 import { createTenantFiles } from '#src/files/index.ts';
 import { createHosting, type Hosting, type HostingDeps } from '#src/hosting/index.ts';
 import { createHttpApp } from '#src/http/index.ts';
+import type { TokenScope } from '#src/identity/types.ts';
 import { newId, silentLog, systemClock, type TenantId, type UserId } from '#src/kernel/index.ts';
 import { startTwoTenants, type TwoTenants } from './two-tenants.ts';
 
@@ -23,8 +24,11 @@ export interface HostedApp {
   /** Sessions end here for whoever is in the set. */
   readonly signedOut: Set<TenantId>;
   readonly url: string;
-  /** As a member of acme unless told; `role: null` is nobody. */
-  fetch(path: string, init?: RequestInit & { as?: 'acme' | 'globex'; role?: Role | null }): Promise<Response>;
+  /** As a member of acme in a session unless told; `role: null` is nobody, `token` an API token of that scope. */
+  fetch(
+    path: string,
+    init?: RequestInit & { as?: 'acme' | 'globex'; role?: Role | null; token?: TokenScope },
+  ): Promise<Response>;
   stop(): Promise<void>;
 }
 
@@ -62,13 +66,13 @@ async function start(app: App, overrides: Partial<HostingDeps>, started: AsyncDi
     },
     identify(request) {
       const role = request.headers['x-role'] as Role | undefined;
+      const scope = request.headers['x-token'] as TokenScope | undefined;
       const tenant = request.headers['x-tenant'] === 'globex' ? tenants.globex : tenants.acme;
       return {
         tenant,
         session: role && {
-          sessionId: newId('ses'),
+          ...(scope ? { tokenId: newId('tok'), scope } : { sessionId: newId('ses'), createdAt: new Date(0) }),
           user: { userId, email, name: 'Ada', role },
-          createdAt: new Date(0),
           expiresAt: new Date(8.64e15),
         },
         requestId: request.id,
@@ -94,8 +98,8 @@ async function start(app: App, overrides: Partial<HostingDeps>, started: AsyncDi
     published,
     signedOut,
     url,
-    fetch(path, { as = 'acme', role = 'member', headers, ...init } = {}) {
-      const who = { 'x-tenant': as, ...(role && { 'x-role': role }) };
+    fetch(path, { as = 'acme', role = 'member', token, headers, ...init } = {}) {
+      const who = { 'x-tenant': as, ...(role && { 'x-role': role }), ...(token && { 'x-token': token }) };
       return fetch(url + path, { ...init, headers: { ...(headers as Record<string, string>), ...who } });
     },
     stop: () => started.disposeAsync(),
