@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { waitFor } from '#src/kernel/index.ts';
-import type { Import, ImportMapping, ImportPreview, ImportState, ItemList, Project } from '../api.ts';
-import { type Desk, type DeskClient, startDesk, type TenantName } from './desk.contract.ts';
+import type { Import, ImportMapping, ItemList, Project } from '../api.ts';
+import { type Desk, startDesk } from './desk.contract.ts';
+import { countItems, put, run, until } from './imports.contract.ts';
 import { generateTickets } from './tickets.contract.ts';
 
 let desk: Desk;
@@ -10,41 +11,6 @@ before(async () => {
   desk = await startDesk();
 });
 after(() => desk.stop());
-
-async function until(
-  client: DeskClient,
-  id: string,
-  states: readonly ImportState[],
-  deadlineMs = 120_000,
-): Promise<Import> {
-  return waitFor(
-    `import to be ${states.join(' or ')}`,
-    async () => {
-      const now = await client.get<Import>(`/api/imports/${id}`);
-      return states.includes(now.state) && now;
-    },
-    { deadlineMs },
-  );
-}
-
-const put = (client: DeskClient, { id, mapping }: Import, change: Partial<ImportMapping> = {}) =>
-  client.call<ImportPreview>('PUT', `/api/imports/${id}/mapping`, { ...mapping, ...change });
-
-async function run(client: DeskClient, made: Import, change: Partial<ImportMapping> = {}): Promise<Import> {
-  const preview = await put(client, made, change);
-  assert.equal(preview.status, 200, JSON.stringify(preview.body));
-  await client.post(`/api/imports/${made.id}/start`);
-  return until(client, made.id, ['done', 'failed']);
-}
-
-async function countItems(tenant: TenantName, importId: string): Promise<number> {
-  const [row] = await desk.sql<{ count: number }>(
-    tenant,
-    'SELECT count(*)::int AS count FROM items WHERE import_id = $1',
-    [importId],
-  );
-  return row!.count;
-}
 
 test('two imports at once into one project, while people go on making items, share no number', async () => {
   const admin = desk.as('admin');
@@ -86,7 +52,7 @@ test('an import that is cancelled while it runs makes nothing', async () => {
     const rows = await desk.sql('acme', 'SELECT row_number FROM import_rows WHERE import_id = $1 LIMIT 1', [made.id]);
     return rows.length === 0;
   });
-  assert.equal(await countItems('acme', made.id), 0);
+  assert.equal(await countItems(desk, 'acme', made.id), 0);
   assert.equal((await admin.get<Import>(`/api/imports/${made.id}`)).state, 'cancelled');
 });
 
@@ -107,7 +73,7 @@ test('a run whose process vanished counts as interrupted, has made nothing, and 
     [made.id],
   );
   assert.equal((await admin.get<Import>(`/api/imports/${made.id}`)).state, 'interrupted');
-  assert.equal(await countItems('acme', made.id), 0);
+  assert.equal(await countItems(desk, 'acme', made.id), 0);
   await admin.post(`/api/imports/${made.id}/start`);
   const done = await until(admin, made.id, ['done', 'failed']);
   assert.equal(done.result!.created, 300);
@@ -132,7 +98,7 @@ test('a fault in the middle of making items leaves none, and the import can be s
   const failed = await until(admin, made.id, ['failed', 'done']);
   assert.equal(failed.state, 'failed');
   assert.equal(failed.error!.code, 'DESK_IMPORT_FAILED');
-  assert.equal(await countItems('acme', made.id), 0);
+  assert.equal(await countItems(desk, 'acme', made.id), 0);
   await admin.refused(404, 'DESK_PROJECT_NOT_FOUND', 'GET', `/api/projects/${key}`);
   await desk.sql('acme', 'DROP FUNCTION break_import CASCADE');
   await admin.post(`/api/imports/${made.id}/start`);
@@ -160,7 +126,7 @@ test('a drain in the middle of a run leaves nothing half-made', async () => {
     async () => (await admin.get<Import>(`/api/imports/${made.id}`)).progress.done > 0,
   );
   await desk.hosted.hosting.evict(desk.hosted.tenants.globex.tenantId);
-  assert.equal(await countItems('globex', made.id), 0);
+  assert.equal(await countItems(desk, 'globex', made.id), 0);
   // Nobody is left who could say so; the missing sign of life does.
   await desk.sql('globex', `UPDATE imports SET heartbeat_at = now() - interval '1 minute' WHERE import_id = $1`, [
     made.id,

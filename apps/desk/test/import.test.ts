@@ -1,19 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { waitFor } from '#src/kernel/index.ts';
-import type {
-  Board,
-  Comment,
-  Import,
-  ImportList,
-  ImportMapping,
-  ImportPreview,
-  ImportState,
-  Item,
-  ItemList,
-  RefusedList,
-} from '../api.ts';
-import { type Desk, type DeskClient, startDesk, type TenantName } from './desk.contract.ts';
+import type { Board, Comment, Import, ImportList, ImportMapping, Item, ItemList, RefusedList } from '../api.ts';
+import { type Desk, startDesk } from './desk.contract.ts';
+import { countItems, put, run, until } from './imports.contract.ts';
 import { readTickets, ticketCount } from './tickets.contract.ts';
 
 let desk: Desk;
@@ -21,41 +10,6 @@ before(async () => {
   desk = await startDesk();
 });
 after(() => desk.stop());
-
-async function until(
-  client: DeskClient,
-  id: string,
-  states: readonly ImportState[],
-  deadlineMs = 120_000,
-): Promise<Import> {
-  return waitFor(
-    `import to be ${states.join(' or ')}`,
-    async () => {
-      const now = await client.get<Import>(`/api/imports/${id}`);
-      return states.includes(now.state) && now;
-    },
-    { deadlineMs },
-  );
-}
-
-const put = (client: DeskClient, { id, mapping }: Import, change: Partial<ImportMapping> = {}) =>
-  client.call<ImportPreview>('PUT', `/api/imports/${id}/mapping`, { ...mapping, ...change });
-
-async function run(client: DeskClient, made: Import, change: Partial<ImportMapping> = {}): Promise<Import> {
-  const preview = await put(client, made, change);
-  assert.equal(preview.status, 200, JSON.stringify(preview.body));
-  await client.post(`/api/imports/${made.id}/start`);
-  return until(client, made.id, ['done', 'failed']);
-}
-
-async function countItems(tenant: TenantName, importId: string): Promise<number> {
-  const [row] = await desk.sql<{ count: number }>(
-    tenant,
-    'SELECT count(*)::int AS count FROM items WHERE import_id = $1',
-    [importId],
-  );
-  return row!.count;
-}
 
 test('8,469 tickets come in with one go, and go again with one undo', async (t) => {
   const admin = desk.as('admin');
@@ -104,7 +58,7 @@ test('8,469 tickets come in with one go, and go again with one undo', async (t) 
   assert.equal(done.state, 'done', JSON.stringify(done.error));
   assert.equal(done.result!.created, ticketCount);
   t.diagnostic(`${source} file: ${ticketCount} items in ${done.result!.durationMs} ms`);
-  assert.equal(await countItems('acme', made.id), ticketCount);
+  assert.equal(await countItems(desk, 'acme', made.id), ticketCount);
 
   const { projectKey, firstKey, lastKey } = done.result!;
   assert.deepEqual([firstKey, lastKey], [`${projectKey}-1`, `${projectKey}-${ticketCount}`]);
@@ -145,9 +99,9 @@ test('8,469 tickets come in with one go, and go again with one undo', async (t) 
     { reason: 'changed', count: 1 },
     { reason: 'commented', count: 1 },
   ]);
-  assert.equal(await countItems('acme', made.id), 3);
+  assert.equal(await countItems(desk, 'acme', made.id), 3);
   await admin.refused(409, 'DESK_IMPORT_STATE', 'POST', `/api/imports/${made.id}/undo`);
-  assert.equal(await countItems('globex', made.id), 0);
+  assert.equal(await countItems(desk, 'globex', made.id), 0);
 });
 
 test('an import that made its project takes it along when undone', async () => {
