@@ -31,6 +31,7 @@ export {
 } from './sealed-object.ts';
 export { openSealedStream, sealedStreamBytes, sealStream } from './sealed-stream.ts';
 export { createSealer } from './sealer.ts';
+export { createServiceProviderKey, type ServiceProviderKey, signQuery } from './service-provider-key.ts';
 export {
   canonicalJson,
   createDocumentSigner,
@@ -55,3 +56,4 @@ export type {
   Sealer,
   WrappedKey,
 } from './types.ts';
+export { openXmlEncryption, type XmlContentCipher, type XmlEncrypted } from './xml-encryption.ts';

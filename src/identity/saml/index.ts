@@ -18,6 +18,7 @@ export type {
   LogoutResponse,
   LogoutResponseInput,
   LogoutResponseVerdict,
+  MetadataExpectations,
   MetadataVerdict,
   OutgoingMessage,
   Refusal,

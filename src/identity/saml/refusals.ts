@@ -47,7 +47,9 @@ export const refusals = {
     'The message answers no request of ours, and sign-in from the identity provider’s side is not turned on.',
   in_response_to: 'The message answers another request than the one of this browser, or one that is no longer open.',
   name_id: 'The name of the person (NameID) is missing, empty, too long, or has characters that are not allowed.',
-  attributes: 'The attributes are not as SAML prescribes, or there are too many.',
+  name_id_format:
+    'The name of the person (NameID) is of another format than the connection was set up with. Compare the NameID format.',
+  attributes: 'The attributes are not as SAML prescribes, one is named twice, or there are too many.',
   authn_statement: 'The assertion does not say exactly once how and when the person was authenticated.',
   encryption_algorithm:
     'The assertion is encrypted in a way that is not allowed. Choose AES-GCM (128 or 256) with RSA-OAEP; AES-CBC is accepted only when the whole response is signed too.',
@@ -56,6 +58,8 @@ export const refusals = {
     'The encrypted assertion could not be opened. Compare the encryption certificate at the identity provider with ours.',
   metadata: 'The metadata do not describe exactly one SAML 2.0 identity provider.',
   metadata_entity_id: 'The metadata have no valid entity ID.',
+  metadata_entity_id_changed:
+    'The metadata are of another identity provider than the one of the connection (entity ID).',
   metadata_sso: 'The metadata name no sign-in address with the HTTP-Redirect binding.',
   metadata_url: 'An address in the metadata is not a plain https address.',
   metadata_certificate: 'The metadata have no usable signing certificate.',

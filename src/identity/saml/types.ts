@@ -19,6 +19,8 @@ export interface ExpectedResponse extends Trust {
   readonly requestIds?: readonly string[];
   /** Takes an answer that nobody asked for (sign-in started at the identity provider). It must then have no InResponseTo at all. Default false. */
   readonly allowUnsolicited?: boolean;
+  /** The format that the connection was set up with; another is refused, because the same text would be another person. Default: any known one. */
+  readonly nameIdFormat?: string;
 }
 
 /** Every field was read from bytes under a verified signature. */
@@ -104,6 +106,14 @@ export interface IdpMetadata {
   readonly validUntil?: Date;
 }
 
+/** What metadata must agree with when they are read again for a connection that is there. */
+export interface MetadataExpectations {
+  /** Must be the entity ID. Default: any. */
+  readonly entityId?: string;
+  /** Certificates that the metadata must be signed with, PEM, then only what is signed is read. Default: a signature is not looked at. */
+  readonly certificates?: readonly string[];
+}
+
 export type MetadataVerdict = { readonly ok: true; readonly metadata: IdpMetadata } | Refusal;
 
 /**
@@ -126,7 +136,7 @@ export interface SamlEngine {
     readonly expected: ExpectedLogout & { readonly requestIds: readonly string[] };
   }): Promise<LogoutResponseVerdict>;
   /** At most 1 MiB, UTF-8, one EntityDescriptor with one IDPSSODescriptor. */
-  parseIdpMetadata(xml: string): Promise<MetadataVerdict>;
+  parseIdpMetadata(xml: string, expected?: MetadataExpectations): Promise<MetadataVerdict>;
   /** Ends the workers; what was under way is refused as `unavailable`. */
   stop(): Promise<void>;
 }

@@ -1,0 +1,34 @@
+import { type KeyObject, X509Certificate } from 'node:crypto';
+import { refuse } from './refused.ts';
+
+const curves = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
+
+/** RSA of 2048 to 8192 bits (larger ones are a way to burn processor time) or a NIST curve. */
+export function isStrongKey(key: KeyObject): boolean {
+  const details = key.asymmetricKeyDetails;
+  if (key.asymmetricKeyType === 'rsa') {
+    const bits = details?.modulusLength ?? 0;
+    return bits >= 2048 && bits <= 8192 && (details?.publicExponent ?? 0n) >= 65537n;
+  }
+  return key.asymmetricKeyType === 'ec' && curves.has(details?.namedCurve ?? '');
+}
+
+/** The keys of those certificates of the connection that hold now. None is a refusal: nothing is ever taken unchecked (CVE-2026-28323). */
+export function usableKeys(certificates: readonly string[], nowMs: number): readonly KeyObject[] {
+  if (certificates.length === 0) refuse('no_certificate');
+  const keys = certificates.slice(0, 10).flatMap((pem) => {
+    const certificate = readCertificate(pem);
+    if (!certificate) return [];
+    const isInForce = certificate.validFromDate.getTime() <= nowMs && nowMs <= certificate.validToDate.getTime();
+    return isInForce && isStrongKey(certificate.publicKey) ? [certificate.publicKey] : [];
+  });
+  return keys.length > 0 ? keys : refuse('certificate_unusable');
+}
+
+export function readCertificate(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    return undefined;
+  }
+}
