@@ -43,6 +43,8 @@ describe('settings', () => {
     invalid({ FREEHOLD_TLS_CERT: '/tmp/cert.pem' }, /go together/);
     invalid({ FREEHOLD_LOG_LEVEL: 'loud' }, /LOG_LEVEL/);
     invalid({ FREEHOLD_PROT: '8443' }, /FREEHOLD_PROT: there is no such setting/);
+    invalid({ FREEHOLD_HEARTBEAT_URL: 'http://alarms.example.com/ping' }, /no https address/);
+    invalid({ FREEHOLD_HEARTBEAT_URL: 'https://a:b@alarms.example.com/ping' }, /no https address/);
   });
 
   it('are all described in docs/operations.md, and nothing else is', () => {

@@ -91,7 +91,7 @@ export const settings = {
     'manual, or automatic: a primary that has not answered for 30 seconds is replaced without asking. Default: manual.',
   FREEHOLD_BACKUPS: 'on or off: whether the log of our own PostgreSQL is shipped to the regions. Default: on.',
   FREEHOLD_HEARTBEAT_URL:
-    'An http or https address that control fetches every minute while nothing is wrong, so that who listens there notices silence. Default: none.',
+    'An https address (http on this machine only) that control fetches every minute while nothing is wrong, so that who listens there notices silence. Default: none.',
   FREEHOLD_BREACHED_PASSWORDS:
     'A file of breached passwords that no new one may be among: SHA-1 hashes in order, as Have I Been Pwned gives them out. Default: none; common ones are built in.',
   FREEHOLD_OUTGOING_ALLOW:
@@ -234,8 +234,10 @@ function allowedServers(list: string | undefined): readonly string[] {
 function heartbeatUrl(given: string | undefined): string | undefined {
   if (given === undefined) return undefined;
   const url = URL.canParse(given) ? new URL(given) : undefined;
-  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password)
-    throw invalid('FREEHOLD_HEARTBEAT_URL', 'it is no http or https address without a password');
+  const isOnThisMachine = url && /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
+  const isEncrypted = url?.protocol === 'https:' || (url?.protocol === 'http:' && isOnThisMachine);
+  if (!url || !isEncrypted || url.username || url.password)
+    throw invalid('FREEHOLD_HEARTBEAT_URL', 'it is no https address without a password');
   return url.href;
 }
 
