@@ -107,6 +107,8 @@ const planted: [string, rule: string, path: string, text: string][] = [
     'src/files/a.ts',
     "import { createHash, createCipheriv as c } from 'node:crypto';\n",
   ],
+  ['XML elsewhere', 'single-owner', 'src/identity/sso/a.ts', "import { DOMParser } from '@xmldom/xmldom';\n"],
+  ['signatures of XML elsewhere', 'single-owner', 'src/staff/a.ts', "import { SignedXml } from 'xml-crypto';\n"],
   ['all of crypto', 'single-owner', 'src/files/a.ts', "import * as crypto from 'node:crypto';\n"],
   ['web crypto', 'single-owner', 'src/files/a.ts', 'await globalThis.crypto.subtle.digest(x);\n'],
   ['argon2 elsewhere', 'single-owner', 'src/staff/a.ts', "import { argon2 } from 'node:crypto';\n"],

@@ -20,7 +20,7 @@ export interface ServiceProviderKey {
 
 /** A new RSA-3072 key for SAML messages of one tenant, to sign with and to receive encrypted assertions; ten years. `nowMs`: the time. */
 export async function createServiceProviderKey(nowMs: number): Promise<ServiceProviderKey> {
-  const keys = await webcrypto.subtle.generateKey(rsa, true, ['sign', 'verify']);
+  const keys = (await webcrypto.subtle.generateKey(rsa, true, ['sign', 'verify'])) as CryptoKeyPair;
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: `01${randomBytes(15).toString('hex')}`,
     name: 'CN=Freehold single sign-on',

@@ -83,6 +83,19 @@ export const owners: readonly Owner[] = [
     modules: [{ name: 'node:crypto', names: /^argon2(Sync)?$/ }, { name: 'argon2' }],
   },
   {
+    what: 'XML and its signatures',
+    where: ['src/identity/saml/'],
+    reason:
+      'one strict reader with limits, in a thread of its own; a second one would read the same document differently',
+    modules: [
+      { name: 'saxes' },
+      { name: '@xmldom/xmldom' },
+      { name: 'xml-crypto' },
+      { name: 'xpath' },
+      { name: 'fast-xml-parser' },
+    ],
+  },
+  {
     what: 'child processes',
     where: ['src/clusters/', 'src/main/', 'src/databases/', 'src/portability/'],
     reason:

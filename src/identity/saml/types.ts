@@ -137,6 +137,9 @@ export interface SamlEngine {
   }): Promise<LogoutResponseVerdict>;
   /** At most 1 MiB, UTF-8, one EntityDescriptor with one IDPSSODescriptor. */
   parseIdpMetadata(xml: string, expected?: MetadataExpectations): Promise<MetadataVerdict>;
+  createAuthnRequest(input: AuthnRequestInput): OutgoingMessage;
+  createLogoutRequest(input: LogoutRequestInput): OutgoingMessage;
+  createLogoutResponse(input: LogoutResponseInput): OutgoingMessage;
   /** Ends the workers; what was under way is refused as `unavailable`. */
   stop(): Promise<void>;
 }

@@ -1,0 +1,41 @@
+import type { Clock, Log } from '#src/kernel/index.ts';
+import type { Outcome, Task } from './judge.ts';
+import { type JudgingOptions, startJudging } from './judging.ts';
+import { createAuthnRequest, createLogoutRequest, createLogoutResponse } from './outgoing.ts';
+import type { Assertion, IdpMetadata, LogoutRequest, LogoutResponse, SamlEngine } from './types.ts';
+
+export interface SamlEngineDeps extends JudgingOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Starts nothing: the first message starts a worker. */
+export function createSamlEngine(deps: SamlEngineDeps): SamlEngine {
+  const { clock } = deps;
+  const judging = startJudging(deps);
+  const judge = (task: Task): Promise<Outcome> => judging.judge(task);
+  const nowMs = () => clock.now();
+
+  return {
+    async verifyResponse({ samlResponse, expected }) {
+      const outcome = await judge({ kind: 'response', samlResponse, expected, nowMs: nowMs() });
+      return outcome.ok ? { ok: true, assertion: outcome.value as Assertion } : outcome;
+    },
+    async verifyLogoutRequest({ received, expected }) {
+      const outcome = await judge({ kind: 'logoutRequest', received, expected, nowMs: nowMs() });
+      return outcome.ok ? { ok: true, request: outcome.value as LogoutRequest } : outcome;
+    },
+    async verifyLogoutResponse({ received, expected }) {
+      const outcome = await judge({ kind: 'logoutResponse', received, expected, nowMs: nowMs() });
+      return outcome.ok ? { ok: true, response: outcome.value as LogoutResponse } : outcome;
+    },
+    async parseIdpMetadata(xml, expected = {}) {
+      const outcome = await judge({ kind: 'metadata', xml, expected, nowMs: nowMs() });
+      return outcome.ok ? { ok: true, metadata: outcome.value as IdpMetadata } : outcome;
+    },
+    createAuthnRequest: (input) => createAuthnRequest(clock, input),
+    createLogoutRequest: (input) => createLogoutRequest(clock, input),
+    createLogoutResponse: (input) => createLogoutResponse(clock, input),
+    stop: () => judging.stop(),
+  };
+}
