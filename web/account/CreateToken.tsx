@@ -1,8 +1,7 @@
 import { Button, Group, Modal, Radio, Select, Stack, Text, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
-import { apiFetch, CopyableLine, Notice, ProblemNotice } from '../design/index.ts';
-import { nameProblem } from './refusals.ts';
+import { apiFetch, CopyableLine, Notice, nameProblem, ProblemNotice } from '../design/index.ts';
 import { type NewApiToken, scopeWords, type TokenScope } from './token-api.ts';
 import { type Shown, useConfirmation } from './useConfirmation.tsx';
 

@@ -8,11 +8,18 @@ import {
   LoadingState,
   notifyDone,
   Panel,
+  RecoveryCodes,
   RelativeTime,
   StateBadge,
 } from '../design/index.ts';
-import { devicesQuery, type SecondFactorState, type SessionUser, secondFactorQuery, sessionQuery } from './api.ts';
-import { RecoveryCodes } from './RecoveryCodes.tsx';
+import {
+  devicesQuery,
+  type SecondFactorState,
+  type SessionUser,
+  secondFactorQuery,
+  sessionQuery,
+  useTenantTitle,
+} from './api.ts';
 import { SetUpApp } from './SetUpApp.tsx';
 import { StepUpForm } from './StepUpForm.tsx';
 import type { Shown } from './useConfirmation.tsx';
@@ -125,13 +132,14 @@ function TurnOff({ user, onDone }: { user: SessionUser; onDone: () => void }) {
 }
 
 function Renew({ user, onDone }: { user: SessionUser; onDone: () => void }) {
+  const title = useTenantTitle();
   const queryClient = useQueryClient();
   const act = useMutation({
     mutationFn: (body: Shown) =>
       apiFetch<{ recoveryCodes: string[] }>('/-/api/second-factor/recovery-codes', { method: 'POST', body }),
     onSuccess: () => queryClient.invalidateQueries({ queryKey: secondFactorQuery.queryKey }),
   });
-  if (act.data) return <RecoveryCodes codes={act.data.recoveryCodes} onDone={onDone} />;
+  if (act.data) return <RecoveryCodes title={title} codes={act.data.recoveryCodes} onDone={onDone} />;
   return (
     <StepUpForm
       user={user}

@@ -39,8 +39,18 @@ export { CenteredShell, type NavItem, PageShell, type PageShellProps } from './P
 export { PageTitle, type PageTitleProps, useDocumentTitle } from './PageTitle.tsx';
 export { Fact, Facts, Panel, type PanelProps } from './Panel.tsx';
 export { ProgressSteps, type ProgressStepsProps, type Step } from './ProgressSteps.tsx';
+export { RecoveryCodes } from './RecoveryCodes.tsx';
+export { codeProblem, nameProblem, passwordProblem } from './refusals.ts';
+export { SecondStepForm, type SecondStepFormProps, SignInOver } from './SecondStepForm.tsx';
+export { SetUpApp, type SetUpAppProps } from './SetUpApp.tsx';
 export { SignInForm, type SignInFormProps } from './SignInForm.tsx';
 export { StateBadge, type Tone } from './StateBadge.tsx';
 export { EmptyState, ErrorState, LoadingState, Notice, ProblemNotice } from './states.tsx';
 export { type ChartPoint, TimeChart, type TimeChartProps } from './TimeChart.tsx';
 export { TimeSlider, type TimeSliderProps } from './TimeSlider.tsx';
+export {
+  type Confirmation,
+  type ConfirmationProps,
+  type Shown,
+  useConfirmationFields,
+} from './useConfirmationFields.tsx';

@@ -1,10 +1,16 @@
 import { Button, CopyButton, Group, SimpleGrid, Stack, Text } from '@mantine/core';
-import { Notice } from '../design/index.ts';
-import { useTenantTitle } from './api.ts';
+import { Notice } from './states.tsx';
 
-/** Ten codes, shown this once. */
-export function RecoveryCodes({ codes, onDone }: { codes: readonly string[]; onDone: () => void }) {
-  const title = useTenantTitle();
+/** Ten codes, shown this once. `title`: of what they let in to. */
+export function RecoveryCodes({
+  title,
+  codes,
+  onDone,
+}: {
+  title: string;
+  codes: readonly string[];
+  onDone: () => void;
+}) {
   const text = `Recovery codes for ${title} (${window.location.host})\nEach works once in place of a code from the app.\n\n${codes.join('\n')}\n`;
   return (
     <Stack gap="md">

@@ -1,4 +1,4 @@
-import { ProblemError } from '../design/index.ts';
+import { ProblemError } from './api.ts';
 
 /** What belongs beside the field of the password. */
 export function passwordProblem(error: unknown): string | undefined {
