@@ -6,7 +6,8 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type Client, Freehold, pgRestore } from './harness.ts';
+import { type Client, Freehold, openBrowser, pgRestore, screenshot } from './harness.ts';
+import { Visitor } from './visitor.ts';
 
 const password = 'eleven quiet trams at midnight';
 const adminEmail = 'ada@northwind.example';
@@ -85,6 +86,40 @@ describe('moving', { timeout: 1_200_000 }, () => {
     assert.equal(signedIn.status, 201, 'people keep their passwords');
     assert.deepEqual(await readAll(guest), await readAll(client));
     await guest.close();
+  });
+
+  it('the console takes an archive as well, and says what is wrong with a broken one', async (context) => {
+    const browser = await openBrowser();
+    context.after(() => browser.close());
+    const staff = await Visitor.open(browser, 'staff');
+    const { page } = staff;
+    await staff.setUpStaff(there.ready.setupUrl!, {
+      name: 'Olive Staff',
+      email: 'olive@operator.example',
+      password: 'copper lantern under the ninth bridge',
+    });
+    await page.getByRole('button', { name: 'Import', exact: true }).click();
+    const dialog = page.getByRole('dialog', { name: 'Import tenant' });
+    const send = async (archive: string) => {
+      const choosing = page.waitForEvent('filechooser');
+      await dialog.getByRole('button', { name: 'Archive' }).click();
+      await (await choosing).setFiles(archive);
+      await dialog.getByRole('button', { name: 'Import tenant' }).click();
+    };
+    await dialog.getByLabel('Name', { exact: true }).fill('carried');
+    await dialog.getByLabel('Title', { exact: true }).fill('Carried over');
+    await send(join(folder, 'broken.tar'));
+    await dialog
+      .getByRole('alert')
+      .filter({ hasText: /archive/i })
+      .waitFor();
+    await screenshot(page, 'console-import-refused');
+    await send(file);
+    await dialog.getByRole('link', { name: 'Show tenant' }).click({ timeout: 180_000 });
+    await page.getByRole('heading', { name: 'Carried over' }).waitFor();
+    assert.deepEqual(staff.problems, []);
+    const back = await there.run('tenant', 'export', 'carried', '--to', join(folder, 'carried.tar'), '--json');
+    assert.equal(JSON.parse(back.stdout).contentHash, exported.contentHash);
   });
 });
 

@@ -60,6 +60,7 @@ const tenants = createRoute({
     sort: text(search.sort),
     page: Number(search.page) > 1 ? Math.floor(Number(search.page)) : undefined,
     create: search.create === true ? true : undefined,
+    import: search.import === true ? true : undefined,
   }),
   component: lazyRouteComponent(() => import('./tenants/TenantList.tsx'), 'TenantList'),
 });

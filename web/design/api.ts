@@ -100,12 +100,14 @@ async function send(path: string, request: ApiRequest): Promise<Response> {
 export interface UploadRequest {
   /** Name of the form field. Default: `file`. */
   readonly field?: string;
+  /** Sends the bytes alone under this media type, without a form. */
+  readonly mediaType?: string;
   readonly signal?: AbortSignal;
   /** Share of the bytes sent, 0…1. */
   readonly onProgress?: (share: number) => void;
 }
 
-/** Sends one file as multipart/form-data with progress, which `fetch` cannot report. Answers and errors as `apiFetch`. */
+/** Sends one file, as multipart/form-data unless told, with progress, which `fetch` cannot report. Answers and errors as `apiFetch`. */
 export function apiUpload<T>(path: string, file: File, request: UploadRequest = {}): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const xhr = new XMLHttpRequest();
@@ -124,6 +126,11 @@ export function apiUpload<T>(path: string, file: File, request: UploadRequest = 
     xhr.addEventListener('error', () => reject(unreachable()));
     xhr.addEventListener('abort', () => reject(new DOMException('The upload was stopped.', 'AbortError')));
     request.signal?.addEventListener('abort', () => xhr.abort(), { once: true });
+    if (request.mediaType) {
+      xhr.setRequestHeader('content-type', request.mediaType);
+      xhr.send(file);
+      return;
+    }
     const form = new FormData();
     form.append(request.field ?? 'file', file);
     xhr.send(form);

@@ -1,11 +1,10 @@
 import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
-import { apiFetch, ButtonLink, LoadingState, ProblemError, ProblemNotice } from '../../design/index.ts';
+import { apiFetch, ProblemNotice } from '../../design/index.ts';
 import type { Operation } from '../api.ts';
-import { OperationProgress } from '../operations/OperationProgress.tsx';
-import { useOperation } from '../operations/useOperation.ts';
 import { whyNotAName } from './nameRules.ts';
+import { fieldProblems, StartedOperation } from './StartedOperation.tsx';
 import { TenantNameField } from './TenantNameField.tsx';
 
 /** Asks for name and administrator, then shows the steps, then the one-time invitation link. */
@@ -20,7 +19,7 @@ export function CreateTenant({ opened, onClose }: { opened: boolean; onClose: ()
 function Steps({ onClose }: { onClose: () => void }) {
   const [operationId, setOperationId] = useState<string>();
   return operationId ? (
-    <Progress operationId={operationId} onClose={onClose} />
+    <StartedOperation operationId={operationId} onClose={onClose} />
   ) : (
     <Form onStarted={setOperationId} onClose={onClose} />
   );
@@ -90,49 +89,4 @@ function Form({ onStarted, onClose }: { onStarted: (operationId: string) => void
       </Stack>
     </form>
   );
-}
-
-function Progress({ operationId, onClose }: { operationId: string; onClose: () => void }) {
-  const { data: operation, error } = useOperation(operationId);
-  return (
-    <Stack gap="md">
-      {operation ? (
-        <OperationProgress operation={operation} />
-      ) : error ? (
-        <ProblemNotice error={error} />
-      ) : (
-        <LoadingState />
-      )}
-      {operation?.state === 'running' && (
-        <Text size="sm" c="dimmed">
-          You can close this; it goes on, and you find it again under Operations.
-        </Text>
-      )}
-      <Group justify="flex-end" gap="xs">
-        <ButtonLink variant="default" to="/operations/$operationId" params={{ operationId }}>
-          Show operation
-        </ButtonLink>
-        {operation?.state === 'succeeded' ? (
-          <ButtonLink to="/tenants/$tenantId" params={{ tenantId: operation.tenantId }} variant="default">
-            Show tenant
-          </ButtonLink>
-        ) : null}
-        <Button variant="default" onClick={onClose}>
-          Close
-        </Button>
-      </Group>
-    </Stack>
-  );
-}
-
-/** Refusals that are about one field, also where the server tells them by code only. */
-function fieldProblems(error: unknown): Readonly<Record<string, string>> {
-  if (!(error instanceof ProblemError)) return {};
-  const { code, fields, title, detail, hint } = error.problem;
-  if (Object.keys(fields).length > 0) return fields;
-  const text = [`${title}${detail ? `: ${detail}` : ''}.`, hint].filter(Boolean).join(' ');
-  if (code.startsWith('FH_TENANT_NAME_')) return { name: text };
-  if (code === 'FH_TENANT_TITLE_INVALID') return { title: text };
-  if (code === 'FH_TENANT_EMAIL_INVALID') return { adminEmail: text };
-  return {};
 }

@@ -23,16 +23,17 @@ import {
 import { pageSize, type Tenant, type TenantListQuery, tenantStates, tenantsQuery } from '../api.ts';
 import { tenantStateWords } from '../words.ts';
 import { CreateTenant } from './CreateTenant.tsx';
+import { ImportTenant } from './ImportTenant.tsx';
 
 const stateOptions = tenantStates.map((value) => ({ value, label: tenantStateWords[value].label }));
 
 /** All tenants of this installation. Search, filter, order and page are in the address, so a view can be shared. */
 export function TenantList() {
-  const search = useSearch({ strict: false }) as TenantListQuery & { create?: boolean };
+  const search = useSearch({ strict: false }) as TenantListQuery & { create?: boolean; import?: boolean };
   const navigate = useNavigate();
   const change = (next: Partial<typeof search>) =>
     void navigate({ to: '/tenants', search: { ...search, page: undefined, ...next }, replace: true });
-  const { create, ...query } = search;
+  const { create, import: isImport, ...query } = search;
   const [typed, setTyped] = useState(query.q ?? '');
   const applySearch = useDebouncedCallback((q: string) => change({ q: q.trim() || undefined }), 250);
   const list = useQuery({
@@ -50,9 +51,14 @@ export function TenantList() {
           total > 0 && !isFiltered ? `${formatPlural(total, 'tenant')}, each with a database of its own` : undefined
         }
         action={
-          <Button leftSection={<IconPlus size={16} />} onClick={() => change({ ...search, create: true })}>
-            Create tenant
-          </Button>
+          <Group gap="xs">
+            <Button variant="default" onClick={() => change({ ...search, import: true })}>
+              Import
+            </Button>
+            <Button leftSection={<IconPlus size={16} />} onClick={() => change({ ...search, create: true })}>
+              Create tenant
+            </Button>
+          </Group>
         }
       />
       <Stack gap="sm">
@@ -111,6 +117,7 @@ export function TenantList() {
         )}
       </Stack>
       <CreateTenant opened={create ?? false} onClose={() => change({ ...search, create: undefined })} />
+      <ImportTenant opened={isImport ?? false} onClose={() => change({ ...search, import: undefined })} />
     </>
   );
 }
