@@ -184,3 +184,22 @@ test('the scanner keeps positions and sees every import', () => {
     { specifier: './e.ts', isTypeOnly: true, names: ['E'], line: 3 },
   ]);
 });
+
+test('every package is pinned to one version and one content, from the registry', () => {
+  type Manifest = Record<'dependencies' | 'devDependencies', Record<string, string>>;
+  const read = (name: string) => JSON.parse(readFileSync(join(top, name), 'utf8'));
+  const { dependencies, devDependencies } = read('package.json') as Manifest;
+  for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies }))
+    assert.match(version, /^\d+\.\d+\.\d+(?:-[\w.]+)?$/, `${name} is one exact version`);
+  const lock = read('package-lock.json') as {
+    packages: Record<string, { version?: string; integrity?: string; resolved?: string; link?: boolean }>;
+  };
+  for (const [path, entry] of Object.entries(lock.packages)) {
+    if (path === '') continue;
+    assert.match(entry.integrity ?? '', /^sha512-/, `${path} is known by its content`);
+    assert.match(entry.version ?? '', /^\d+\.\d+\.\d+/, path);
+    assert.ok(!entry.link, `${path} is no link`);
+    // Without an address npm takes it from the registry that it is set to, and the checksum says whether it is the same.
+    assert.match(entry.resolved ?? 'https://registry.npmjs.org/', /^https:\/\/registry\.npmjs\.org\//, path);
+  }
+});

@@ -1,26 +1,15 @@
 /** The catalogue of backup faults is complete, names tests that exist, and its page is up to date. backup-fault-run.test.ts injects them. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { backupFaultsPage, renderBackupFaults, summariseFaults } from '../support/backup-fault-docs.ts';
+import { hasTest } from '../support/has-test.ts';
 import { backupInjections } from './backup-faults/inject-backups.ts';
 import { restoreInjections } from './backup-faults/inject-restores.ts';
 import { walInjections } from './backup-faults/inject-wal.ts';
 import { backupFaults } from './backup-faults.ts';
 
 const injected = new Set([...walInjections, ...backupInjections, ...restoreInjections].map(({ id }) => id));
-const root = fileURLToPath(new URL('../../', import.meta.url));
-const sources = new Map<string, string>();
-
-function hasTest(file: string, title: string): boolean {
-  const path = `${root}${file}`;
-  if (!file.endsWith('.test.ts') || !existsSync(path)) return false;
-  const source = sources.get(file) ?? readFileSync(path, 'utf8');
-  sources.set(file, source);
-  return new RegExp(`\\b(?:test|it)\\(\\s*(['"\`])${RegExp.escape(title)}\\1`).test(source);
-}
-
 test('every fault from F01 to F36 is there, once and in order', (context) => {
   const expected = Array.from({ length: 36 }, (_, index) => `F${String(index + 1).padStart(2, '0')}`);
   assert.deepEqual(

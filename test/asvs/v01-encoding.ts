@@ -1,0 +1,153 @@
+import * as at from './places.ts';
+import { type AsvsRow, met, metBy, notApplicable, partly } from './types.ts';
+
+export const encoding: readonly AsvsRow[] = [
+  met(
+    'V1.1.1',
+    'Hosts, addresses, cookies, e-mail addresses and passwords are brought into one form in one place each, before anything is decided by them; nothing is decoded a second time, and what has two spellings is refused.',
+    [at.doors, 'raw requests: what is not exactly one request for one host of ours is refused'],
+    [at.badInput, 'paths that lead out of what they name'],
+    [at.email, 'addresses as people have them are taken, and compared without case and composition'],
+    [at.cookie, 'a token comes back for its scope, name and key only, in one spelling'],
+  ),
+  met(
+    'V1.1.2',
+    'Text is stored as it came and escaped where it is put out: React for pages, the error page for itself, nodemailer for mail, the driver for SQL, the CSV writer for spreadsheets.',
+    [at.app, 'a browser gets a page, with a nonce of its own and every text escaped'],
+    [at.deskText, 'what is written as CSV is read as it was, but for formulas'],
+    [at.audit, 'hostile text is stored harmlessly, unknown events and page marks are refused'],
+  ),
+  met(
+    'V1.2.1',
+    'Pages are React without any raw HTML; the one page made as text escapes all of it; values of headers are checked, and file names are written as RFC 6266 has it.',
+    [at.app, 'a browser gets a page, with a nonce of its own and every text escaped'],
+    [at.context, 'an app sets only harmless headers'],
+    [at.hosting, 'a file comes back as it was, with headers that keep it harmless'],
+  ),
+  met(
+    'V1.2.2',
+    'Parts of addresses are percent-encoded; ways to go on lead to paths of this host only; links in Markdown keep the safe protocols that react-markdown lets pass, and the policy lets no script of an address run.',
+    ['web/design/next.test.ts', 'never leaves this host, and never comes back to the sign-in page'],
+    [at.context, 'an app sets only harmless headers'],
+  ),
+  met(
+    'V1.2.3',
+    'No script is built from data. JSON is written by serialisers and never put into a page: pages fetch it, and events that could break their stream are refused.',
+    [at.context, 'JSON values come back as JSON, also a bare text', 'events that could break the stream are refused'],
+  ),
+  met(
+    'V1.2.4',
+    'Values travel beside statements in the extended protocol, which takes one statement per text; names are quoted by one function; SQL is written in the sql.ts of each feature only.',
+    [at.postgres, 'a text cannot hold a second statement', 'quoting survives quotes and backslashes'],
+    [at.statements, 'no second statement, no temporary table'],
+  ),
+  met(
+    'V1.2.5',
+    'A request starts no process; the programs of PostgreSQL are started with lists of arguments and without a shell, by a few folders that the architecture test knows.',
+    [at.structure, 'the tree follows docs/architecture.md'],
+  ),
+  notApplicable('V1.2.6', 'There is no LDAP.'),
+  notApplicable('V1.2.7', 'Nothing builds XPath from what somebody sends.'),
+  notApplicable('V1.2.8', 'There is no LaTeX.'),
+  metBy(
+    'review',
+    'V1.2.9',
+    'Every regular expression that is put together takes constants, checked digits (the number of a transaction), or names from a fixed list; none takes text of a request.',
+  ),
+  met(
+    'V1.2.10',
+    'The CSV that Desk exports follows RFC 4180, and a cell that would begin a formula, also after blanks or with a full-width sign, gets an apostrophe in front.',
+    [at.deskText, 'no cell begins a formula', 'what is written as CSV is read as it was, but for formulas'],
+    [at.deskLists, 'the export is what the filter finds, as CSV that no spreadsheet runs'],
+  ),
+  metBy(
+    'design',
+    'V1.3.1',
+    'No HTML of users is taken: what they write is Markdown, shown by react-markdown without HTML of theirs (skipHtml) and with pictures of our own origin only.',
+  ),
+  metBy(
+    'review',
+    'V1.3.2',
+    'There is no eval, no Function from text and no template language in the code; the policy of every page forbids them in browsers (script-src without unsafe-eval).',
+  ),
+  met(
+    'V1.3.3',
+    'Everything has a longest length, and what a database, a log, a header or a file system would not take is cleaned or refused before it gets there.',
+    [
+      at.badInput,
+      'characters that no database takes are refused or cleaned, never a fault',
+      'headers and addresses without measure',
+    ],
+    [at.fileNames, 'file names are shown and saved safely'],
+    [at.deskItems, 'text that is hard to store is stored or cleaned'],
+  ),
+  met(
+    'V1.3.4',
+    'SVG of users is never shown in place: it is a download of octets, in a sandbox that forbids scripts.',
+    [at.hosting, 'a page that somebody uploads is not shown in place'],
+  ),
+  metBy(
+    'design',
+    'V1.3.5',
+    'Markdown is the only such language, without HTML, with links that open without a referrer and pictures of our own origin only; there is no CSS, XSL or template of users.',
+  ),
+  partly(
+    'V1.3.6',
+    'The addresses that the server goes to are settings of the operator, checked at the start. A door for addresses that tenants name (src/outgoing) is being built; nothing uses it yet.',
+    [at.config, 'refuse what is wrong, and name it'],
+    ['src/objects/region-address.test.ts', 'what is no address is refused in words that do not repeat a secret'],
+  ),
+  metBy(
+    'design',
+    'V1.3.7',
+    'There are no templates on the server: pages are built files, and the words of mail are functions of the code.',
+  ),
+  notApplicable('V1.3.8', 'There is no Java and no JNDI.'),
+  notApplicable('V1.3.9', 'There is no memcache.'),
+  metBy(
+    'review',
+    'V1.3.10',
+    'No text of a request is used as a format: log lines are JSON with a fixed message, statements have numbered places, and mail is put together by functions.',
+  ),
+  met(
+    'V1.3.11',
+    'Gateways order mail by kind and facts and never by text; addresses of the shapes that mail systems misread are refused, and line ends in a name cannot make a header.',
+    [at.outbox, 'whoever holds a gateway can neither write a text nor lead a link elsewhere nor smuggle a header'],
+    [at.email, 'what is no address is refused', 'names are trimmed, bounded and visible'],
+  ),
+  partly(
+    'V1.3.12',
+    'The judge of passwords is shown to be linear, and what regular expressions see has a bound of length; that no other expression can run away was looked at and is not tested.',
+    [at.passwordRules, 'nothing that can be typed stalls the judge'],
+  ),
+  metBy('design', 'V1.4.1', 'TypeScript on Node.js: no pointer arithmetic, and buffers check their bounds.'),
+  met(
+    'V1.4.2',
+    'Numbers of requests have a type and a range in their schema; bigint and numeric of the database stay text, because a number would round them; lengths in files are checked before anything is read for them.',
+    [at.postgres, 'values keep their exactness'],
+    [at.badInput, 'query values that make no sense'],
+    [at.sealedObject, 'a length of the header that is a lie is refused before anything is read for it'],
+  ),
+  met(
+    'V1.4.3',
+    'Memory is collected; connections, leases, files and processes are let go on every way out, and the tests count what is left.',
+    [at.leases, 'a lease is of no use after its end', 'after stop nothing is open and nothing is answered'],
+    [at.files, 'an abandoned download closes its file'],
+    [at.context, 'a context that was kept is dead after its request'],
+  ),
+  notApplicable('V1.5.1', 'Nothing parses XML of others yet: single sign-on with SAML is being built.'),
+  met(
+    'V1.5.2',
+    'JSON and CSV are the only things that become objects: the parser refuses keys that reach prototypes, and schemas refuse every field that they do not know.',
+    [at.app, 'bad requests are refused with what is wrong, and nothing is answered by the framework itself'],
+    [at.badInput, 'JSON that means to change objects it was not given'],
+    [at.consoleApi, 'every body and query is refused unless each field is known'],
+  ),
+  partly(
+    'V1.5.3',
+    'Each kind of text has one parser: of hosts and cookies, where parsers are known to differ, what two of them would read differently is refused. That a browser, the gateway and Fastify read every address alike was not tested as a whole.',
+    [at.doors, 'raw requests: what is not exactly one request for one host of ours is refused'],
+    [at.cookie, 'what parsers disagree about is refused'],
+    ['src/gateway/host.test.ts', 'whatever is sent: refused, or one lower-case name of the grammar'],
+  ),
+];
