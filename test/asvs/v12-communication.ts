@@ -37,13 +37,14 @@ export const communication: readonly AsvsRow[] = [
     [at.smtp, 'the setting of the mail server: TLS unless it is this machine, and nothing of it in an error'],
     ['src/objects/region-address.test.ts', 'what is no address is refused in words that do not repeat a secret'],
   ),
-  partly(
+  met(
     'V12.3.2',
-    'Certificates of PostgreSQL (verify-full), mail servers and S3 are verified by the defaults of Node.js or stricter; a certificate that is not good was tried with mail and PostgreSQL settings, not with S3.',
-    [at.config, 'never travels in the clear, and errors never quote the password'],
+    'PostgreSQL, mail servers and S3 must show a certificate that is good for the very name, or nothing is said to them.',
     [
-      'src/postgres/hang-up.test.ts',
-      'a server without TLS is a mistake in the settings: its words are kept, and nobody tries again',
+      'src/main/foreign-certificates.test.ts',
+      'PostgreSQL: no session begins, and no password is sent',
+      'mail: nothing is sent, also when the certificate is good for another name',
+      'S3: no request is made',
     ],
   ),
   notApplicable(
