@@ -48,6 +48,15 @@ export const auditEvents = {
   'token.created': 'A user made an API token.',
   'token.refused': 'An API token was not made: the password was wrong.',
   'token.revoked': 'An API token was revoked.',
+  'user.provisioned': "A user was made, or made again, by the tenant's directory (SCIM).",
+  'user.provisioning_changed': "The tenant's directory changed what a user is called, or their address.",
+  'group.created': "A group was made by the tenant's directory.",
+  'group.changed': "The tenant's directory renamed a group, or changed its members.",
+  'group.deleted': "A group was removed by the tenant's directory.",
+  'group.role_changed': 'An administrator changed what role the members of a group have.',
+  'scim_token.created': "An administrator made a token for the tenant's directory.",
+  'scim_token.refused': "A token for the tenant's directory was not made: the password was wrong.",
+  'scim_token.revoked': "A token for the tenant's directory was revoked.",
   'mail.read': 'A staff member read a message to a user of a tenant.',
   'mail.sent_again': 'A staff member had a message sent that was kept, held or given up.',
   'backup.shipping_changed': 'Shipping of the log met trouble, or got over it.',
@@ -78,7 +87,7 @@ export type AuditEventName = keyof typeof auditEvents;
 
 export interface AuditEvent {
   readonly name: AuditEventName;
-  /** Who: `staff:stf_…`, `user:usr_…`, `system`, `os:root` for the command line, or `anonymous` for somebody who is not signed in. */
+  /** Who: `staff:stf_…`, `user:usr_…`, `system`, `os:root` for the command line, `scim:sct_…` for a tenant's directory, or `anonymous` for somebody who is not signed in. */
   readonly actor: string;
   /** What it was done to, for example a tenant or user id. */
   readonly subject: string;

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { hashApiToken, sessionCookieName } from '#src/identity/index.ts';
-import type { ApiTokenUse } from '#src/identity/types.ts';
+import { hashApiToken, hashScimToken, sessionCookieName } from '#src/identity/index.ts';
+import type { ApiTokenUse, ScimTokenUse } from '#src/identity/types.ts';
 import { gatewayErrors } from './errors.ts';
 import type { TokenGuard } from './token-guard.ts';
 import type { IdentityPort } from './types.ts';
@@ -24,6 +24,25 @@ export function refuseAmbiguousCredentials({ headers, raw }: FastifyRequest): vo
   if (count > 1) throw gatewayErrors.FH_CREDENTIALS_AMBIGUOUS({ detail: 'There are two Authorization headers.' });
   if (headers.cookie?.toLowerCase().includes(sessionCookieName.toLowerCase()))
     throw gatewayErrors.FH_CREDENTIALS_AMBIGUOUS({ detail: 'There are a token and a cookie.' });
+}
+
+/** The door for directories: a SCIM token and nothing else. Malformed, unknown, expired and revoked ones, and those of other tenants, are answered alike. */
+export async function enterWithScimToken(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  bearer: string | undefined,
+  { identity, guard }: { readonly identity: Pick<IdentityPort, 'checkScimToken'>; readonly guard: TokenGuard },
+): Promise<ScimTokenUse> {
+  const { tenantId } = request.tenant;
+  const tokenHash = bearer === undefined ? undefined : hashScimToken(bearer);
+  const checkToken = identity.checkScimToken;
+  const use =
+    tokenHash &&
+    checkToken &&
+    (await guard.check({ tenantId, tokenHash, address: request.ip }, () => checkToken(request, tokenHash)));
+  if (use) return use;
+  reply.header('www-authenticate', bearer === undefined ? 'Bearer' : 'Bearer error="invalid_token"');
+  throw gatewayErrors.FH_SCIM_TOKEN_INVALID();
 }
 
 const safeMethods = new Set(['GET', 'HEAD']);

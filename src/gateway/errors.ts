@@ -64,6 +64,11 @@ export const gatewayErrors = defineErrors({
     title: 'API tokens are not accepted here',
     hint: "They open the app's API, below /api/. Sign in with a browser for everything else.",
   },
+  FH_SCIM_TOKEN_INVALID: {
+    status: 401,
+    title: 'This SCIM token is not good',
+    hint: 'It was mistyped, has expired, was revoked, or belongs to another account. An administrator makes a new one on the account page, under SCIM.',
+  },
   FH_TOKENS_LIMITED: {
     status: 429,
     title: 'Too many API tokens from this network were not good',

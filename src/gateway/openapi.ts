@@ -11,12 +11,12 @@ interface DescribedSchema {
   readonly response?: Readonly<Record<string, unknown>>;
 }
 
-/** Collects what is registered below `/-/api/` from now on. @returns the OpenAPI 3.1 document of it, made once when first asked for */
+/** Collects what is registered below `/-/api/` and `/-/scim/` from now on, without what answers everything else. @returns the OpenAPI 3.1 document of it, made once when first asked for */
 export function describePlatform(app: FastifyInstance): () => object {
   const routes: RouteOptions[] = [];
   let document: object | undefined;
   app.addHook('onRoute', (route) => {
-    if (route.url.startsWith('/-/api/') && route.method !== 'HEAD') routes.push(route);
+    if (/^\/-\/(?:api|scim)\/[^*]+$/.test(route.url) && route.method !== 'HEAD') routes.push(route);
   });
   return () => {
     document ??= { ...frame, paths: describePaths(routes) };
@@ -30,7 +30,10 @@ const frame = {
   openapi: '3.1.0',
   info: { title: 'Freehold: accounts and sessions', version: '1' },
   components: {
-    securitySchemes: { session: { type: 'apiKey', in: 'cookie', name: '__Host-freehold' } },
+    securitySchemes: {
+      session: { type: 'apiKey', in: 'cookie', name: '__Host-freehold' },
+      scimToken: { type: 'http', scheme: 'bearer', bearerFormat: 'fhs_…' },
+    },
     schemas: {
       Problem: {
         description: 'RFC 9457',
@@ -79,7 +82,9 @@ function describePaths(routes: readonly RouteOptions[]): Record<string, Record<s
     const operation = {
       ...(config?.operation ? { operationId: config.operation } : {}),
       ...(summary ? { summary } : {}),
-      ...(config?.withoutSession === 'allow' ? {} : { security: [{ session: [] }] }),
+      ...(config?.withoutSession === 'allow'
+        ? {}
+        : { security: [config?.acceptsScimTokens ? { scimToken: [] } : { session: [] }] }),
       ...(parameters.length > 0 ? { parameters } : {}),
       ...(body ? { requestBody: { required: true, content: { 'application/json': { schema: body } } } } : {}),
       responses: { ...Object.fromEntries(answers), default: { description: 'Refused', ...problem } },

@@ -9,11 +9,11 @@ import {
   servePage,
   tenantHsts,
 } from '#src/http/index.ts';
-import { identityErrors } from '#src/identity/index.ts';
+import { identityErrors, scimPath } from '#src/identity/index.ts';
 import type { PresumedSession } from '#src/identity/types.ts';
 import type { CancelSignal, Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
-import { bearerOf, enterWithToken, refuseAmbiguousCredentials } from './bearer.ts';
+import { bearerOf, enterWithScimToken, enterWithToken, refuseAmbiguousCredentials } from './bearer.ts';
 import { refuseCrossSite } from './cross-site.ts';
 import { passageOf } from './door.ts';
 import { gatewayErrors } from './errors.ts';
@@ -55,6 +55,11 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     { failuresPerMinute: limits.tokenFailuresPerAddress, unlimitedAddresses: limits.unlimitedAddresses },
     options.clock,
   );
+  // Of its own, so that neither kind uses up the tries of the other.
+  const scimGuard = createTokenGuard(
+    { failuresPerMinute: limits.tokenFailuresPerAddress, unlimitedAddresses: limits.unlimitedAddresses },
+    options.clock,
+  );
   const app = createHttpApp({
     name: appName,
     log: options.log,
@@ -70,6 +75,7 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
   app.decorateRequest('askedBy', undefined);
   app.decorateRequest('session');
   app.decorateRequest('apiToken');
+  app.decorateRequest('scimToken');
   app.decorateRequest('unconfirmed');
   app.decorateRequest('signalAbort', {
     getter() {
@@ -128,7 +134,8 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     const isWithToken = bearerOf(request) !== undefined;
     if (isWithToken) refuseAmbiguousCredentials(request);
     // Other sites make browsers send cookies, not tokens; so what comes with a token, and therefore without cookies, comes from whoever holds it.
-    if (!isWithToken || !request.routeConfig.acceptsTokens)
+    const { acceptsTokens, acceptsScimTokens } = request.routeConfig;
+    if (!isWithToken || !(acceptsTokens || acceptsScimTokens))
       refuseCrossSite(request.method, request.headers, passage.origin);
     limitBodyTime(request, limits.bodyMs);
   };
@@ -142,6 +149,7 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     // Nothing is behind an address without a route, so the database is not asked.
     if (request.is404 || config.withoutSession === 'allow') return undefined;
     const bearer = bearerOf(request);
+    if (config.acceptsScimTokens) return authenticateDirectory(request, reply, bearer);
     if (bearer !== undefined) return authenticateToken(request, reply, bearer);
     if (!config.mayPresume || !hasNoBody(request)) return authenticate(request, reply);
     const presumed = identity.presume?.(request);
@@ -191,11 +199,24 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     return undefined;
   };
 
+  const authenticateDirectory = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    bearer: string | undefined,
+  ): Promise<undefined> => {
+    request.scimToken = await enterWithScimToken(request, reply, bearer, { identity, guard: scimGuard });
+    options.noteUse(request.tenant.tenantId);
+    return undefined;
+  };
+
   const takePlace = (request: FastifyRequest): void => {
     const { tenantId } = request.tenant;
     // It may have ended while its session was looked up; its end will not come again.
     if (options.isOver(request.raw)) throw httpErrors.FH_CLIENT_GONE();
-    const place = guard.takePlace(tenantId, request.session || request.apiToken ? undefined : { address: request.ip });
+    const place = guard.takePlace(
+      tenantId,
+      request.session || request.apiToken || request.scimToken ? undefined : { address: request.ip },
+    );
     options.atEnd(request.raw, place.leave);
     request.onStreaming = place.becomeStream;
   };
@@ -219,6 +240,7 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
   const describe = describePlatform(app);
   await app.register(identity.routes, { prefix: '/-/api' });
   if (options.backups) await app.register(options.backups, { prefix: '/-/api' });
+  if (identity.scim) await app.register(identity.scim, { prefix: scimPath });
   // What the sign-in page shows; whoever can open that page may read it.
   app.get('/-/api/tenant', { config: { operation: 'tenant.get', withoutSession: 'allow' } }, ({ tenant }) => ({
     name: tenant.name,
@@ -228,7 +250,7 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
   app.get('/-/api/openapi.json', { config: { operation: 'platform.openapi', withoutSession: 'allow' } }, describe);
   servePage(app, options.accountPage, {
     prefix: '/-/',
-    except: ['/-/api/', '/-/healthz'],
+    except: ['/-/api/', '/-/scim/', '/-/healthz'],
     pageConfig: { operation: 'account.page', withoutSession: 'allow' },
     assetConfig: { operation: 'account.asset', withoutSession: 'allow' },
   });

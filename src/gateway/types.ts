@@ -1,5 +1,5 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
-import type { ApiTokenUse, PresumedSession, Role, Session } from '#src/identity/types.ts';
+import type { ApiTokenUse, PresumedSession, Role, ScimTokenUse, Session } from '#src/identity/types.ts';
 import type { CancelSignal, TenantId, UserId } from '#src/kernel/index.ts';
 import type { TenantDirectory, TenantRoute } from '#src/tenants/types.ts';
 import type { UnconfirmedSession } from './unconfirmed-session.ts';
@@ -19,6 +19,8 @@ declare module 'fastify' {
     mayPresume?: boolean;
     /** A request may come with an API token in place of a session. Default false: nothing about accounts is done with a token. */
     acceptsTokens?: boolean;
+    /** A request comes with a SCIM token, and with nothing else. Default false. */
+    acceptsScimTokens?: boolean;
   }
   interface FastifyRequest {
     /** Set before any handler runs: no request reaches a route without exactly one tenant. */
@@ -27,6 +29,8 @@ declare module 'fastify' {
     session: Session | undefined;
     /** On routes that say `acceptsTokens`, when the request came with one: then there is no session. */
     apiToken: ApiTokenUse | undefined;
+    /** On routes that say `acceptsScimTokens`, always: then there is no session. */
+    scimToken: ScimTokenUse | undefined;
     /** Whose session or token came with the request, also when it was refused for the role; for the log only. */
     askedBy: string | undefined;
     /** There on routes that say `mayPresume`, when `session` is presumed; whoever answers asks it first. */
@@ -49,6 +53,10 @@ export interface IdentityPort {
   renew?(request: FastifyRequest): Promise<string | undefined> | undefined;
   /** Whose API token this is at `request.tenant`, now; undefined: it is not good. Asked on every request with a token. */
   checkToken?(request: FastifyRequest, tokenHash: Buffer): Promise<ApiTokenUse | undefined>;
+  /** What SCIM token this is at `request.tenant`, now; undefined: it is not good. Asked on every request with one. */
+  checkScimToken?(request: FastifyRequest, tokenHash: Buffer): Promise<ScimTokenUse | undefined>;
+  /** Everything below `/-/scim/v2`; undefined: nothing is provisioned. */
+  readonly scim?: FastifyPluginAsync;
   /** Everything below `/-/api/`; registered with that prefix. */
   readonly routes: FastifyPluginAsync;
 }

@@ -5,6 +5,7 @@ import type { QueueMail } from '#src/mail/types.ts';
 import { createPasswordQueue, type PasswordQueueOptions } from './passwords/hash-queue.ts';
 import { createPasswordRules, type PasswordRules } from './passwords/password-rules.ts';
 import { createPasswordResets, type PasswordResets } from './passwords/reset.ts';
+import { createScim, type Scim } from './scim/index.ts';
 import { type AwaitedSignIn, createSecondStep, type SecondStep } from './second-factors/challenge.ts';
 import { createFactorSecrets, createRedeemCode, type FactorsKeyOf } from './second-factors/redeem.ts';
 import { createSecondFactorPolicy, type SecondFactorPolicy } from './second-factors/second-factor-policy.ts';
@@ -54,6 +55,7 @@ export interface Identity
     SecondStep,
     ApiTokens,
     ApiTokenCheck,
+    Scim,
     SessionNotices {
   signIn(tenantId: TenantId, credentials: Credentials, caller: Caller): Promise<StartedSession | AwaitedSignIn>;
   /** What `PasswordRules.check` says. */
@@ -87,14 +89,21 @@ export function createIdentity({
   const redeem = createRedeemCode(secrets);
   const confirmation = createOwnConfirmation({ ...shared, redeem });
   const tokenCheck = createApiTokenCheck(shared);
+  const scim = createScim({ ...shared, confirmation });
   return {
     ...authenticator,
     ...resets,
     ...tokenCheck,
     ...createApiTokens({ ...shared, confirmation }),
+    ...scim,
     async settle() {
       await resets.settleResets();
-      await Promise.all([authenticator.settle(), tokenCheck.settleApiTokens(), userMail.settle()]);
+      await Promise.all([
+        authenticator.settle(),
+        tokenCheck.settleApiTokens(),
+        scim.settleScimTokens(),
+        userMail.settle(),
+      ]);
     },
     ...createUsers(databases, limiter),
     ...createInvitations(databases, cookies, queue, rules, userMail),

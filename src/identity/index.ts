@@ -21,6 +21,7 @@ export {
 } from './passwords/password-rules.ts';
 export type { IdentityRequest } from './request-scope.ts';
 export { identityRoutes, invitationPath } from './routes.ts';
+export { hashScimToken, type ScimTokenUse, scimPath, scimRoutes } from './scim/index.ts';
 export type { AwaitedSignIn } from './second-factors/challenge.ts';
 export type { Authenticator } from './sessions/authenticate.ts';
 export type { Caller, CookieKeyOf } from './sessions/browser.ts';

@@ -16,6 +16,7 @@ import {
   signedIn,
 } from './request-scope.ts';
 import { answers, bodies, params, queries } from './schemas.ts';
+import { addScimSettingsRoutes } from './scim/index.ts';
 import { addSecondFactorRoutes } from './second-factors/second-factor-routes.ts';
 import { clearSessionCookie } from './sessions/browser.ts';
 import { addSessionRoutes } from './sessions/session-routes.ts';
@@ -89,6 +90,7 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
     addResetRoutes(app, identity);
     addSecondFactorRoutes(app, identity);
     addTokenRoutes(app, identity);
+    addScimSettingsRoutes(app, identity, { originOf });
 
     app.get<{ Params: { token: string } }>(
       '/invitations/:token',

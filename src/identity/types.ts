@@ -1,5 +1,7 @@
 import type { Id, UserId } from '#src/kernel/index.ts';
 
+export type { ScimTokenUse } from './scim/scim-tokens-sql.ts';
+
 export const roles = ['owner', 'admin', 'member'] as const;
 export type Role = (typeof roles)[number];
 

@@ -11,6 +11,8 @@ export type IdPrefix =
   | 'inv'
   | 'ses'
   | 'tok'
+  | 'sct'
+  | 'grp'
   | 'opr'
   | 'fil'
   | 'req'

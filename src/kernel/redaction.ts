@@ -42,11 +42,11 @@ export function redact(value: unknown, depth = 0): unknown {
 /** Removes what looks like a secret inside free text: URL passwords, one-time link tokens, sealed cookies, API tokens. */
 export function redactText(text: string): string {
   // All of them have one of these; most values of a log line, ids and numbers as words, have none.
-  if (!/[/#=]|fhp_/.test(text)) return text;
+  if (!/[/#=]|fh[ps]_/.test(text)) return text;
   return text
     .replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]+:)[^\s@]+@/gi, '$1[redacted]@')
     .replace(/(\/(?:invitations|setup|invite)\/)[A-Za-z0-9_-]{16,}/g, '$1[redacted]')
     .replace(/(#(?:invitation|setup)=)[A-Za-z0-9_-]{16,}/g, '$1[redacted]')
     .replace(/(__Host-freehold[a-z-]*=)[^;\s]+/g, '$1[redacted]')
-    .replace(/fhp_[0-9A-Za-z]+/g, 'fhp_[redacted]');
+    .replace(/(fh[ps]_)[0-9A-Za-z]+/g, '$1[redacted]');
 }

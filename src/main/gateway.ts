@@ -4,7 +4,7 @@ import { createTenantDatabases } from '#src/databases/index.ts';
 import { createTenantFiles } from '#src/files/index.ts';
 import { backupRoutes, connectToBackups, connectToControl, createGateway } from '#src/gateway/index.ts';
 import { createHosting } from '#src/hosting/index.ts';
-import { createIdentity, identityRoutes } from '#src/identity/index.ts';
+import { createIdentity, identityRoutes, scimRoutes } from '#src/identity/index.ts';
 import { armFailpoints, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createGatewayKey } from '#src/keys/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
@@ -55,6 +55,12 @@ export async function runGateway(env: Env): Promise<void> {
           address: request.ip,
           userAgent: request.headers['user-agent'],
         }),
+      checkScimToken: (request, tokenHash) =>
+        parts().identity.checkScimToken(request.tenant.tenantId, tokenHash, {
+          address: request.ip,
+          userAgent: request.headers['user-agent'],
+        }),
+      scim: async (app) => scimRoutes(parts().identity, { originOf: urlOf, log })(app, {}),
       renew: (request) => parts().identity.renew(request.tenant.tenantId, request.headers.cookie),
       routes: async (app) => identityRoutes(parts().identity, { originOf: urlOf })(app, {}),
     },

@@ -7,6 +7,7 @@ import { type Queryable, quoteIdentifier } from '#src/postgres/index.ts';
 export const unexportedTables: readonly string[] = [
   'freehold.sessions',
   'freehold.api_tokens',
+  'freehold.scim_tokens',
   'freehold.session_notices',
   'freehold.invitations',
   'freehold.password_resets',

@@ -2,8 +2,9 @@
  * How each route of the product is called. The routes themselves are read from the product's own OpenAPI documents: one that is not here
  * fails the suite, and so does a recipe whose route is gone.
  */
+import { imports } from './import-recipes.ts';
+import { scimSettings } from './scim-recipes.ts';
 import type { Objects, Person, Role, SendOptions, Side } from './side.ts';
-import { uploadImport } from './world.ts';
 
 export interface Call {
   readonly params?: Readonly<Record<string, string>>;
@@ -333,56 +334,6 @@ const lists: Record<string, Recipe> = {
   'desk.board.get': { for: 'member', call: ({ project }) => ({ params: { project } }), names: ['project'] },
 };
 
-const imports: Record<string, Recipe> = {
-  'desk.import.list': { for: 'admin', call: none },
-  'desk.import.upload': {
-    for: 'admin',
-    call: (_, side) => ({
-      upload: { name: `${side.newMarker('Sheet')}.csv`, content: 'Title\nx\n', mediaType: 'text/csv' },
-    }),
-    status: 201,
-  },
-  'desk.import.get': ofImport({ names: ['doneImport'] }),
-  'desk.import.map': {
-    for: 'admin',
-    call: ({ openImport, project }) => ({
-      params: { import: openImport },
-      body: {
-        fields: ['title', 'description'],
-        values: { type: [], state: [], priority: [] },
-        defaults: { type: 'task', state: 'todo', priority: 'normal' },
-        project: { kind: 'existing', project },
-        dateFormat: 'iso',
-      },
-    }),
-    names: ['openImport'],
-  },
-  'desk.import.start': {
-    for: 'admin',
-    call: ({ openImport }) => ({ params: { import: openImport } }),
-    names: ['openImport'],
-    fresh: freshImport,
-    status: 202,
-  },
-  'desk.import.cancel': {
-    for: 'admin',
-    call: ({ openImport }) => ({ params: { import: openImport } }),
-    names: ['openImport'],
-    fresh: freshImport,
-  },
-  'desk.import.undo': ofImport({ names: ['doneImport'] }),
-  'desk.import.list_refused': ofImport({ names: ['doneImport'] }),
-  'desk.import.export_refused': ofImport({ names: ['doneImport'] }),
-};
-
-function ofImport(more: Partial<Recipe>): Recipe {
-  return { for: 'admin', call: ({ doneImport }) => ({ params: { import: doneImport } }), ...more };
-}
-
-async function freshImport(side: Side) {
-  return { objects: { openImport: await uploadImport(side, `Title\n${side.newMarker('Line')}\n`) } };
-}
-
 async function makeInvitation(side: Side): Promise<{ id: string; email: string; token: string }> {
   const email = side.mark(`${side.newMarker('one').toLowerCase()}@example.com`);
   const { json } = await side.must('POST', '/-/api/invitations', { body: { email, role: 'member' } });
@@ -397,4 +348,10 @@ async function makePerson(side: Side): Promise<Person> {
   return side.accept({ role: 'member', email, token });
 }
 
-export const recipes: Readonly<Record<string, Recipe>> = { ...identity, ...items, ...lists, ...imports };
+export const recipes: Readonly<Record<string, Recipe>> = {
+  ...identity,
+  ...scimSettings,
+  ...items,
+  ...lists,
+  ...imports,
+};

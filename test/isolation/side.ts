@@ -33,6 +33,11 @@ export interface Objects {
   readonly session: string;
   /** Id of an API token of the owner; the shared one is from before the clone. */
   readonly apiToken: string;
+  /** Id of a SCIM token; the shared one is from before the clone. */
+  readonly scimToken: string;
+  readonly scimGroup: string;
+  /** A user whom the directory made. */
+  readonly scimUser: string;
   /** Of the object that is changed. */
   readonly version?: number;
 }
@@ -67,6 +72,8 @@ export class Side {
   own = {} as Objects;
   /** API tokens of the owner. */
   readonly apiTokens = { shared: '', write: '', read: '' };
+  /** SCIM tokens, made by the owner; `shared`: before the clone. */
+  readonly scim = { shared: '', token: '' };
   /** Texts that occur nowhere but in this tenant's data. */
   readonly markers = new Set<string>();
   /** Secrets that no log line may hold. */
@@ -170,6 +177,23 @@ export class Side {
     const { json } = await this.must('POST', '/-/api/tokens', { as, body });
     this.secrets.add(json.token);
     return json;
+  }
+
+  /** A new SCIM token of the owner. */
+  async makeScimToken(
+    name = this.newMarker('Directory'),
+  ): Promise<{ readonly token: string; readonly tokenId: string }> {
+    const body = { name, password: this.people.owner.password };
+    const { json } = await this.must('POST', '/-/api/scim/tokens', { body });
+    this.secrets.add(json.token);
+    return json;
+  }
+
+  /** Makes something as the directory does. @returns its id */
+  async provision(collection: 'Users' | 'Groups', token: string, resource: object): Promise<string> {
+    const schemas = [`urn:ietf:params:scim:schemas:core:2.0:${collection.slice(0, -1)}`];
+    const options = { as: undefined, headers: { authorization: `Bearer ${token}` }, body: { schemas, ...resource } };
+    return (await this.must('POST', `/-/scim/v2/${collection}`, options)).json.id;
   }
 
   /** Signs in; @returns the same person with the cookies of a new session */

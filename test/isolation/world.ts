@@ -123,6 +123,13 @@ async function fill(side: Side): Promise<void> {
   // Its name goes into the security log, and with that into the clone.
   const { token, tokenId } = await side.makeApiToken(side.people.owner, 'write', 'Program');
   side.apiTokens.shared = token;
+  const directory = await side.makeScimToken('Directory');
+  side.scim.shared = directory.token;
+  const scimUser = await side.provision('Users', directory.token, {
+    userName: `scim.${randomName(6)}@example.com`,
+    externalId: 'both',
+  });
+  const group = { displayName: 'Readers', externalId: 'both', members: [{ value: scimUser }] };
   side.shared = {
     project,
     item,
@@ -136,6 +143,9 @@ async function fill(side: Side): Promise<void> {
     user: side.people.member.userId,
     session: '',
     apiToken: tokenId,
+    scimToken: directory.tokenId,
+    scimGroup: await side.provision('Groups', directory.token, group),
+    scimUser,
   };
   side.secrets.add(side.shared.invitationToken);
 }
@@ -235,6 +245,11 @@ async function makeOwn(side: Side): Promise<void> {
   const { token, tokenId } = await side.makeApiToken(side.people.owner);
   side.apiTokens.write = token;
   side.apiTokens.read = (await side.makeApiToken(side.people.owner, 'read')).token;
+  const directory = await side.makeScimToken();
+  side.scim.token = directory.token;
+  const scimUser = await side.provision('Users', directory.token, {
+    userName: side.mark(`${side.newMarker('person').toLowerCase()}@example.com`),
+  });
   const row = `Title,Note\n${side.newMarker('Row')},x\n`;
   side.own = {
     project,
@@ -249,6 +264,9 @@ async function makeOwn(side: Side): Promise<void> {
     user: side.people.owner.userId,
     session: session.sessionId,
     apiToken: tokenId,
+    scimToken: directory.tokenId,
+    scimGroup: await side.provision('Groups', directory.token, { displayName: side.newMarker('Group') }),
+    scimUser,
   } satisfies Objects;
   side.secrets.add(side.own.invitationToken);
   side.mark(side.own.session);
@@ -262,6 +280,9 @@ async function makeOwn(side: Side): Promise<void> {
     'doneImport',
     'invitation',
     'apiToken',
+    'scimToken',
+    'scimGroup',
+    'scimUser',
   ] as const)
     side.mark(side.own[kind]);
 }

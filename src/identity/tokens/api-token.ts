@@ -1,50 +1,15 @@
-import { createHash } from 'node:crypto';
-import { crc32 } from 'node:zlib';
-import { randomBytes } from '#src/kernel/index.ts';
+import { hashTokenText, newTokenText } from './token-text.ts';
 
 /** What secret scanners look for: `fhp_[0-9A-Za-z]{36}`; the last six are the checksum of all before them. */
 export const apiTokenPrefix = 'fhp_';
 export const apiTokenPattern = /^fhp_[0-9A-Za-z]{36}$/;
 
-const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-/** 62^30 is more than 2^178. */
-const randomLength = 30;
-/** 62^6 is more than 2^32. */
-const checksumLength = 6;
-
-/** A new token: `fhp_`, 30 random characters of base62, and the CRC-32 of these 34 characters in base62. Only its SHA-256 is stored. */
+/** A new token: `fhp_`, 30 random characters of base62, and the CRC-32 of these 34 characters in base62. */
 export function newApiToken(): string {
-  const unsigned = apiTokenPrefix + randomBase62(randomLength);
-  return unsigned + checksumOf(unsigned);
+  return newTokenText(apiTokenPrefix);
 }
 
-/**
- * SHA-256 of a token that has the right shape and checksum; undefined for anything else, without asking anybody: what was mistyped or cut
- * off costs no statement. The checksum proves nothing; whether there is such a token only the tenant's database knows.
- */
+/** See `hashTokenText`. */
 export function hashApiToken(text: string): Buffer | undefined {
-  if (!apiTokenPattern.test(text)) return undefined;
-  const unsigned = text.slice(0, -checksumLength);
-  if (checksumOf(unsigned) !== text.slice(-checksumLength)) return undefined;
-  return createHash('sha256').update(text).digest();
-}
-
-/** CRC-32 (ISO-HDLC, as in gzip) of these characters, six digits of base62, most significant first. */
-function checksumOf(unsigned: string): string {
-  let rest = crc32(unsigned);
-  let text = '';
-  for (let at = 0; at < checksumLength; at++) {
-    text = alphabet[rest % 62] + text;
-    rest = Math.floor(rest / 62);
-  }
-  return text;
-}
-
-/** Every character equally likely: bytes of 248 (four times 62) and more are drawn again. */
-function randomBase62(length: number): string {
-  let text = '';
-  while (text.length < length) {
-    for (const byte of randomBytes(length)) if (byte < 248 && text.length < length) text += alphabet[byte % 62];
-  }
-  return text;
+  return hashTokenText(apiTokenPattern, text);
 }

@@ -1,24 +1,13 @@
-import { recordTenantAudit } from '#src/audit/index.ts';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import type { TenantId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import { identityErrors } from '../errors.ts';
 import { type Actor, administrators, requireRole } from '../sessions/access.ts';
 import { type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
-import {
-  deleteSessions,
-  findUserById,
-  forgetDevices,
-  lockActiveOwners,
-  selectUsers,
-  type UserRow,
-  updateName,
-  updateRole,
-  updateState,
-} from '../sql.ts';
-import { deleteTokens } from '../tokens/api-tokens-sql.ts';
+import { findUserById, lockActiveOwners, selectUsers, type UserRow, updateName } from '../sql.ts';
 import type { Role, User } from '../types.ts';
 import { emailKeyOf, parsePersonName } from './email.ts';
+import { type ChangedBy, changeRole, changeState } from './user-state.ts';
 
 export interface Users {
   /** Ordered by name. */
@@ -52,17 +41,7 @@ export function createUsers(databases: TenantDatabases, limiter: AttemptLimiter)
     setRole: (tenantId, actor, userId, role) =>
       databases.platform.transact(tenantId, async (db) => {
         const user = await change(db, actor, userId, { endsOwner: role !== 'owner', touches: [role] });
-        if (user.role !== role) {
-          await updateRole(db, userId, role);
-          await deleteSessions(db, userId);
-          await recordTenantAudit(db, {
-            name: 'user.role_changed',
-            actor: `user:${actor.session.user.userId}`,
-            subject: userId,
-            address: actor.address,
-            details: { from: user.role, to: role },
-          });
-        }
+        await changeRole(db, user, role, by(actor));
         return publicUser({ ...user, role });
       }),
 
@@ -76,19 +55,7 @@ export function createUsers(databases: TenantDatabases, limiter: AttemptLimiter)
             { limit: attemptLimits.secondFactor, subject: userId },
           ]);
         }
-        if (user.state !== state) {
-          await updateState(db, userId, state);
-          await deleteSessions(db, userId);
-          if (state === 'disabled') await forgetDevices(db, userId);
-          const tokens = state === 'disabled' ? await deleteTokens(db, userId) : 0;
-          await recordTenantAudit(db, {
-            name: state === 'disabled' ? 'user.disabled' : 'user.enabled',
-            actor: `user:${actor.session.user.userId}`,
-            subject: userId,
-            address: actor.address,
-            ...(state === 'disabled' && { details: { tokens } }),
-          });
-        }
+        await changeState(db, user, state, by(actor));
         return publicUser({ ...user, state });
       }),
 
@@ -100,6 +67,10 @@ export function createUsers(databases: TenantDatabases, limiter: AttemptLimiter)
         return publicUser({ ...user, name: parsed });
       }),
   };
+}
+
+function by({ session, address }: Actor): ChangedBy {
+  return { actor: `user:${session.user.userId}`, ...(address !== undefined && { address }) };
 }
 
 function publicUser({ passwordHash: _, epoch: __, ...user }: UserRow): User {

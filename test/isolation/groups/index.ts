@@ -16,6 +16,7 @@ import { probePool } from './pool.ts';
 import { probePresumption } from './presumption.ts';
 import { probeRoles } from './roles.ts';
 import { probeRoutes } from './routes.ts';
+import { probeScim } from './scim.ts';
 import { probeSecondFactors } from './second-factors.ts';
 import { probeTokens } from './tokens.ts';
 
@@ -23,6 +24,7 @@ import { probeTokens } from './tokens.ts';
 export const worldGroups: Readonly<Record<string, (world: World) => Promise<void>>> = {
   tokens: probeTokens,
   'api-tokens': probeApiTokens,
+  scim: probeScim,
   'second-factors': probeSecondFactors,
   routes: probeRoutes,
   hosts: probeHosts,

@@ -206,7 +206,7 @@ export async function probeExport({ report, product, internals, a, b }: World): 
       report.check('nothing of the other tenant is exported', !text.includes(marker), marker);
     const own = [...b.markers].filter((marker) => text.includes(marker));
     report.check('its own words are', own.length > 20, String(own.length));
-    for (const table of ['sessions', 'invitations', 'known_devices', 'api_tokens']) {
+    for (const table of ['sessions', 'invitations', 'known_devices', 'api_tokens', 'scim_tokens']) {
       const connection = await internals.connect(b.tenantId, 'platform');
       const rows = await connection.query<{ hash: string }>(
         `SELECT encode(token_hash, 'hex') AS hash FROM freehold.${table}`,

@@ -40,6 +40,8 @@ async function readOperations({ report, product, b }: World): Promise<Operation[
     const { json } = await b.must('GET', document, { as: undefined });
     for (const [path, methods] of Object.entries<Record<string, { operationId?: string }>>(json.paths)) {
       for (const [method, { operationId = `${method} ${path}` }] of Object.entries(methods)) {
+        // Opened by tokens of directories and by nothing else: the group `scim` calls them.
+        if (operationId.startsWith('scim.')) continue;
         const recipe = recipes[operationId];
         report.check('the suite knows every route', recipe !== undefined, operationId);
         if (recipe) operations.push({ id: operationId, method: method.toUpperCase(), path, recipe });

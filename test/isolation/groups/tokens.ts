@@ -155,7 +155,7 @@ async function probeHeldCookie({ report, a, b }: World): Promise<void> {
 
 /** No secret of the one is known in the other's database. */
 async function probeHashes({ report, internals, a, b }: World): Promise<void> {
-  for (const table of ['sessions', 'invitations', 'known_devices', 'api_tokens']) {
+  for (const table of ['sessions', 'invitations', 'known_devices', 'api_tokens', 'scim_tokens']) {
     const hashes = await Promise.all(
       [a, b].map(async ({ tenantId }) => {
         const connection = await internals.connect(tenantId, 'platform');

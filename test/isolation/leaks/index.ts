@@ -8,6 +8,7 @@ import { gatewayLeaks } from './gateway.ts';
 import { hostingLeaks } from './hosting.ts';
 import { identityLeaks } from './identity.ts';
 import { presumptionLeaks } from './presumption.ts';
+import { scimLeaks } from './scim.ts';
 import { secondFactorLeaks } from './second-factors.ts';
 import { tenantLeaks } from './tenants.ts';
 import type { PlantedLeak } from './types.ts';
@@ -18,6 +19,7 @@ export const plantedLeaks: readonly PlantedLeak[] = [
   ...gatewayLeaks,
   ...identityLeaks,
   ...apiTokenLeaks,
+  ...scimLeaks,
   ...secondFactorLeaks,
   ...databaseLeaks,
   ...tenantLeaks,
