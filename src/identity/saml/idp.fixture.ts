@@ -12,7 +12,8 @@ import {
   webcrypto,
 } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
-import { type HashAlgorithm, type SignatureAlgorithm, SignedXml } from 'xml-crypto';
+import { DOMParser } from '@xmldom/xmldom';
+import { ExclusiveCanonicalization, type HashAlgorithm, type SignatureAlgorithm, SignedXml } from 'xml-crypto';
 import type { ExpectedResponse } from './types.ts';
 
 /** An identity provider for tests, which signs and encrypts like real ones, and like none: it does whatever a case wants. */
@@ -148,7 +149,17 @@ export function signXml(xml: string, options: SigningOptions): string {
       ? { reference: path, action: 'prepend' }
       : { reference: `${path}/*[local-name(.)='Issuer']`, action: 'after' },
   });
-  return engine.getSignedXml();
+  const signed = engine.getSignedXml();
+  return options.inclusivePrefixes ? withPrefixesInPlace(signed, options) : signed;
+}
+
+/** xml-crypto puts InclusiveNamespaces into both transforms; Shibboleth and Okta only where it belongs. Signed anew after the repair. */
+function withPrefixesInPlace(xml: string, { signer, signature = algorithms.rsaSha256 }: SigningOptions): string {
+  const repaired = xml.replace(/(enveloped-signature">)<InclusiveNamespaces [^>]*\/>/, '$1');
+  const info = new DOMParser().parseFromString(repaired, 'text/xml').getElementsByTagName('ds:SignedInfo')[0]!;
+  const bytes = new ExclusiveCanonicalization().process(info, {});
+  const value = new (signingAlgorithm(signature, signer))().getSignature(bytes, '');
+  return repaired.replace(/(<ds:SignatureValue>)[^<]*/, `$1${value}`);
 }
 
 export const keyInfoOf = (certificate: string) =>

@@ -161,7 +161,8 @@ test('signatures as other engines write them are accepted', async () => {
   const wrapped = (xml: string) => xml.replace(/(<ds:SignatureValue>)([^<]{76})/g, '$1$2&#13;\n');
   await accepted(wrapped(protect(genuineResponse(), 'A', world)));
   await accepted(wrapped(protect(genuineResponse(), 'R', world)));
-  await accepted(protect(genuineResponse(), 'AR', world, { signing: { inclusivePrefixes: ['xs'] } }));
+  for (const mode of ['A', 'R', 'EA', 'ER'] as const)
+    await accepted(protect(genuineResponse(), mode, world, { signing: { inclusivePrefixes: ['xs', 'xsi'] } }));
   const mime = base64(protect(genuineResponse(), 'A', world)).replace(/.{76}/g, '$&\r\n');
   assert.equal((await engine.verifyResponse({ samlResponse: mime, expected: expectedResponse(world) })).ok, true);
 });
