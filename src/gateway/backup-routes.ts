@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
-import { type Identity, identityErrors } from '#src/identity/index.ts';
+import { type Identity, identityErrors, type Shown, shownProperties } from '#src/identity/index.ts';
 import { toFreeholdError } from '#src/kernel/index.ts';
 import type { Downloader, TenantBackupsPort } from './types.ts';
 
@@ -33,11 +33,11 @@ export function backupRoutes({ backups, identity }: BackupRoutesOptions): Fastif
       async ({ tenant }: FastifyRequest) => backups.overview(tenant.tenantId),
     );
 
-    app.post<{ Body: { password: string; code?: string } }>(
+    app.post<{ Body: Shown }>(
       '/backups/confirmations',
       {
         config: { operation: 'tenant.backups.confirm' },
-        schema: { body: object({ password: text(2_000_000), code: text(200) }, ['password']) },
+        schema: { body: object(shownProperties, ['password']) },
         bodyLimit: passwordBodyBytes,
       },
       async (request, reply) => {

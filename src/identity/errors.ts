@@ -20,8 +20,8 @@ export const identityErrors = defineErrors({
   },
   FH_CODE_REQUIRED: {
     status: 403,
-    title: 'A code of your second factor is needed, too',
-    hint: 'Type the six digits that your app shows now, or one of your recovery codes.',
+    title: 'Your second factor is needed, too',
+    hint: 'Use your passkey, or type the six digits that your app shows now, or one of your recovery codes.',
   },
   FH_CODE_WRONG: {
     status: 403,
@@ -42,7 +42,7 @@ export const identityErrors = defineErrors({
   FH_SECOND_FACTOR_REQUIRED: {
     status: 403,
     title: 'Your account asks for a second factor',
-    hint: 'Set up an authenticator app on the page /-/second-factor; everything else waits for it.',
+    hint: 'Set up a passkey or an authenticator app on the page /-/second-factor; everything else waits for it.',
   },
   FH_SECOND_FACTOR_EXISTS: {
     status: 409,
@@ -51,8 +51,34 @@ export const identityErrors = defineErrors({
   },
   FH_SECOND_FACTOR_NOT_FOUND: {
     status: 404,
-    title: 'No authenticator app is set up',
+    title: 'There is no such second factor',
     hint: 'Set one up in your account. A set-up that was begun is good for 15 minutes.',
+  },
+  FH_PASSKEY_SIGN_IN_FAILED: {
+    status: 401,
+    title: 'This passkey does not sign you in',
+    hint: 'Try once more, or sign in with your password. A passkey that was removed from your account, or made for another address, is good for nothing here.',
+  },
+  FH_PASSKEY_REFUSED: {
+    status: 403,
+    title: 'This passkey was not accepted',
+    hint: 'Try once more. It must be one of yours, made for this address, and verify you with a finger, a face or a PIN, within five minutes.',
+  },
+  FH_PASSKEY_NOT_FOUND: {
+    status: 404,
+    title: 'There is no such passkey',
+    hint: 'It was removed, or was made for another address than this one.',
+  },
+  FH_PASSKEY_LIMIT: {
+    status: 409,
+    title: 'You have ten passkeys',
+    hint: 'Remove one that you no longer use.',
+  },
+  FH_PASSKEY_ASKED_TOO_OFTEN: {
+    status: 429,
+    title: 'Passkeys are being asked for too fast',
+    hint: 'Wait a few seconds.',
+    retry: 'soon',
   },
   FH_SESSION_REQUIRED: { status: 401, title: 'You are not signed in', hint: 'Sign in and try again.' },
   FH_ROLE_REQUIRED: {

@@ -2,12 +2,15 @@ import { type AuditEventName, type AuditPage, tenantAuditLog } from '#src/audit/
 import type { TenantDatabases } from '#src/databases/types.ts';
 import { type Clock, type Log, systemClock, type TenantId } from '#src/kernel/index.ts';
 import type { QueueMail } from '#src/mail/types.ts';
+import { createPasskeySignIn, type PasskeySignIn } from './passkeys/passkey-sign-in.ts';
+import { createPasskeys, type Passkeys } from './passkeys/passkeys.ts';
+import { createPasskeyProofs } from './passkeys/proof.ts';
 import { createPasswordQueue, type PasswordQueueOptions } from './passwords/hash-queue.ts';
 import { createPasswordRules, type PasswordRules } from './passwords/password-rules.ts';
 import { createPasswordResets, type PasswordResets } from './passwords/reset.ts';
 import { createScim, type Scim } from './scim/index.ts';
 import { type AwaitedSignIn, createSecondStep, type SecondStep } from './second-factors/challenge.ts';
-import { createFactorSecrets, createRedeemCode, type FactorsKeyOf } from './second-factors/redeem.ts';
+import { createFactorSecrets, createRedeemFactor, type FactorsKeyOf } from './second-factors/redeem.ts';
 import { createSecondFactorPolicy, type SecondFactorPolicy } from './second-factors/second-factor-policy.ts';
 import { createSecondFactors, type SecondFactors } from './second-factors/second-factors.ts';
 import { type Authenticator, createAuthenticator } from './sessions/authenticate.ts';
@@ -53,6 +56,8 @@ export interface Identity
     SecondFactors,
     SecondFactorPolicy,
     SecondStep,
+    Passkeys,
+    PasskeySignIn,
     ApiTokens,
     ApiTokenCheck,
     Scim,
@@ -86,8 +91,9 @@ export function createIdentity({
   const authenticator = createAuthenticator(shared);
   const resets = createPasswordResets(shared);
   const secrets = createFactorSecrets(factorsKeyOf, log);
-  const redeem = createRedeemCode(secrets);
-  const confirmation = createOwnConfirmation({ ...shared, redeem });
+  const redeem = createRedeemFactor(secrets);
+  const proofs = createPasskeyProofs(shared);
+  const confirmation = createOwnConfirmation({ ...shared, redeem, proofs });
   const tokenCheck = createApiTokenCheck(shared);
   const scim = createScim({ ...shared, confirmation });
   return {
@@ -111,7 +117,9 @@ export function createIdentity({
     ...confirmation,
     ...createSecondFactors({ ...shared, secrets, confirmSelf: confirmation.confirmSelf }),
     ...createSecondFactorPolicy(databases, confirmation.confirmSelf),
-    ...createSecondStep({ ...shared, redeem }),
+    ...createSecondStep({ ...shared, redeem, proofs }),
+    ...createPasskeys({ ...shared, proofs, confirmSelf: confirmation.confirmSelf }),
+    ...createPasskeySignIn({ ...shared, proofs }),
     ...createSessionNotices(shared),
     checkPassword: rules.check,
     signIn: (tenantId, credentials, caller) => signIn(shared, tenantId, credentials, caller),

@@ -22,6 +22,7 @@ export {
 export type { IdentityRequest } from './request-scope.ts';
 export { identityRoutes, invitationPath } from './routes.ts';
 export { hashScimToken, type ScimTokenUse, scimPath, scimRoutes } from './scim/index.ts';
+export { shownProperties } from './schemas.ts';
 export type { AwaitedSignIn } from './second-factors/challenge.ts';
 export type { Authenticator } from './sessions/authenticate.ts';
 export type { Caller, CookieKeyOf } from './sessions/browser.ts';
@@ -35,6 +36,7 @@ export {
   sessionCookieName,
   type TokenCookie,
 } from './sessions/cookie.ts';
+export type { Shown } from './sessions/own-confirmation.ts';
 export type { SessionSummary } from './sessions/own-sessions.ts';
 export { encodeSessionKey, type SessionKey, sessionKeyBytes } from './sessions/session-key.ts';
 export type { SessionNotice } from './sessions/session-notices.ts';

@@ -82,6 +82,14 @@ test('a user’s first hour: invitation, session, profile, another invitation, s
   assert.equal((await send('GET', '/session', { cookie: cookieHeaderOf(again.cookies) })).status, 401);
 });
 
+/** As a browser answers, and worth nothing. */
+const credential = (response: object) => ({
+  id: 'AA',
+  rawId: 'AA',
+  type: 'public-key',
+  response: { clientDataJSON: 'AA', ...response },
+});
+
 test('every route says who may call it; signed out, other roles and the other tenant’s people are refused', async () => {
   const owner = await join('owner@example.com');
   const member = await join('member@example.com', 'member');
@@ -104,6 +112,10 @@ test('every route says who may call it; signed out, other roles and the other te
     ['POST', '/invitations', { email: 'a@b', role: 'member' }, true],
     ['DELETE', '/invitations/inv_x', undefined, true],
     ['GET', '/security-log', undefined, true],
+    ['POST', '/passkeys/options', { password: 'x' }, false],
+    ['POST', '/passkeys', { name: 'x', passkey: credential({ attestationObject: 'AA' }) }, false],
+    ['POST', '/passkeys/confirmation', undefined, false],
+    ['POST', '/passkeys/pky_x/remove', { password: 'x' }, false],
     ['GET', '/second-factor', undefined, false],
     ['POST', '/second-factor/totp', { password: 'x' }, false],
     ['POST', '/second-factor/totp/confirm', { code: 'x' }, false],
@@ -126,7 +138,7 @@ test('every route says who may call it; signed out, other roles and the other te
   }
   assert.equal((await send('GET', '/session', { cookie: owner })).status, 200);
   // No route is missing from the list above, and what each declares for the gateway is what was seen.
-  const pattern = (path: string) => `/-/api${path.replace(/(ses|usr|inv|tok)_x(?=$|\/)/, ':id')}`;
+  const pattern = (path: string) => `/-/api${path.replace(/(ses|usr|inv|tok|pky)_x(?=$|\/)/, ':id')}`;
   const expected = new Map<string, { open: boolean; roles: unknown }>();
   for (const [method, path, , forAdministrators] of guarded)
     expected.set(`${method} ${pattern(path)}`, {
@@ -146,6 +158,9 @@ test('every route says who may call it; signed out, other roles and the other te
     'GET /session-end',
     'GET /session/second-factor',
     'POST /session/second-factor',
+    'POST /session/second-factor/passkey',
+    'POST /session/passkey/options',
+    'POST /session/passkey',
     'GET /invitations/:token',
     'POST /invitations/:token',
     'POST /password-check',

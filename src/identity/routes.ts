@@ -4,6 +4,8 @@ import type { AuditEventName } from '#src/audit/types.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import { identityErrors } from './errors.ts';
 import type { Identity } from './identity.ts';
+import { addPasskeyRoutes } from './passkeys/passkey-routes.ts';
+import type { RelyingParty } from './passkeys/types.ts';
 import { addResetRoutes } from './passwords/reset-routes.ts';
 import {
   actorOf,
@@ -44,6 +46,11 @@ export function invitationPath(token: string): string {
  */
 export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesOptions): FastifyPluginAsync {
   const checks = new RateLimiterMemory({ points: 60, duration: checkWindowSeconds });
+  const partyOf = (tenant: TenantRoute): RelyingParty => ({
+    id: tenant.host,
+    origin: originOf(tenant),
+    title: tenant.title,
+  });
 
   return async (app) => {
     app.addHook('preHandler', async (request, reply) => {
@@ -88,7 +95,8 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
 
     addSessionRoutes(app, identity);
     addResetRoutes(app, identity);
-    addSecondFactorRoutes(app, identity);
+    addSecondFactorRoutes(app, identity, partyOf);
+    addPasskeyRoutes(app, identity, partyOf);
     addTokenRoutes(app, identity);
     addScimSettingsRoutes(app, identity, { originOf });
 

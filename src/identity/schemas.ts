@@ -44,6 +44,42 @@ const invitation = object({ ...openInvitation.properties, invitationId: text(40)
   'expiresAt',
 ]);
 
+const base64url = (maxLength: number) => ({ ...text(maxLength), pattern: '^[A-Za-z0-9_-]+$' }) as const;
+/** What a browser answers; it may say more than we read. */
+const credential = <P extends Record<string, object>>(response: P, required: readonly string[]) =>
+  ({
+    type: 'object',
+    properties: {
+      id: base64url(1_400),
+      rawId: base64url(1_400),
+      type: { type: 'string', enum: ['public-key'] },
+      response: { type: 'object', properties: response, required, additionalProperties: true },
+    },
+    required: ['id', 'rawId', 'type', 'response'],
+    additionalProperties: true,
+  }) as const;
+const clientDataJSON = base64url(4_000);
+const assertion = credential(
+  {
+    clientDataJSON,
+    authenticatorData: base64url(4_000),
+    signature: base64url(4_000),
+    userHandle: { type: ['string', 'null'], maxLength: 100 },
+  },
+  ['clientDataJSON', 'authenticatorData', 'signature'],
+);
+const attestation = credential(
+  {
+    clientDataJSON,
+    attestationObject: base64url(20_000),
+    transports: { type: 'array', maxItems: 20, items: text(40) },
+  },
+  ['clientDataJSON', 'attestationObject'],
+);
+
+/** `Shown` as a body brings it: beside what an act takes of its own. */
+export const shownProperties = { password, code: text(200), passkey: assertion } as const;
+
 export const params = {
   token: object({ token: text(200) }, ['token']),
   id: object({ id: { ...text(60), pattern: '^[A-Za-z0-9_-]+$' } }, ['id']),
@@ -52,12 +88,16 @@ export const params = {
 export const bodies = {
   signIn: object({ email: text(1000), password }, ['email', 'password']),
   code: object({ code: text(200) }, ['code']),
-  confirmation: object({ password }, ['password']),
-  secondFactorPolicy: object({ requiredOf: { type: 'string', enum: requiredOfs }, password, code: text(200) }, [
+  /** One of the two. */
+  factor: { ...object({ code: text(200), passkey: assertion }, []), minProperties: 1, maxProperties: 1 },
+  /** What `confirmSelf` asks of whoever it is. */
+  confirmation: object(shownProperties, ['password']),
+  passkey: object({ name: text(1000), passkey: attestation }, ['name', 'passkey']),
+  passkeySignIn: object({ passkey: assertion }, ['passkey']),
+  secondFactorPolicy: object({ requiredOf: { type: 'string', enum: requiredOfs }, ...shownProperties }, [
     'requiredOf',
     'password',
   ]),
-  stepUp: object({ password, code: text(200) }, ['password', 'code']),
   acceptInvitation: object({ name: text(1000), password }, ['password']),
   invite: object({ email: text(1000), name: text(1000), role }, ['email', 'role']),
   /** One change at a time: each is an act with an event of its own. */
@@ -73,8 +113,7 @@ export const bodies = {
       name: text(1000),
       scope: { type: 'string', enum: tokenScopes },
       days: { type: 'integer', minimum: 1, maximum: apiTokenLimits.maxDays },
-      password,
-      code: text(200),
+      ...shownProperties,
     },
     ['name', 'scope', 'password'],
   ),
@@ -107,19 +146,42 @@ export const answers = {
   ),
   /** The password was right, and a second factor is awaited in this browser. */
   awaitedSignIn: object({ secondFactor: object({ expiresAt: date }, ['expiresAt']) }, ['secondFactor']),
-  /** Null: no sign-in waits in this browser. */
-  awaited: object({ expiresAt: nullableDate }, ['expiresAt']),
-  /** `enrolledAt` null: no app is set up. */
-  secondFactor: object({ enrolledAt: nullableDate, recoveryCodesLeft: { type: 'integer' } }, [
-    'enrolledAt',
-    'recoveryCodesLeft',
+  /** Null: no sign-in waits in this browser. `app`, `passkeys`: what would complete it, beside a recovery code. */
+  awaited: object({ expiresAt: nullableDate, app: { type: 'boolean' }, passkeys: { type: 'boolean' } }, [
+    'expiresAt',
+    'app',
+    'passkeys',
   ]),
+  /** As Web Authentication writes them in JSON: for `parseCreationOptionsFromJSON` and `parseRequestOptionsFromJSON`. */
+  passkeyOptions: { type: 'object', additionalProperties: true },
+  /** `enrolledAt` null: no app is set up. */
+  secondFactor: object(
+    {
+      enrolledAt: nullableDate,
+      recoveryCodesLeft: { type: 'integer' },
+      passkeys: list(
+        object(
+          {
+            passkeyId: text(40),
+            name: text(100),
+            createdAt: date,
+            lastUsedAt: nullableDate,
+            isBackedUp: { type: 'boolean' },
+            host: text(253),
+          },
+          ['passkeyId', 'name', 'createdAt', 'lastUsedAt', 'isBackedUp', 'host'],
+        ),
+      ),
+    },
+    ['enrolledAt', 'recoveryCodesLeft', 'passkeys'],
+  ),
   /** `enrolled`: ids of the users who have a second factor. */
   secondFactorPolicy: object({ requiredOf: { type: 'string', enum: requiredOfs }, enrolled: list(text(40)) }, [
     'requiredOf',
     'enrolled',
   ]),
   totp: object({ secret: text(40), uri: text(2000) }, ['secret', 'uri']),
+  /** Empty: there was a factor already, and its codes are good as before. */
   recoveryCodes: object({ recoveryCodes: list(text(40)) }, ['recoveryCodes']),
   sessions: object(
     {

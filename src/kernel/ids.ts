@@ -13,6 +13,7 @@ export type IdPrefix =
   | 'tok'
   | 'sct'
   | 'grp'
+  | 'pky'
   | 'opr'
   | 'fil'
   | 'req'

@@ -96,26 +96,26 @@ function draftOf(order: MailOrder, { title, url }: MailTenant): Draft {
     case 'second_factor_enrolled':
       return notice(
         order,
-        `Signing in to ${title} now takes a code`,
+        `An authenticator app was set up for ${title}`,
         url,
         `somebody was signed in as you: tell an administrator of ${title}, and ask for a new password`,
-        'An authenticator app was set up for your account. Your other devices were signed out.',
+        'Signing in takes a code of it from now on, or another second factor that you have. If it is your first, your other devices were signed out.',
       );
     case 'second_factor_removed':
       return notice(
         order,
-        `Signing in to ${title} no longer takes a code`,
+        `Your authenticator app for ${title} was turned off`,
         url,
         'ask for a new password at once, and set up an authenticator app again',
-        'The authenticator app of your account was turned off, with your password and a code.',
+        'It was turned off with your password and a second factor. If you have no passkey, your password alone signs you in now.',
       );
     case 'second_factor_reset':
       return notice(
         order,
-        `Your authenticator app for ${title} was removed`,
+        `Your second factors for ${title} were removed`,
         url,
         `tell an administrator of ${title}, and ask for a new password`,
-        'An administrator removed it from your account and signed you out everywhere. You can set up an app again in your account.',
+        'An administrator removed passkeys, authenticator app and recovery codes from your account and signed you out everywhere. You can set them up again in your account.',
         'You had asked for it?',
       );
     case 'second_factor_guessed':
@@ -141,6 +141,31 @@ function draftOf(order: MailOrder, { title, url }: MailTenant): Draft {
         url,
         'ask for a new password at once, and make new recovery codes in your account',
         'New recovery codes were made for your account. The old ones are worthless.',
+      );
+    case 'passkey_added':
+      return notice(
+        order,
+        `New passkey for ${title}`,
+        url,
+        'remove it in your account and ask for a new password at once',
+        'A passkey was added to your account. It signs in without a password.',
+      );
+    case 'passkey_removed':
+      return notice(
+        order,
+        `A passkey for ${title} was removed`,
+        url,
+        'ask for a new password at once',
+        'A passkey was removed from your account, with your password and a second factor. If it was your last second factor, your password alone signs you in now.',
+      );
+    case 'passkey_copied':
+      return notice(
+        order,
+        `A passkey for ${title} was refused`,
+        url,
+        'remove that passkey in your account, and make another',
+        'One of your passkeys was shown with a counter that should have grown and had not. Somebody may have a copy of it. Nobody was signed in by that.',
+        'You restored the device that it is on from a backup?',
       );
     case 'api_token_created':
       return notice(

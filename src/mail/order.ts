@@ -15,6 +15,9 @@ const fieldsOf: Record<MailOrder['kind'], readonly string[]> = {
   second_factor_guessed: ['name', 'at', 'address', 'browser'],
   recovery_code_used: ['name', 'at', 'address', 'browser'],
   recovery_codes_replaced: ['name', 'at', 'address', 'browser'],
+  passkey_added: ['name', 'at', 'address', 'browser'],
+  passkey_removed: ['name', 'at', 'address', 'browser'],
+  passkey_copied: ['name', 'at', 'address', 'browser'],
   api_token_created: ['name', 'at', 'address', 'browser'],
 };
 const momentShape = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;

@@ -39,7 +39,10 @@ export type SecondFactorNotice =
   | 'second_factor_reset'
   | 'second_factor_guessed'
   | 'recovery_code_used'
-  | 'recovery_codes_replaced';
+  | 'recovery_codes_replaced'
+  | 'passkey_added'
+  | 'passkey_removed'
+  | 'passkey_copied';
 
 /** Something happened to somebody's account. */
 export interface MailNotice {
@@ -64,6 +67,9 @@ export const mailKinds = [
   'second_factor_guessed',
   'recovery_code_used',
   'recovery_codes_replaced',
+  'passkey_added',
+  'passkey_removed',
+  'passkey_copied',
   'api_token_created',
 ] as const satisfies readonly MailOrder['kind'][];
 export type MailKind = (typeof mailKinds)[number];

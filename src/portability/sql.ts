@@ -17,6 +17,10 @@ export const unexportedTables: readonly string[] = [
   'freehold.totp_factors',
   'freehold.recovery_codes',
   'freehold.sign_in_challenges',
+  // Made for the host of this tenant.
+  'freehold.passkeys',
+  'freehold.passkey_users',
+  'freehold.passkey_challenges',
 ];
 
 export interface TableName {

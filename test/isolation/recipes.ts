@@ -2,7 +2,9 @@
  * How each route of the product is called. The routes themselves are read from the product's own OpenAPI documents: one that is not here
  * fails the suite, and so does a recipe whose route is gone.
  */
+
 import { imports } from './import-recipes.ts';
+import { passkeys } from './passkey-recipes.ts';
 import { scimSettings } from './scim-recipes.ts';
 import type { Objects, Person, Role, SendOptions, Side } from './side.ts';
 
@@ -350,6 +352,7 @@ async function makePerson(side: Side): Promise<Person> {
 
 export const recipes: Readonly<Record<string, Recipe>> = {
   ...identity,
+  ...passkeys,
   ...scimSettings,
   ...items,
   ...lists,

@@ -59,9 +59,13 @@ const eventWords: Readonly<Record<string, string>> = {
   'user.second_factor_refused': 'Change of the second factor refused',
   'user.recovery_code_used': 'Used a recovery code',
   'user.recovery_codes_replaced': 'Made new recovery codes',
+  'user.passkey_added': 'Added a passkey',
+  'user.passkey_removed': 'Removed a passkey',
+  'user.passkey_counter_refused': 'Passkey refused: there may be a copy of it',
   'session.created': 'Signed in',
   'session.login_failed': 'Sign-in refused',
   'session.login_throttled': 'Sign-in attempts slowed down',
+  'session.passkey_failed': 'Sign-in with a passkey refused',
   'session.second_factor_awaited': 'Password right, code awaited',
   'session.second_factor_failed': 'Code refused',
   'session.second_factor_throttled': 'Tries at codes slowed down',
@@ -101,7 +105,7 @@ export function describeSubject({ actor, subject, subjectName, details = {} }: S
     : (subjectName ?? text(details.email) ?? (subject === 'unknown' ? 'an unknown address' : undefined));
   const change =
     text(details.from) && text(details.to) ? `${text(details.from)} → ${text(details.to)}` : text(details.role);
-  return [whom, change, text(details.tokenName)].filter(Boolean).join(', ');
+  return [whom, change, text(details.tokenName), text(details.passkeyName)].filter(Boolean).join(', ');
 }
 
 function text(value: unknown): string | undefined {

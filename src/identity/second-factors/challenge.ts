@@ -4,6 +4,8 @@ import type { Clock, FreeholdError, TenantId } from '#src/kernel/index.ts';
 import { failpoint } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import { identityErrors } from '../errors.ts';
+import type { PasskeyProofs } from '../passkeys/proof.ts';
+import type { PasskeyAssertion, PasskeyRequestOptions, ProvenPasskey, RelyingParty } from '../passkeys/types.ts';
 import {
   type BrowserCookies,
   type Caller,
@@ -16,8 +18,15 @@ import { type StartedSession, startSession } from '../sessions/session-start.ts'
 import { type Attempt, type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
 import { findUserById, forgetDevice, isKnownDevice, noteSignIn, type UserRow } from '../sql.ts';
 import type { UserMail } from '../users/user-mail.ts';
-import type { RedeemCode } from './redeem.ts';
-import { deleteChallenge, findChallenge, insertChallenge, lockUser, spendChallenge } from './second-factor-sql.ts';
+import type { RedeemFactor } from './redeem.ts';
+import {
+  deleteChallenge,
+  findChallenge,
+  findFactors,
+  insertChallenge,
+  lockUser,
+  spendChallenge,
+} from './second-factor-sql.ts';
 
 /** The password was right, and somebody has a second factor: nobody is signed in yet. */
 export interface AwaitedSignIn {
@@ -30,12 +39,23 @@ export interface AwaitedSignIn {
 /** The second step of signing in. */
 export interface SecondStep {
   /**
-   * Completes the sign-in that waits in this browser, with a code of the app or a recovery code. Throws FH_CODE_WRONG, FH_CODE_THROTTLED, and
-   * FH_CHALLENGE_NOT_FOUND, the same for none, another tenant's, used, expired and overtaken ones.
+   * Completes the sign-in that waits in this browser, with a passkey, a code of the app or a recovery code. Throws FH_PASSKEY_REFUSED, FH_CODE_WRONG,
+   * FH_CODE_THROTTLED, and FH_CHALLENGE_NOT_FOUND, the same for none, another tenant's, used, expired and overtaken ones.
    */
-  completeSignIn(tenantId: TenantId, code: string, caller: Caller): Promise<StartedSession>;
-  /** Whether a sign-in waits for its code in this browser. */
-  findAwaitedSignIn(tenantId: TenantId, caller: Caller): Promise<{ expiresAt: Date } | undefined>;
+  completeSignIn(tenantId: TenantId, shown: ShownFactor, caller: Caller): Promise<StartedSession>;
+  /** Whether a sign-in waits for its second step in this browser, and what would complete it beside a recovery code. */
+  findAwaitedSignIn(
+    tenantId: TenantId,
+    caller: Caller,
+  ): Promise<{ expiresAt: Date; app: boolean; passkeys: boolean } | undefined>;
+  /** What the browser is to be asked for a passkey. Throws FH_CHALLENGE_NOT_FOUND; FH_PASSKEY_NOT_FOUND where the user has none for this host. */
+  askSecondStepPasskey(tenantId: TenantId, party: RelyingParty, caller: Caller): Promise<PasskeyRequestOptions>;
+}
+
+/** One of the two. */
+export interface ShownFactor {
+  readonly code?: string | undefined;
+  readonly passkey?: PasskeyAssertion | undefined;
 }
 
 /** A flood of right passwords without codes ends here; whoever floods is somebody who has the password and not the factor. */
@@ -72,14 +92,21 @@ export function createSecondStep(deps: {
   readonly databases: TenantDatabases;
   readonly cookies: BrowserCookies;
   readonly limiter: AttemptLimiter;
-  readonly redeem: RedeemCode;
+  readonly redeem: RedeemFactor;
+  readonly proofs: PasskeyProofs;
   readonly userMail: UserMail;
   readonly clock: Clock;
 }): SecondStep {
-  const { databases, cookies, limiter, redeem, userMail, clock } = deps;
+  const { databases, cookies, limiter, redeem, proofs, userMail, clock } = deps;
 
   /** In one transaction; what is refused is returned, so that its count and its record stay. */
-  async function complete(db: Queryable, tenantId: TenantId, tokenHash: Buffer, code: string, caller: Caller) {
+  async function complete(
+    db: Queryable,
+    tenantId: TenantId,
+    tokenHash: Buffer,
+    shown: { code?: string | undefined; passkey?: ProvenPasskey | undefined },
+    caller: Caller,
+  ) {
     const waiting = await findChallenge(db, tokenHash);
     if (!waiting) throw identityErrors.FH_CHALLENGE_NOT_FOUND();
     const { userId } = waiting;
@@ -105,7 +132,7 @@ export function createSecondStep(deps: {
         name: 'session.second_factor_throttled',
         details: { knownDevice: known },
       });
-    const method = locked ? undefined : await redeem(db, tenantId, userId, code);
+    const method = locked ? undefined : await redeem(db, tenantId, userId, shown);
     if (!method) {
       await recordTenantAudit(db, { ...about, name: 'session.second_factor_failed', details: { knownDevice: known } });
       const isOver = reached.includes(attemptLimits.challenge.scope);
@@ -125,14 +152,34 @@ export function createSecondStep(deps: {
   return {
     async findAwaitedSignIn(tenantId, caller) {
       const token = await cookies.findChallengeToken(tenantId, caller.cookieHeader);
-      return token && databases.platform.read(tenantId, (db) => findChallenge(db, hashToken(token)));
+      if (!token) return undefined;
+      return databases.platform.read(tenantId, async (db) => {
+        const waiting = await findChallenge(db, hashToken(token));
+        return waiting && { expiresAt: waiting.expiresAt, ...(await findFactors(db, waiting.userId)) };
+      });
     },
 
-    async completeSignIn(tenantId, code, caller) {
+    async askSecondStepPasskey(tenantId, party, caller) {
       const token = await cookies.findChallengeToken(tenantId, caller.cookieHeader);
       if (!token) throw identityErrors.FH_CHALLENGE_NOT_FOUND();
+      const asked = { purpose: 'second_step', boundTo: hashToken(token) } as const;
+      return databases.platform.transact(tenantId, async (db) => {
+        const waiting = await findChallenge(db, asked.boundTo);
+        const user = waiting && (await findUserById(db, waiting.userId));
+        if (!user) throw identityErrors.FH_CHALLENGE_NOT_FOUND();
+        const options = await proofs.askPasskey(db, asked, party, user);
+        if (!options) throw identityErrors.FH_PASSKEY_NOT_FOUND();
+        return options;
+      });
+    },
+
+    async completeSignIn(tenantId, { code, passkey: assertion }, caller) {
+      const token = await cookies.findChallengeToken(tenantId, caller.cookieHeader);
+      if (!token) throw identityErrors.FH_CHALLENGE_NOT_FOUND();
+      const asked = { purpose: 'second_step', boundTo: hashToken(token) } as const;
+      const shown = assertion ? { passkey: await proofs.provePasskey(tenantId, asked, assertion, caller) } : { code };
       const done = await databases.platform
-        .transact(tenantId, (db) => complete(db, tenantId, hashToken(token), code, caller))
+        .transact(tenantId, (db) => complete(db, tenantId, asked.boundTo, shown, caller))
         .catch((error: FreeholdError) => {
           if (error.code !== 'FH_SIGN_IN_THROTTLED') throw error;
           throw identityErrors.FH_CODE_THROTTLED({ retryAfterSeconds: error.retryAfterSeconds });
@@ -146,7 +193,8 @@ export function createSecondStep(deps: {
         browser: describeUserAgent(caller.userAgent),
       };
       if (isSlowed) userMail.send(tenantId, { kind: 'second_factor_guessed', ...notice });
-      if (!started) throw isOver ? identityErrors.FH_CHALLENGE_NOT_FOUND() : identityErrors.FH_CODE_WRONG();
+      if (isOver) throw identityErrors.FH_CHALLENGE_NOT_FOUND();
+      if (!started) throw assertion ? identityErrors.FH_PASSKEY_REFUSED() : identityErrors.FH_CODE_WRONG();
       if (method === 'recovery_code') userMail.send(tenantId, { kind: 'recovery_code_used', ...notice });
       else if (!known && user.lastSignInAt) userMail.send(tenantId, { kind: 'new_sign_in', ...notice });
       return { ...started, setCookies: [...started.setCookies, clearChallengeCookie] };

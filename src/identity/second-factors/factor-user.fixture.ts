@@ -94,7 +94,7 @@ export class FactorUser {
     const from = this.caller(undefined, this.addressOf(9));
     const entered = await started(this.enter(goodPassword, from, tenant));
     const actor = { session: entered.session };
-    await identity.beginTotp(tenant.tenantId, actor, tenant.route, goodPassword);
+    await identity.beginTotp(tenant.tenantId, actor, tenant.route, { password: goodPassword });
     const code = await this.code(tenant);
     const here = this.caller(cookieHeaderOf(entered.setCookies), from.address);
     const done = await identity.confirmTotp(tenant.tenantId, actor, code, here);
@@ -109,5 +109,5 @@ export class FactorUser {
   }
 
   readonly complete = (header: string | undefined, code: string, tenant = this.two.a, address?: string) =>
-    this.two.identity.completeSignIn(tenant.tenantId, code, this.caller(header, address));
+    this.two.identity.completeSignIn(tenant.tenantId, { code }, this.caller(header, address));
 }

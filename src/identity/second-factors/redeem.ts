@@ -2,6 +2,8 @@ import { recordTenantAudit } from '#src/audit/index.ts';
 import type { Log, TenantId } from '#src/kernel/index.ts';
 import { createSealer } from '#src/keys/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
+import { acceptPasskey } from '../passkeys/passkey-sql.ts';
+import type { ProvenPasskey } from '../passkeys/types.ts';
 import { hashRecoveryCode, parseRecoveryCode } from './recovery-codes.ts';
 import { countRecoveryCodes, findTotp, spendRecoveryCode, spendTotpStep } from './second-factor-sql.ts';
 import { findTotpStep, parseTotpCode } from './totp.ts';
@@ -41,14 +43,14 @@ export function createFactorSecrets(factorsKeyOf: FactorsKeyOf, log: Log): Facto
  * Uses up what somebody shows as their second factor, in the caller's transaction, which has taken `lockUser`: rolled back, it was not used.
  * Undefined: it is not good.
  */
-export type RedeemCode = (
+export type RedeemFactor = (
   db: Queryable,
   tenantId: TenantId,
   userId: string,
-  code: string,
-) => Promise<'totp' | 'recovery_code' | undefined>;
+  shown: { readonly code?: string | undefined; readonly passkey?: ProvenPasskey | undefined },
+) => Promise<'totp' | 'recovery_code' | 'passkey' | undefined>;
 
-export function createRedeemCode(secrets: FactorSecrets): RedeemCode {
+export function createRedeemFactor(secrets: FactorSecrets): RedeemFactor {
   async function isTotp(db: Queryable, tenantId: TenantId, userId: string, digits: string): Promise<boolean> {
     const factor = await findTotp(db, userId);
     if (!factor?.confirmedAt) return false;
@@ -68,7 +70,9 @@ export function createRedeemCode(secrets: FactorSecrets): RedeemCode {
     return true;
   }
 
-  return async (db, tenantId, userId, code) => {
+  return async (db, tenantId, userId, { code, passkey }) => {
+    if (passkey) return passkey.userId === userId && (await acceptPasskey(db, passkey)) ? 'passkey' : undefined;
+    if (code === undefined) return undefined;
     const digits = parseTotpCode(code);
     if (digits !== undefined) return (await isTotp(db, tenantId, userId, digits)) ? 'totp' : undefined;
     const parsed = parseRecoveryCode(code);

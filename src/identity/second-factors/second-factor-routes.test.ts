@@ -28,7 +28,11 @@ test('a second factor over HTTP: asked for by policy, set up, shown at the sign-
       'FH_SECOND_FACTOR_REQUIRED',
     );
   assert.equal((await send('GET', '/session', { cookie })).body.session.mustEnrol, true);
-  assert.deepEqual((await send('GET', '/second-factor', { cookie })).body, { enrolledAt: null, recoveryCodesLeft: 0 });
+  assert.deepEqual((await send('GET', '/second-factor', { cookie })).body, {
+    enrolledAt: null,
+    recoveryCodesLeft: 0,
+    passkeys: [],
+  });
   const begun = await send('POST', '/second-factor/totp', { cookie, body: { password } });
   assert.deepEqual([begun.status, Object.keys(begun.body)], [201, ['secret', 'uri']]);
   assert.equal((await send('POST', '/second-factor/totp/confirm', { cookie, body: { code: 'x' } })).status, 403);

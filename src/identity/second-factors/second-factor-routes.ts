@@ -1,5 +1,7 @@
 import type { FastifyInstance } from 'fastify';
+import type { TenantRoute } from '#src/tenants/types.ts';
 import type { Identity } from '../identity.ts';
+import type { RelyingParty } from '../passkeys/types.ts';
 import {
   actorOf,
   administrators,
@@ -13,25 +15,41 @@ import {
 } from '../request-scope.ts';
 import { answers, bodies, params } from '../schemas.ts';
 import type { Shown } from '../sessions/own-confirmation.ts';
+import type { ShownFactor } from './challenge.ts';
 import type { RequiredOf } from './second-factor-policy.ts';
 
 /** Second factors: the second step of signing in, and what users and administrators do about them. Registered by `identityRoutes`. */
-export function addSecondFactorRoutes(app: FastifyInstance, identity: Identity): void {
+export function addSecondFactorRoutes(
+  app: FastifyInstance,
+  identity: Identity,
+  partyOf: (tenant: TenantRoute) => RelyingParty,
+): void {
   app.get(
     '/session/second-factor',
     { config: open('session.find_awaited'), schema: { response: { 200: answers.awaited } } },
     async (request) => {
       const awaited = await identity.findAwaitedSignIn(scope(request).tenant.tenantId, callerOf(request));
-      return { expiresAt: awaited?.expiresAt ?? null };
+      return awaited ?? { expiresAt: null, app: false, passkeys: false };
     },
   );
 
-  app.post<{ Body: { code: string } }>(
+  app.post(
+    '/session/second-factor/passkey',
+    { config: open('session.ask_passkey'), schema: { response: { 201: answers.passkeyOptions } } },
+    async (request, reply) => {
+      const { tenant } = scope(request);
+      return reply
+        .code(201)
+        .send(await identity.askSecondStepPasskey(tenant.tenantId, partyOf(tenant), callerOf(request)));
+    },
+  );
+
+  app.post<{ Body: ShownFactor }>(
     '/session/second-factor',
-    { config: open('session.complete'), schema: { body: bodies.code, response: { 201: answers.session } } },
+    { config: open('session.complete'), schema: { body: bodies.factor, response: { 201: answers.session } } },
     async (request, reply) => {
       const { tenantId } = scope(request).tenant;
-      const { session, setCookies } = await identity.completeSignIn(tenantId, request.body.code, callerOf(request));
+      const { session, setCookies } = await identity.completeSignIn(tenantId, request.body, callerOf(request));
       const { user, ...rest } = session;
       return reply
         .header('set-cookie', [...setCookies])
@@ -49,7 +67,7 @@ export function addSecondFactorRoutes(app: FastifyInstance, identity: Identity):
     },
   );
 
-  app.post<{ Body: { password: string } }>(
+  app.post<{ Body: Shown }>(
     '/second-factor/totp',
     {
       config: enrolling('second_factor.begin'),
@@ -58,7 +76,7 @@ export function addSecondFactorRoutes(app: FastifyInstance, identity: Identity):
     },
     async (request, reply) => {
       const { tenant } = scope(request);
-      const begun = await identity.beginTotp(tenant.tenantId, actorOf(request), tenant, request.body.password);
+      const begun = await identity.beginTotp(tenant.tenantId, actorOf(request), tenant, request.body);
       return reply.code(201).send(begun);
     },
   );
@@ -87,7 +105,7 @@ export function addSecondFactorRoutes(app: FastifyInstance, identity: Identity):
 
   app.post<{ Body: Shown }>(
     '/second-factor/remove',
-    { config: signedIn('second_factor.remove'), schema: { body: bodies.stepUp }, bodyLimit: passwordBodyBytes },
+    { config: signedIn('second_factor.remove'), schema: { body: bodies.confirmation }, bodyLimit: passwordBodyBytes },
     async (request, reply) => {
       const { tenantId } = scope(request).tenant;
       await identity.removeSecondFactor(tenantId, actorOf(request), request.body, callerOf(request));
@@ -99,7 +117,7 @@ export function addSecondFactorRoutes(app: FastifyInstance, identity: Identity):
     '/second-factor/recovery-codes',
     {
       config: signedIn('second_factor.renew_recovery_codes'),
-      schema: { body: bodies.stepUp, response: { 201: answers.recoveryCodes } },
+      schema: { body: bodies.confirmation, response: { 201: answers.recoveryCodes } },
       bodyLimit: passwordBodyBytes,
     },
     async (request, reply) => {

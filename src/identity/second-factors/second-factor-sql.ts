@@ -32,11 +32,19 @@ export async function findTotp(db: Queryable, userId: string): Promise<TotpRow |
   return row;
 }
 
+/** Which kinds count. Recovery codes are none: they stand in for one. */
+export async function findFactors(db: Queryable, userId: string): Promise<{ app: boolean; passkeys: boolean }> {
+  const [row] = await db.query<{ app: boolean; passkeys: boolean }>(
+    `SELECT EXISTS (SELECT 1 FROM freehold.totp_factors WHERE user_id = $1 AND confirmed_at IS NOT NULL) AS app,
+       EXISTS (SELECT 1 FROM freehold.passkeys WHERE user_id = $1) AS passkeys`,
+    [userId],
+  );
+  return row!;
+}
+
 export async function hasSecondFactor(db: Queryable, userId: string): Promise<boolean> {
-  const rows = await db.query('SELECT 1 FROM freehold.totp_factors WHERE user_id = $1 AND confirmed_at IS NOT NULL', [
-    userId,
-  ]);
-  return rows.length > 0;
+  const { app, passkeys } = await findFactors(db, userId);
+  return app || passkeys;
 }
 
 /** In place of what was being set up before. @returns false: there is a factor that counts */
@@ -71,9 +79,21 @@ export async function spendTotpStep(db: Queryable, userId: string, step: number)
   return rows.length > 0;
 }
 
-/** The factor, its recovery codes, and every sign-in that waits for either. */
-export async function deleteSecondFactor(db: Queryable, userId: string): Promise<void> {
+/** The app, whether it counts or is being set up. */
+export async function deleteTotp(db: Queryable, userId: string): Promise<void> {
   await db.query('DELETE FROM freehold.totp_factors WHERE user_id = $1', [userId]);
+}
+
+/** Every factor, of whatever kind. */
+export async function deleteSecondFactors(db: Queryable, userId: string): Promise<void> {
+  await deleteTotp(db, userId);
+  await db.query('DELETE FROM freehold.passkeys WHERE user_id = $1', [userId]);
+  await db.query('DELETE FROM freehold.passkey_challenges WHERE user_id = $1', [userId]);
+  await deleteRecovery(db, userId);
+}
+
+/** Recovery codes, and every sign-in that waits for a factor. */
+export async function deleteRecovery(db: Queryable, userId: string): Promise<void> {
   await db.query('DELETE FROM freehold.recovery_codes WHERE user_id = $1', [userId]);
   await db.query('DELETE FROM freehold.sign_in_challenges WHERE user_id = $1', [userId]);
 }
@@ -122,7 +142,8 @@ export async function upsertPolicy(db: Queryable, requiredOf: string): Promise<v
 /** Users with a factor. */
 export async function selectEnrolled(db: Queryable): Promise<string[]> {
   const rows = await db.query<{ user_id: string }>(
-    'SELECT user_id FROM freehold.totp_factors WHERE confirmed_at IS NOT NULL ORDER BY user_id',
+    `SELECT user_id FROM freehold.totp_factors WHERE confirmed_at IS NOT NULL
+     UNION SELECT user_id FROM freehold.passkeys ORDER BY user_id`,
   );
   return rows.map(({ user_id }) => user_id);
 }

@@ -25,9 +25,11 @@ test('setting up: after the password, and it counts after a first right code; ev
   const bystander = await started(user.enter());
   const here = await started(user.enter());
   const actor = { session: here.session };
-  await assert.rejects(two.identity.beginTotp(tenantId, actor, route, 'wrong'), { code: 'FH_PASSWORD_WRONG' });
-  const first = await two.identity.beginTotp(tenantId, actor, route, goodPassword);
-  const { secret, uri } = await two.identity.beginTotp(tenantId, actor, route, goodPassword);
+  await assert.rejects(two.identity.beginTotp(tenantId, actor, route, { password: 'wrong' }), {
+    code: 'FH_PASSWORD_WRONG',
+  });
+  const first = await two.identity.beginTotp(tenantId, actor, route, { password: goodPassword });
+  const { secret, uri } = await two.identity.beginTotp(tenantId, actor, route, { password: goodPassword });
   assert.notEqual(first.secret, secret);
   assert.match(secret, /^[A-Z2-7]{32}$/);
   assert.equal(new URL(uri).searchParams.get('secret'), secret);
@@ -50,7 +52,7 @@ test('setting up: after the password, and it counts after a first right code; ev
   for (const { setCookies } of [bystander, here])
     assert.equal(await two.identity.authenticate(tenantId, cookieHeaderOf(setCookies)), undefined);
   assert.ok(await two.identity.authenticate(tenantId, cookieHeaderOf(done.setCookies)));
-  await assert.rejects(two.identity.beginTotp(tenantId, { session: done.session }, route, goodPassword), {
+  await assert.rejects(two.identity.beginTotp(tenantId, { session: done.session }, route, { password: goodPassword }), {
     code: 'FH_SECOND_FACTOR_EXISTS',
   });
   await assert.rejects(two.identity.confirmTotp(tenantId, { session: done.session }, code, user.caller()), {
@@ -68,7 +70,7 @@ test('what was begun is over after 15 minutes, and what is stored tells no secre
   await assert.rejects(two.identity.confirmTotp(tenantId, actor, wrong, user.caller()), {
     code: 'FH_SECOND_FACTOR_NOT_FOUND',
   });
-  const { secret } = await two.identity.beginTotp(tenantId, actor, route, goodPassword);
+  const { secret } = await two.identity.beginTotp(tenantId, actor, route, { password: goodPassword });
   const code = await user.code();
   await user.query(
     two.a,

@@ -4,26 +4,27 @@ import type { TenantDatabases } from '#src/databases/types.ts';
 import { type Clock, failpoint, randomBytes, type TenantId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import { identityErrors } from '../errors.ts';
+import { selectPasskeySummaries } from '../passkeys/passkey-sql.ts';
+import type { PasskeySummary } from '../passkeys/types.ts';
 import { type Actor, administrators, requireRole } from '../sessions/access.ts';
 import { type BrowserCookies, type Caller, describeUserAgent } from '../sessions/browser.ts';
 import type { OwnConfirmation, Shown } from '../sessions/own-confirmation.ts';
-import { type StartedSession, startSession } from '../sessions/session-start.ts';
 import { type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
 import { deleteSessions, findUserById, lockActiveOwners, raiseEpoch } from '../sql.ts';
 import { roles } from '../types.ts';
 import type { TenantWords } from '../users/invitations.ts';
 import type { UserMail } from '../users/user-mail.ts';
-import { hashRecoveryCode, newRecoveryCode, parseRecoveryCode, recoveryCodeCount } from './recovery-codes.ts';
+import { type Enrolment, enrolled, forgetFactorsIfNone, makeRecoveryCodes } from './enrolment.ts';
 import type { FactorSecrets } from './redeem.ts';
 import {
   confirmTotp,
   countRecoveryCodes,
-  deleteSecondFactor,
+  deleteSecondFactors,
+  deleteTotp,
   findTotp,
   hasSecondFactor,
   insertTotp,
   lockUser,
-  replaceRecoveryCodes,
 } from './second-factor-sql.ts';
 import { encodeBase32, findTotpStep, parseTotpCode, totpSecretBytes, totpUri } from './totp.ts';
 
@@ -31,37 +32,33 @@ export interface SecondFactorState {
   /** Undefined: no app is set up. */
   readonly enrolledAt: Date | undefined;
   readonly recoveryCodesLeft: number;
+  /** Oldest first. */
+  readonly passkeys: readonly PasskeySummary[];
 }
 
-/** What users do about their second factor, and administrators about those of others. */
+/** What users do about their app and their recovery codes, and administrators about those of others. */
 export interface SecondFactors {
   getSecondFactor(tenantId: TenantId, actor: Actor): Promise<SecondFactorState>;
   /**
    * Begins to set up an app, in place of what was being set up before. The secret is in this answer and nowhere else in the clear.
-   * Throws FH_PASSWORD_WRONG, FH_SECOND_FACTOR_EXISTS.
+   * Throws FH_SECOND_FACTOR_EXISTS and what `confirmSelf` does.
    */
   beginTotp(
     tenantId: TenantId,
     actor: Actor,
     tenant: TenantWords,
-    password: string,
+    shown: Shown,
   ): Promise<{ secret: string; uri: string }>;
   /**
-   * A first right code: from now on the factor counts. Ends every session of the user and starts a new one here.
+   * A first right code: from now on the app counts. The user's first factor, of whatever kind, ends their other sessions and comes with recovery codes.
    * Throws FH_CODE_WRONG, FH_CODE_THROTTLED, FH_SECOND_FACTOR_NOT_FOUND.
-   * @returns the recovery codes too, this once
    */
-  confirmTotp(
-    tenantId: TenantId,
-    actor: Actor,
-    code: string,
-    caller: Caller,
-  ): Promise<StartedSession & { readonly recoveryCodes: readonly string[] }>;
-  /** Throws FH_PASSWORD_WRONG, FH_CODE_WRONG, FH_SECOND_FACTOR_NOT_FOUND. */
+  confirmTotp(tenantId: TenantId, actor: Actor, code: string, caller: Caller): Promise<Enrolment>;
+  /** The app; with the last factor go the recovery codes. Throws FH_SECOND_FACTOR_NOT_FOUND and what `confirmSelf` does. */
   removeSecondFactor(tenantId: TenantId, actor: Actor, shown: Shown, caller: Caller): Promise<void>;
   /** New ones, shown this once; the old ones are worthless. Throws as above. */
   renewRecoveryCodes(tenantId: TenantId, actor: Actor, shown: Shown, caller: Caller): Promise<readonly string[]>;
-  /** By an administrator, for somebody who has lost everything; for an owner only by another owner. Ends the user's sessions. */
+  /** All of them, by an administrator, for somebody who has lost everything; for an owner only by another owner. Ends the user's sessions. */
   resetSecondFactor(tenantId: TenantId, actor: Actor, userId: string): Promise<void>;
 }
 
@@ -90,16 +87,6 @@ export function createSecondFactors(deps: {
     return recordTenantAudit(db, { name, actor: `user:${userId}`, subject: subject ?? userId, address });
   }
 
-  async function makeRecoveryCodes(db: Queryable, userId: string): Promise<string[]> {
-    const codes = Array.from({ length: recoveryCodeCount }, newRecoveryCode);
-    await replaceRecoveryCodes(
-      db,
-      userId,
-      codes.map((code) => hashRecoveryCode(userId, parseRecoveryCode(code)!)),
-    );
-    return codes;
-  }
-
   /** Password and code, then the act. */
   const stepUp = <T>(
     tenantId: TenantId,
@@ -120,15 +107,18 @@ export function createSecondFactors(deps: {
         return {
           enrolledAt: factor?.confirmedAt ?? undefined,
           recoveryCodesLeft: await countRecoveryCodes(db, userId),
+          passkeys: await selectPasskeySummaries(db, userId),
         };
       }),
 
-    async beginTotp(tenantId, actor, tenant, password) {
+    async beginTotp(tenantId, actor, tenant, shown) {
       const { userId, email } = actor.session.user;
       const secret = randomBytes(totpSecretBytes);
       const sealed = await secrets.seal(tenantId, userId, secret);
-      const withoutCode = { ...policy, asksCode: false };
-      await confirmSelf(tenantId, actor, { password }, withoutCode, async (db) => {
+      // Before anything is asked for that would be for nothing.
+      const there = await databases.platform.read(tenantId, (db) => findTotp(db, userId));
+      if (there?.confirmedAt) throw identityErrors.FH_SECOND_FACTOR_EXISTS();
+      await confirmSelf(tenantId, actor, shown, policy, async (db) => {
         await lockUser(db, userId);
         if (!(await insertTotp(db, userId, sealed))) throw identityErrors.FH_SECOND_FACTOR_EXISTS();
       });
@@ -154,28 +144,28 @@ export function createSecondFactors(deps: {
         const digits = parseTotpCode(code);
         const secret = await secrets.open(tenantId, userId, factor.sealedSecret);
         const step = secret && digits !== undefined ? findTotpStep(secret, digits, factor) : undefined;
+        const isFirst = !(await hasSecondFactor(db, userId));
         if (step === undefined || !(await confirmTotp(db, userId, factor.sealedSecret, step))) return undefined;
         await limiter.succeed(db, attempts);
-        const recoveryCodes = await makeRecoveryCodes(db, userId);
-        // ASVS v5.0.0-7.4.3: whoever else is signed in as this user got in without the factor.
-        await deleteSessions(db, userId);
         await record(db, actor, 'user.second_factor_enrolled');
-        const started = await startSession(db, cookies, tenantId, user, caller);
+        const enrolment = await enrolled(db, cookies, tenantId, { user, isFirst, caller });
         await failpoint('identity.enrol.before_commit');
-        return { user, started, recoveryCodes };
+        return { user, enrolment };
       });
       if (!done) throw identityErrors.FH_CODE_WRONG({ fields: { code: 'This code is not right.' } });
-      const { user, started, recoveryCodes } = done;
+      const { user, enrolment } = done;
       userMail.send(tenantId, {
         kind: 'second_factor_enrolled',
         ...noticeOf(user, caller.address, caller.userAgent),
       });
-      return { ...started, recoveryCodes };
+      return enrolment;
     },
 
     async removeSecondFactor(tenantId, actor, shown, caller) {
       await stepUp(tenantId, actor, shown, async (db, userId) => {
-        await deleteSecondFactor(db, userId);
+        if (!(await findTotp(db, userId))?.confirmedAt) throw identityErrors.FH_SECOND_FACTOR_NOT_FOUND();
+        await deleteTotp(db, userId);
+        await forgetFactorsIfNone(db, userId);
         await record(db, actor, 'user.second_factor_removed');
       });
       userMail.send(tenantId, {
@@ -205,8 +195,8 @@ export function createSecondFactors(deps: {
         if (!found) throw identityErrors.FH_USER_NOT_FOUND();
         if (userId === actor.session.user.userId)
           throw identityErrors.FH_ROLE_REQUIRED({ detail: 'your own is turned off in your account, with a code' });
-        if (!(await findTotp(db, userId))?.confirmedAt) throw identityErrors.FH_SECOND_FACTOR_NOT_FOUND();
-        await deleteSecondFactor(db, userId);
+        if (!(await hasSecondFactor(db, userId))) throw identityErrors.FH_SECOND_FACTOR_NOT_FOUND();
+        await deleteSecondFactors(db, userId);
         await raiseEpoch(db, userId);
         await deleteSessions(db, userId);
         await limiter.forget(db, [{ limit: attemptLimits.secondFactor, subject: userId }]);

@@ -77,7 +77,11 @@ test('one code, a hundred tries at once at two workers: exactly one session', as
   const before = await user.sessions();
   const code = await user.code();
   const tries = Array.from({ length: 100 }, (_, number) =>
-    workers[number % 2]!.completeSignIn(two.a.tenantId, code, user.caller(browsers[Math.floor(number / 2) % 2])).then(
+    workers[number % 2]!.completeSignIn(
+      two.a.tenantId,
+      { code },
+      user.caller(browsers[Math.floor(number / 2) % 2]),
+    ).then(
       () => 'in',
       (error) => error.code as string,
     ),
@@ -121,7 +125,7 @@ test('a challenge is good in its browser, at its tenant, and nowhere else', asyn
   const inB = await user.awaited(user.caller(), two.b);
   if (code !== (await user.code(two.b)))
     await assert.rejects(user.complete(inB, code, two.b), { code: 'FH_CODE_WRONG' });
-  await assert.rejects(two.identity.completeSignIn(two.a.tenantId, code, user.caller(`${header}; ${header}`)), {
+  await assert.rejects(two.identity.completeSignIn(two.a.tenantId, { code }, user.caller(`${header}; ${header}`)), {
     code: 'FH_COOKIE_REFUSED',
   });
   assert.ok(await user.complete(header, await user.code()));

@@ -7,6 +7,7 @@ import {
   deviceCookieName,
   hashToken,
   parseCookies,
+  passkeyCookieName,
   sessionCookieName,
 } from './cookie.ts';
 import { decodeSessionKey, encodeSessionKey, type SessionKey, sessionKeyBytes, successorOf } from './session-key.ts';
@@ -46,7 +47,13 @@ const challengeCookie = createTokenCookie({
   maxAgeSeconds: challengeLifetimeSeconds,
   sameSite: 'Strict',
 });
-const ownCookies = [sessionCookieName, deviceCookieName, challengeCookieName];
+/** Of a browser in which a passkey may sign somebody in. */
+const passkeyCookie = createTokenCookie({
+  name: passkeyCookieName,
+  maxAgeSeconds: challengeLifetimeSeconds,
+  sameSite: 'Strict',
+});
+const ownCookies = [sessionCookieName, deviceCookieName, challengeCookieName, passkeyCookieName];
 
 export interface BrowserCookies {
   /** The session key that the browser presents for this tenant; undefined: none that was made here. Throws FH_COOKIE_REFUSED. */
@@ -63,6 +70,9 @@ export interface BrowserCookies {
   setSession(tenantId: TenantId, key: SessionKey): Promise<string>;
   setDevice(tenantId: TenantId, token: Uint8Array): Promise<string>;
   setChallenge(tenantId: TenantId, token: Uint8Array): Promise<string>;
+  /** Of the browser in which a passkey was asked for, whoever sits there. */
+  findPasskeyToken(tenantId: TenantId, cookieHeader: string | undefined): Promise<Buffer | undefined>;
+  setPasskey(tenantId: TenantId, token: Uint8Array): Promise<string>;
 }
 
 /** What is remembered as long as whoever owns the key keeps it, and no longer. */
@@ -136,6 +146,8 @@ export function createBrowserCookies(
     setSession: async (tenantId, key) => sessionCookie.set(await sealerOf(tenantId), tenantId, encodeSessionKey(key)),
     setDevice: async (tenantId, token) => deviceCookie.set(await sealerOf(tenantId), tenantId, token),
     setChallenge: async (tenantId, token) => challengeCookie.set(await sealerOf(tenantId), tenantId, token),
+    findPasskeyToken: (tenantId, header) => find(passkeyCookie, tenantId, header),
+    setPasskey: async (tenantId, token) => passkeyCookie.set(await sealerOf(tenantId), tenantId, token),
   };
 }
 
@@ -143,6 +155,7 @@ export function createBrowserCookies(
 export const clearSessionCookie = sessionCookie.clear();
 export const clearDeviceCookie = deviceCookie.clear();
 export const clearChallengeCookie = challengeCookie.clear();
+export const clearPasskeyCookie = passkeyCookie.clear();
 
 /** A header of any length and content as it may be stored and shown. */
 export function describeUserAgent(userAgent: string | undefined): string | undefined {

@@ -6,6 +6,7 @@ import { identityErrors } from '../errors.ts';
 export const sessionCookieName = '__Host-freehold';
 export const deviceCookieName = '__Host-freehold-device';
 export const challengeCookieName = '__Host-freehold-challenge';
+export const passkeyCookieName = '__Host-freehold-passkey';
 
 /** 256 random bits; only its SHA-256 is stored. */
 export const tokenBytes = 32;

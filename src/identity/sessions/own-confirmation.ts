@@ -4,8 +4,10 @@ import type { TenantDatabases } from '#src/databases/types.ts';
 import type { Clock, FreeholdError, TenantId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import { identityErrors } from '../errors.ts';
+import { boundToSession, type PasskeyProofs } from '../passkeys/proof.ts';
+import type { PasskeyAssertion, ProvenPasskey } from '../passkeys/types.ts';
 import type { PasswordQueue } from '../passwords/hash-queue.ts';
-import type { RedeemCode } from '../second-factors/redeem.ts';
+import type { RedeemFactor } from '../second-factors/redeem.ts';
 import { hasSecondFactor, lockUser } from '../second-factors/second-factor-sql.ts';
 import { type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
 import type { UserRow } from '../sql.ts';
@@ -19,20 +21,22 @@ export interface Shown {
   readonly password: string;
   /** Of their app, or a recovery code: for who has a second factor. */
   readonly code?: string | undefined;
+  /** In place of a code: the answer to `askOwnPasskey`. */
+  readonly passkey?: PasskeyAssertion | undefined;
 }
 
 /** Acts for which a session is not enough: the user shows again who they are. What is refused is recorded as well. */
 export interface OwnConfirmation {
   /**
    * Password and second factor again, and then the act, in the transaction that finds that nothing changed meanwhile. What the act throws is rolled back.
-   * Throws FH_ROLE_REQUIRED, FH_PASSWORD_WRONG, FH_CODE_REQUIRED, FH_CODE_WRONG, FH_SIGN_IN_THROTTLED, FH_BUSY. Wrong ones count as for a change of password: a
-   * stolen session must not become a place to guess them. `asksCode` (default true): a second factor is asked for.
+   * Throws FH_ROLE_REQUIRED, FH_PASSWORD_WRONG, FH_CODE_REQUIRED, FH_CODE_WRONG, FH_PASSKEY_REFUSED, FH_SIGN_IN_THROTTLED, FH_BUSY. Wrong ones count as for a change of password: a
+   * stolen session must not become a place to guess them.
    */
   confirmSelf<T>(
     tenantId: TenantId,
     actor: Actor,
     shown: Shown,
-    policy: { readonly roles: readonly Role[]; readonly refused: AuditEventName; readonly asksCode?: boolean },
+    policy: { readonly roles: readonly Role[]; readonly refused: AuditEventName },
     act: (db: Queryable, user: UserRow) => Promise<T>,
   ): Promise<T>;
   /** The same for an owner, as an act of its own. */
@@ -52,11 +56,12 @@ export function createOwnConfirmation(deps: {
   readonly databases: TenantDatabases;
   readonly limiter: AttemptLimiter;
   readonly queue: PasswordQueue;
-  readonly redeem: RedeemCode;
+  readonly redeem: RedeemFactor;
+  readonly proofs: PasskeyProofs;
   readonly userMail: UserMail;
   readonly clock: Clock;
 }): OwnConfirmation {
-  const { databases, limiter, queue, redeem, userMail, clock } = deps;
+  const { databases, limiter, queue, redeem, proofs, userMail, clock } = deps;
 
   async function recordOwnAct(
     tenantId: TenantId,
@@ -78,26 +83,41 @@ export function createOwnConfirmation(deps: {
     act: () => Promise<T>,
   ): Promise<T> {
     return act().catch(async (error: FreeholdError) => {
-      if (/^FH_(ROLE_REQUIRED|PASSWORD_WRONG|CODE_REQUIRED|CODE_WRONG|SIGN_IN_THROTTLED)$/.test(error.code))
+      if (
+        /^FH_(ROLE_REQUIRED|PASSWORD_WRONG|CODE_REQUIRED|CODE_WRONG|PASSKEY_REFUSED|SIGN_IN_THROTTLED)$/.test(
+          error.code,
+        )
+      )
         await recordOwnAct(tenantId, actor, refused, { reason: error.code });
       throw error;
     });
   }
 
-  /** Uses the code up, in the transaction of the act. Undefined: the user has no second factor. */
-  async function showFactor(db: Queryable, tenantId: TenantId, userId: string, code: string | undefined) {
+  /** Uses up what is shown, in the transaction of the act. Undefined: the user has no second factor. */
+  async function showFactor(
+    db: Queryable,
+    tenantId: TenantId,
+    userId: string,
+    { code, passkey }: Pick<Shown, 'code' | 'passkey'>,
+    proven: ProvenPasskey | undefined,
+  ) {
     await lockUser(db, userId);
     if (!(await hasSecondFactor(db, userId))) return undefined;
+    if (passkey) {
+      const method = proven && (await redeem(db, tenantId, userId, { passkey: proven }));
+      if (!method) throw identityErrors.FH_PASSKEY_REFUSED();
+      return method;
+    }
     if (!code) throw identityErrors.FH_CODE_REQUIRED({ fields: { code: 'Type a code, too.' } });
-    const method = await redeem(db, tenantId, userId, code);
+    const method = await redeem(db, tenantId, userId, { code });
     if (!method) throw identityErrors.FH_CODE_WRONG({ fields: { code: 'This code is not right.' } });
     return method;
   }
 
-  const confirmSelf: OwnConfirmation['confirmSelf'] = (tenantId, actor, { password, code }, policy, act) =>
+  const confirmSelf: OwnConfirmation['confirmSelf'] = (tenantId, actor, { password, code, passkey }, policy, act) =>
     orRefuse(tenantId, actor, policy.refused, () =>
       queue.admit(async () => {
-        const { roles, asksCode = true } = policy;
+        const { roles } = policy;
         const { userId } = actor.session.user;
         const attempts = [{ limit: attemptLimits.currentPassword, subject: userId }];
         const user = await databases.platform.transact(tenantId, async (db): Promise<UserRow> => {
@@ -105,6 +125,9 @@ export function createOwnConfirmation(deps: {
           await limiter.begin(db, attempts);
           return found;
         });
+        const asked = { purpose: 'confirm', boundTo: boundToSession(actor.session) } as const;
+        // Used up even if the password is wrong.
+        const proven = passkey && (await proofs.provePasskey(tenantId, asked, passkey, actor));
         const { matches } = await queue.verify(password, user.passwordHash);
         if (!matches)
           throw identityErrors.FH_PASSWORD_WRONG({ fields: { password: 'This is not your current password.' } });
@@ -112,7 +135,7 @@ export function createOwnConfirmation(deps: {
           // Taken away, or another password, while we were hashing.
           const { epoch } = await requireRole(db, actor, roles);
           if (epoch !== user.epoch) throw identityErrors.FH_SESSION_REQUIRED();
-          const method = asksCode ? await showFactor(db, tenantId, userId, code) : undefined;
+          const method = await showFactor(db, tenantId, userId, { code, passkey }, proven);
           const done = await act(db, user);
           await limiter.succeed(db, attempts);
           return { method, done };

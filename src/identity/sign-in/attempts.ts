@@ -88,7 +88,17 @@ export const attemptLimits = {
     maxConsecutive: 5,
     onSuccess: 'forget',
   },
-  /** The first code of an app that is being set up. */
+  /** Passkeys that sign nobody in. There is nothing to guess; it keeps the log and the processor free. */
+  passkeyFromRange: {
+    scope: 'passkey-range',
+    free: 30,
+    maxDelaySeconds: 900,
+    windowSeconds: 3600,
+    onSuccess: 'uncount',
+  },
+  /** From a browser that signed in before. */
+  passkeyOnDevice: { scope: 'passkey-device', free: 10, maxDelaySeconds: 60, windowSeconds: 3600, onSuccess: 'forget' },
+  /** What is being set up: the first code of an app, the first answer of a passkey. */
   firstCode: { scope: 'first-code', free: 10, maxDelaySeconds: 300, windowSeconds: 3600, onSuccess: 'forget' },
   currentPassword: {
     scope: 'current-password',

@@ -128,4 +128,7 @@ export async function deleteSecrets(db: Queryable): Promise<void> {
   await db.query('DELETE FROM freehold.totp_factors');
   await db.query('DELETE FROM freehold.recovery_codes');
   await db.query('DELETE FROM freehold.sign_in_challenges');
+  await db.query('DELETE FROM freehold.passkeys');
+  await db.query('DELETE FROM freehold.passkey_users');
+  await db.query('DELETE FROM freehold.passkey_challenges');
 }

@@ -231,7 +231,7 @@ async function probeSearchPath(world: World, platform: Connection): Promise<void
     }
     for (const name of ['text', 'bytea', 'timestamptz', 'interval'])
       await fresh.run(`CREATE DOMAIN app.${name} AS int`);
-    for (const name of ['users', 'sessions', 'api_tokens', 'second_factor_policy', 'totp_factors'])
+    for (const name of ['users', 'sessions', 'api_tokens', 'second_factor_policy', 'totp_factors', 'passkeys'])
       await fresh.run(`CREATE TABLE app.${name} (token_hash int, user_id int)`);
     await fresh.run('SET LOCAL search_path = app, pg_catalog');
     for (const [text, value, expected] of [

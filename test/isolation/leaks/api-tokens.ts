@@ -1,6 +1,6 @@
 import type { PlantedLeak } from './types.ts';
 
-const migration = 'migrations/tenant/0008_second_factor_of_tokens.sql';
+const migration = 'migrations/tenant/0009_passkeys.sql';
 const door = 'src/gateway/bearer.ts';
 const guard = 'src/gateway/token-guard.ts';
 
@@ -60,8 +60,8 @@ export const apiTokenLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: migration,
-        find: "'active'\n      AND t.expires_at OPERATOR(pg_catalog.>) pg_catalog.now();",
-        replace: "'active';",
+        find: '\n      AND t.expires_at OPERATOR(pg_catalog.>) pg_catalog.now();',
+        replace: ';',
       },
     ],
     groups: ['api-tokens'],
@@ -69,7 +69,7 @@ export const apiTokenLeaks: readonly PlantedLeak[] = [
   {
     name: "the state of a token's user is not looked at",
     threat: 'somebody who was disabled goes on with what was not removed',
-    edits: [{ file: migration, find: "\n      AND u.state OPERATOR(pg_catalog.=) 'active'", replace: '' }],
+    edits: [{ file: migration, find: "t.user_id AND u.state OPERATOR(pg_catalog.=) 'active'", replace: 't.user_id' }],
     groups: ['platform-schema'],
   },
   {

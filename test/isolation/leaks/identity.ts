@@ -3,7 +3,7 @@ import type { PlantedLeak } from './types.ts';
 
 const invitationsSql = 'src/identity/users/invitations-sql.ts';
 const migration = 'migrations/tenant/0001_identity.sql';
-const checkMigration = 'migrations/tenant/0007_second_factor_policy.sql';
+const checkMigration = 'migrations/tenant/0009_passkeys.sql';
 const gatewayMain = 'src/main/gateway.ts';
 
 const unstripped = (table: string, threat: string): PlantedLeak => ({
@@ -214,7 +214,7 @@ export const identityLeaks: readonly PlantedLeak[] = [
     threat: 'a stream of events outlasts its session',
     edits: [
       {
-        file: checkMigration,
+        file: 'migrations/tenant/0007_second_factor_policy.sql',
         find: 'RETURN live_session_id IS NOT NULL;',
         replace: 'RETURN current_token_hash IS NOT NULL;',
       },

@@ -15,9 +15,9 @@ export const secondFactorLeaks: readonly PlantedLeak[] = [
       },
       {
         file: 'src/identity/second-factors/redeem.ts',
-        find: 'export function createRedeemCode(secrets: FactorSecrets): RedeemCode {',
+        find: 'export function createRedeemFactor(secrets: FactorSecrets): RedeemFactor {',
         replace:
-          'const kept = new Map<string, Buffer>();\nexport function createRedeemCode(secrets: FactorSecrets): RedeemCode {',
+          'const kept = new Map<string, Buffer>();\nexport function createRedeemFactor(secrets: FactorSecrets): RedeemFactor {',
       },
     ],
     groups,
@@ -68,9 +68,9 @@ export const secondFactorLeaks: readonly PlantedLeak[] = [
     threat: 'a policy that asks nobody',
     edits: [
       {
-        file: 'migrations/tenant/0007_second_factor_policy.sql',
-        find: "WHERE p.required_of OPERATOR(pg_catalog.=) 'everyone'",
-        replace: "WHERE p.required_of OPERATOR(pg_catalog.=) 'nobody'",
+        file: 'migrations/tenant/0009_passkeys.sql',
+        find: "\n        WHERE p.required_of OPERATOR(pg_catalog.=) 'everyone'",
+        replace: "\n        WHERE p.required_of OPERATOR(pg_catalog.=) 'nobody'",
       },
     ],
     groups,
