@@ -168,13 +168,15 @@ async function probeHttp2(world: World, side: Side): Promise<void> {
 async function probePlainHttp(world: World, side: Side): Promise<void> {
   const { report } = world;
   const plain = (...lines: string[]) => sendRaw(world, side, { lines, serverName: undefined, belongsTo: side });
-  const redirected = await plain('GET /api/me HTTP/1.1', `host: ${side.authority}`);
+  const redirected = await plain('GET /projects HTTP/1.1', `host: ${side.authority}`);
   report.check('plain HTTP is redirected', redirected.status === 308, describe(redirected));
   report.check(
     'to the same host',
-    redirected.headers.location === `https://${side.authority}/api/me`,
+    redirected.headers.location === `https://${side.authority}/projects`,
     String(redirected.headers.location),
   );
+  const refused = await plain('GET /api/me HTTP/1.1', `host: ${side.authority}`);
+  report.check('a program is not', refused.status === 403 && !refused.headers.location, describe(refused));
   for (const [what, lines] of Object.entries({
     'a foreign host': ['GET / HTTP/1.1', 'host: evil.example'],
     'two hosts': ['GET / HTTP/1.1', `host: ${side.authority}`, 'host: evil.example'],
