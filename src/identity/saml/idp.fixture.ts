@@ -255,6 +255,12 @@ function seal(name: string, key: Buffer, content: string): Buffer {
   return Buffer.concat([vector, cipher.update(content, 'utf8'), cipher.final()]);
 }
 
+/** A case whose alteration finds nothing to alter would test nothing. */
+export function changed(before: string, after: string): string {
+  if (after === before) throw new Error('nothing was altered');
+  return after;
+}
+
 export const base64 = (text: string) => Buffer.from(text, 'utf8').toString('base64');
 
 /** How a response is protected: what is signed (A the assertion, R the response), and E: the assertion is encrypted. */
