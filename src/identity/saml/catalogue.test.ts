@@ -22,6 +22,8 @@ let engine: SamlEngine;
 before(async () => {
   world = await createWorld();
   engine = createSamlEngine({ clock: { now: () => nowMs, monotonicMs: () => nowMs }, log: silentLog });
+  // The start of the worker is not part of what a message takes.
+  await engine.verifyResponse({ samlResponse: '', expected: expectedResponse(world) });
 });
 after(() => engine.stop());
 
@@ -36,7 +38,7 @@ async function judge(attack: AttackCase, mode: Mode) {
 }
 
 test('every document of the catalogue is refused, for its own reason', async (context) => {
-  const times: number[] = [];
+  const taken: { name: string; ms: number }[] = [];
   const wrong: string[] = [];
   let count = 0;
   for (const attack of catalogue)
@@ -45,7 +47,7 @@ test('every document of the catalogue is refused, for its own reason', async (co
       const reason = typeof attack.reason === 'string' ? attack.reason : attack.reason[mode];
       const name = `${attack.number} ${attack.title} (${mode})`;
       count += 1;
-      times.push(tookMs);
+      taken.push({ name, ms: tookMs });
       if (verdict.ok) wrong.push(`${name}: ACCEPTED`);
       else {
         if (verdict.reason !== reason) wrong.push(`${name}: ${verdict.reason} instead of ${reason}`);
@@ -55,9 +57,9 @@ test('every document of the catalogue is refused, for its own reason', async (co
     }
   assert.deepEqual(wrong, []);
   assert.ok(count >= 300, `only ${count} documents`);
-  times.sort((a, b) => a - b);
-  const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))]!.toFixed(1);
-  const within = times.filter((ms) => ms <= 50).length;
+  taken.sort((a, b) => a.ms - b.ms);
+  const at = (share: number) => taken[Math.min(taken.length - 1, Math.floor(taken.length * share))]!.ms.toFixed(1);
+  const within = taken.filter(({ ms }) => ms <= 50).length;
   context.diagnostic(`${count} of ${count} documents refused, ${catalogue.length} cases`);
   context.diagnostic(
     `milliseconds: median ${at(0.5)}, 95% ${at(0.95)}, most ${at(1)}; ${within} of ${count} within 50`,

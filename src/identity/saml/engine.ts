@@ -2,7 +2,9 @@ import type { Clock, Log } from '#src/kernel/index.ts';
 import type { Outcome, Task } from './judge.ts';
 import { type JudgingOptions, startJudging } from './judging.ts';
 import { createAuthnRequest, createLogoutRequest, createLogoutResponse } from './outgoing.ts';
-import type { Assertion, IdpMetadata, LogoutRequest, LogoutResponse, SamlEngine } from './types.ts';
+import { refusalOf } from './refused.ts';
+import type { Assertion, IdpMetadata, LogoutMessage, LogoutRequest, LogoutResponse, SamlEngine } from './types.ts';
+import { messageLimits, metadataLimits } from './xml.ts';
 
 export interface SamlEngineDeps extends JudgingOptions {
   readonly clock: Clock;
@@ -13,7 +15,9 @@ export interface SamlEngineDeps extends JudgingOptions {
 export function createSamlEngine(deps: SamlEngineDeps): SamlEngine {
   const { clock } = deps;
   const judging = startJudging(deps);
-  const judge = (task: Task): Promise<Outcome> => judging.judge(task);
+  // Before it is copied into the worker: nobody makes us copy megabytes.
+  const judge = (task: Task): Promise<Outcome> =>
+    isTooLong(task) ? Promise.resolve(refusalOf('too_large')) : judging.judge(task);
   const nowMs = () => clock.now();
 
   return {
@@ -39,3 +43,12 @@ export function createSamlEngine(deps: SamlEngineDeps): SamlEngine {
     stop: () => judging.stop(),
   };
 }
+
+/** Characters that no message within the limits has: base64 with line breaks is 1.4 times as long as what it holds. */
+function isTooLong(task: Task): boolean {
+  if (task.kind === 'metadata') return task.xml.length > metadataLimits.bytes;
+  const field = task.kind === 'response' ? task.samlResponse : textOf(task.received);
+  return field.length > messageLimits.bytes * 1.4 + 4;
+}
+
+const textOf = (received: LogoutMessage) => (received.binding === 'post' ? received.message : received.rawQuery);
