@@ -100,7 +100,7 @@ export const configuration: readonly AsvsRow[] = [
     [at.page, 'index.html with the nonce of the answer, for navigations only'],
     [at.badInput, 'paths that lead out of what they name'],
   ),
-  met('V13.4.4', 'TRACE and CONNECT are 405 at gateway and console.', [
+  met('V13.4.4', 'The gateway answers TRACE and CONNECT with 405; the console has no route for them.', [
     at.limits,
     'limits: 404, 405, 413, 415, forbidden keys, long addresses, many headers',
   ]),

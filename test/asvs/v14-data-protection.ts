@@ -60,7 +60,8 @@ export const dataProtection: readonly AsvsRow[] = [
   notMet('V14.2.8', 'Files come back byte for byte, with whatever their makers put into them.'),
   partly(
     'V14.3.1',
-    'Signing out loads another page, so that nothing of the last one is left, and no answer or file may be kept by the browser. Unsaved text of Desk stays in the tab (sessionStorage) until it is closed, so that an expired session costs nobody their words.',
+    'Signing out empties the storage of the tab and loads another page, and no answer or file may be kept by the browser. When a session ends otherwise, unsaved text of Desk stays in the tab (sessionStorage) until it is closed, so that nobody loses their words.',
+    ['web/design/leave.test.ts', 'after a sign-out the tab remembers nothing of the account'],
     [at.http, 'answers carry the headers that keep pages safe'],
     [at.hosting, 'a file comes back as it was, with headers that keep it harmless'],
   ),
@@ -73,6 +74,6 @@ export const dataProtection: readonly AsvsRow[] = [
   ),
   partly(
     'V14.3.3',
-    'Besides the choice of light or dark there is one thing: unsaved text of Desk lies in sessionStorage of its tab.',
+    'Besides preferences (light or dark, shortcuts) there is one thing: unsaved text of Desk lies in sessionStorage of its tab, until it is saved or somebody signs out there.',
   ),
 ];

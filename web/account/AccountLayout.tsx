@@ -6,6 +6,7 @@ import {
   ErrorState,
   IconArrowLeft,
   LoadingState,
+  leaveAccount,
   notifyProblem,
   PageShell,
 } from '../design/index.ts';
@@ -17,7 +18,7 @@ export function AccountLayout() {
   const session = useQuery(sessionQuery);
   const signOut = useMutation({
     mutationFn: () => apiFetch('/-/api/session', { method: 'DELETE' }),
-    onSuccess: () => window.location.assign('/-/signed-out'),
+    onSuccess: () => leaveAccount('/-/signed-out'),
     onError: notifyProblem,
   });
   const user = session.data?.user;

@@ -8,6 +8,7 @@ import {
   ErrorState,
   formatPlural,
   LoadingState,
+  leaveAccount,
   notifyDone,
   notifyProblem,
   Panel,
@@ -107,7 +108,7 @@ function SignOutEverywhere() {
   const tokens = useQuery({ ...ownTokensQuery, enabled: asking }).data?.filter(({ expired }) => !expired);
   const end = useMutation({
     mutationFn: () => apiFetch(`/-/api/sessions${revokes ? '?tokens=revoke' : ''}`, { method: 'DELETE' }),
-    onSuccess: () => window.location.assign('/-/signed-out'),
+    onSuccess: () => leaveAccount('/-/signed-out'),
   });
   return (
     <>

@@ -7,6 +7,7 @@ import {
   CenteredShell,
   ErrorState,
   LoadingState,
+  leaveAccount,
   notifyProblem,
   safeNext,
   useDocumentTitle,
@@ -24,7 +25,7 @@ export function MustEnrol() {
   const leave = () => window.location.assign(safeNext(next));
   const signOut = useMutation({
     mutationFn: () => apiFetch('/-/api/session', { method: 'DELETE' }),
-    onSuccess: () => window.location.assign('/-/signed-out'),
+    onSuccess: () => leaveAccount('/-/signed-out'),
     onError: notifyProblem,
   });
   if (!session.data)

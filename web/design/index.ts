@@ -27,6 +27,7 @@ export { RuleList, SearchField, type SearchFieldProps, StrengthBar, showFieldPro
 export { RelativeTime, SizeText } from './figures.tsx';
 export { formatBytes, formatCount, formatDuration, formatExact, formatPlural, formatRelative } from './format.ts';
 export * from './icons.ts';
+export { leaveAccount } from './leave.ts';
 export { ButtonLink, TextLink } from './links.tsx';
 export { type LiveEventsOptions, type LiveState, useLiveEvents } from './liveEvents.ts';
 export { Mark } from './Mark.tsx';

@@ -1,4 +1,4 @@
-import { apiFetch, notifyProblem } from '../../../../web/design/index.ts';
+import { apiFetch, leaveAccount, notifyProblem } from '../../../../web/design/index.ts';
 
 /** Whoever signs out does not want to come back here; requests that were under way may still find the session gone. */
 let leaving = false;
@@ -14,7 +14,7 @@ export async function signOut(): Promise<void> {
   leaving = true;
   try {
     await apiFetch('/-/api/session', { method: 'DELETE' });
-    window.location.assign('/-/signed-out');
+    leaveAccount('/-/signed-out');
   } catch (error) {
     leaving = false;
     notifyProblem(error);
