@@ -78,6 +78,11 @@ const people = createRoute({
   path: '/people',
   component: lazyRouteComponent(() => import('./People.tsx'), 'People'),
 });
+const scim = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/provisioning',
+  component: lazyRouteComponent(() => import('./Scim.tsx'), 'Scim'),
+});
 const backups = createRoute({
   getParentRoute: () => signedIn,
   path: '/backups',
@@ -99,7 +104,7 @@ export const router = createRouter({
     forgotPassword,
     resetPassword,
     invitation,
-    signedIn.addChildren([index, account, tokens, people, backups, securityLog]),
+    signedIn.addChildren([index, account, tokens, people, scim, backups, securityLog]),
   ]),
   basepath: '/-',
   defaultPreload: 'intent',

@@ -76,6 +76,15 @@ const eventWords: Readonly<Record<string, string>> = {
   'token.created': 'Made an API token',
   'token.refused': 'API token refused: wrong password',
   'token.revoked': 'Revoked an API token',
+  'user.provisioned': 'Made a user, by the directory',
+  'user.provisioning_changed': 'Changed a user, by the directory',
+  'group.created': 'Made a group',
+  'group.changed': 'Changed a group',
+  'group.deleted': 'Removed a group',
+  'group.role_changed': 'Changed the role of a group',
+  'scim_token.created': 'Made a SCIM token',
+  'scim_token.refused': 'SCIM token refused: wrong password',
+  'scim_token.revoked': 'Revoked a SCIM token',
   'backup.download_confirmed': 'Confirmed a download of the database',
   'backup.download_refused': 'Download of the database refused',
   'backup.downloaded': 'Downloaded the database',
@@ -92,6 +101,7 @@ export function describeActor(actor: string): string {
   if (actor.startsWith('staff:')) return "The operator's staff";
   if (actor.startsWith('os:')) return 'The operator';
   if (actor === 'system') return 'Freehold itself';
+  if (actor.startsWith('scim:')) return 'The directory (SCIM)';
   if (actor === 'anonymous') return 'Nobody signed in';
   return actor.replace(/^user:/, '');
 }
@@ -105,7 +115,7 @@ export function describeSubject({ actor, subject, subjectName, details = {} }: S
     : (subjectName ?? text(details.email) ?? (subject === 'unknown' ? 'an unknown address' : undefined));
   const change =
     text(details.from) && text(details.to) ? `${text(details.from)} → ${text(details.to)}` : text(details.role);
-  return [whom, change, text(details.tokenName), text(details.passkeyName)].filter(Boolean).join(', ');
+  return [whom, text(details.displayName), change, text(details.changed), text(details.tokenName), text(details.passkeyName)].filter(Boolean).join(', ');
 }
 
 function text(value: unknown): string | undefined {

@@ -1,3 +1,4 @@
+import { shownProperties } from '../schemas.ts';
 import { scimTokenLimits } from './scim-settings.ts';
 
 const text = (maxLength: number) => ({ type: 'string', maxLength }) as const;
@@ -13,8 +14,7 @@ export const settingsBodies = {
     {
       name: text(1000),
       days: { type: 'integer', minimum: 1, maximum: scimTokenLimits.maxDays },
-      password: text(2_000_000),
-      code: text(200),
+      ...shownProperties,
     },
     ['name', 'password'],
   ),
