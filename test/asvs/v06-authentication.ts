@@ -19,7 +19,7 @@ export const authentication: readonly AsvsRow[] = [
   metBy(
     'review',
     'V6.1.3',
-    'identity.md, "Ways in": password, second factor, recovery code, invitation, link by mail, API token, set-up link of staff.',
+    'identity.md, "Ways in": what each shows, whether it begins a session, and what bounds it.',
   ),
   met('V6.2.1', 'Fifteen characters, for users and staff.', [
     at.passwordRules,
@@ -135,9 +135,9 @@ export const authentication: readonly AsvsRow[] = [
     'Mail alone signs nobody in where somebody has a second factor; where nobody has one, a link by mail gives a new password, with which one signs in.',
     [at.reset, 'a link by mail sets a new password once, ends every session, signs nobody in and tells the user'],
   ),
-  met(
+  partly(
     'V6.3.7',
-    'Passwords, second factors, recovery codes and API tokens: each change is told by mail. Addresses cannot be changed.',
+    'Passwords, second factors, passkeys, recovery codes and API tokens: each change is told by mail. An address that the directory of the account changes (SCIM) is not told to its user.',
     [at.reset, 'users are told of a changed password and of a browser that is new; invitations are mailed'],
     [at.factors, 'recovery codes: each once, told, counted; new ones make the old worthless'],
     [at.apiTokens, 'making one takes the password, again; the user is told by mail and in the security log'],
@@ -200,6 +200,7 @@ export const authentication: readonly AsvsRow[] = [
     ],
     [at.totp, 'a code is good for its own step and one on either side, and never for a step that is over'],
     [at.factors, 'recovery codes: each once, told, counted; new ones make the old worthless'],
+    [at.passkeys, 'one assertion, a hundred tries at once at two workers: exactly one session'],
   ),
   met('V6.5.2', 'Recovery codes have 120 random bits and are kept as SHA-256, bound to the user.', [
     at.factors,
@@ -221,7 +222,12 @@ export const authentication: readonly AsvsRow[] = [
     'turning it off takes password and code; what was refused is recorded and limited',
     'an administrator resets the factor of a member, an owner that of an owner, nobody their own',
   ]),
-  notApplicable('V6.5.7', 'Nothing biometric reaches the server.'),
+  metBy(
+    'design',
+    'V6.5.7',
+    'A finger or a face only unlocks a passkey on the device that holds it; the server sees a signature and that its user was verified.',
+    [at.passkeys, 'every answer that is not what was asked for is refused, at every door, and uses up its challenge'],
+  ),
   met(
     'V6.5.8',
     'The clock of the database server counts.',
@@ -245,11 +251,17 @@ export const authentication: readonly AsvsRow[] = [
     [at.reset, 'whoever keeps asking in somebody’s name fills no mailbox, and keeps nobody from a link that is good'],
   ),
   notApplicable('V6.6.4', noTelephone),
-  notApplicable(
+  met(
     'V6.7.1',
-    'No certificate or public key proves who somebody is yet: passkeys and single sign-on are being built.',
+    'Public keys of passkeys lie in the schema of the platform, which the role of the app cannot reach.',
+    [at.identity, 'the app role can ask about a session and nothing else'],
+    [at.context, 'the app role reaches its schema and nothing of the platform'],
   ),
-  notApplicable('V6.7.2', 'There is no cryptographic device yet: passkeys are being built.'),
+  met('V6.7.2', '256 random bits, for one purpose, browser, tenant and use.', [
+    at.passkeys,
+    'what is asked of an authenticator names the tenant’s host and nobody; the challenge is stored as a hash',
+    'a challenge is for one purpose, one browser, one tenant, one use and five minutes',
+  ]),
   notApplicable('V6.8.1', noIdentityProvider),
   notApplicable('V6.8.2', noIdentityProvider),
   notApplicable('V6.8.3', noIdentityProvider),

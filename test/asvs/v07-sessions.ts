@@ -72,6 +72,7 @@ export const sessions: readonly AsvsRow[] = [
     'V7.4.2',
     'Disabling a user ends the sessions and revokes the API tokens in the same transaction; users are not deleted one by one.',
     [at.users, 'disabling and another role count for the very next request, in this tenant only'],
+    [at.scim, 'disabling ends sessions and tokens for the very next request'],
     [at.staff, 'sign-in, sign-out; unknown and disabled members answer alike'],
   ),
   met(
@@ -97,13 +98,18 @@ export const sessions: readonly AsvsRow[] = [
   ),
   met(
     'V7.5.1',
-    'A new password takes the current one; setting up, turning off and renewing factors takes the password, and the code of who has one. The e-mail address of a user cannot be changed.',
+    'A new password takes the current one; setting up, turning off and renewing factors takes the password, and the code of who has one. An e-mail address is changed by nobody but the directory of the account (SCIM), which ends the sessions of the user.',
     [at.identity, 'password change needs the current one, ends every other session and starts a new one'],
     [
       at.factors,
       'setting up: after the password, and it counts after a first right code; everybody else is signed out',
       'turning it off takes password and code; what was refused is recorded and limited',
     ],
+    [
+      at.passkeys,
+      'a first passkey: recovery codes, everybody else signed out, told, listed; another one brings no new codes',
+    ],
+    [at.scim, 'another address ends sessions, and links that were sent to the old one open nothing'],
   ),
   partly('V7.5.2', 'Users see and end every session of theirs; ending one does not ask for the password again.', [
     at.identity,

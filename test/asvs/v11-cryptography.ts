@@ -25,10 +25,9 @@ export const cryptography: readonly AsvsRow[] = [
     [at.identity, 'an old hash is replaced at the next sign-in'],
     [at.backupKeys, 'what was sealed before a rotation opens after it, for backups and for every older use'],
   ),
-  metBy(
-    'review',
+  partly(
     'V11.2.3',
-    'AES-256, HMAC-SHA-256, SHA-256, P-256, Ed25519, X25519. HMAC-SHA-1 in codes of authenticator apps (RFC 6238) rests on no collision; SHA-1 is besides only the index of the list of breached passwords.',
+    'What we make has 128 bits and more: AES-256, HMAC-SHA-256, P-256, Ed25519, X25519. What others make is taken from RSA of 2,048 bits (112 bits of security): passkeys of many machines, certificates of the operator and of identity providers.',
   ),
   partly(
     'V11.2.4',
