@@ -22,6 +22,7 @@ import type { StartedSession } from './sessions/session-start.ts';
 import { createAttemptLimiter } from './sign-in/attempts.ts';
 import { type Credentials, signIn } from './sign-in/sign-in.ts';
 import { selectUserNames } from './sql.ts';
+import { createSignOn, type SignOn, type SignOnPorts } from './sso/index.ts';
 import { type ApiTokenCheck, createApiTokenCheck } from './tokens/api-token-check.ts';
 import { type ApiTokens, createApiTokens } from './tokens/api-tokens.ts';
 import { createInvitations, type Invitations } from './users/invitations.ts';
@@ -43,6 +44,8 @@ export interface IdentityDeps {
   readonly rules?: PasswordRules;
   /** Undefined: nobody is told anything, as where demo data is written. */
   readonly queueMail?: QueueMail;
+  /** Undefined: nobody signs in over a provider. */
+  readonly signOn?: SignOnPorts | undefined;
 }
 
 /** Everything about the users of tenants. Each call names the tenant; nothing is kept between calls but the queue of hashes. */
@@ -61,6 +64,7 @@ export interface Identity
     ApiTokens,
     ApiTokenCheck,
     Scim,
+    SignOn,
     SessionNotices {
   signIn(tenantId: TenantId, credentials: Credentials, caller: Caller): Promise<StartedSession | AwaitedSignIn>;
   /** What `PasswordRules.check` says. */
@@ -82,6 +86,7 @@ export function createIdentity({
   passwords,
   rules = createPasswordRules(),
   queueMail = async () => {},
+  signOn: ports,
 }: IdentityDeps): Identity {
   const cookies = createBrowserCookies(cookieKeyOf, knownCookieKeyOf);
   const queue = createPasswordQueue(passwords);
@@ -120,6 +125,7 @@ export function createIdentity({
     ...createSecondStep({ ...shared, redeem, proofs }),
     ...createPasskeys({ ...shared, proofs, confirmSelf: confirmation.confirmSelf }),
     ...createPasskeySignIn({ ...shared, proofs }),
+    ...createSignOn({ ...shared, cookieKeyOf, factorsKeyOf, confirmSelf: confirmation.confirmSelf, ports }),
     ...createSessionNotices(shared),
     checkPassword: rules.check,
     signIn: (tenantId, credentials, caller) => signIn(shared, tenantId, credentials, caller),

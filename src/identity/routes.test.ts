@@ -128,6 +128,7 @@ test('every route says who may call it; signed out, other roles and the other te
     ['DELETE', '/tokens/tok_x', undefined, false],
     ['GET', '/users/tokens', undefined, true],
     ['DELETE', '/users/tokens/tok_x', undefined, true],
+    ['GET', '/sign-on/settings', undefined, true],
   ];
   for (const [method, path, body, forAdministrators] of guarded) {
     const where = `${method} ${path}`;
@@ -145,12 +146,24 @@ test('every route says who may call it; signed out, other roles and the other te
       open: false,
       roles: forAdministrators ? ['owner', 'admin'] : undefined,
     });
-  // The only one for owners alone.
-  const choose = { body: { requiredOf: 'off', password } };
-  assert.equal((await send('PUT', '/second-factor-policy', choose)).body.code, 'FH_SESSION_REQUIRED');
-  assert.equal(
-    (await send('PUT', '/second-factor-policy', { ...choose, cookie: member })).body.code,
-    'FH_ROLE_REQUIRED',
+  // For owners alone (120: nobody else sets up a provider).
+  const oidc = { kind: 'oidc', name: 'x', issuer: 'https://idp.example', clientId: 'x', clientSecret: 'x' };
+  const forOwners: [InjectOptions['method'], string, object | undefined][] = [
+    ['PUT', '/second-factor-policy', { requiredOf: 'off' }],
+    ['POST', '/sign-on/connections', oidc],
+    ['PATCH', '/sign-on/connections/:id', { name: 'x' }],
+    ['PUT', '/sign-on/connections/:id/state', { state: 'on' }],
+    ['POST', '/sign-on/connections/:id/remove', {}],
+    ['POST', '/sign-on/connections/:id/test', undefined],
+    ['POST', '/sign-on/domains', { domain: 'example.com', connectionId: 'x' }],
+    ['POST', '/sign-on/domains/:domain/prove', undefined],
+    ['POST', '/sign-on/domains/:domain/remove', {}],
+    ['PUT', '/sign-on/policy', { enforced: false, breakGlass: [] }],
+    ['POST', '/users/:id/unlink', {}],
+  ];
+  const admin = await join('admin@example.com', 'member');
+  await two.databases.platform.transact(two.a.tenantId, (db) =>
+    db.query(`UPDATE freehold.users SET role = 'admin' WHERE email = 'admin@example.com'`),
   );
   expected.set('PUT /-/api/second-factor-policy', { open: false, roles: ['owner'] });
   for (const open of [
@@ -176,6 +189,10 @@ test('bad bodies are refused and change nothing', async () => {
   const cookie = await join('bodies@example.com');
   const users = (await send('GET', '/users', { cookie })).body.users.length;
   const bad: [InjectOptions['method'], string, Parameters<typeof send>[2], number][] = [
+    'GET /sign-on',
+    'POST /sign-on/discover',
+    'POST /sign-on/start',
+    'POST /sign-on/oidc',
     ['POST', '/session', { raw: '{"email":"a@b","password":"x","__proto__":{"admin":true}}' }, 400],
     ['POST', '/session', { raw: '{"email":"a@b","password":"x","constructor":{"prototype":{"admin":true}}}' }, 400],
     ['POST', '/session', { raw: '{"email":' }, 400],

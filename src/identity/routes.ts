@@ -24,6 +24,7 @@ import { clearSessionCookie } from './sessions/browser.ts';
 import { addSessionRoutes } from './sessions/session-routes.ts';
 import type { StartedSession } from './sessions/session-start.ts';
 import { addressRange } from './sign-in/address.ts';
+import { addSignOnAdminRoutes, addSignOnRoutes } from './sso/index.ts';
 import { addTokenRoutes } from './tokens/token-routes.ts';
 import type { Role, Session, User } from './types.ts';
 import type { Invitation, Invitee } from './users/invitations.ts';
@@ -99,6 +100,8 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
     addPasskeyRoutes(app, identity, partyOf);
     addTokenRoutes(app, identity);
     addScimSettingsRoutes(app, identity, { originOf });
+    addSignOnRoutes(app, identity, originOf);
+    addSignOnAdminRoutes(app, identity, originOf);
 
     app.get<{ Params: { token: string } }>(
       '/invitations/:token',

@@ -12,6 +12,7 @@ import { startTestCluster } from '../../test/support/cluster.ts';
 import { createIdentity, type Identity } from './identity.ts';
 import type { AwaitedSignIn } from './second-factors/challenge.ts';
 import type { StartedSession } from './sessions/session-start.ts';
+import type { SignOnPorts } from './sso/index.ts';
 import type { Role } from './types.ts';
 import { createDemoUser } from './users/lifecycle.ts';
 
@@ -37,7 +38,7 @@ export interface TwoTenants {
 
 export const goodPassword = 'seven purple lanterns drift';
 
-export async function startTwoTenants(): Promise<TwoTenants> {
+export async function startTwoTenants({ signOn }: { signOn?: SignOnPorts } = {}): Promise<TwoTenants> {
   const cluster = await startTestCluster();
   const emptyApp = await mkdtemp(join(tmpdir(), 'freehold-identity-'));
   const pool = createPool(cluster.control, { max: 4, applicationName: 'test control' });
@@ -85,6 +86,7 @@ export async function startTwoTenants(): Promise<TwoTenants> {
     queueMail: async (tenantId, order) => void mail.push({ tenantId, ...order }),
     cookieKeyOf: (tenantId) => accesses.get(tenantId)!.cookieKey,
     factorsKeyOf: (tenantId) => accesses.get(tenantId)!.factorsKey,
+    signOn,
     log: silentLog,
   });
   return {

@@ -267,7 +267,7 @@ const hostile: Record<string, [statement: string, code: string]> = {
   'makes a table': ['CREATE TABLE app.x();COPY app.notes FROM stdin;', 'FH_ARCHIVE_SCHEMA'],
   'gives a right away': ['GRANT ALL ON app.notes TO PUBLIC;COPY app.notes FROM stdin;', 'FH_ARCHIVE_SCHEMA'],
   'changes its own role': ['ALTER USER CURRENT_USER SET jit=on;COPY app.notes FROM stdin;', 'FH_ARCHIVE_SCHEMA'],
-  'drops a table': ['DROP TABLE freehold.sessions;COPY app.notes FROM stdin;', 'FH_ARCHIVE_SCHEMA'],
+  'drops a table': ['DROP TABLE freehold.recovery_codes;COPY app.notes FROM stdin;', 'FH_ARCHIVE_SCHEMA'],
   'becomes somebody else': ['SET ROLE freehold_control;COPY app.notes FROM stdin;', 'FH_ARCHIVE_INVALID'],
   'makes a role': ['CREATE ROLE evil;COPY app.notes FROM stdin;', 'FH_ARCHIVE_INVALID'],
   'runs a program': ["COPY app.notes FROM PROGRAM 'id';COPY app.notes FROM stdin;", 'FH_ARCHIVE_INVALID'],

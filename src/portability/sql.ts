@@ -21,6 +21,15 @@ export const unexportedTables: readonly string[] = [
   'freehold.passkeys',
   'freehold.passkey_users',
   'freehold.passkey_challenges',
+  // Secrets are sealed for this tenant, and what was agreed with a provider is about its host.
+  'freehold.sign_on_connections',
+  'freehold.sign_on_domains',
+  'freehold.sign_on_identities',
+  'freehold.sign_on_requests',
+  'freehold.saml_messages',
+  'freehold.sign_on_sessions',
+  'freehold.sign_on_policy',
+  'freehold.break_glass_owners',
 ];
 
 export interface TableName {

@@ -7,6 +7,7 @@ import { imports } from './import-recipes.ts';
 import { passkeys } from './passkey-recipes.ts';
 import { scimSettings } from './scim-recipes.ts';
 import type { Objects, Person, Role, SendOptions, Side } from './side.ts';
+import { signOnRecipes } from './sign-on-recipes.ts';
 
 export interface Call {
   readonly params?: Readonly<Record<string, string>>;
@@ -197,6 +198,7 @@ const identity: Record<string, Recipe> = {
   'identity.profile.get': { for: 'member', call: none },
   'identity.profile.change': { for: 'member', call: (_, side) => ({ body: { name: side.newMarker('Again') } }) },
   'identity.security_log.list': { for: 'admin', call: none },
+  'identity.security_log.export': { for: 'admin', call: () => ({ query: '?format=csv' }) },
   'identity.password.check': { for: 'anyone', call: () => ({ body: { password: 'orange' } }) },
   'tenant.backups.get': { for: 'owner', call: none, needsBackups: true },
   'tenant.backups.confirm': {
@@ -354,6 +356,7 @@ export const recipes: Readonly<Record<string, Recipe>> = {
   ...identity,
   ...passkeys,
   ...scimSettings,
+  ...signOnRecipes,
   ...items,
   ...lists,
   ...imports,

@@ -9,6 +9,7 @@ import { type StartedSession, startSession } from '../sessions/session-start.ts'
 import { addressRange } from '../sign-in/address.ts';
 import { type Attempt, type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
 import { findUserById, isKnownDevice, noteSignIn } from '../sql.ts';
+import { maySignInHere } from '../sso/sign-on-policy.ts';
 import type { UserMail } from '../users/user-mail.ts';
 import { acceptPasskey, isKnownBrowser } from './passkey-sql.ts';
 import type { PasskeyProofs } from './proof.ts';
@@ -77,7 +78,7 @@ export function createPasskeySignIn(deps: {
       const proven = asked && (await proofs.provePasskey(tenantId, asked, assertion, caller));
       const done = await databases.platform.transact(tenantId, async (db) => {
         if (proven) await lockUser(db, proven.userId);
-        if (!proven || !(await acceptPasskey(db, proven))) {
+        if (!proven || !(await acceptPasskey(db, proven)) || !(await maySignInHere(db, proven.userId))) {
           await recordTenantAudit(db, {
             name: 'session.passkey_failed',
             actor: 'anonymous',

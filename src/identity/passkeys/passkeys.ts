@@ -8,6 +8,7 @@ import { type Actor, requireRole } from '../sessions/access.ts';
 import { type BrowserCookies, type Caller, describeUserAgent } from '../sessions/browser.ts';
 import type { OwnConfirmation, Shown } from '../sessions/own-confirmation.ts';
 import { type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
+import { keepBreakGlass } from '../sso/sign-on-policy.ts';
 import { roles } from '../types.ts';
 import { parsePersonName } from '../users/email.ts';
 import type { UserMail } from '../users/user-mail.ts';
@@ -124,6 +125,7 @@ export function createPasskeys(deps: {
         const name = await deletePasskey(db, userId, passkeyId);
         if (name === undefined) throw identityErrors.FH_PASSKEY_NOT_FOUND();
         await forgetFactorsIfNone(db, userId);
+        await keepBreakGlass(db);
         await recordTenantAudit(db, {
           name: 'user.passkey_removed',
           actor: `user:${userId}`,

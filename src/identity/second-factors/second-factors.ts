@@ -11,6 +11,7 @@ import { type BrowserCookies, type Caller, describeUserAgent } from '../sessions
 import type { OwnConfirmation, Shown } from '../sessions/own-confirmation.ts';
 import { type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
 import { deleteSessions, findUserById, lockActiveOwners, raiseEpoch } from '../sql.ts';
+import { keepBreakGlass } from '../sso/sign-on-policy.ts';
 import { roles } from '../types.ts';
 import type { TenantWords } from '../users/invitations.ts';
 import type { UserMail } from '../users/user-mail.ts';
@@ -166,6 +167,7 @@ export function createSecondFactors(deps: {
         if (!(await findTotp(db, userId))?.confirmedAt) throw identityErrors.FH_SECOND_FACTOR_NOT_FOUND();
         await deleteTotp(db, userId);
         await forgetFactorsIfNone(db, userId);
+        await keepBreakGlass(db);
         await record(db, actor, 'user.second_factor_removed');
       });
       userMail.send(tenantId, {
@@ -197,6 +199,7 @@ export function createSecondFactors(deps: {
           throw identityErrors.FH_ROLE_REQUIRED({ detail: 'your own is turned off in your account, with a code' });
         if (!(await hasSecondFactor(db, userId))) throw identityErrors.FH_SECOND_FACTOR_NOT_FOUND();
         await deleteSecondFactors(db, userId);
+        await keepBreakGlass(db);
         await raiseEpoch(db, userId);
         await deleteSessions(db, userId);
         await limiter.forget(db, [{ limit: attemptLimits.secondFactor, subject: userId }]);

@@ -10,6 +10,7 @@ import { type BrowserCookies, type Caller, describeUserAgent } from '../sessions
 import { hashToken } from '../sessions/cookie.ts';
 import { type StartedSession, startSession } from '../sessions/session-start.ts';
 import { findUserByEmail, forgetDevice, isKnownDevice, keepPassword, noteSignIn } from '../sql.ts';
+import { maySignInHere } from '../sso/sign-on-policy.ts';
 import { emailKeyOf } from '../users/email.ts';
 import type { UserMail } from '../users/user-mail.ts';
 import { addressRange } from './address.ts';
@@ -88,12 +89,26 @@ export async function signIn(
       // Disabled, or given another password, while we were hashing.
       if (epoch === undefined) throw identityErrors.FH_SIGN_IN_FAILED();
       await limiter.succeed(db, attempts);
+      // Over a provider only: refused like a wrong password, so that a right one is not told from it here.
+      if (!(await maySignInHere(db, user.userId))) return undefined;
       const current = { ...user, epoch };
       if (await hasSecondFactor(db, user.userId))
         return awaitSecondFactor(db, cookies, tenantId, current, { known, caller });
       await noteSignIn(db, user.userId);
       return startSession(db, cookies, tenantId, current, caller);
     });
+    if (!started) {
+      await databases.platform.transact(tenantId, (db) =>
+        recordTenantAudit(db, {
+          name: 'session.login_failed',
+          actor: 'anonymous',
+          subject: user.userId,
+          address: caller.address,
+          details: { knownDevice: known, reason: 'sign_on_enforced' },
+        }),
+      );
+      throw identityErrors.FH_SIGN_IN_FAILED();
+    }
     if (!started.session) return started;
     // Whoever signs in for the first time need not be told.
     if (!known && user.lastSignInAt)

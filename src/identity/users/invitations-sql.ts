@@ -131,4 +131,11 @@ export async function deleteSecrets(db: Queryable): Promise<void> {
   await db.query('DELETE FROM freehold.passkeys');
   await db.query('DELETE FROM freehold.passkey_users');
   await db.query('DELETE FROM freehold.passkey_challenges');
+  // Connections stay, off, without their secrets (which are sealed for the other tenant), and with nothing proven: an owner of the copy decides.
+  await db.query('DELETE FROM freehold.sign_on_requests');
+  await db.query('DELETE FROM freehold.saml_messages');
+  await db.query('DELETE FROM freehold.sign_on_policy');
+  await db.query('DELETE FROM freehold.break_glass_owners');
+  await db.query(`UPDATE freehold.sign_on_connections SET state = 'off', sealed_secret = NULL, last_test = NULL`);
+  await db.query('UPDATE freehold.sign_on_domains SET proven_at = NULL');
 }

@@ -10,6 +10,8 @@ import type { BrowserCookies, Caller } from '../sessions/browser.ts';
 import { hashToken, newToken, tokenBytes } from '../sessions/cookie.ts';
 import { type StartedSession, startSession } from '../sessions/session-start.ts';
 import { findUserByEmail, findUserById } from '../sql.ts';
+import { signOnErrors } from '../sso/errors.ts';
+import { maySignInHere } from '../sso/sign-on-policy.ts';
 import type { Role } from '../types.ts';
 import { nameFromEmail, parseEmail, parsePersonName } from './email.ts';
 import {
@@ -122,6 +124,7 @@ export function createInvitations(
           if (!made) throw identityErrors.FH_INVITATION_NOT_FOUND();
           if (!made.userId) throw identityErrors.FH_USER_EXISTS();
           const user = (await findUserById(db, made.userId))!;
+          if (!(await maySignInHere(db, user.userId))) throw signOnErrors.FH_SIGN_ON_REQUIRED();
           await recordTenantAudit(db, {
             name: 'user.invitation_accepted',
             actor: `user:${user.userId}`,

@@ -5,6 +5,7 @@ import { identityErrors } from '../errors.ts';
 import { type Actor, administrators, requireRole } from '../sessions/access.ts';
 import { type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
 import { findUserById, lockActiveOwners, selectUsers, type UserRow, updateName } from '../sql.ts';
+import { keepBreakGlass } from '../sso/sign-on-policy.ts';
 import type { Role, User } from '../types.ts';
 import { emailKeyOf, parsePersonName } from './email.ts';
 import { type ChangedBy, changeRole, changeState } from './user-state.ts';
@@ -42,6 +43,7 @@ export function createUsers(databases: TenantDatabases, limiter: AttemptLimiter)
       databases.platform.transact(tenantId, async (db) => {
         const user = await change(db, actor, userId, { endsOwner: role !== 'owner', touches: [role] });
         await changeRole(db, user, role, by(actor));
+        if (user.role === 'owner') await keepBreakGlass(db);
         return publicUser({ ...user, role });
       }),
 
@@ -56,6 +58,7 @@ export function createUsers(databases: TenantDatabases, limiter: AttemptLimiter)
           ]);
         }
         await changeState(db, user, state, by(actor));
+        if (user.role === 'owner') await keepBreakGlass(db);
         return publicUser({ ...user, state });
       }),
 

@@ -1,0 +1,86 @@
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import type { TenantRoute } from '#src/tenants/types.ts';
+import type { Identity } from '../identity.ts';
+import { callerOf, open, scope } from '../request-scope.ts';
+import { addressRange } from '../sign-in/address.ts';
+import { signOnErrors } from './errors.ts';
+import type { SignOnOutcome } from './flow.ts';
+import { signOnAnswers, signOnBodies } from './sign-on-schemas.ts';
+
+/** Of one network at one worker: an office that comes to work at nine is no attack. */
+const startsPerMinute = 300;
+
+/** Single sign-on, as whoever signs in sees it. Registered by `identityRoutes`. */
+export function addSignOnRoutes(
+  app: FastifyInstance,
+  identity: Identity,
+  originOf: (tenant: TenantRoute) => string,
+): void {
+  const starts = new RateLimiterMemory({ points: startsPerMinute, duration: 60 });
+
+  app.get(
+    '/sign-on',
+    { config: open('sign_on.get'), schema: { response: { 200: signOnAnswers.offered } } },
+    async (request) => identity.getSignOn(scope(request).tenant.tenantId),
+  );
+
+  app.post<{ Body: { email: string } }>(
+    '/sign-on/discover',
+    {
+      config: open('sign_on.discover'),
+      schema: { body: signOnBodies.discover, response: { 200: signOnAnswers.discovered } },
+    },
+    async (request) => ({
+      connectionId: (await identity.discoverSignOn(scope(request).tenant.tenantId, request.body.email)) ?? null,
+    }),
+  );
+
+  app.post<{ Body: { connectionId: string; next?: string; email?: string } }>(
+    '/sign-on/start',
+    { config: open('sign_on.start'), schema: { body: signOnBodies.start, response: { 200: signOnAnswers.started } } },
+    async (request, reply) => {
+      const { tenant } = scope(request);
+      await starts.consume(addressRange(request.ip)).catch((refusal) => {
+        if (!(refusal instanceof RateLimiterRes)) throw refusal;
+        throw signOnErrors.FH_SIGN_ON_TOO_OFTEN({
+          retryAfterSeconds: Math.min(60, Math.ceil(refusal.msBeforeNext / 1000)),
+        });
+      });
+      const { url, setCookies } = await identity.beginSignOn(
+        tenant.tenantId,
+        originOf(tenant),
+        request.body,
+        callerOf(request),
+      );
+      return reply.header('set-cookie', [...setCookies]).send({ url });
+    },
+  );
+
+  app.post<{ Body: { query: string } }>(
+    '/sign-on/oidc',
+    {
+      config: open('sign_on.finish_oidc'),
+      schema: { body: signOnBodies.oidc, response: { '2xx': signOnAnswers.finished } },
+    },
+    async (request, reply) => {
+      const { tenant } = scope(request);
+      const outcome = await identity.finishOidc(
+        tenant.tenantId,
+        originOf(tenant),
+        request.body.query,
+        callerOf(request),
+      );
+      return sendOutcome(reply, outcome);
+    },
+  );
+}
+
+function sendOutcome(reply: FastifyReply, outcome: SignOnOutcome): FastifyReply {
+  if (outcome.tested !== undefined) return reply.send({ next: null, secondFactor: false, tested: outcome.tested });
+  const { entered, next } = outcome;
+  return reply
+    .header('set-cookie', [...entered.setCookies])
+    .code(entered.session ? 201 : 202)
+    .send({ next, secondFactor: entered.session === undefined, tested: null });
+}

@@ -1,0 +1,58 @@
+import type { TenantDatabases } from '#src/databases/types.ts';
+import type { Clock, Log } from '#src/kernel/index.ts';
+import type { Outgoing } from '#src/outgoing/types.ts';
+import type { PasswordQueue } from '../passwords/hash-queue.ts';
+import type { FactorsKeyOf } from '../second-factors/redeem.ts';
+import type { BrowserCookies, CookieKeyOf } from '../sessions/browser.ts';
+import type { OwnConfirmation } from '../sessions/own-confirmation.ts';
+import type { UserMail } from '../users/user-mail.ts';
+import { type Connections, createConnections } from './connections.ts';
+import { createMailDomains, type MailDomains } from './domains.ts';
+import { createSignOnFlow, type SignOnFlow } from './flow.ts';
+import { createOidcClient } from './oidc.ts';
+import { noSamlFlow } from './saml-flow.ts';
+import { noSamlSetup } from './saml-setup.ts';
+import { createConnectionSecrets } from './secrets.ts';
+import { createSignOnCookies } from './sign-on-cookie.ts';
+import { createSignOnPolicies, type SignOnPolicies } from './sign-on-policy.ts';
+import type { ResolveTxt } from './types.ts';
+
+/** What single sign-on needs of the world. */
+export interface SignOnPorts {
+  readonly outgoing: Outgoing;
+  readonly resolveTxt: ResolveTxt;
+}
+
+/** Single sign-on of a tenant's people: connections to identity providers, the way there and back, and who has to take it. */
+export interface SignOn extends SignOnFlow, Connections, MailDomains, SignOnPolicies {}
+
+export function createSignOn(deps: {
+  readonly databases: TenantDatabases;
+  readonly cookies: BrowserCookies;
+  readonly cookieKeyOf: CookieKeyOf;
+  readonly factorsKeyOf: FactorsKeyOf;
+  readonly confirmSelf: OwnConfirmation['confirmSelf'];
+  readonly queue: PasswordQueue;
+  readonly userMail: UserMail;
+  /** Undefined: nobody signs in here, as where demo data is written. */
+  readonly ports: SignOnPorts | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}): SignOn {
+  const { outgoing, resolveTxt } = deps.ports ?? noPorts;
+  const secrets = createConnectionSecrets(deps.factorsKeyOf, deps.log);
+  const oidc = createOidcClient({ outgoing, clock: deps.clock });
+  const signOnCookies = createSignOnCookies(deps.cookieKeyOf);
+  const flow = createSignOnFlow({ ...deps, signOnCookies, secrets, oidc, saml: noSamlFlow });
+  return {
+    ...flow,
+    ...createConnections({ ...deps, secrets, oidc, samlSetup: noSamlSetup, flow }),
+    ...createMailDomains({ ...deps, resolveTxt }),
+    ...createSignOnPolicies(deps.confirmSelf),
+  };
+}
+
+const absent = async () => {
+  throw new Error('no single sign-on is wired here');
+};
+const noPorts: SignOnPorts = { outgoing: { fetch: absent }, resolveTxt: absent };
