@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { availableParallelism, homedir, totalmem } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { type LogLevel, toFreeholdError } from '#src/kernel/index.ts';
@@ -54,6 +55,8 @@ export interface Config {
   readonly heartbeatUrl: string | undefined;
   /** Servers besides those of the public internet that tenants may name, as src/outgoing reads them; and authorities (PEM file) that vouch for them. */
   readonly outgoing: { readonly allow: readonly string[]; readonly caFile: string | undefined };
+  /** Name servers that are asked for proofs of domains: addresses, or addresses with a port. Empty: those of this machine. */
+  readonly dnsServers: readonly string[];
   readonly logLevel: LogLevel;
   readonly failpoints: string;
 }
@@ -98,6 +101,8 @@ export const settings = {
     'Identity providers that are not on the public internet, with commas between: NAME, NAME:PORT, ADDRESS:PORT or a range such as 10.1.0.0/16. Default: none.',
   FREEHOLD_OUTGOING_CA_FILE:
     'Certificate authorities (PEM file) that identity providers may have besides the public ones. Default: none.',
+  FREEHOLD_DNS_SERVERS:
+    'Name servers that are asked whether a tenant rules a mail domain, with commas between: ADDRESS or ADDRESS:PORT. Default: those of the machine.',
   FREEHOLD_SMTP_URL:
     'The mail server: smtps://USER:PASSWORD@HOST or smtp://USER:PASSWORD@HOST:587. Default: none; messages are read in the console.',
   FREEHOLD_SMTP_URL_FILE: 'A file that holds FREEHOLD_SMTP_URL.',
@@ -203,6 +208,7 @@ export function parseConfig(env: Env): Config {
     preparedDatabases: whole('FREEHOLD_PREPARED_DATABASES', 4, 0, 1_000),
     breachedPasswords: absolutePath('FREEHOLD_BREACHED_PASSWORDS', text('FREEHOLD_BREACHED_PASSWORDS')),
     heartbeatUrl: heartbeatUrl(text('FREEHOLD_HEARTBEAT_URL')),
+    dnsServers: nameServers(text('FREEHOLD_DNS_SERVERS')),
     outgoing: {
       allow: allowedServers(text('FREEHOLD_OUTGOING_ALLOW')),
       caFile: absolutePath('FREEHOLD_OUTGOING_CA_FILE', text('FREEHOLD_OUTGOING_CA_FILE')),
@@ -228,6 +234,18 @@ function allowedServers(list: string | undefined): readonly string[] {
     throw invalid('FREEHOLD_OUTGOING_ALLOW', detail, hint);
   }
   return named;
+}
+
+function nameServers(list: string | undefined): readonly string[] {
+  const servers = (list ?? '')
+    .split(',')
+    .map((server) => server.trim())
+    .filter(Boolean);
+  for (const server of servers) {
+    const [, bracketed, plain = bracketed ?? server] = /^(?:\[([^\]]+)\]|([^:]+))(?::\d{1,5})?$/.exec(server) ?? [];
+    if (isIP(bracketed ?? plain) === 0) throw invalid('FREEHOLD_DNS_SERVERS', `"${server}" is no address`);
+  }
+  return servers;
 }
 
 /** The address may hold a secret, so no error quotes it. */

@@ -10,8 +10,10 @@ import { createGatewayKey } from '#src/keys/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import { createChild } from './child.ts';
 import { type Config, type Env, parseConfig } from './config.ts';
+import { createTxtResolver } from './dns.ts';
 import { mainErrors } from './errors.ts';
 import { foldersOf } from './folders.ts';
+import { outgoingOf } from './outgoing.ts';
 import { passwordRulesOf } from './password-list.ts';
 import { loadAppPages, loadBuiltPage, loadProgram } from './program.ts';
 
@@ -31,6 +33,7 @@ export async function runGateway(env: Env): Promise<void> {
   const accountPage = await loadBuiltPage('account');
   const pages = await loadAppPages(program.apps);
   const rules = passwordRulesOf(config);
+  const outgoing = outgoingOf(config, log);
   // Loads the list that is built in.
   await rules.check('warm-up', {});
 
@@ -135,6 +138,7 @@ export async function runGateway(env: Env): Promise<void> {
     factorsKeyOf: async (tenantId) => (await accessOf(tenantId)).factorsKey,
     queueMail: (tenantId, order) => getControl().queueMail(tenantId, order),
     rules,
+    signOn: { outgoing, resolveTxt: createTxtResolver(config.dnsServers) },
     // All workers together hash as many passwords at once as there are cores.
     passwords: { concurrency: Math.max(1, Math.floor(availableParallelism() / config.workers)) },
     log,
