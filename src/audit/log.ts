@@ -1,7 +1,7 @@
-import { type Id, kernelErrors, newId, type TenantId } from '#src/kernel/index.ts';
+import { type Id, kernelErrors, newId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import { type AuditTable, insertEvent, selectEvents } from './sql.ts';
-import { type AuditEvent, type AuditEventName, auditEvents, type RecordAudit } from './types.ts';
+import { type AuditEvent, type AuditEventName, type AuditFilter, auditEvents, type RecordAudit } from './types.ts';
 
 export interface RecordedEvent {
   readonly eventId: Id<'aud'>;
@@ -27,7 +27,7 @@ export interface AuditLog {
   readonly record: RecordAudit;
   list(
     db: Queryable,
-    options?: { tenantId?: TenantId; name?: AuditEventName; before?: string; limit?: number },
+    options?: AuditFilter & { readonly before?: string | undefined; readonly limit?: number | undefined },
   ): Promise<AuditPage>;
 }
 
@@ -45,12 +45,12 @@ function createAuditLog(table: AuditTable): AuditLog {
       if (!Object.hasOwn(auditEvents, event.name)) throw new TypeError(`unknown audit event ${event.name}`);
       await insertEvent(db, table, newId('aud'), bounded(event));
     },
-    async list(db, { tenantId, name, before, limit = defaultLimit } = {}) {
+    async list(db, { before, limit = defaultLimit, ...filter } = {}) {
       if (before !== undefined && !/^[1-9]\d{0,17}$/.test(before))
         throw kernelErrors.FH_INVALID_REQUEST({ fields: { before: 'Use the value that came with the page before.' } });
       const size = Math.min(Math.max(1, limit), maxLimit);
       // One more than asked for tells whether there is another page.
-      const rows = await selectEvents(db, table, { tenantId, name, before, limit: size + 1 });
+      const rows = await selectEvents(db, table, { ...filter, before, limit: size + 1 });
       const shown = rows.slice(0, size);
       return {
         events: shown.map((row) => ({

@@ -1,6 +1,6 @@
 import type { Id } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
-import type { AuditEvent } from './types.ts';
+import type { AuditEvent, AuditFilter } from './types.ts';
 
 /** The two tables have one shape: migrations/control/0003_audit.sql and migrations/tenant/0001_identity.sql. */
 export type AuditTable = 'audit_events' | 'freehold.audit_events';
@@ -33,11 +33,9 @@ export async function insertEvent(db: Queryable, table: AuditTable, eventId: str
   );
 }
 
-export interface EventFilter {
-  readonly tenantId?: string;
-  readonly name?: string;
+export interface EventFilter extends AuditFilter {
   /** Older than this position. */
-  readonly before?: string;
+  readonly before?: string | undefined;
   readonly limit: number;
 }
 
@@ -48,8 +46,11 @@ export function selectEvents(db: Queryable, table: AuditTable, filter: EventFilt
      WHERE ($1::text IS NULL OR tenant_id = $1)
        AND ($2::text IS NULL OR name = $2)
        AND ($3::bigint IS NULL OR position < $3)
+       AND ($5::text IS NULL OR actor = 'user:' || $5 OR subject = $5)
+       AND ($6::timestamptz IS NULL OR recorded_at >= $6)
+       AND ($7::timestamptz IS NULL OR recorded_at < $7)
      ORDER BY position DESC
      LIMIT $4`,
-    [filter.tenantId ?? null, filter.name ?? null, filter.before ?? null, filter.limit],
+    [filter.tenantId ?? null, filter.name ?? null, filter.before ?? null, filter.limit, filter.person ?? null, filter.from ?? null, filter.to ?? null],
   );
 }

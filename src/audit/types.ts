@@ -78,6 +78,7 @@ export const auditEvents = {
   'scim_token.created': "An administrator made a token for the tenant's directory.",
   'scim_token.refused': "A token for the tenant's directory was not made: the password was wrong.",
   'scim_token.revoked': "A token for the tenant's directory was revoked.",
+  'security_log.exported': 'An administrator took the security log, or a part of it, as a file.',
   'mail.read': 'A staff member read a message to a user of a tenant.',
   'mail.sent_again': 'A staff member had a message sent that was kept, held or given up.',
   'backup.shipping_changed': 'Shipping of the log met trouble, or got over it.',
@@ -118,6 +119,20 @@ export interface AuditEvent {
   /** Further facts; never a secret. */
   readonly details?: Readonly<Record<string, string | number | boolean | null>>;
 }
+
+/** What of a log is asked for; undefined: everything. */
+export interface AuditFilter {
+  readonly tenantId?: TenantId | undefined;
+  readonly name?: AuditEventName | undefined;
+  /** A user's id: who acted, or whom it was done to. */
+  readonly person?: string | undefined;
+  /** ISO 8601, included. */
+  readonly from?: string | undefined;
+  /** ISO 8601, not included. */
+  readonly to?: string | undefined;
+}
+
+export type { ExportFormat } from './export.ts';
 
 /** Writes an event in the caller's transaction, so that the act and its record are one. */
 export type RecordAudit = (db: Queryable, event: AuditEvent) => Promise<void>;

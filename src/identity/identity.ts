@@ -1,4 +1,3 @@
-import { type AuditEventName, type AuditPage, tenantAuditLog } from '#src/audit/index.ts';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import { type Clock, type Log, systemClock, type TenantId } from '#src/kernel/index.ts';
 import type { QueueMail } from '#src/mail/types.ts';
@@ -9,6 +8,7 @@ import { createPasswordQueue, type PasswordQueueOptions } from './passwords/hash
 import { createPasswordRules, type PasswordRules } from './passwords/password-rules.ts';
 import { createPasswordResets, type PasswordResets } from './passwords/reset.ts';
 import { createScim, type Scim } from './scim/index.ts';
+import { createSecurityLog, type SecurityLog } from './security-log/security-log.ts';
 import { type AwaitedSignIn, createSecondStep, type SecondStep } from './second-factors/challenge.ts';
 import { createFactorSecrets, createRedeemFactor, type FactorsKeyOf } from './second-factors/redeem.ts';
 import { createSecondFactorPolicy, type SecondFactorPolicy } from './second-factors/second-factor-policy.ts';
@@ -21,7 +21,6 @@ import { createSessionNotices, type SessionNotices } from './sessions/session-no
 import type { StartedSession } from './sessions/session-start.ts';
 import { createAttemptLimiter } from './sign-in/attempts.ts';
 import { type Credentials, signIn } from './sign-in/sign-in.ts';
-import { selectUserNames } from './sql.ts';
 import { createSignOn, type SignOn, type SignOnPorts } from './sso/index.ts';
 import { type ApiTokenCheck, createApiTokenCheck } from './tokens/api-token-check.ts';
 import { type ApiTokens, createApiTokens } from './tokens/api-tokens.ts';
@@ -64,16 +63,12 @@ export interface Identity
     ApiTokens,
     ApiTokenCheck,
     Scim,
+    SecurityLog,
     SignOn,
     SessionNotices {
   signIn(tenantId: TenantId, credentials: Credentials, caller: Caller): Promise<StartedSession | AwaitedSignIn>;
   /** What `PasswordRules.check` says. */
   readonly checkPassword: PasswordRules['check'];
-  /** The tenant's own security log, newest first, with the names of the users it speaks of. */
-  listAuditEvents(
-    tenantId: TenantId,
-    page?: { name?: AuditEventName; before?: string; limit?: number },
-  ): Promise<AuditPage & { readonly names: ReadonlyMap<string, string> }>;
 }
 
 export function createIdentity({
@@ -107,6 +102,7 @@ export function createIdentity({
     ...tokenCheck,
     ...createApiTokens({ ...shared, confirmation }),
     ...scim,
+    ...createSecurityLog(databases),
     async settle() {
       await resets.settleResets();
       await Promise.all([
@@ -129,11 +125,5 @@ export function createIdentity({
     ...createSessionNotices(shared),
     checkPassword: rules.check,
     signIn: (tenantId, credentials, caller) => signIn(shared, tenantId, credentials, caller),
-    listAuditEvents: (tenantId, options) =>
-      databases.platform.read(tenantId, async (db) => {
-        const page = await tenantAuditLog.list(db, options);
-        const ids = page.events.flatMap(({ actor, subject }) => [actor.replace(/^user:/, ''), subject]);
-        return { ...page, names: await selectUserNames(db, ids) };
-      }),
   };
 }

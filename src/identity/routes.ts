@@ -1,6 +1,5 @@
 import type { FastifyPluginAsync, FastifyReply } from 'fastify';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
-import type { AuditEventName } from '#src/audit/types.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import { identityErrors } from './errors.ts';
 import type { Identity } from './identity.ts';
@@ -17,8 +16,9 @@ import {
   scope,
   signedIn,
 } from './request-scope.ts';
-import { answers, bodies, params, queries } from './schemas.ts';
+import { answers, bodies, params } from './schemas.ts';
 import { addScimSettingsRoutes } from './scim/index.ts';
+import { addSecurityLogRoutes } from './security-log/security-log-routes.ts';
 import { addSecondFactorRoutes } from './second-factors/second-factor-routes.ts';
 import { clearSessionCookie } from './sessions/browser.ts';
 import { addSessionRoutes } from './sessions/session-routes.ts';
@@ -100,6 +100,7 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
     addPasskeyRoutes(app, identity, partyOf);
     addTokenRoutes(app, identity);
     addScimSettingsRoutes(app, identity, { originOf });
+    addSecurityLogRoutes(app, identity);
     addSignOnRoutes(app, identity, originOf);
     addSignOnAdminRoutes(app, identity, originOf);
 
@@ -211,24 +212,6 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
       '/profile',
       { config: signedIn('profile.change'), schema: { body: bodies.profile, response: { 200: answers.user } } },
       async (request) => identity.setOwnName(scope(request).tenant.tenantId, actorOf(request), request.body.name),
-    );
-
-    app.get<{ Querystring: { event?: AuditEventName; before?: string; limit?: number } }>(
-      '/security-log',
-      {
-        config: administrators('security_log.list'),
-        schema: { querystring: queries.securityLog, response: { 200: answers.securityLog } },
-      },
-      async (request) => {
-        const { event: name, before, limit } = request.query;
-        const page = await identity.listAuditEvents(scope(request).tenant.tenantId, { name, before, limit });
-        const events = page.events.map((event) => ({
-          ...event,
-          actorName: page.names.get(event.actor.replace(/^user:/, '')) ?? null,
-          subjectName: page.names.get(event.subject) ?? null,
-        }));
-        return { events, nextBefore: page.nextBefore ?? null };
-      },
     );
 
     app.post<{ Body: { password: string; email?: string; name?: string } }>(

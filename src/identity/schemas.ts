@@ -1,4 +1,4 @@
-import { auditEvents } from '#src/audit/index.ts';
+import { auditEvents, exportFormats } from '#src/audit/index.ts';
 import { requiredOfs } from './second-factors/second-factor-policy.ts';
 import { apiTokenLimits } from './tokens/api-tokens.ts';
 import { roles, tokenScopes } from './types.ts';
@@ -120,11 +120,19 @@ export const bodies = {
   passwordCheck: object({ password, email: text(1000), name: text(1000) }, ['password']),
 };
 
+const logFilter = {
+  event: { type: 'string', enum: Object.keys(auditEvents) },
+  person: { type: 'string', pattern: '^usr_[0-9a-z]{26}$' },
+  from: date,
+  to: date,
+} as const;
+
 export const queries = {
+  securityLogExport: object({ ...logFilter, format: { type: 'string', enum: exportFormats } }, ['format']),
   signOutEverywhere: object({ tokens: { type: 'string', enum: ['keep', 'revoke'] } }, []),
   securityLog: object(
     {
-      event: { type: 'string', enum: Object.keys(auditEvents) },
+      ...logFilter,
       before: { type: 'string', pattern: '^[1-9][0-9]{0,17}$' },
       limit: { type: 'integer', minimum: 1, maximum: 200 },
     },

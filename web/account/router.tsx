@@ -8,6 +8,7 @@ import {
   useRouter,
 } from '@tanstack/react-router';
 import { ErrorState, LoadingState } from '../design/index.ts';
+import { readLogFilter } from './log-filter.ts';
 import { NotFound } from './NotFound.tsx';
 
 const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
@@ -91,7 +92,7 @@ const backups = createRoute({
 const securityLog = createRoute({
   getParentRoute: () => signedIn,
   path: '/security-log',
-  validateSearch: (search): { event?: string } => (typeof search.event === 'string' ? { event: search.event } : {}),
+  validateSearch: readLogFilter,
   component: lazyRouteComponent(() => import('./SecurityLog.tsx'), 'SecurityLog'),
 });
 

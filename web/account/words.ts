@@ -101,6 +101,7 @@ const eventWords: Readonly<Record<string, string>> = {
   'scim_token.created': 'Made a SCIM token',
   'scim_token.refused': 'SCIM token refused: wrong password',
   'scim_token.revoked': 'Revoked a SCIM token',
+  'security_log.exported': 'Took the security log as a file',
   'backup.download_confirmed': 'Confirmed a download of the database',
   'backup.download_refused': 'Download of the database refused',
   'backup.downloaded': 'Downloaded the database',
