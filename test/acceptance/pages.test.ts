@@ -89,6 +89,7 @@ describe('pages', { timeout: 3_600_000 }, () => {
       { name: 'api-tokens', url: at('/-/tokens'), as: 'user' },
       { name: 'people', url: at('/-/people'), as: 'user' },
       { name: 'account-backups', url: at('/-/backups'), as: 'user' },
+      { name: 'provisioning', url: at('/-/provisioning'), as: 'user' },
       { name: 'security-log', url: at('/-/security-log'), as: 'user' },
       { name: 'desk-home', url: at('/'), as: 'user' },
       { name: 'desk-items', url: at('/items'), as: 'user' },
