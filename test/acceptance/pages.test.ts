@@ -11,6 +11,7 @@ import { Authenticator, readQrCode } from './authenticator.ts';
 import { findSeriousViolations } from './axe.ts';
 import { Client, Freehold, openBrowser, screenshot, until } from './harness.ts';
 import { audit } from './page-audit.ts';
+import { usePasskeys } from './passkey-story.ts';
 import { keepTokens } from './token-story.ts';
 import { type Person, Visitor } from './visitor.ts';
 
@@ -221,6 +222,10 @@ describe('pages', { timeout: 3_600_000 }, () => {
 
   it('an API token: made with the keyboard, shown once, used by a program, revoked', async () => {
     await keepTokens(browser, demo, readFileSync(freehold.ready.ca, 'utf8'));
+  });
+
+  it('a passkey: added, asked for after the password, enough alone, shown in place of a code, removed', async () => {
+    await usePasskeys(browser, demo);
   });
 
   it('a second factor: set up on the account page, asked for at the sign-in, and turned off', async () => {

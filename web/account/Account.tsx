@@ -4,6 +4,7 @@ import { PageTitle } from '../design/index.ts';
 import { sessionQuery } from './api.ts';
 import { ChangePassword } from './ChangePassword.tsx';
 import { Devices } from './Devices.tsx';
+import { Passkeys } from './Passkeys.tsx';
 import { Profile } from './Profile.tsx';
 import { SecondFactor } from './SecondFactor.tsx';
 import { SessionNotices } from './SessionNotices.tsx';
@@ -20,6 +21,7 @@ export function Account() {
         <SessionNotices />
         <Profile user={user} />
         <ChangePassword user={user} />
+        <Passkeys user={user} />
         <SecondFactor user={user} />
         <Devices />
       </Stack>

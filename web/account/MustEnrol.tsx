@@ -1,4 +1,4 @@
-import { Button, Text, Title } from '@mantine/core';
+import { Button, Group, Text, Title } from '@mantine/core';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
@@ -13,6 +13,8 @@ import {
   useDocumentTitle,
 } from '../design/index.ts';
 import { sessionQuery, useTenantTitle } from './api.ts';
+import { AddPasskey } from './Passkeys.tsx';
+import { knowsPasskeys } from './passkey-api.ts';
 import { SetUpApp } from './SetUpApp.tsx';
 
 /** For somebody whom the policy asks for a second factor: everything else waits until there is one. */
@@ -21,7 +23,7 @@ export function MustEnrol() {
   useDocumentTitle('Set up a second factor');
   const { next } = useSearch({ strict: false }) as { next?: string };
   const session = useQuery(sessionQuery);
-  const [isAsked, setAsked] = useState(false);
+  const [chosen, setChosen] = useState<'passkey' | 'app'>();
   const leave = () => window.location.assign(safeNext(next));
   const signOut = useMutation({
     mutationFn: () => apiFetch('/-/api/session', { method: 'DELETE' }),
@@ -40,7 +42,7 @@ export function MustEnrol() {
     );
   const { user } = session.data;
   // Once begun, its recovery codes are shown whatever the session says by then.
-  if (!session.data.session.mustEnrol && !isAsked)
+  if (!session.data.session.mustEnrol && !chosen)
     return (
       <CenteredShell name={title} size="wide">
         <Title order={1}>Nothing to set up</Title>
@@ -54,20 +56,21 @@ export function MustEnrol() {
     <CenteredShell name={title} size="wide">
       <Title order={1}>Set up a second factor</Title>
       <Text mt="xs" mb="lg">
-        An owner of {title} asks for a code from an app at every sign-in. It takes a minute, and everything else waits
-        until it is done.
+        An owner of {title} asks for more than a password at every sign-in: a passkey, or a code from an app. It takes a
+        minute, and everything else waits until it is done.
       </Text>
-      {isAsked ? (
-        <SetUpApp user={user} onDone={leave} />
-      ) : (
-        <>
-          <Button mr="xs" onClick={() => setAsked(true)}>
-            Set up
+      {chosen === 'passkey' && <AddPasskey user={user} onDone={leave} />}
+      {chosen === 'app' && <SetUpApp user={user} onDone={leave} />}
+      {!chosen && (
+        <Group gap="xs">
+          {knowsPasskeys && <Button onClick={() => setChosen('passkey')}>Add a passkey</Button>}
+          <Button variant={knowsPasskeys ? 'default' : 'filled'} onClick={() => setChosen('app')}>
+            Set up an app
           </Button>
           <Button variant="default" loading={signOut.isPending} onClick={() => signOut.mutate()}>
             Sign out
           </Button>
-        </>
+        </Group>
       )}
     </CenteredShell>
   );

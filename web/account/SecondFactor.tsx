@@ -26,7 +26,7 @@ import type { Shown } from './useConfirmation.tsx';
 
 type Doing = 'set-up' | 'turn-off' | 'renew';
 
-/** The second factor of the person who looks: an app that shows codes. */
+/** The codes of the person who looks: of an app, and for recovery. Passkeys: Passkeys.tsx. */
 export function SecondFactor({ user }: { user: SessionUser }) {
   const factor = useQuery(secondFactorQuery);
   const [doing, setDoing] = useState<Doing>();
@@ -34,8 +34,8 @@ export function SecondFactor({ user }: { user: SessionUser }) {
   const isOn = Boolean(factor.data?.enrolledAt);
   return (
     <Panel
-      title="Second factor"
-      description="A code from an app, asked for after your password: whoever learns your password cannot sign in with it alone."
+      title="Authenticator app and recovery codes"
+      description="A code asked for after your password: whoever learns your password cannot sign in with it alone."
       action={
         factor.data && !doing && !isOn ? (
           <Button variant="default" onClick={() => setDoing('set-up')}>
@@ -55,7 +55,8 @@ export function SecondFactor({ user }: { user: SessionUser }) {
 }
 
 function Present({ factor, onChoose }: { factor: SecondFactorState; onChoose: (doing: Doing) => void }) {
-  if (!factor.enrolledAt)
+  const isOn = factor.enrolledAt !== null;
+  if (!isOn && factor.passkeys.length === 0)
     return (
       <Group gap="xs">
         <StateBadge tone="quiet">Off</StateBadge>
@@ -66,9 +67,15 @@ function Present({ factor, onChoose }: { factor: SecondFactorState; onChoose: (d
     <Group justify="space-between" gap="sm">
       <div>
         <Group gap="xs">
-          <StateBadge tone="ok">On</StateBadge>
+          <StateBadge tone={isOn ? 'ok' : 'quiet'}>{isOn ? 'On' : 'Off'}</StateBadge>
           <Text>
-            Set up <RelativeTime value={factor.enrolledAt} />
+            {factor.enrolledAt ? (
+              <>
+                App set up <RelativeTime value={factor.enrolledAt} />
+              </>
+            ) : (
+              'No app. After your password, a passkey or a recovery code is asked for.'
+            )}
           </Text>
         </Group>
         <Text size="sm" c="dimmed" mt={4}>
@@ -80,9 +87,11 @@ function Present({ factor, onChoose }: { factor: SecondFactorState; onChoose: (d
         <Button variant="default" onClick={() => onChoose('renew')}>
           New recovery codes
         </Button>
-        <Button variant="default" onClick={() => onChoose('turn-off')}>
-          Turn off
-        </Button>
+        {isOn && (
+          <Button variant="default" onClick={() => onChoose('turn-off')}>
+            Turn off
+          </Button>
+        )}
       </Group>
     </Group>
   );
@@ -115,14 +124,14 @@ function TurnOff({ user, onDone }: { user: SessionUser; onDone: () => void }) {
       // By policy there may be nothing left but to set one up: the session says so.
       await queryClient.invalidateQueries({ queryKey: sessionQuery.queryKey });
       await queryClient.invalidateQueries({ queryKey: secondFactorQuery.queryKey });
-      notifyDone('Your second factor is off. The recovery codes are worthless.');
+      notifyDone('The app is off.');
       onDone();
     },
   });
   return (
     <StepUpForm
       user={user}
-      what="Your password alone signs you in from then on, and your recovery codes are worthless. To use another telephone, turn it off and set it up again."
+      what="Without a passkey, your password alone signs you in from then on, and your recovery codes are worthless. To use another telephone, turn it off and set it up again."
       label="Turn off"
       grave
       act={act}

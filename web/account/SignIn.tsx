@@ -1,10 +1,13 @@
-import { Title } from '@mantine/core';
+import { Anchor, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { useEffect } from 'react';
+import { useEffect, useState } from 'react';
 import { CenteredShell, SignInForm, safeNext, TextLink, useDocumentTitle } from '../design/index.ts';
 import { sessionQuery, useTenantTitle } from './api.ts';
+import { PasskeySignIn } from './PasskeySignIn.tsx';
 import { SessionEnded } from './SessionNotices.tsx';
+import { SignOnButtons } from './SignOnButtons.tsx';
+import { offeredQuery } from './sign-on-api.ts';
 
 export function SignIn() {
   const title = useTenantTitle();
@@ -21,25 +24,38 @@ export function SignIn() {
     if (isSignedIn) leave();
   }, [isSignedIn]);
 
+  const [asked, setAsked] = useState(false);
+  const offered = useQuery(offeredQuery).data;
+  // Good for a few owners only; nobody else should type one in vain.
+  const hidesPassword = Boolean(offered?.enforced && offered.connections.length > 0 && !asked);
+
   return (
     <CenteredShell name={title}>
       <Title order={1} mb="lg">
         Sign in
       </Title>
       <SessionEnded />
-      <SignInForm
-        url="/-/api/session"
-        onSignedIn={leave}
-        onSecondFactor={() => void navigate({ to: '/sign-in/code', search: next ? { next } : {} })}
-        help={
-          <>
-            <TextLink to="/forgot-password" underline="always">
-              Forgot your password?
-            </TextLink>{' '}
-            No account yet? An administrator of {title} can send you an invitation.
-          </>
-        }
-      />
+      <SignOnButtons next={next} />
+      {hidesPassword ? (
+        <Anchor component="button" type="button" size="sm" underline="always" onClick={() => setAsked(true)}>
+          Sign in with a password, as an owner
+        </Anchor>
+      ) : (
+        <SignInForm
+          url="/-/api/session"
+          onSignedIn={leave}
+          onSecondFactor={() => void navigate({ to: '/sign-in/code', search: next ? { next } : {} })}
+          passkey={<PasskeySignIn onSignedIn={leave} />}
+          help={
+            <>
+              <TextLink to="/forgot-password" underline="always">
+                Forgot your password?
+              </TextLink>{' '}
+              No account yet? An administrator of {title} can send you an invitation.
+            </>
+          }
+        />
+      )}
     </CenteredShell>
   );
 }

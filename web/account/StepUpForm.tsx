@@ -1,6 +1,6 @@
 import { Button, Group, Stack, Text } from '@mantine/core';
 import type { UseMutationResult } from '@tanstack/react-query';
-import type { FormEvent } from 'react';
+import type { FormEvent, ReactNode } from 'react';
 import { ProblemNotice } from '../design/index.ts';
 import type { SessionUser } from './api.ts';
 import { type Shown, useConfirmation } from './useConfirmation.tsx';
@@ -12,9 +12,11 @@ export function StepUpForm<T>(props: {
   label: string;
   grave?: boolean;
   act: UseMutationResult<T, Error, Shown>;
-  onCancel: () => void;
+  onCancel?: () => void;
+  /** The way out, in place of a button of its own. */
+  cancel?: ReactNode;
 }) {
-  const { user, what, label, grave = false, act, onCancel } = props;
+  const { user, what, label, grave = false, act, onCancel, cancel } = props;
   const confirmation = useConfirmation({ email: user.email, error: act.error, takesFocus: true });
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -35,9 +37,12 @@ export function StepUpForm<T>(props: {
           >
             {label}
           </Button>
-          <Button variant="default" onClick={onCancel}>
-            Cancel
-          </Button>
+          {onCancel && (
+            <Button variant="default" onClick={onCancel}>
+              Cancel
+            </Button>
+          )}
+          {cancel}
         </Group>
       </Stack>
     </form>

@@ -100,16 +100,28 @@ export const sessionQuery = queryOptions({
 /** `expiresAt` null: no sign-in waits for its code in this browser. */
 export const awaitedSignInQuery = queryOptions({
   queryKey: ['awaited-sign-in'],
-  queryFn: ({ signal }) => apiFetch<{ expiresAt: string | null }>('/-/api/session/second-factor', { signal }),
+  queryFn: ({ signal }) =>
+    apiFetch<{ expiresAt: string | null; app: boolean; passkeys: boolean }>('/-/api/session/second-factor', { signal }),
   gcTime: 0,
   staleTime: 0,
   refetchOnWindowFocus: false,
 });
 
+export interface Passkey {
+  readonly passkeyId: string;
+  readonly name: string;
+  readonly createdAt: string;
+  readonly lastUsedAt: string | null;
+  readonly isBackedUp: boolean;
+  /** The only one that it works on. */
+  readonly host: string;
+}
+
 /** `enrolledAt` null: no app is set up. */
 export interface SecondFactorState {
   readonly enrolledAt: string | null;
   readonly recoveryCodesLeft: number;
+  readonly passkeys: readonly Passkey[];
 }
 
 export const secondFactorQuery = queryOptions({

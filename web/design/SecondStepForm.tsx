@@ -11,13 +11,17 @@ export interface SecondStepFormProps {
   readonly url: string;
   readonly next: string | undefined;
   readonly onSignedIn: () => void;
+  /** False: recovery codes alone. Default: true. */
+  readonly hasApp?: boolean;
+  /** The way to another factor. */
+  readonly other?: ReactNode;
   /** For who has neither app nor recovery codes. */
   readonly help: ReactNode;
 }
 
 /** After the right password: a code of the app, or a recovery code. */
-export function SecondStepForm({ url, next, onSignedIn, help }: SecondStepFormProps) {
-  const [kind, setKind] = useState<'app' | 'recovery'>('app');
+export function SecondStepForm({ url, next, onSignedIn, hasApp = true, other, help }: SecondStepFormProps) {
+  const [kind, setKind] = useState<'app' | 'recovery'>(hasApp ? 'app' : 'recovery');
   const [code, setCode] = useState('');
   const [missing, setMissing] = useState<string>();
   const input = useRef<HTMLInputElement>(null);
@@ -59,9 +63,12 @@ export function SecondStepForm({ url, next, onSignedIn, help }: SecondStepFormPr
         <Button type="submit" fullWidth loading={complete.isPending || complete.isSuccess}>
           Sign in
         </Button>
-        <Anchor component="button" type="button" size="sm" onClick={switchKind} ta="left" underline="always">
-          {kind === 'app' ? 'Use a recovery code' : 'Use a code from your app'}
-        </Anchor>
+        {hasApp && (
+          <Anchor component="button" type="button" size="sm" onClick={switchKind} ta="left" underline="always">
+            {kind === 'app' ? 'Use a recovery code' : 'Use a code from your app'}
+          </Anchor>
+        )}
+        {other}
         <Text size="sm" c="dimmed">
           {help}
         </Text>

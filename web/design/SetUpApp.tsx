@@ -9,7 +9,7 @@ import { RecoveryCodes } from './RecoveryCodes.tsx';
 import { codeProblem, passwordProblem } from './refusals.ts';
 import { ProblemNotice } from './states.tsx';
 
-interface Begun {
+export interface BegunApp {
   /** Base32. */
   readonly secret: string;
   readonly uri: string;
@@ -23,6 +23,8 @@ export interface SetUpAppProps {
   readonly email: string;
   /** False: the password was shown here a moment ago. */
   readonly asksPassword: boolean;
+  /** The form that begins, where more than a password is asked for. Default: one of our own. */
+  readonly begin?: (onBegun: (begun: BegunApp) => void) => ReactNode;
   /** From now on the factor counts; its recovery codes are still to be kept. */
   readonly onConfirmed?: () => void;
   readonly onDone: () => void;
@@ -32,22 +34,24 @@ export interface SetUpAppProps {
 
 /** Password, then the app, then a first code, then recovery codes. */
 export function SetUpApp(props: SetUpAppProps) {
-  const { url, title, onConfirmed, onDone, cancel } = props;
-  const [begun, setBegun] = useState<Begun>();
+  const { url, title, begin, onConfirmed, onDone, cancel } = props;
+  const [begun, setBegun] = useState<BegunApp>();
   const [codes, setCodes] = useState<readonly string[]>();
   const keep = (fresh: readonly string[]) => {
-    setCodes(fresh);
     onConfirmed?.();
+    // None: there was another factor, and its codes are good as before.
+    if (fresh.length > 0) setCodes(fresh);
+    else onDone();
   };
   if (codes) return <RecoveryCodes title={title} codes={codes} onDone={onDone} />;
   if (begun) return <FirstCode url={url} begun={begun} onConfirmed={keep} cancel={cancel} />;
-  return <Begin {...props} onBegun={setBegun} />;
+  return begin ? begin(setBegun) : <Begin {...props} onBegun={setBegun} />;
 }
 
-function Begin({ url, email, asksPassword, cancel, onBegun }: SetUpAppProps & { onBegun: (begun: Begun) => void }) {
+function Begin({ url, email, asksPassword, cancel, onBegun }: SetUpAppProps & { onBegun: (begun: BegunApp) => void }) {
   const [password, setPassword] = useState('');
   const begin = useMutation({
-    mutationFn: () => apiFetch<Begun>(url, { method: 'POST', body: asksPassword ? { password } : {} }),
+    mutationFn: () => apiFetch<BegunApp>(url, { method: 'POST', body: asksPassword ? { password } : {} }),
     onSuccess: onBegun,
   });
   const wrong = passwordProblem(begin.error);
@@ -95,7 +99,7 @@ function FirstCode({
   cancel,
 }: {
   url: string;
-  begun: Begun;
+  begun: BegunApp;
   onConfirmed: (codes: readonly string[]) => void;
   cancel?: ReactNode;
 }) {

@@ -10,12 +10,14 @@ export interface SignInFormProps {
   readonly onSignedIn: () => void;
   /** 202: the password was right, and a second factor is asked for. */
   readonly onSecondFactor?: () => void;
+  /** Another way in, below the button. The browser offers it below the field of the e-mail address, too. */
+  readonly passkey?: ReactNode;
   /** For those without an account. */
   readonly help: ReactNode;
 }
 
 /** E-mail and password. Says how long to wait when attempts were slowed down; keeps what was typed after a refusal. */
-export function SignInForm({ url, onSignedIn, onSecondFactor, help }: SignInFormProps) {
+export function SignInForm({ url, onSignedIn, onSecondFactor, passkey, help }: SignInFormProps) {
   const form = useRef<HTMLFormElement>(null);
   const password = useRef<HTMLInputElement>(null);
   const [missing, setMissing] = useState<{ email?: string; password?: string }>({});
@@ -50,7 +52,7 @@ export function SignInForm({ url, onSignedIn, onSecondFactor, help }: SignInForm
           name="email"
           label="E-mail"
           type="email"
-          autoComplete="username"
+          autoComplete={passkey ? 'username webauthn' : 'username'}
           autoCapitalize="none"
           spellCheck={false}
           autoFocus
@@ -78,6 +80,7 @@ export function SignInForm({ url, onSignedIn, onSecondFactor, help }: SignInForm
         <Button type="submit" fullWidth loading={signIn.isPending || signIn.isSuccess} disabled={waitSeconds > 0}>
           Sign in
         </Button>
+        {passkey}
         <Text size="sm" c="dimmed">
           {help}
         </Text>

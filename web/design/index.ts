@@ -43,7 +43,7 @@ export { ProgressSteps, type ProgressStepsProps, type Step } from './ProgressSte
 export { RecoveryCodes } from './RecoveryCodes.tsx';
 export { codeProblem, nameProblem, passwordProblem } from './refusals.ts';
 export { SecondStepForm, type SecondStepFormProps, SignInOver } from './SecondStepForm.tsx';
-export { SetUpApp, type SetUpAppProps } from './SetUpApp.tsx';
+export { type BegunApp, SetUpApp, type SetUpAppProps } from './SetUpApp.tsx';
 export { SignInForm, type SignInFormProps } from './SignInForm.tsx';
 export { StateBadge, type Tone } from './StateBadge.tsx';
 export { EmptyState, ErrorState, LoadingState, Notice, ProblemNotice } from './states.tsx';

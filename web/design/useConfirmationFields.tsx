@@ -27,17 +27,19 @@ export interface ConfirmationProps {
   readonly takesFocus?: boolean;
   /** Somebody has a second factor. A server that asks for a code is believed, too. */
   readonly hasFactor: boolean;
+  /** What can be shown in place of a code; `isShown`: it was, and no code is asked for. */
+  readonly otherFactor?: { readonly offer: ReactNode; readonly isShown: boolean };
   /** False: it was shown a moment ago. Default: true. */
   readonly asksPassword?: boolean;
 }
 
 /** The fields of an act for which a session is not enough: the password, and a code for who has a second factor. */
 export function useConfirmationFields(props: ConfirmationProps): Confirmation {
-  const { email, why, error, takesFocus = false, hasFactor, asksPassword = true } = props;
+  const { email, why, error, takesFocus = false, hasFactor, otherFactor, asksPassword = true } = props;
   const [password, setPassword] = useState('');
   const [code, setCode] = useState('');
   const wrong = { password: asksPassword ? passwordProblem(error) : undefined, code: codeProblem(error) };
-  const asksCode = hasFactor || wrong.code !== undefined;
+  const asksCode = !otherFactor?.isShown && (hasFactor || wrong.code !== undefined);
   const fields = (
     <>
       {asksPassword && (
@@ -59,10 +61,13 @@ export function useConfirmationFields(props: ConfirmationProps): Confirmation {
           />
         </>
       )}
+      {otherFactor?.offer}
       {asksCode && (
         <CodeInput
           label="Code"
-          description="From your app, or a recovery code."
+          description={
+            otherFactor ? 'Or a code from your app, or a recovery code.' : 'From your app, or a recovery code.'
+          }
           inputMode="text"
           maxLength={60}
           maw="24rem"
