@@ -33,6 +33,7 @@ export function AccountLayout() {
     ...(user && user.role !== 'member'
       ? [
           { label: 'People', to: '/people' },
+          { label: 'Single sign-on', to: '/single-sign-on' },
           { label: 'Provisioning', to: '/provisioning' },
           ...(user.role === 'owner' ? [{ label: 'Backups', to: '/backups' }] : []),
           { label: 'Security log', to: '/security-log' },

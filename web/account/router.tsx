@@ -25,6 +25,11 @@ const secondStep = createRoute({
   validateSearch: (search): { next?: string } => (typeof search.next === 'string' ? { next: search.next } : {}),
   component: lazyRouteComponent(() => import('./SecondStep.tsx'), 'SecondStep'),
 });
+const signOnCallback = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-on/callback',
+  component: lazyRouteComponent(() => import('./SignOnCallback.tsx'), 'SignOnCallback'),
+});
 const mustEnrol = createRoute({
   getParentRoute: () => root,
   path: '/second-factor',
@@ -84,6 +89,12 @@ const scim = createRoute({
   path: '/provisioning',
   component: lazyRouteComponent(() => import('./Scim.tsx'), 'Scim'),
 });
+const singleSignOn = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/single-sign-on',
+  validateSearch: (search): { tested?: string } => (typeof search.tested === 'string' ? { tested: search.tested } : {}),
+  component: lazyRouteComponent(() => import('./SingleSignOn.tsx'), 'SingleSignOn'),
+});
 const backups = createRoute({
   getParentRoute: () => signedIn,
   path: '/backups',
@@ -100,12 +111,13 @@ export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
     secondStep,
+    signOnCallback,
     mustEnrol,
     signedOut,
     forgotPassword,
     resetPassword,
     invitation,
-    signedIn.addChildren([index, account, tokens, people, scim, backups, securityLog]),
+    signedIn.addChildren([index, account, tokens, people, singleSignOn, scim, backups, securityLog]),
   ]),
   basepath: '/-',
   defaultPreload: 'intent',

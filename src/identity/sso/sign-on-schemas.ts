@@ -33,7 +33,7 @@ export const signOnBodies = {
   oidc: object({ query: text(16_000) }, ['query']),
   create: object(
     {
-      kind: { type: 'string', enum: connectionKinds },
+      kind: { type: 'string', enum: ['oidc'] },
       name: text(1_000),
       issuer: text(2_000),
       ...people,

@@ -1,0 +1,75 @@
+/** Single sign-on, as `/-/api` speaks of it. Dates are ISO 8601 strings. */
+import { queryOptions } from '@tanstack/react-query';
+import { apiFetch } from '../design/index.ts';
+
+export interface SignOnTest {
+  readonly at: string;
+  readonly passed: boolean;
+  /** Why not. */
+  readonly sentence: string | null;
+  readonly email: string | null;
+  readonly name: string | null;
+  readonly role: string | null;
+  /** Names of what the provider told. */
+  readonly claims: readonly string[];
+  readonly secondFactor: boolean | null;
+}
+
+export type FactorTrust = 'own' | 'evidence' | 'provider';
+
+export interface OidcConnection {
+  readonly connectionId: string;
+  readonly kind: 'oidc' | 'saml';
+  readonly name: string;
+  readonly state: 'on' | 'off';
+  /** False in a copy of a tenant: the secret is to be entered again. */
+  readonly hasSecret: boolean;
+  readonly settings: {
+    readonly issuer?: string;
+    readonly clientId?: string;
+    readonly createsUsers: boolean;
+    readonly trustsEmails: boolean;
+    readonly secondFactor: FactorTrust;
+    readonly roleClaim: string | null;
+    readonly adminValues: readonly string[];
+  };
+  readonly lastTest: SignOnTest | null;
+}
+
+export interface MailDomain {
+  readonly domain: string;
+  readonly connectionId: string;
+  readonly recordName: string;
+  readonly token: string;
+  readonly provenAt: string | null;
+}
+
+export interface SignOnSettings {
+  readonly connections: readonly OidcConnection[];
+  readonly domains: readonly MailDomain[];
+  readonly enforced: boolean;
+  /** Ids of the owners who may always use their password. */
+  readonly breakGlass: readonly string[];
+  readonly addresses: { readonly redirectUri: string };
+}
+
+export const signOnSettingsQuery = queryOptions({
+  queryKey: ['sign-on', 'settings'],
+  queryFn: ({ signal }) => apiFetch<SignOnSettings>('/-/api/sign-on/settings', { signal }),
+});
+
+/** What the sign-in page offers. */
+export const offeredQuery = queryOptions({
+  queryKey: ['sign-on', 'offered'],
+  queryFn: ({ signal }) =>
+    apiFetch<{ enforced: boolean; connections: { connectionId: string; name: string }[] }>('/-/api/sign-on', {
+      signal,
+    }),
+  staleTime: 60_000,
+});
+
+/** Leaves for the provider. */
+export async function goToProvider(path: string, body?: object): Promise<void> {
+  const { url } = await apiFetch<{ url: string }>(path, { method: 'POST', ...(body && { body }) });
+  window.location.assign(url);
+}
