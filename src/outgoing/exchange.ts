@@ -48,10 +48,15 @@ export function exchange(socket: TLSSocket, target: Target, init: OutgoingInit):
     });
     let interim = 0;
     request.on('information', () => {
-      if (++interim > mostInterimAnswers) request.destroy(new Error('too many interim answers'));
+      if (++interim <= mostInterimAnswers) return;
+      // The real answer may have come with them, and would be heard first.
+      reject(new Error('too many interim answers'));
+      request.destroy();
     });
     // Whatever is said after that the request is over is of no interest.
     request.on('error', reject);
+    // After a 101 that nobody asked for, Node.js closes the connection without a word.
+    request.on('close', () => reject(new Error('the connection was closed without an answer')));
     request.once('response', (answer) => {
       answer.on('error', () => {});
       try {
