@@ -65,7 +65,7 @@ export function ScimTokens(props: { tokens: readonly ScimToken[]; isOwner: boole
     { key: 'ends', header: 'Ends', cell: ({ expiresAt }) => <RelativeTime value={expiresAt} /> },
     {
       key: 'used',
-      header: 'Last request',
+      header: 'Last request, to 5 minutes',
       cell: ({ lastUsedAt, lastUsedRange, lastUsedAgent }) => (
         <div>
           <RelativeTime value={lastUsedAt} />

@@ -1,7 +1,10 @@
 import type { TenantDatabases } from '#src/databases/types.ts';
 import { newId, type TenantId } from '#src/kernel/index.ts';
 import { newDummyHash } from '../passwords/password-hash.ts';
+import { deleteSecondFactors, hasSecondFactor } from '../second-factors/second-factor-sql.ts';
 import { deleteSessions, insertUser, updateName } from '../sql.ts';
+import { deleteIdentities } from '../sso/people-sql.ts';
+import { keepBreakGlass } from '../sso/sign-on-policy.ts';
 import { emailKeyOf, parseEmail, parsePersonName } from '../users/email.ts';
 import { changeState } from '../users/user-state.ts';
 import { userAttributes, userSchema } from './attributes.ts';
@@ -111,7 +114,7 @@ export function createScimUsers(databases: TenantDatabases): ScimUsers {
         if (holder) {
           userId = holder.userId;
           // An owner comes back as a member: nobody becomes an owner by provisioning.
-          await resetReturning(db, userId, newDummyHash());
+          await forget(provisioning, userId);
         } else {
           const made = { userId: newId('usr'), ...wanted, role: 'member', passwordHash: newDummyHash() } as const;
           userId = made.userId;
@@ -146,6 +149,7 @@ export function createScimUsers(databases: TenantDatabases): ScimUsers {
         refuseOwner(provisioning, by, user, 'disabled');
         await withRolesOf(db, provisioning.by, [id], () => markScimDeleted(db, id));
         await changeState(db, user, 'disabled', provisioning.by, { isDeletion: true });
+        if (user.role === 'owner') await keepBreakGlass(db);
         if (user.state === 'disabled')
           await provisioning.record({
             name: 'user.provisioning_changed',
@@ -216,6 +220,16 @@ async function apply(provisioning: Provisioning, by: Provisioner, user: ScimUser
   if (changed.length > 0)
     await record({ name: 'user.provisioning_changed', subject: userId, details: { changed: changed.join(', ') } });
   await changeState(db, user, state, provisioning.by);
+  if (user.role === 'owner') await keepBreakGlass(db);
+}
+
+/** Who comes back may be somebody else of the same address: nothing that let the one before in lets anybody in now. */
+async function forget({ db, record }: Provisioning, userId: string): Promise<void> {
+  await resetReturning(db, userId, newDummyHash());
+  await deleteIdentities(db, userId);
+  if (!(await hasSecondFactor(db, userId))) return;
+  await deleteSecondFactors(db, userId);
+  await record({ name: 'user.second_factor_reset', subject: userId });
 }
 
 /** An account keeps one active owner whatever its directory says; and a token that an administrator made does no more than they. */

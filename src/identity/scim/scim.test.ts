@@ -178,14 +178,41 @@ test('a user is made without a password, found, changed, disabled, and never rem
   ]);
 });
 
-test('who comes back after a deletion has neither the password nor the role of before', async () => {
+test('who comes back after a deletion has neither password, role, second factor nor provider of before', async () => {
   const email = fresh('back');
   const userId = await createTwins(world.two, email, { role: 'admin' });
+  const { a, b } = world.two;
+  for (const tenant of [a, b]) {
+    await world.query(
+      tenant,
+      `INSERT INTO freehold.totp_factors (user_id, sealed_secret, confirmed_at) VALUES ($1, decode(repeat('00', 49), 'hex'), now())`,
+      [userId],
+    );
+    await world.query(
+      tenant,
+      `INSERT INTO freehold.sign_on_connections (connection_id, kind, name, settings) VALUES ('con_' || right($1, 26), 'oidc', 'x', '{}')`,
+      [userId],
+    );
+    await world.query(
+      tenant,
+      `INSERT INTO freehold.sign_on_identities (connection_id, subject, user_id) VALUES ('con_' || right($1, 26), 'x', $1)`,
+      [userId],
+    );
+  }
   await must(world, 204, 'DELETE', `/Users/${userId}`);
   await create(email);
   await assert.rejects(signIn(email), { code: 'FH_SIGN_IN_FAILED' });
   assert.equal((await state(userId)).role, 'member');
   assert.equal((await state(userId, world.two.b)).role, 'admin', 'the other tenant is another world');
+  for (const table of ['totp_factors', 'sign_on_identities'])
+    for (const [tenant, left] of [
+      [a, 0],
+      [b, 1],
+    ] as const) {
+      const rows = await world.query(tenant, `SELECT 1 FROM freehold.${table} WHERE user_id = $1`, [userId]);
+      assert.equal(rows.length, left, `${table} at ${tenant.route.name}`);
+    }
+  assert.ok((await events(userId)).some(({ name }) => name === 'user.second_factor_reset'));
 });
 
 test('two users never have one name or address', async () => {
@@ -278,6 +305,11 @@ test('the last active owner stays, owners keep their address, and only an ownerâ
   await must(world, 200, 'PATCH', `/Users/${secondId}`, {
     body: patch({ op: 'replace', path: 'active', value: true }),
   });
+  // While single sign-on is enforced, an owner who does not need it has to stay.
+  await world.query(a, 'INSERT INTO freehold.sign_on_policy (enforced) VALUES (true)');
+  const { body: needed } = await must(world, 409, 'DELETE', `/Users/${world.ownerId}`);
+  assert.equal(needed.code, 'FH_BREAK_GLASS_REQUIRED');
+  await world.query(a, 'DELETE FROM freehold.sign_on_policy');
   const both = await Promise.all([world.ownerId, secondId].map((id) => world.send('PATCH', `/Users/${id}`, off)));
   assert.deepEqual(both.map(({ status }) => status).sort(), [200, 403]);
   await world.query(a, `UPDATE freehold.users SET state = 'active' WHERE user_id = ANY ($1)`, [
