@@ -91,11 +91,16 @@ export const encoding: readonly AsvsRow[] = [
     'V1.3.5',
     'Markdown is the only such language, without HTML, with links that open without a referrer and pictures of our own origin only; there is no CSS, XSL or template of users.',
   ),
-  partly(
+  met(
     'V1.3.6',
-    'The addresses that the server goes to are settings of the operator, checked at the start. A door for addresses that tenants name (src/outgoing) is being built; nothing uses it yet.',
+    'Addresses that tenants name are fetched through one door: HTTPS, a narrow grammar, public addresses only, checked and then connected to by number, no redirect. What the operator names is checked at the start.',
+    [
+      at.forbiddenServers,
+      'are refused, and no connection is begun',
+      'are reached by no redirect, and by no second answer of a name server; the kernel counts the same',
+    ],
+    [at.outgoing, 'lead to no metadata of a cloud, whatever their name servers say'],
     [at.config, 'refuse what is wrong, and name it'],
-    ['src/objects/region-address.test.ts', 'what is no address is refused in words that do not repeat a secret'],
   ),
   metBy(
     'design',
@@ -135,7 +140,11 @@ export const encoding: readonly AsvsRow[] = [
     [at.files, 'an abandoned download closes its file'],
     [at.context, 'a context that was kept is dead after its request'],
   ),
-  notApplicable('V1.5.1', 'Nothing parses XML of others yet: single sign-on with SAML is being built.'),
+  met(
+    'V1.5.1',
+    'SAML is the only XML that is read, in a worker of its own: a document type is refused, whatever it declares, before anything is made of the document.',
+    [at.samlCatalogue, 'every document of the catalogue is refused, for its own reason'],
+  ),
   met(
     'V1.5.2',
     'JSON and CSV are the only things that become objects: the parser refuses keys that reach prototypes, and schemas refuse every field that they do not know.',

@@ -2,7 +2,6 @@ import * as at from './places.ts';
 import { type AsvsRow, met, metBy, notApplicable, partly } from './types.ts';
 
 const noTelephone = 'No code goes by telephone, SMS or push message.';
-const noIdentityProvider = 'Nobody signs in with an identity provider yet: single sign-on is being built.';
 
 export const authentication: readonly AsvsRow[] = [
   metBy(
@@ -262,8 +261,28 @@ export const authentication: readonly AsvsRow[] = [
     'what is asked of an authenticator names the tenant’s host and nobody; the challenge is stored as a hash',
     'a challenge is for one purpose, one browser, one tenant, one use and five minutes',
   ]),
-  notApplicable('V6.8.1', noIdentityProvider),
-  notApplicable('V6.8.2', noIdentityProvider),
-  notApplicable('V6.8.3', noIdentityProvider),
-  notApplicable('V6.8.4', noIdentityProvider),
+  met(
+    'V6.8.1',
+    "A person is the pair of connection and subject, in the tenant's own database; a connection speaks for addresses of domains only that were proven for it.",
+    [
+      at.oidc,
+      'links a user who is there already, once, and refuses whoever is given that address later',
+      'takes an address neither unverified, nor unsaid, nor of a domain that is not proven (121)',
+      'is not possible over a connection that is off, unknown, or of the other tenant',
+    ],
+  ),
+  met(
+    'V6.8.2',
+    'Always: ID tokens although they come over TLS; in SAML only bytes under a verified signature are read.',
+    [at.oidcForgeries, 'an ID token that is not what it has to be lets nobody in'],
+    [at.samlCatalogue, 'every document of the catalogue is refused, for its own reason'],
+  ),
+  notApplicable(
+    'V6.8.3',
+    'Nobody signs in by SAML yet: the engine that judges its messages is there, the way to it is being built.',
+  ),
+  partly(
+    'V6.8.4',
+    'A second factor that a provider asked for counts where it says so (acr, amr) or an owner trusts it; otherwise our own second step follows. That the words of each provider are read rightly was not tested.',
+  ),
 ];

@@ -1,7 +1,5 @@
 import * as at from './places.ts';
-import { type AsvsRow, met, metBy, notApplicable, partly } from './types.ts';
-
-const noFederation = 'No session comes from an identity provider yet: single sign-on is being built.';
+import { type AsvsRow, met, metBy, partly } from './types.ts';
 
 export const sessions: readonly AsvsRow[] = [
   metBy(
@@ -10,7 +8,10 @@ export const sessions: readonly AsvsRow[] = [
     'identity.md, "Sessions", has the times and says where they differ from NIST SP 800-63B-4, and why.',
   ),
   metBy('review', 'V7.1.2', 'identity.md, "Sessions": fifty per user; the longest unused gives way to a new one.'),
-  notApplicable('V7.1.3', noFederation),
+  partly(
+    'V7.1.3',
+    'Ways in over an identity provider are there (OpenID Connect); how their sessions and ours go together is not written down in one place.',
+  ),
   met(
     'V7.2.1',
     "The key in the cookie is looked up in the tenant's own database on every request; what is presumed for speed is confirmed by the database before anything is answered.",
@@ -128,7 +129,10 @@ export const sessions: readonly AsvsRow[] = [
     ],
     [at.consoleApi, 'what cannot be taken back needs the name, and a wrong name stops anything'],
   ),
-  notApplicable('V7.6.1', noFederation),
+  partly(
+    'V7.6.1',
+    'A session that began at a provider has the times of every other and does not end with the one there; nobody is sent back to the provider after a time.',
+  ),
   met(
     'V7.6.2',
     'A session begins with a password, a code after it, or an invitation accepted with a new password; a request that another site starts begins none.',

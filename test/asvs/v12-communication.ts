@@ -39,7 +39,8 @@ export const communication: readonly AsvsRow[] = [
   ),
   met(
     'V12.3.2',
-    'PostgreSQL, mail servers and S3 must show a certificate that is good for the very name, or nothing is said to them.',
+    'PostgreSQL, mail servers, S3 and the servers that tenants name must show a certificate that is good for the very name, or nothing is said to them.',
+    [at.outgoing, 'trust only certificates for the name, from an authority that is known'],
     [
       'src/main/foreign-certificates.test.ts',
       'PostgreSQL: no session begins, and no password is sent',

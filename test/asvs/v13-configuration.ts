@@ -36,8 +36,13 @@ export const configuration: readonly AsvsRow[] = [
   ),
   partly(
     'V13.2.4',
-    'The server goes to what the operator has set (PostgreSQL, mail, S3, heartbeat) and nowhere else; that is checked where the settings are read, not by a list around the process.',
+    'The server goes to what the operator has set (PostgreSQL, mail, S3, heartbeat), checked where it is read, and for single sign-on to what owners name: any public server, by HTTPS on its port, and others only where FREEHOLD_OUTGOING_ALLOW names them. There is no list of the public ones.',
     [at.config, 'refuse what is wrong, and name it'],
+    [
+      at.outgoing,
+      'are names, addresses and ranges, each on a port',
+      'are refused when they are no such thing, or never spoken to',
+    ],
   ),
   partly('V13.2.5', 'As V13.2.4: the settings are the list; the operating system or a firewall is not told of it.'),
   partly(

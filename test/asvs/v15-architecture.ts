@@ -60,10 +60,14 @@ export const architecture: readonly AsvsRow[] = [
     [at.routes, 'an API token over HTTP: shown once, listed without its text, revoked by its user or an owner'],
     [at.structure, 'the tree follows docs/architecture.md'],
   ),
-  metBy(
-    'design',
+  met(
     'V15.3.2',
-    'The only request that we make ourselves, the heartbeat, follows no redirection; the clients of S3 and mail follow none to other hosts.',
+    'Fetches for tenants and the heartbeat follow no redirect; the clients of S3 and mail follow none to other hosts.',
+    [at.outgoing, 'follow no redirect'],
+    [
+      at.forbiddenServers,
+      'are reached by no redirect, and by no second answer of a name server; the kernel counts the same',
+    ],
   ),
   met(
     'V15.3.3',
