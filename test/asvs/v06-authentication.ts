@@ -281,8 +281,9 @@ export const authentication: readonly AsvsRow[] = [
     'V6.8.3',
     'Nobody signs in by SAML yet: the engine that judges its messages is there, the way to it is being built.',
   ),
-  partly(
+  met(
     'V6.8.4',
-    'A second factor that a provider asked for counts where it says so (acr, amr) or an owner trusts it; otherwise our own second step follows. That the words of each provider are read rightly was not tested.',
+    'A second factor that a provider asked for counts where it says so in known words (acr, amr), or where an owner trusts it; if nothing is said, one factor is assumed, and our own second step follows (identity.md).',
+    [at.oidcForgeries, 'a second factor counts only where the provider says so in words that mean one'],
   ),
 ];

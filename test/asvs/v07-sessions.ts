@@ -8,9 +8,10 @@ export const sessions: readonly AsvsRow[] = [
     'identity.md, "Sessions", has the times and says where they differ from NIST SP 800-63B-4, and why.',
   ),
   metBy('review', 'V7.1.2', 'identity.md, "Sessions": fifty per user; the longest unused gives way to a new one.'),
-  partly(
+  metBy(
+    'review',
     'V7.1.3',
-    'Ways in over an identity provider are there (OpenID Connect); how their sessions and ours go together is not written down in one place.',
+    'identity.md, "Sessions": what a session that began at a provider has to do with the one there.',
   ),
   met(
     'V7.2.1',
@@ -129,9 +130,11 @@ export const sessions: readonly AsvsRow[] = [
     ],
     [at.consoleApi, 'what cannot be taken back needs the name, and a wrong name stops anything'],
   ),
-  partly(
+  metBy(
+    'design',
     'V7.6.1',
-    'A session that began at a provider has the times of every other and does not end with the one there; nobody is sent back to the provider after a time.',
+    'As identity.md says: a session that began at a provider is begun by the same function as every other and ends with the same times, and then the provider is asked again.',
+    [at.identity, 'a session ends when idle, when old, and when the epoch moves'],
   ),
   met(
     'V7.6.2',

@@ -209,3 +209,24 @@ test('metadata of another issuer, or with algorithms that are not taken, are ref
     assert.equal((await createProvider(metadata).client.discover(settings)).ok, false, JSON.stringify(metadata));
   assert.deepEqual(await createProvider().client.discover(settings), { ok: true });
 });
+
+test('a second factor counts only where the provider says so in words that mean one', async () => {
+  const cases: readonly [Json, boolean][] = [
+    [{}, false],
+    [{ amr: ['pwd'] }, false],
+    [{ amr: ['otp'] }, false],
+    [{ amr: 'mfa' }, false],
+    [{ amr: ['pwd', 'mfa'] }, true],
+    [{ acr: '1' }, false],
+    [{ acr: ['https://refeds.org/profile/mfa', 'x'] }, false],
+    [{ acr: 'https://refeds.org/profile/mfa' }, true],
+    [{ acr: 'http://schemas.microsoft.com/claims/multipleauthn' }, true],
+  ];
+  for (const [said, expected] of cases) {
+    const begun = await begin();
+    begun.state.idToken = genuine({ ...begun.claims, ...said });
+    const outcome = await begun.client.redeem(settings, clientSecret, begun.round, begun.query);
+    assert.ok(outcome.ok);
+    assert.equal(outcome.person.hasFactorEvidence, expected, JSON.stringify(said));
+  }
+});
