@@ -55,22 +55,26 @@ test('normalising bounds the length before and after', () => {
   assert.equal(normalisePassword('\udc00'), undefined);
 });
 
-test('the queue bounds what hashes at once and who waits, and serves in order', async () => {
+test('the queue bounds what hashes at once and who waits, serves in order, and keeps places for whoever is known', async () => {
   const queue = createPasswordQueue({ concurrency: 1, maxAdmitted: 4 });
-  const done: number[] = [];
-  const attempts = Array.from({ length: 10 }, (_, number) =>
+  const done: string[] = [];
+  const attempt = (name: string, isKnown: boolean) =>
     queue.admit(async () => {
-      await queue.verify('x', undefined);
-      done.push(number);
-    }),
-  );
-  const results = await Promise.allSettled(attempts);
+      await queue.verify('x', undefined, isKnown);
+      done.push(name);
+    }, isKnown);
+  const results = await Promise.allSettled([
+    ...Array.from({ length: 10 }, (_, number) => attempt(`stranger ${number}`, false)),
+    attempt('known', true),
+    attempt('one too many', true),
+  ]);
   const refused = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
-  assert.deepEqual(done, [0, 1, 2, 3]);
-  assert.equal(refused.length, 6);
+  // The first was being hashed already.
+  assert.deepEqual(done, ['stranger 0', 'known', 'stranger 1', 'stranger 2']);
+  assert.equal(refused.length, 8);
   for (const error of refused)
     assert.deepEqual([error.code, error.status, error.retryAfterSeconds > 0], ['FH_BUSY', 503, true]);
-  await queue.admit(() => queue.verify('x', undefined));
+  for (let round = 0; round < 2; round++) await queue.admit(() => queue.verify('x', undefined));
 });
 
 test('nobody’s hash is never matched', async () => {

@@ -128,7 +128,7 @@ export function createOwnConfirmation(deps: {
         const asked = { purpose: 'confirm', boundTo: boundToSession(actor.session) } as const;
         // Used up even if the password is wrong.
         const proven = passkey && (await proofs.provePasskey(tenantId, asked, passkey, actor));
-        const { matches } = await queue.verify(password, user.passwordHash);
+        const { matches } = await queue.verify(password, user.passwordHash, true);
         if (!matches)
           throw identityErrors.FH_PASSWORD_WRONG({ fields: { password: 'This is not your current password.' } });
         const { method, done } = await databases.platform.transact(tenantId, async (db) => {
@@ -150,7 +150,7 @@ export function createOwnConfirmation(deps: {
             browser: describeUserAgent(actor.userAgent),
           });
         return done;
-      }),
+      }, true),
     );
 
   return {

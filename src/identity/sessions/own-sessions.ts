@@ -133,7 +133,7 @@ export function createOwnSessions(deps: {
           await limiter.begin(db, attempts);
           return found;
         });
-        const { matches } = await queue.verify(currentPassword, user.passwordHash);
+        const { matches } = await queue.verify(currentPassword, user.passwordHash, true);
         if (!matches)
           throw identityErrors.FH_PASSWORD_WRONG({ fields: { currentPassword: 'This is not your current password.' } });
         const passwordHash = await queue.hash(normalised);
@@ -161,6 +161,6 @@ export function createOwnSessions(deps: {
           browser: describeUserAgent(caller.userAgent),
         });
         return started;
-      }),
+      }, true),
   };
 }

@@ -160,6 +160,44 @@ test('a known browser that guesses becomes a stranger after ten', async () => {
   );
 });
 
+test('a flood that fills the queue keeps out strangers, and nobody in a browser that is known or who is signed in', async () => {
+  const accessOf = (tenantId: string) => (tenantId === two.a.tenantId ? two.a : two.b);
+  const flooded = createIdentity({
+    databases: two.databases,
+    cookieKeyOf: (tenantId) => accessOf(tenantId).cookieKey,
+    factorsKeyOf: (tenantId) => accessOf(tenantId).factorsKey,
+    passwords: { concurrency: 1, maxAdmitted: 8 },
+    log: silentLog,
+  });
+  const known = cookiesOf(await tryTo(goodPassword));
+  const { session } = await started(
+    two.identity.signIn(two.a.tenantId, { email, password: goodPassword }, { cookieHeader: known }),
+  );
+  // Each from a network of its own and for an account of its own, so that nothing but the queue is in their way.
+  const flood = Array.from({ length: 40 }, (_, network) =>
+    tryTo('wrong', { worker: flooded, address: `10.7.${network}.1`, as: `flood${network}@example.com` }),
+  );
+  const [signedIn, confirmed] = await Promise.all([
+    tryTo(goodPassword, { worker: flooded, cookieHeader: known }),
+    flooded
+      .confirmOwner(
+        two.a.tenantId,
+        { session },
+        { password: goodPassword },
+        {
+          confirmed: 'backup.download_confirmed',
+          refused: 'backup.download_refused',
+        },
+      )
+      .catch((error) => error),
+  ]);
+  const codes = (await Promise.all(flood)).map(({ code }) => code);
+  assert.ok(codes.includes('FH_BUSY'), codes.join());
+  assert.equal(signedIn.code, 'ok');
+  // Not an owner: refused for that, not for want of a place.
+  assert.equal(confirmed.code, 'FH_ROLE_REQUIRED');
+});
+
 test('another tenant’s device cookie makes nobody known', async () => {
   const inB = cookiesOf(await tryTo(goodPassword, { tenant: two.b }));
   await useUpTries();

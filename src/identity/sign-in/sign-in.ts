@@ -46,9 +46,10 @@ export async function signIn(
   { email, password }: Credentials,
   caller: Caller,
 ): Promise<StartedSession | AwaitedSignIn> {
+  // That it is this user's browser the database tells; that some user of this tenant signed in with it, the seal.
+  const deviceToken = await cookies.findDeviceToken(tenantId, caller.cookieHeader);
   return queue.admit(async () => {
     const emailKey = emailKeyOf(email);
-    const deviceToken = await cookies.findDeviceToken(tenantId, caller.cookieHeader);
     const deviceHash = deviceToken && hashToken(deviceToken);
 
     const { user, known, attempts, locked } = await databases.platform.transact(tenantId, async (db) => {
@@ -67,7 +68,7 @@ export async function signIn(
       return { user, known, attempts, locked };
     });
 
-    const { matches, needsRehash } = await queue.verify(password, user?.passwordHash);
+    const { matches, needsRehash } = await queue.verify(password, user?.passwordHash, known);
     if (!user || !matches || locked || user.state !== 'active') {
       await databases.platform.transact(tenantId, async (db) => {
         await recordTenantAudit(db, {
@@ -121,7 +122,7 @@ export async function signIn(
         browser: describeUserAgent(caller.userAgent),
       });
     return started;
-  });
+  }, deviceToken !== undefined);
 }
 
 function deviceAttempt(emailKey: string, deviceHash: Buffer): Attempt {
