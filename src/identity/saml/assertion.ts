@@ -109,16 +109,15 @@ function readAttributes(assertion: XmlElement): ReadonlyMap<string, readonly str
   let count = 0;
   for (const attribute of statement?.children ?? []) {
     const name = attribute.attributes.get('Name')!;
-    // The same name twice: which of the two counts would be a guess.
-    if (!isPlain(name, 512) || attributes.has(name) || attributes.size >= mostNames) refuse('attributes');
-    attributes.set(
-      name,
-      attribute.children.map((value) => (findChild(value, 'saml:NameID') ?? value).text),
-    );
-    for (const text of attributes.get(name)!) {
+    if (!isPlain(name, 512)) refuse('attributes');
+    const values = attribute.children.map((value) => (findChild(value, 'saml:NameID') ?? value).text);
+    for (const text of values) {
       count += 1;
       if (count > mostValues || text.length > longestValue || /[^\P{Cc}\t\n]/u.test(text)) refuse('attributes');
     }
+    // Keycloak sends one Attribute for each role, all with one Name.
+    attributes.set(name, [...(attributes.get(name) ?? []), ...values]);
+    if (attributes.size > mostNames) refuse('attributes');
   }
   return attributes;
 }

@@ -272,15 +272,6 @@ export const profileCases: readonly AttackCase[] = [
     expected: (usual) => ({ ...usual, allowUnsolicited: true }),
   }),
   profile('104', 'a response for another tenant', 'destination', replace(/acme\.localhost/g, 'globex.localhost')),
-  profile(
-    '122',
-    'the same attribute twice',
-    'attributes',
-    replace(
-      '</saml:AttributeStatement>',
-      '<saml:Attribute Name="groups"><saml:AttributeValue>admins</saml:AttributeValue></saml:Attribute></saml:AttributeStatement>',
-    ),
-  ),
   profile('122b', 'markup as an attribute’s value', 'attributes', replace('>desk<', '><b xmlns="urn:b">admins</b><')),
   profile(
     '122c',

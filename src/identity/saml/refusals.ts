@@ -49,7 +49,7 @@ export const refusals = {
   name_id: 'The name of the person (NameID) is missing, empty, too long, or has characters that are not allowed.',
   name_id_format:
     'The name of the person (NameID) is of another format than the connection was set up with. Compare the NameID format.',
-  attributes: 'The attributes are not as SAML prescribes, one is named twice, or there are too many.',
+  attributes: 'The attributes are not as SAML prescribes, or there are too many.',
   authn_statement: 'The assertion does not say exactly once how and when the person was authenticated.',
   encryption_algorithm:
     'The assertion is encrypted in a way that is not allowed. Choose AES-GCM (128 or 256) with RSA-OAEP; AES-CBC is accepted only when the whole response is signed too.',

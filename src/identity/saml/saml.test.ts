@@ -142,6 +142,11 @@ test('the shapes of well-known identity providers are accepted', async () => {
         '>desk<',
         '><saml:NameID Format="urn:oasis:names:tc:SAML:2.0:nameid-format:persistent">desk</saml:NameID><',
       ),
+    'one attribute for each role, all of one name (Keycloak)': (xml) =>
+      xml.replace(
+        '</saml:AttributeStatement>',
+        '<saml:Attribute Name="groups"><saml:AttributeValue>third</saml:AttributeValue></saml:Attribute></saml:AttributeStatement>',
+      ),
     'an escaped ampersand': (xml) => xml.replace('>desk<', '>desk &amp; &#x43;o<'),
   };
   for (const [name, shape] of Object.entries(shapes)) {
@@ -165,6 +170,13 @@ test('signatures as other engines write them are accepted', async () => {
     await accepted(protect(genuineResponse(), mode, world, { signing: { inclusivePrefixes: ['xs', 'xsi'] } }));
   const mime = base64(protect(genuineResponse(), 'A', world)).replace(/.{76}/g, '$&\r\n');
   assert.equal((await engine.verifyResponse({ samlResponse: mime, expected: expectedResponse(world) })).ok, true);
+});
+
+test('122: attributes are a map, whatever they are called', async () => {
+  const xml = genuineResponse().replace('Name="groups"', 'Name="__proto__"');
+  const { attributes } = await accepted(protect(xml, 'A', world));
+  assert.deepEqual([...attributes], [['__proto__', ['staff', 'desk']]]);
+  assert.equal(({} as { groups?: unknown }).groups, undefined);
 });
 
 test('unsolicited responses are taken where the connection says so', async () => {

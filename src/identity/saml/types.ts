@@ -35,7 +35,7 @@ export interface Assertion {
   readonly nameQualifier?: string;
   readonly spNameQualifier?: string;
   readonly sessionIndex?: string;
-  /** By Name, in document order. A map, so that `__proto__` is a name like any other. At most 200 names with 1 000 values. */
+  /** By Name, in document order; values of attributes with the same Name are joined. A map, so that `__proto__` is a name like any other. At most 200 names with 1 000 values. */
   readonly attributes: ReadonlyMap<string, readonly string[]>;
   /** The request that this answers, from the signed part; undefined: unsolicited. */
   readonly inResponseTo?: string;
