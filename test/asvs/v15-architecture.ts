@@ -23,7 +23,7 @@ export const architecture: readonly AsvsRow[] = [
   met(
     'V15.2.2',
     'Hashes of passwords wait in a bounded queue; statements, uploads, imports and lists have a longest time or size; what takes long is an operation or a job beside the requests.',
-    [at.passwordHash, 'the queue bounds what hashes at once and who waits, and serves in order'],
+    [at.passwordHash, 'malformed and absurd hashes are refused before any memory is taken'],
     [at.passwordRules, 'nothing that can be typed stalls the judge'],
     [
       at.leases,
