@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { type Lsn, waitFor, walSegmentBytes } from '#src/kernel/index.ts';
+import { formatLsn, type Lsn, waitFor, walSegmentBytes } from '#src/kernel/index.ts';
 import { openConnection } from '#src/postgres/index.ts';
 import type { RecoveredServer, RecoveryOptions } from './recovery.ts';
 import { recoverFrom, type SourceServer, startSourceServer } from './source.fixture.ts';
@@ -147,5 +147,19 @@ test('databases that were made since are whole, unless they were copied by files
     assert.ok(names.some(({ datname }) => datname === 'renamed'));
     assert.ok(!names.some(({ datname }) => datname === 'dropped' || datname === 'other'));
     await connection.close();
+  });
+});
+
+test('a server that is used afterwards keeps what it writes on its new timeline until somebody ships it', async () => {
+  await recover({ durable: true, target: { kind: 'end', atLeast: moments.end } }, async (server) => {
+    const connection = await openConnection(server.connectionTarget('wanted', 'postgres'), { applicationName: 'test' });
+    await connection.query('CREATE TABLE noise AS SELECT n, md5(n::text) AS text FROM generate_series(1, 400000) n');
+    for (let round = 0; round < 2; round++) await connection.query('CHECKPOINT');
+    const [row] = await connection.query<{ first: string; segments: string[] }>(
+      `SELECT pg_walfile_name($1::pg_lsn) AS first, array(SELECT name FROM pg_ls_waldir()) AS segments`,
+      [formatLsn(server.lsn + 1n)],
+    );
+    await connection.close();
+    assert.ok(row!.segments.includes(row!.first), `${row!.first} among ${row!.segments.join(', ')}`);
   });
 });

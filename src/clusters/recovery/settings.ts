@@ -66,6 +66,7 @@ export function recoverySettings(options: RecoverySettings): string {
     ['checkpoint_timeout', '15min', ''],
     ['max_wal_size', '512MB', 'replayed segments go at restart points'],
     ['min_wal_size', '80MB', ''],
+    ['wal_keep_size', options.durable ? '512MB' : '0', 'nobody has yet shipped what is written on the new timeline'],
     ['fsync', durable, ''],
     ['full_page_writes', durable, ''],
     ['synchronous_commit', durable, ''],
