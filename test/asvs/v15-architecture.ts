@@ -23,7 +23,10 @@ export const architecture: readonly AsvsRow[] = [
   met(
     'V15.2.2',
     'Hashes of passwords wait in a bounded queue; statements, uploads, imports and lists have a longest time or size; what takes long is an operation or a job beside the requests.',
-    [at.passwordHash, 'malformed and absurd hashes are refused before any memory is taken'],
+    [
+      at.passwordHash,
+      'the queue bounds what hashes at once and who waits, serves in order, and keeps places for whoever is known',
+    ],
     [at.passwordRules, 'nothing that can be typed stalls the judge'],
     [
       at.leases,
