@@ -67,10 +67,14 @@ export async function createDoors(two: TwoTenants, databases: TenantDatabases = 
       (error: { code?: string }) => error.code ?? String(error),
     );
   // Of one length, and from a network of its own each.
-  const emailOf = (kind: string, turn: number) =>
-    kind === 'known' ? emails[turn % people]! : emails[turn % people]!.replace('person', 'nobody');
+  const nobodies = emails.map((email) => email.replace('person', 'nobody'));
+  const emailOf = (kind: string, turn: number) => (kind === 'known' ? emails : nobodies)[turn % people]!;
   const callerOf = (turn: number) => ({ address: `10.${(turn >> 8) & 255}.${turn & 255}.1` });
-  const tokenOf = (kind: string) => (kind === 'known' ? expired : newToken());
+  const tokenOf = (kind: string) => {
+    // Made for both: it takes time.
+    const token = newToken();
+    return kind === 'known' ? expired : token;
+  };
   const doors: Door[] = [
     {
       name: 'sign-in',
