@@ -103,6 +103,15 @@ export const auditEvents = {
   'staff.session_created': 'A staff member signed in to the console.',
   'staff.login_failed': 'A console sign-in was refused.',
   'staff.login_throttled': 'Console sign-in attempts were slowed down.',
+  'staff.second_factor_enrolled': 'A staff member set up a second factor; all their sessions ended.',
+  'staff.second_factor_reset': 'A staff member used a link that removes the second factor.',
+  'staff.second_factor_awaited': "A staff member's password was right; a code is asked for.",
+  'staff.second_factor_failed': 'A wrong code was shown after the right password of a staff member.',
+  'staff.second_factor_throttled': 'Codes of a staff member were slowed down: somebody has the password and guesses.',
+  'staff.recovery_code_used': 'A staff member used a recovery code.',
+  'staff.recovery_codes_replaced': 'A staff member made new recovery codes; the old ones are worthless.',
+  'staff.step_up_confirmed': 'A staff member showed again who they are; dangerous acts are allowed for five minutes.',
+  'staff.step_up_refused': 'A staff member failed to show who they are before a dangerous act.',
   'staff.session_ended': 'A staff member signed out.',
 } as const satisfies Record<string, string>;
 export type AuditEventName = keyof typeof auditEvents;

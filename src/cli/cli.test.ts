@@ -30,6 +30,7 @@ before(async () => {
     db: world.pool,
     auditLog: controlAuditLog,
     actorOf: () => 'os:root',
+    requireStepUp: async () => {},
     tenantUrl: (name) => `https://${name}.localhost:8443`,
     fleetReport: async () => ({ tenants: [] }),
   };

@@ -7,13 +7,14 @@ const defaultMaxBytes = 1024 ** 4;
 
 /** Archives go out and come in as bytes: whoever asks need not share a disk with control. */
 export function archiveRoutes(deps: ConsoleApiDeps) {
-  const { lifecycle, portability, actorOf, maxArchiveBytes = defaultMaxBytes } = deps;
+  const { lifecycle, portability, actorOf, requireStepUp, maxArchiveBytes = defaultMaxBytes } = deps;
 
   return async (app: FastifyInstance): Promise<void> => {
     app.get<{ Params: OperationParams }>(
       '/api/exports/:operationId/download',
       { config: { operation: 'export.download' }, schema: { params: operationParams } },
       async (request, reply) => {
+        await requireStepUp(request);
         const { operationId } = request.params;
         const operation = await lifecycle.getOperation(operationId);
         const { content, sizeBytes } = await portability.openExport(operationId);

@@ -11,6 +11,8 @@ import { startTestCluster, type TestCluster } from '../../test/support/cluster.t
 import { dropTestTenants, openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
 import { consoleApi } from './index.ts';
 
+const stepUpRequired = () => new FreeholdError('FH_STEP_UP_REQUIRED', { status: 403, title: 'Confirm that it is you' });
+
 let cluster: TestCluster;
 let folder: string;
 let world: TestInstallation;
@@ -31,6 +33,9 @@ before(async () => {
         if (typeof actor !== 'string')
           throw new FreeholdError('FH_TEST_SIGNED_OUT', { status: 401, title: 'signed out' });
         return actor;
+      },
+      requireStepUp: async (request) => {
+        if (request.headers['x-test-step-up'] === 'none') throw stepUpRequired();
       },
       tenantUrl: (name) => `https://${name}.localhost:8443`,
       fleetReport: async () => ({ tenants: [] }),
@@ -103,6 +108,26 @@ test('what cannot be taken back needs the name, and a wrong name stops anything'
   const { result } = await world.lifecycle.waitForOperation(body.operation.operationId);
   const certificate = (await call('GET', `/api/certificates/${result.certificateId}`)).body;
   assert.equal(certificate.tenantName, 'careful');
+});
+
+test('what is dangerous asks the member again who they are, and the rest does not', async () => {
+  await create('valued');
+  const unconfirmed = async (method: InjectOptions['method'], url: string, payload?: object) => {
+    const headers = { 'x-test-actor': 'staff:stf_a', 'x-test-step-up': 'none' };
+    const response = await app.inject({ method, url, headers, ...(payload && { payload }) });
+    return response.json().code;
+  };
+  const moment = { kind: 'time', time: new Date().toISOString() };
+  const confirm = 'valued';
+  for (const [method, url, body] of [
+    ['POST', '/api/tenants/valued/delete', { confirm }],
+    ['POST', '/api/tenants/valued/delete', { confirm, now: true }],
+    ['POST', '/api/tenants/valued/restore', { moment, inPlace: true, confirm }],
+    ['GET', '/api/exports/opr_00000000000000000000000000/download', undefined],
+  ] as const)
+    assert.equal(await unconfirmed(method, url, body), 'FH_STEP_UP_REQUIRED', url);
+  assert.equal((await call('GET', '/api/tenants/valued')).body.state, 'active');
+  assert.equal(await unconfirmed('POST', '/api/tenants/valued/suspend', {}), undefined);
 });
 
 test('every body and query is refused unless each field is known', async () => {

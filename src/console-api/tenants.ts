@@ -26,7 +26,7 @@ type Params = { Params: { tenantId: string } };
 
 /** Tenants: list, show, create, and everything that is done to one. Each change answers 202 with its operation. */
 export function tenantRoutes(deps: ConsoleApiDeps) {
-  const { lifecycle, actorOf } = deps;
+  const { lifecycle, actorOf, requireStepUp } = deps;
 
   async function start<
     K extends 'suspend' | 'resume' | 'rename' | 'swap' | 'set' | 'clone' | 'export' | 'restore' | 'delete' | 'destroy',
@@ -34,13 +34,14 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
     kind: K,
     request: FastifyRequest<Params>,
     input: OperationInputs[K],
-    { idOrName = request.params.tenantId, needsConfirmation = false } = {},
+    { idOrName = request.params.tenantId, isDangerous = false } = {},
   ): Promise<Started> {
     const tenant = await lifecycle.getTenant(idOrName);
     const confirmed = (request.body as { confirm?: string } | undefined)?.confirm;
-    if ((needsConfirmation && confirmed === undefined) || (confirmed !== undefined && confirmed !== tenant.name)) {
+    if ((isDangerous && confirmed === undefined) || (confirmed !== undefined && confirmed !== tenant.name)) {
       throw consoleErrors.FH_CONFIRMATION_MISSING({ detail: `to ${kind} ${tenant.name}` });
     }
+    if (isDangerous) await requireStepUp(request);
     return { operation: await lifecycle.startOperation(kind, tenant.tenantId, input, actorOf(request)) };
   }
 
@@ -191,7 +192,7 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
         const { tenantId, moment } = await lifecycle.findRestoreSource(request.params.tenantId, request.body.moment);
         reply.code(202);
         const input = { newName, title, moment, inPlace };
-        return start('restore', request, input, { idOrName: tenantId, needsConfirmation: inPlace });
+        return start('restore', request, input, { idOrName: tenantId, isDangerous: inPlace });
       },
     );
 
@@ -208,8 +209,8 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
         const { state } = await lifecycle.getTenant(request.params.tenantId);
         reply.code(202);
         // Deleted already, and its key is to go before its time.
-        if (now && state === 'deleted') return start('destroy', request, {}, { needsConfirmation: true });
-        return start('delete', request, { now }, { needsConfirmation: true });
+        if (now && state === 'deleted') return start('destroy', request, {}, { isDangerous: true });
+        return start('delete', request, { now }, { isDangerous: true });
       },
     );
   };

@@ -21,9 +21,23 @@ export {
 } from './passwords/password-rules.ts';
 export type { IdentityRequest } from './request-scope.ts';
 export { identityRoutes, invitationPath } from './routes.ts';
-export { hashScimToken, type ScimTokenUse, scimPath, scimRoutes } from './scim/index.ts';
 export { shownProperties } from './schemas.ts';
+export { hashScimToken, type ScimTokenUse, scimPath, scimRoutes } from './scim/index.ts';
 export type { AwaitedSignIn } from './second-factors/challenge.ts';
+export {
+  hashRecoveryCode,
+  newRecoveryCode,
+  parseRecoveryCode,
+  recoveryCodeCount,
+} from './second-factors/recovery-codes.ts';
+export {
+  encodeBase32,
+  findTotpStep,
+  parseTotpCode,
+  totpCode,
+  totpSecretBytes,
+  totpUri,
+} from './second-factors/totp.ts';
 export type { Authenticator } from './sessions/authenticate.ts';
 export type { Caller, CookieKeyOf } from './sessions/browser.ts';
 export {

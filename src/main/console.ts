@@ -6,7 +6,7 @@ import { refuseCrossSite } from '#src/gateway/index.ts';
 import { createHttpApp, type HttpMetrics, hstsOf, type Page, servePage, tlsFloor } from '#src/http/index.ts';
 import { createGatewayKey } from '#src/keys/index.ts';
 import { mailStates } from '#src/mail/index.ts';
-import { isBackground, type StaffSession, staffErrors, staffRoutes } from '#src/staff/index.ts';
+import { isBackground, requireFactor, type StaffSession, staffErrors, staffRoutes } from '#src/staff/index.ts';
 import type { Child } from './child.ts';
 import type { Config } from './config.ts';
 import type { ControlServices } from './control-services.ts';
@@ -21,7 +21,7 @@ export interface ConsoleDeps {
   readonly folders: Folders;
   readonly services: ControlServices;
   readonly page: Page;
-  readonly apiDeps: Omit<ConsoleApiDeps, 'actorOf'>;
+  readonly apiDeps: Omit<ConsoleApiDeps, 'actorOf' | 'requireStepUp'>;
   readonly healthDeps: HealthDeps;
   readonly backupApi: FastifyPluginAsync;
   readonly metrics: HttpMetrics;
@@ -67,6 +67,7 @@ export async function startConsole(deps: ConsoleDeps): Promise<{ setupUrl: strin
     scope.addHook('onRequest', async (request) => {
       const session = await staff.authenticate(request.headers.cookie, { background: isBackground(request) });
       if (!session) throw staffErrors.FH_STAFF_SESSION_REQUIRED();
+      requireFactor(session);
       signedIn.set(request, session);
     });
     const actorOf = (request: FastifyRequest): string => {
@@ -74,7 +75,8 @@ export async function startConsole(deps: ConsoleDeps): Promise<{ setupUrl: strin
       if (!session) throw staffErrors.FH_STAFF_SESSION_REQUIRED();
       return `staff:${session.staffId}`;
     };
-    await scope.register(consoleApi({ ...deps.apiDeps, actorOf }));
+    const requireStepUp = (request: FastifyRequest) => staff.requireStepUp(request.headers.cookie);
+    await scope.register(consoleApi({ ...deps.apiDeps, actorOf, requireStepUp }));
     await scope.register(healthRoutes(deps.healthDeps));
     await scope.register(deps.backupApi);
     await scope.register(mailRoutes({ ...services.mail, states: mailStates, actorOf }));

@@ -351,6 +351,8 @@ export async function startControlServices({
   const staff = createStaff({
     db: pool,
     sessionKey: await keys.deriveInstallationKey('staff-session'),
+    factorsKey: await keys.deriveInstallationKey('staff-factors'),
+    log,
     rules: passwordRulesOf(config),
   });
 

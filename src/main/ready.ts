@@ -31,7 +31,12 @@ export function printReady({ json, gateway, console, ca, setupUrl, recoveryKit, 
     `  Tenants   ${gateway.replace('https://', 'https://NAME.')}`,
     `  Console   ${console}`,
   ];
-  if (setupUrl) lines.push('', 'Set up the first staff member (the link works once):', `  ${setupUrl}`);
+  if (setupUrl)
+    lines.push(
+      '',
+      'Set up the first staff member, with an authenticator app at hand (the link works once):',
+      `  ${setupUrl}`,
+    );
   if (demo.length) {
     lines.push('', 'Demo tenants, ready to sign in:');
     for (const account of demo) lines.push(`  ${account.url}`, `    ${account.email}`, `    ${account.password}`);

@@ -6,6 +6,11 @@ export const staffErrors = defineErrors({
     title: 'You are not signed in to the console',
     hint: 'Sign in. A session locks after 30 minutes without use.',
   },
+  FH_STEP_UP_REQUIRED: {
+    status: 403,
+    title: 'Confirm that it is you',
+    hint: 'Type your password and a code from your app. It is good for five minutes.',
+  },
   FH_STAFF_SETUP_NOT_FOUND: {
     status: 404,
     title: 'This set-up link cannot be used',

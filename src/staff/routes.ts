@@ -1,14 +1,10 @@
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
-import type { Caller } from '#src/identity/index.ts';
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { identityErrors } from '#src/identity/index.ts';
+import type { AwaitedStaffSignIn, StaffSession, StartedStaffSession } from './console-sessions.ts';
 import { staffErrors } from './errors.ts';
-import type { Staff, StaffSession } from './staff.ts';
-
-const text = (maxLength: number) => ({ type: 'string', maxLength }) as const;
-const object = (properties: Record<string, object>, required: readonly string[]) =>
-  ({ type: 'object', properties, required, additionalProperties: false }) as const;
-/** More than a password may have, so that a long one is refused by the rules, in words. */
-const password = text(2_000_000);
-const bodyLimit = 2_200_000;
+import { bodyLimit, callerOf, describe, object, password, text } from './request-scope.ts';
+import { secondFactorRoutes } from './second-factor-routes.ts';
+import type { Staff } from './staff.ts';
 
 const bodies = {
   setup: object({ email: text(1000), name: text(1000), password }, ['email', 'name', 'password']),
@@ -22,6 +18,14 @@ export const backgroundHeader = 'freehold-background';
 
 export function isBackground(request: FastifyRequest): boolean {
   return request.headers[backgroundHeader] === '1';
+}
+
+/** Whoever has no second factor may set one up and do nothing else. Throws FH_SECOND_FACTOR_REQUIRED. */
+export function requireFactor({ mustEnrol }: StaffSession): void {
+  if (mustEnrol)
+    throw identityErrors.FH_SECOND_FACTOR_REQUIRED({
+      hint: 'Set up an authenticator app on the page /second-factor of the console; everything else waits for it.',
+    });
 }
 
 /** Set-up and sessions of the console; register with prefix `/api`. Reachable without a session: each route says for itself what it needs. */
@@ -45,18 +49,14 @@ export function staffRoutes(staff: Staff): FastifyPluginAsync {
       { config: { operation: 'staff.setup.complete' }, schema: { params: tokenParams, body: bodies.setup }, bodyLimit },
       async (request, reply) => {
         const setup = { token: request.params.token, ...request.body };
-        const { session, setCookie } = await staff.completeSetup(setup, callerOf(request));
-        return reply.header('set-cookie', setCookie).code(201).send(describe(session));
+        return sendEntered(reply, await staff.completeSetup(setup, callerOf(request)));
       },
     );
 
     app.post<{ Body: { email: string; password: string } }>(
       '/session',
       { config: { operation: 'staff.session.create' }, schema: { body: bodies.signIn }, bodyLimit },
-      async (request, reply) => {
-        const { session, setCookie } = await staff.signIn(request.body, callerOf(request));
-        return reply.header('set-cookie', setCookie).code(201).send(describe(session));
-      },
+      async (request, reply) => sendEntered(reply, await staff.signIn(request.body, callerOf(request))),
     );
 
     app.get('/session', { config: { operation: 'staff.session.get' } }, async (request) => {
@@ -73,6 +73,8 @@ export function staffRoutes(staff: Staff): FastifyPluginAsync {
         .send(),
     );
 
+    await app.register(secondFactorRoutes(staff));
+
     app.post<{ Body: { password: string; email?: string; name?: string } }>(
       '/password-check',
       { config: { operation: 'staff.password.check' }, schema: { body: bodies.passwordCheck }, bodyLimit },
@@ -81,11 +83,9 @@ export function staffRoutes(staff: Staff): FastifyPluginAsync {
   };
 }
 
-function callerOf(request: FastifyRequest): Caller {
-  const { cookie, 'user-agent': userAgent } = request.headers;
-  return { cookieHeader: cookie, userAgent, address: request.ip };
-}
-
-function describe({ expiresAt, ...staff }: StaffSession) {
-  return { staff, expiresAt };
+/** 201 with the session; 202 where a code is asked for. */
+function sendEntered(reply: FastifyReply, entered: StartedStaffSession | AwaitedStaffSignIn) {
+  reply.header('set-cookie', [...entered.setCookies]);
+  if (entered.session) return reply.code(201).send(describe(entered.session));
+  return reply.code(202).send({ secondFactor: { expiresAt: entered.expiresAt } });
 }

@@ -2,44 +2,31 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import type { FastifyInstance } from 'fastify';
 import { controlAuditLog } from '#src/audit/index.ts';
-import { migrate } from '#src/databases/index.ts';
 import { createHttpApp } from '#src/http/index.ts';
 import { randomBytes, silentLog, systemClock } from '#src/kernel/index.ts';
-import { createPool, type Pool } from '#src/postgres/index.ts';
-import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
+import type { Pool } from '#src/postgres/index.ts';
 import { createStaff, type Staff, staffRoutes } from './index.ts';
+import { callerOf, headerOf, password, person, startTestStaff, type TestStaff } from './staff.fixture.ts';
 
-const password = 'seven purple lanterns drift';
-const caller = { address: '192.0.2.1', userAgent: 'test' };
-const person = { email: 'Sam@operator.example', name: 'Sam Ode', password };
+const caller = callerOf();
 
-let cluster: TestCluster;
+let world: TestStaff;
 let db: Pool;
 let staff: Staff;
 let app: FastifyInstance;
 before(async () => {
-  cluster = await startTestCluster();
-  await migrate(cluster.control, { schema: 'public', folder: new URL('../../migrations/control/', import.meta.url) });
-  db = createPool(cluster.control, { max: 8, applicationName: 'test' });
-  staff = createStaff({ db, sessionKey: randomBytes(32) });
+  world = await startTestStaff();
+  ({ db, staff } = world);
   app = createHttpApp({ name: 'console', log: silentLog, clock: systemClock });
   await app.register(staffRoutes(staff), { prefix: '/api' });
 });
 after(async () => {
   await app?.close();
-  await db?.stop();
-  await cluster?.stop();
+  await world?.stop();
 });
-beforeEach(async () => {
-  for (const table of ['staff', 'staff_setup_tokens', 'staff_sign_in_failures']) await db.query(`DELETE FROM ${table}`);
-});
+beforeEach(() => world.clear());
 
-async function setUp(): Promise<string> {
-  const { token } = await staff.createSetupLink();
-  const { setCookie } = await staff.completeSetup({ token, ...person }, caller);
-  return headerOf(setCookie);
-}
-const headerOf = (setCookie: string) => setCookie.slice(0, setCookie.indexOf(';'));
+const setUp = () => world.setUp();
 const gone = { code: 'FH_STAFF_SETUP_NOT_FOUND' };
 
 test('the set-up link makes the first member, once', async () => {
@@ -95,14 +82,15 @@ test('only a link for an address gives its member a new password', async () => {
 
 test('sign-in, sign-out; unknown and disabled members answer alike', async () => {
   await setUp();
-  const { session, setCookie } = await staff.signIn({ email: 'SAM@OPERATOR.EXAMPLE', password }, caller);
+  const { session, setCookies } = await staff.signIn({ email: 'SAM@OPERATOR.EXAMPLE', password }, caller);
+  assert.ok(session);
   assert.match(
-    setCookie,
+    setCookies[0]!,
     /^__Host-freehold-console=[A-Za-z0-9_-]{82}; Max-Age=43200; Path=\/; Secure; HttpOnly; SameSite=Strict$/,
   );
-  assert.deepEqual(await staff.authenticate(headerOf(setCookie)), session);
-  assert.match(await staff.signOut(headerOf(setCookie)), /Max-Age=0/);
-  assert.equal(await staff.authenticate(headerOf(setCookie)), undefined);
+  assert.deepEqual(await staff.authenticate(headerOf(setCookies)), session);
+  assert.match(await staff.signOut(headerOf(setCookies)), /Max-Age=0/);
+  assert.equal(await staff.authenticate(headerOf(setCookies)), undefined);
   assert.match(await staff.signOut(undefined), /Max-Age=0/);
   const refusals = [
     await staff.signIn({ email: person.email, password: 'wrong' }, caller).catch((error) => error),
@@ -148,7 +136,7 @@ test('a cookie with any character changed, and one of another installation, is n
     const changed = header.slice(0, at) + (header[at] === 'A' ? 'B' : 'A') + header.slice(at + 1);
     assert.equal(await staff.authenticate(changed), undefined);
   }
-  assert.equal(await createStaff({ db, sessionKey: randomBytes(32) }).authenticate(header), undefined);
+  assert.equal(await createStaff({ ...world.keys, db, sessionKey: randomBytes(32) }).authenticate(header), undefined);
   await assert.rejects(staff.authenticate(`${header}; ${header}`), { code: 'FH_COOKIE_REFUSED' });
 });
 
@@ -171,7 +159,7 @@ test('the routes: set up, who am I, sign out, sign in', async () => {
   ) => {
     const response = await app.inject({ method, url: `/api${url}`, payload: body, headers: cookie ? { cookie } : {} });
     const json = response.body === '' ? undefined : response.json();
-    return { status: response.statusCode, json, setCookie: String(response.headers['set-cookie'] ?? '') };
+    return { status: response.statusCode, json, setCookies: [response.headers['set-cookie'] ?? []].flat() };
   };
   const { token } = await staff.createSetupLink();
   assert.deepEqual((await send('GET', `/setup/${token}`)).json.email, null);
@@ -183,7 +171,7 @@ test('the routes: set up, who am I, sign out, sign in', async () => {
   const done = await send('POST', `/setup/${token}`, { body: person });
   assert.equal(done.status, 201);
   assert.deepEqual(Object.keys(done.json.staff), ['staffId', 'email', 'name']);
-  const cookie = headerOf(done.setCookie);
+  const cookie = headerOf(done.setCookies);
   assert.equal((await send('GET', '/session', { cookie })).json.staff.name, 'Sam Ode');
   assert.equal((await send('GET', '/session')).json.code, 'FH_STAFF_SESSION_REQUIRED');
   assert.equal((await send('DELETE', '/session', { cookie })).status, 204);

@@ -6,21 +6,30 @@ import {
   createAttemptLimiter,
   createPasswordQueue,
   createPasswordRules,
-  createTokenCookie,
   emailKeyOf,
   hashToken,
   identityErrors,
   newToken,
   normalisePassword,
   type PasswordRules,
-  parseCookies,
   parseEmail,
   parsePersonName,
 } from '#src/identity/index.ts';
-import { newId, type StaffId } from '#src/kernel/index.ts';
-import { createSealer } from '#src/keys/index.ts';
+import { failpoint, type Log, newId, silentLog } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
+import {
+  type AwaitedStaffSignIn,
+  createConsoleSessions,
+  type Member,
+  type StaffSession,
+  type StartedStaffSession,
+} from './console-sessions.ts';
+import { createStaffEnrolment, type StaffEnrolment } from './enrolment.ts';
 import { staffErrors } from './errors.ts';
+import { createOpenSession, maxIdleSeconds } from './open-session.ts';
+import { createStaffFactor } from './second-factor.ts';
+import { deleteChallengesOf, deleteFactor, hasFactor, lockStaff } from './second-factor-sql.ts';
+import { createStaffSecondStep, type StaffSecondStep } from './second-step.ts';
 import {
   checkSession,
   confirmPassword,
@@ -30,14 +39,12 @@ import {
   deleteSessionsOf,
   findSetupToken,
   findStaffByEmail,
-  insertSession,
   insertStaff,
   replaceSetupToken,
   resetStaff,
   touchSession,
 } from './sql.ts';
-
-export const consoleCookieName = '__Host-freehold-console';
+import { createStepUp, type StepUp, type StepUpState } from './step-up.ts';
 
 /** The control database. */
 export interface StaffDatabase extends Queryable {
@@ -48,39 +55,40 @@ export interface StaffDeps {
   readonly db: StaffDatabase;
   /** 32 bytes: `keyStore.deriveInstallationKey('staff-session')`. */
   readonly sessionKey: Uint8Array;
+  /** 32 bytes: `keyStore.deriveInstallationKey('staff-factors')`. */
+  readonly factorsKey: Uint8Array;
   /** Of new passwords. Default: without a list of breached ones. */
   readonly rules?: PasswordRules;
+  /** Default: says nothing. */
+  readonly log?: Log;
 }
 
-export interface StaffSession {
-  readonly staffId: StaffId;
-  readonly email: string;
-  readonly name: string;
-  readonly expiresAt: Date;
-}
-
-export interface StartedStaffSession {
-  readonly session: StaffSession;
-  readonly setCookie: string;
-}
-
-export interface Staff {
+export interface Staff extends StaffSecondStep, StaffEnrolment {
   /** True while nobody can sign in to the console. */
   needsSetup(): Promise<boolean>;
   /**
    * A link's token: single use, 24 hours, in place of any before. With `email` it is for that address only, and also gives a member
-   * who forgot the password a new one.
+   * who forgot the password a new one; the second factor stays, unless `resetsFactor`: for a member who has lost everything.
    */
-  createSetupLink(options?: { email?: string; actor?: string }): Promise<{ token: string; expiresAt: Date }>;
+  createSetupLink(options?: {
+    email?: string;
+    resetsFactor?: boolean;
+    actor?: string;
+  }): Promise<{ token: string; expiresAt: Date }>;
   /** Throws FH_STAFF_SETUP_NOT_FOUND. */
   getSetup(token: string): Promise<{ email: string | undefined; expiresAt: Date }>;
+  /** Ends in a session that may only set up a second factor, or, where the member has one, in a sign-in that waits for its code. */
   completeSetup(
     setup: { token: string; email: string; name: string; password: string },
     caller: Caller,
-  ): Promise<StartedStaffSession>;
+  ): Promise<StartedStaffSession | AwaitedStaffSignIn>;
   /** What `PasswordRules.check` says. */
   readonly checkPassword: PasswordRules['check'];
-  signIn(credentials: { email: string; password: string }, caller: Caller): Promise<StartedStaffSession>;
+  /** The first step. */
+  signIn(
+    credentials: { email: string; password: string },
+    caller: Caller,
+  ): Promise<StartedStaffSession | AwaitedStaffSignIn>;
   /** @returns the Set-Cookie header that removes the cookie */
   signOut(cookieHeader: string | undefined): Promise<string>;
   /**
@@ -88,67 +96,67 @@ export interface Staff {
    * `background`: a request that the page makes by itself (polling) is no use, or an open page would never lock.
    */
   authenticate(cookieHeader: string | undefined, options?: { background?: boolean }): Promise<StaffSession | undefined>;
+  getStepUp(cookieHeader: string | undefined): Promise<StepUpState>;
+  readonly confirmStepUp: StepUp['confirm'];
+  /** Throws FH_STEP_UP_REQUIRED unless this browser's member confirmed who they are within the last five minutes. */
+  requireStepUp(cookieHeader: string | undefined): Promise<void>;
 }
 
 const setupSeconds = 86_400;
-/** NIST SP 800-63B-4 at AAL2: at most 24 hours; a working day is enough. */
-const lifetimeSeconds = 12 * 3600;
-/** Promise S3. */
-const maxIdleSeconds = 30 * 60;
 const touchEverySeconds = 60;
-/** What the cookie is sealed for: the console of this installation. */
-const scope = 'console';
-
 const nobody = 'stf_nobody';
 
-/** The operator's people: first-start set-up, sign-in, sessions of the console. */
-export function createStaff({ db, sessionKey, rules = createPasswordRules() }: StaffDeps): Staff {
-  const sealer = createSealer(sessionKey);
-  const cookie = createTokenCookie({ name: consoleCookieName, maxAgeSeconds: lifetimeSeconds, sameSite: 'Strict' });
+/** The operator's people: set-up, sign-in in two steps, sessions of the console, step-up. */
+export function createStaff(deps: StaffDeps): Staff {
+  const { db, sessionKey, factorsKey, rules = createPasswordRules(), log = silentLog } = deps;
+  const sessions = createConsoleSessions(sessionKey);
+  const needSession = createOpenSession(sessions);
   // Own queue: a flood at one door does not close the other.
   const queue = createPasswordQueue({ maxAdmitted: 16 });
   const limiter = createAttemptLimiter('staff_sign_in_failures');
+  const factor = createStaffFactor(factorsKey, log);
+  const stepUp = createStepUp({ db, sessions, limiter, queue, factor, needSession });
 
-  function findToken(header: string | undefined): Buffer | undefined {
-    return cookie.open(sealer, scope, parseCookies(header, [consoleCookieName]).get(consoleCookieName));
-  }
-
-  async function startSession(
+  /** After the right password, in its transaction. */
+  async function enter(
     tx: Queryable,
-    member: { staffId: StaffId; email: string; name: string },
+    member: Member,
     caller: Caller,
-  ): Promise<StartedStaffSession> {
-    const held = findToken(caller.cookieHeader);
-    if (held) await deleteSession(tx, hashToken(held));
-    const token = newToken();
-    const { staffId, email, name } = member;
-    const expiresAt = await insertSession(tx, {
-      tokenHash: hashToken(token),
-      staffId,
-      lifetimeSeconds,
-      address: caller.address,
-      userAgent: caller.userAgent?.slice(0, 300),
-    });
-    await recordAudit(tx, {
-      name: 'staff.session_created',
-      actor: `staff:${staffId}`,
-      subject: staffId,
-      address: caller.address,
-    });
-    return { session: { staffId, email, name, expiresAt }, setCookie: cookie.set(sealer, scope, token) };
+  ): Promise<StartedStaffSession | AwaitedStaffSignIn> {
+    await lockStaff(tx, member.staffId);
+    if (!(await hasFactor(tx, member.staffId)))
+      return sessions.start(tx, member, caller, { mustEnrol: true, passwordAgeSeconds: 0 });
+    const awaited = await sessions.awaitCode(tx, member, caller);
+    if (!awaited) throw identityErrors.FH_CODE_THROTTLED({ retryAfterSeconds: 300 });
+    return awaited;
   }
 
   return {
+    ...createStaffSecondStep({ db, sessions, limiter, factor }),
+    ...createStaffEnrolment({ db, sessions, limiter, factor, needSession, stepUp }),
+    getStepUp: stepUp.getStepUp,
+    confirmStepUp: stepUp.confirm,
+    requireStepUp: (cookieHeader) => stepUp.require(db, cookieHeader),
     checkPassword: rules.check,
     needsSetup: async () => (await countStaff(db)) === 0,
 
-    createSetupLink: ({ email, actor = 'system' } = {}) =>
+    createSetupLink: ({ email, resetsFactor = false, actor = 'system' } = {}) =>
       db.transaction(async (tx) => {
         const token = newToken();
         const forEmail = email === undefined ? undefined : parseEmail(email).email;
         const hash = hashToken(token);
-        const expiresAt = await replaceSetupToken(tx, { hash, email: forEmail, lifetimeSeconds: setupSeconds });
-        await recordAudit(tx, { name: 'staff.setup_link_created', actor, subject: forEmail ?? 'anybody' });
+        const expiresAt = await replaceSetupToken(tx, {
+          hash,
+          email: forEmail,
+          resetsFactor,
+          lifetimeSeconds: setupSeconds,
+        });
+        await recordAudit(tx, {
+          name: 'staff.setup_link_created',
+          actor,
+          subject: forEmail ?? 'anybody',
+          details: { resetsFactor },
+        });
         return { token: token.toString('base64url'), expiresAt };
       }),
 
@@ -176,9 +184,21 @@ export function createStaff({ db, sessionKey, rules = createPasswordRules() }: S
           if (existing && (setup.email === null || existing.disabled)) throw staffErrors.FH_STAFF_EXISTS();
           const staffId = existing?.staffId ?? newId('stf');
           if (existing) {
+            await lockStaff(tx, staffId);
             await resetStaff(tx, staffId, { name, passwordHash });
             await deleteSessionsOf(tx, staffId);
-            await limiter.forget(tx, [{ limit: attemptLimits.account, subject: email }]);
+            await deleteChallengesOf(tx, staffId);
+            await limiter.forget(tx, [
+              { limit: attemptLimits.account, subject: email },
+              { limit: attemptLimits.secondFactor, subject: staffId },
+            ]);
+            if (setup.resetsFactor && (await deleteFactor(tx, staffId)))
+              await recordAudit(tx, {
+                name: 'staff.second_factor_reset',
+                actor: `staff:${staffId}`,
+                subject: staffId,
+                address: caller.address,
+              });
           } else if (!(await insertStaff(tx, { staffId, email, name, passwordHash }))) {
             throw staffErrors.FH_STAFF_EXISTS();
           }
@@ -189,7 +209,8 @@ export function createStaff({ db, sessionKey, rules = createPasswordRules() }: S
             address: caller.address,
             details: { email, replaced: existing !== undefined },
           });
-          return startSession(tx, { staffId, email, name }, caller);
+          await failpoint('staff.setup.before_commit');
+          return enter(tx, { staffId, email, name }, caller);
         });
       }),
 
@@ -232,26 +253,25 @@ export function createStaff({ db, sessionKey, rules = createPasswordRules() }: S
         return db.transaction(async (tx) => {
           if (!(await confirmPassword(tx, member, passwordHash))) throw identityErrors.FH_SIGN_IN_FAILED();
           await limiter.succeed(tx, attempts);
-          return startSession(tx, member, caller);
+          return enter(tx, member, caller);
         });
       }),
 
     async signOut(cookieHeader) {
-      const token = findToken(cookieHeader);
-      if (token)
+      const tokenHash = sessions.findTokenHash(cookieHeader);
+      if (tokenHash)
         await db.transaction(async (tx) => {
-          const found = await checkSession(tx, hashToken(token), maxIdleSeconds);
-          if (!(await deleteSession(tx, hashToken(token))) || !found) return;
+          const found = await checkSession(tx, tokenHash, maxIdleSeconds);
+          if (!(await deleteSession(tx, tokenHash)) || !found) return;
           const { staffId } = found;
           await recordAudit(tx, { name: 'staff.session_ended', actor: `staff:${staffId}`, subject: staffId });
         });
-      return cookie.clear();
+      return sessions.clearCookie;
     },
 
     async authenticate(cookieHeader, { background = false } = {}) {
-      const token = findToken(cookieHeader);
-      if (!token) return undefined;
-      const tokenHash = hashToken(token);
+      const tokenHash = sessions.findTokenHash(cookieHeader);
+      if (!tokenHash) return undefined;
       const found = await checkSession(db, tokenHash, maxIdleSeconds);
       if (!found) return undefined;
       const { idleSeconds, ...session } = found;

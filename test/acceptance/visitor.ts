@@ -1,5 +1,6 @@
 /** A person before a browser: one window of a profile of its own, and the ways that people take through the pages. */
 import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
+import { Authenticator } from './authenticator.ts';
 import { until } from './harness.ts';
 
 export interface Person {
@@ -15,6 +16,8 @@ export class Visitor {
   readonly problems: string[] = [];
   /** Addresses that were answered with an error. */
   readonly refusals: string[] = [];
+  /** Of a member of staff, not used yet: unlike codes of the app they do not pass with time. */
+  readonly recoveryCodes: string[] = [];
 
   readonly #underWay = new Set<Request>();
 
@@ -79,15 +82,48 @@ export class Visitor {
     return this.page.context().close();
   }
 
-  /** Takes the set-up link of the console. */
+  /** Takes the set-up link of the console and sets up the app; ends in the console. */
   async setUpStaff(setupUrl: string, person: Person): Promise<void> {
     const { page } = this;
     await page.goto(setupUrl);
     await page.getByLabel('Your name').fill(person.name);
     await page.getByLabel('E-mail').fill(person.email);
     await page.getByLabel('Choose a password').fill(person.password);
-    await page.getByRole('button', { name: 'Set up and sign in' }).click();
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await this.enrolStaff();
     await page.getByRole('heading', { name: 'Tenants', level: 1 }).waitFor();
+  }
+
+  /** From the page that says that a second factor must be set up, to whatever comes after it. `look`: at each page on the way. */
+  async enrolStaff(look: (name: string) => Promise<void> = async () => {}): Promise<void> {
+    const { page } = this;
+    await page.getByRole('heading', { name: 'Set up your second factor' }).waitFor();
+    await look('staff-second-factor-why');
+    await page.getByRole('button', { name: 'Continue' }).click();
+    const app = new Authenticator(await this.readLink(/^[A-Z2-7]{32}$/));
+    await look('staff-second-factor-app');
+    const codes = page.getByRole('list', { name: 'Recovery codes' });
+    const wrong = page.getByText('This code is not right');
+    await until('a code to be taken before it is over', async () => {
+      await page.getByLabel('Code from your app').fill(app.code());
+      await page.getByRole('button', { name: 'Turn on' }).click();
+      await codes.or(wrong).first().waitFor();
+      return codes.isVisible();
+    });
+    await look('staff-recovery-codes');
+    this.recoveryCodes.splice(0, this.recoveryCodes.length, ...(await codes.getByRole('listitem').allTextContents()));
+    await page.getByRole('button', { name: 'I have kept them' }).click();
+  }
+
+  /** Answers the dialog that asks a member of staff who they are, before a dangerous act. */
+  async confirmStepUp(person: Person): Promise<void> {
+    const dialog = this.page.getByRole('dialog', { name: 'Confirm that it is you' });
+    await dialog.getByLabel('Code').waitFor();
+    const password = dialog.getByRole('textbox', { name: 'Your password' });
+    if (await password.isVisible()) await password.fill(person.password);
+    await dialog.getByLabel('Code').fill(this.recoveryCodes.pop()!);
+    await dialog.getByRole('button', { name: 'Confirm' }).click();
+    await dialog.waitFor({ state: 'detached' });
   }
 
   /** Takes an invitation to a tenant; ends on the app's first page. */

@@ -1,7 +1,9 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { Outlet } from '@tanstack/react-router';
+import { Navigate, Outlet } from '@tanstack/react-router';
+import { useState } from 'react';
 import { AccountMenu, apiFetch, ErrorState, LoadingState, notifyProblem, PageShell } from '../design/index.ts';
 import { sessionQuery } from './api.ts';
+import { StepUpProvider } from './second-factor/StepUp.tsx';
 
 const nav = [
   { label: 'Tenants', to: '/tenants' },
@@ -20,7 +22,10 @@ export function ConsoleLayout() {
     onSuccess: () => window.location.assign('/signed-out'),
     onError: notifyProblem,
   });
+  // Of the first look: while the router is on its way, its own location is another already.
+  const [next] = useState(() => window.location.pathname + window.location.search);
   const staff = session.data?.staff;
+  if (session.data?.mustEnrol) return <Navigate to="/second-factor" search={{ next }} replace />;
   return (
     <PageShell
       name="Freehold"
@@ -30,7 +35,9 @@ export function ConsoleLayout() {
       end={staff && <AccountMenu name={staff.name} email={staff.email} onSignOut={() => signOut.mutate()} />}
     >
       {staff ? (
-        <Outlet />
+        <StepUpProvider email={staff.email}>
+          <Outlet />
+        </StepUpProvider>
       ) : session.isError ? (
         <ErrorState error={session.error} onRetry={() => void session.refetch()} />
       ) : (

@@ -75,12 +75,13 @@ function SetupForm({ token, open }: { token: string; open: OpenSetup }) {
   const [isChecked, setChecked] = useState(false);
   const setup = useMutation({
     mutationFn: () =>
-      apiFetch(`/api/setup/${encodeURIComponent(token)}`, {
+      apiFetch<{ secondFactor?: object }>(`/api/setup/${encodeURIComponent(token)}`, {
         method: 'POST',
         body: { name: name.trim(), email: email.trim(), password },
       }),
     meta: { expects401: true },
-    onSuccess: () => window.location.assign('/tenants'),
+    // Who has a second factor still shows it; who has none sets one up.
+    onSuccess: ({ secondFactor }) => window.location.assign(secondFactor ? '/sign-in/code' : '/second-factor'),
   });
   const fields = fieldProblems(setup.error);
   const need = (value: string, message: string) => (isChecked && value.trim() === '' ? message : undefined);
@@ -92,8 +93,8 @@ function SetupForm({ token, open }: { token: string; open: OpenSetup }) {
   return (
     <>
       <Text c="dimmed" mb="lg">
-        You become a staff member of this installation. The link works once and ends{' '}
-        <RelativeTime value={open.expiresAt} />.
+        You become a staff member of this installation. First your name and a password, then an authenticator app, so
+        have your telephone at hand. The link works once and ends <RelativeTime value={open.expiresAt} />.
       </Text>
       <form onSubmit={submit} noValidate>
         <Stack gap="md">
@@ -128,7 +129,7 @@ function SetupForm({ token, open }: { token: string; open: OpenSetup }) {
           />
           {Object.keys(fields).length === 0 && <ProblemNotice error={setup.error} />}
           <Button type="submit" loading={setup.isPending || setup.isSuccess}>
-            Set up and sign in
+            Continue
           </Button>
         </Stack>
       </form>

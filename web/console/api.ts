@@ -111,7 +111,25 @@ export interface TenantListQuery {
 
 export const sessionQuery = queryOptions({
   queryKey: ['session'],
-  queryFn: ({ signal }) => apiFetch<{ staff: Staff }>('/api/session', { signal }),
+  queryFn: ({ signal }) => apiFetch<{ staff: Staff; mustEnrol: boolean }>('/api/session', { signal }),
+});
+
+/** `confirmedUntil` null: dangerous acts ask who it is. `asksPassword`: a code alone is not enough, because the password was shown long ago. */
+export const stepUpQuery = queryOptions({
+  queryKey: ['step-up'],
+  queryFn: ({ signal }) =>
+    apiFetch<{ confirmedUntil: string | null; asksPassword: boolean }>('/api/session/step-up', { signal }),
+  gcTime: 0,
+  staleTime: 0,
+});
+
+/** `expiresAt` null: no sign-in waits for its code in this browser. */
+export const awaitedSignInQuery = queryOptions({
+  queryKey: ['awaited-sign-in'],
+  queryFn: ({ signal }) => apiFetch<{ expiresAt: string | null }>('/api/session/second-factor', { signal }),
+  gcTime: 0,
+  staleTime: 0,
+  refetchOnWindowFocus: false,
 });
 
 export const tenantsQuery = (list: TenantListQuery) =>

@@ -22,6 +22,19 @@ const signIn = createRoute({
   validateSearch: (search): { next?: string | undefined } => ({ next: text(search.next) }),
   component: lazyRouteComponent(() => import('./SignIn.tsx'), 'SignIn'),
 });
+const secondStep = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in/code',
+  validateSearch: (search): { next?: string | undefined } => ({ next: text(search.next) }),
+  component: lazyRouteComponent(() => import('./second-factor/SecondStep.tsx'), 'SecondStep'),
+});
+/** For a member without a second factor, who comes to nothing else. */
+const enrol = createRoute({
+  getParentRoute: () => root,
+  path: '/second-factor',
+  validateSearch: (search): { next?: string | undefined } => ({ next: text(search.next) }),
+  component: lazyRouteComponent(() => import('./second-factor/Enrol.tsx'), 'Enrol'),
+});
 const signedOut = createRoute({
   getParentRoute: () => root,
   path: '/signed-out',
@@ -128,6 +141,8 @@ const certificate = createRoute({
 export const router = createRouter({
   routeTree: root.addChildren([
     signIn,
+    secondStep,
+    enrol,
     signedOut,
     setup,
     setupByPath,

@@ -22,11 +22,17 @@ export interface FreeholdProviderProps {
   readonly children: ReactNode;
   /** Called when the session has ended (401), for example to go to the sign-in page. */
   readonly onUnauthenticated?: () => void;
+  /** The page where a second factor is set up, for who must. Default: that of a tenant's account. */
+  readonly secondFactorPath?: string;
 }
 
 /** Theme, colour scheme, queries, notifications and dialogs: the outermost component of every page. */
-export function FreeholdProvider({ children, onUnauthenticated }: FreeholdProviderProps) {
-  const [queryClient] = useState(() => createQueryClient(onUnauthenticated));
+export function FreeholdProvider({
+  children,
+  onUnauthenticated,
+  secondFactorPath = '/-/second-factor',
+}: FreeholdProviderProps) {
+  const [queryClient] = useState(() => createQueryClient(onUnauthenticated, secondFactorPath));
   const [colorSchemeManager] = useState(() => localStorageColorSchemeManager({ key: 'freehold-color-scheme' }));
   return (
     <MantineProvider
@@ -46,14 +52,14 @@ export function FreeholdProvider({ children, onUnauthenticated }: FreeholdProvid
   );
 }
 
-function createQueryClient(onUnauthenticated: (() => void) | undefined): QueryClient {
+function createQueryClient(onUnauthenticated: (() => void) | undefined, secondFactorPath: string): QueryClient {
   const noticeEnd = (error: unknown, expects401: boolean | undefined) => {
     if (!(error instanceof ProblemError)) return;
     if (!expects401 && error.problem.status === 401) onUnauthenticated?.();
-    // The policy of the tenant, from one moment to the next: everything else waits. The page is the platform's, whichever page this is.
+    // By policy, from one moment to the next: everything else waits. In a tenant the page is the platform's, whichever page this is.
     if (error.problem.code === 'FH_SECOND_FACTOR_REQUIRED') {
       const next = window.location.pathname + window.location.search;
-      window.location.assign(`/-/second-factor?next=${encodeURIComponent(next)}`);
+      window.location.assign(`${secondFactorPath}?next=${encodeURIComponent(next)}`);
     }
   };
   return new QueryClient({

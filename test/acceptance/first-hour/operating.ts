@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { screenshot } from '../harness.ts';
-import { act, ada, cardOf, type Hour } from './hour.ts';
+import { act, ada, cardOf, type Hour, olive } from './hour.ts';
 
 export async function operate(hour: Hour): Promise<void> {
   await hour.step('the console closes a tenant and opens it again', async () => {
@@ -63,7 +63,8 @@ export async function operate(hour: Hour): Promise<void> {
       .getByRole('button', { name: 'Export tenant' })
       .click();
     const download = page.waitForEvent('download', { timeout: 120_000 });
-    await page.getByRole('link', { name: /Download the archive/ }).click({ timeout: 120_000 });
+    await page.getByRole('button', { name: /Download the archive/ }).click({ timeout: 120_000 });
+    await hour.staff.confirmStepUp(olive);
     const archive = join(hour.downloads, 'northwind.tar');
     await (await download).saveAs(archive);
     await screenshot(page, '17-export');

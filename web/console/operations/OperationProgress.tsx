@@ -8,11 +8,13 @@ import {
   formatBytes,
   IconExternalLink,
   Notice,
+  notifyProblem,
   ProblemNotice,
   ProgressSteps,
   RelativeTime,
 } from '../../design/index.ts';
 import { type Operation, operationQuery } from '../api.ts';
+import { useStepUp } from '../second-factor/StepUp.tsx';
 import { describeStep, kindWords } from '../words.ts';
 import { Exchanged, TakePlace } from './ExchangeNames.tsx';
 
@@ -165,10 +167,19 @@ function OneTimeLink({ operation }: { operation: Operation }) {
 
 function ExportDownload({ operation }: { operation: Operation }) {
   const { sizeBytes, sha256, expiresAt } = operation.result;
+  const { ensureStepUp } = useStepUp();
+  const download = useMutation({
+    mutationFn: ensureStepUp,
+    // An attachment: the page stays.
+    onSuccess: (isConfirmed) => {
+      if (isConfirmed) window.location.assign(`/api/exports/${encodeURIComponent(operation.operationId)}/download`);
+    },
+    onError: notifyProblem,
+  });
   return (
     <Stack gap="xs">
       <Group gap="sm">
-        <Button component="a" href={`/api/exports/${encodeURIComponent(operation.operationId)}/download`} download>
+        <Button onClick={() => download.mutate()}>
           Download the archive{typeof sizeBytes === 'number' ? ` (${formatBytes(sizeBytes)})` : ''}
         </Button>
         {typeof expiresAt === 'string' && (

@@ -5,6 +5,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type FormEvent, useState } from 'react';
 import { apiFetch, formatExact, isWithin, Panel, ProblemNotice, type Stretch } from '../../design/index.ts';
 import type { Operation, Tenant } from '../api.ts';
+import { useStepUp } from '../second-factor/StepUp.tsx';
 import { whyNotAName } from '../tenants/nameRules.ts';
 import { MarkList } from './MarkList.tsx';
 import { MomentField } from './MomentField.tsx';
@@ -22,6 +23,7 @@ export function RestoreForm({ tenant, moments, whole }: { tenant: Tenant; moment
   const search = useSearch({ strict: false }) as RestoreSearch;
   const navigate = useNavigate();
   const queryClient = useQueryClient();
+  const { withStepUp } = useStepUp();
   const [at, setAt] = useState(() => startOf(search.to, whole));
   const [place, setPlace] = useState<'beside' | 'in-place'>(search.place ?? 'beside');
   const isDeleted = tenant.state === 'deleted';
@@ -48,14 +50,16 @@ export function RestoreForm({ tenant, moments, whole }: { tenant: Tenant; moment
 
   const start = useMutation({
     mutationFn: () =>
-      apiFetch<{ operation: Operation }>(`/api/tenants/${encodeURIComponent(tenant.tenantId)}/restore`, {
-        method: 'POST',
-        body: {
-          newName: name[place],
-          moment: { kind: 'time', time: new Date(at).toISOString() },
-          ...(place === 'in-place' && { inPlace: true, confirm: typed.trim() }),
-        },
-      }),
+      withStepUp(() =>
+        apiFetch<{ operation: Operation }>(`/api/tenants/${encodeURIComponent(tenant.tenantId)}/restore`, {
+          method: 'POST',
+          body: {
+            newName: name[place],
+            moment: { kind: 'time', time: new Date(at).toISOString() },
+            ...(place === 'in-place' && { inPlace: true, confirm: typed.trim() }),
+          },
+        }),
+      ),
     onSuccess: async ({ operation: { operationId } }) => {
       remember.cancel();
       await queryClient.invalidateQueries({ queryKey: ['operations'] });

@@ -4,6 +4,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, type ReactNode, useState } from 'react';
 import { apiFetch, ConfirmByName, formatPlural, Notice, ProblemError, ProblemNotice } from '../../design/index.ts';
 import type { Operation, OperationKind, Tenant } from '../api.ts';
+import { useStepUp } from '../second-factor/StepUp.tsx';
 import { whyNotAName } from './nameRules.ts';
 import { TenantNameField } from './TenantNameField.tsx';
 
@@ -15,12 +16,15 @@ interface DialogProps {
 
 function useStart({ tenant, onClose, onStarted }: DialogProps, kind: OperationKind) {
   const queryClient = useQueryClient();
+  const { withStepUp } = useStepUp();
   return useMutation({
     mutationFn: (body: Record<string, string | boolean>) =>
-      apiFetch<{ operation: Operation }>(`/api/tenants/${encodeURIComponent(tenant.tenantId)}/${kind}`, {
-        method: 'POST',
-        body,
-      }),
+      withStepUp(() =>
+        apiFetch<{ operation: Operation }>(`/api/tenants/${encodeURIComponent(tenant.tenantId)}/${kind}`, {
+          method: 'POST',
+          body,
+        }),
+      ),
     onSuccess: async ({ operation }) => {
       onStarted(operation.operationId);
       onClose();
