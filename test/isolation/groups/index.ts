@@ -11,6 +11,7 @@ import { probeEvents } from './events.ts';
 import { probeFiles } from './files.ts';
 import { probeHosts } from './hosts.ts';
 import { probeExport, probeLifecycle } from './lifecycle.ts';
+import { probePasskeys } from './passkeys.ts';
 import { probePlatformSchema } from './platform-schema.ts';
 import { probePool } from './pool.ts';
 import { probePresumption } from './presumption.ts';
@@ -26,6 +27,7 @@ export const worldGroups: Readonly<Record<string, (world: World) => Promise<void
   'api-tokens': probeApiTokens,
   scim: probeScim,
   'second-factors': probeSecondFactors,
+  passkeys: probePasskeys,
   routes: probeRoutes,
   hosts: probeHosts,
   caches: probeCaches,

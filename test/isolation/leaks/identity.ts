@@ -3,7 +3,7 @@ import type { PlantedLeak } from './types.ts';
 
 const invitationsSql = 'src/identity/users/invitations-sql.ts';
 const migration = 'migrations/tenant/0001_identity.sql';
-const checkMigration = 'migrations/tenant/0009_passkeys.sql';
+const checkMigration = 'migrations/tenant/0010_single_sign_on.sql';
 const gatewayMain = 'src/main/gateway.ts';
 
 const unstripped = (table: string, threat: string): PlantedLeak => ({

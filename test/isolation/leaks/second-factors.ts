@@ -68,11 +68,62 @@ export const secondFactorLeaks: readonly PlantedLeak[] = [
     threat: 'a policy that asks nobody',
     edits: [
       {
-        file: 'migrations/tenant/0009_passkeys.sql',
+        file: 'migrations/tenant/0010_single_sign_on.sql',
         find: "\n        WHERE p.required_of OPERATOR(pg_catalog.=) 'everyone'",
         replace: "\n        WHERE p.required_of OPERATOR(pg_catalog.=) 'nobody'",
       },
     ],
     groups,
+  },
+  {
+    name: 'host and origin of a passkey are those of the request',
+    threat: 'what was signed for one tenant, or for any site at all, signs in at another',
+    edits: [
+      {
+        file: 'src/identity/passkeys/ceremony.ts',
+        find: 'expectedOrigin: origin,\n      expectedRPID: rpId,\n      requireUserVerification: true,\n      // As if',
+        replace:
+          "expectedOrigin: JSON.parse(Buffer.from(answer.response.clientDataJSON, 'base64url').toString()).origin ?? origin,\n      expectedRPID: [rpId, new URL(JSON.parse(Buffer.from(answer.response.clientDataJSON, 'base64url').toString()).origin).hostname],\n      requireUserVerification: true,\n      // As if",
+      },
+    ],
+    groups: ['passkeys'],
+  },
+  {
+    name: 'the challenge of a passkey is not used up',
+    threat: 'who records an answer signs in with it again',
+    edits: [
+      {
+        file: 'src/identity/passkeys/passkey-sql.ts',
+        find: 'DELETE FROM freehold.passkey_challenges WHERE challenge_hash = $1 AND bound_to = $2 AND purpose = $3',
+        replace:
+          'UPDATE freehold.passkey_challenges SET purpose = purpose WHERE challenge_hash = $1 AND bound_to = $2 AND purpose = $3',
+      },
+    ],
+    groups: ['passkeys'],
+  },
+  {
+    name: 'the challenge of a passkey is for any browser',
+    threat: 'an answer that was stolen on its way signs in somebody else',
+    edits: [
+      {
+        file: 'src/identity/passkeys/passkey-sql.ts',
+        find: 'DELETE FROM freehold.passkey_challenges WHERE challenge_hash = $1 AND bound_to = $2 AND purpose = $3',
+        replace:
+          'DELETE FROM freehold.passkey_challenges WHERE challenge_hash = $1 AND bound_to IS NOT DISTINCT FROM coalesce(bound_to, $2) AND purpose = $3',
+      },
+    ],
+    groups: ['passkeys'],
+  },
+  {
+    name: 'a passkey is looked up without the state of its user',
+    threat: 'somebody who was disabled signs in with what was not removed',
+    edits: [
+      {
+        file: 'src/identity/passkeys/passkey-sql.ts',
+        find: "AND u.user_id = k.user_id AND u.state = 'active'",
+        replace: 'AND u.user_id = k.user_id',
+      },
+    ],
+    groups: ['passkeys'],
   },
 ];
