@@ -41,6 +41,7 @@ export const forbiddenServers = 'src/outgoing/forbidden.test.ts';
 export const apiTokens = 'src/identity/tokens/api-tokens.test.ts';
 export const apiToken = 'src/identity/tokens/api-token.test.ts';
 export const staff = 'src/staff/staff.test.ts';
+export const staffFactors = 'src/staff/second-factor.test.ts';
 export const audit = 'src/audit/audit.test.ts';
 
 export const kernel = 'src/kernel/kernel.test.ts';

@@ -24,9 +24,9 @@ export const authentication: readonly AsvsRow[] = [
     at.passwordRules,
     'bad passwords are refused, each by its rule and with a way to mend it',
   ]),
-  met(
+  partly(
     'V6.2.2',
-    'On the account page. Staff get a new one by a link.',
+    'Users do so on their account page. Staff get a new password by a link that the command line prints; the console has no page for it.',
     [at.identity, 'password change needs the current one, ends every other session and starts a new one'],
     [at.staff, 'only a link for an address gives its member a new password'],
   ),
@@ -102,7 +102,12 @@ export const authentication: readonly AsvsRow[] = [
   ),
   partly(
     'V6.3.3',
-    'An owner may ask a second factor of administrators or of everybody; unless they do, a password is enough. Staff have no second factor yet.',
+    'Staff show a second factor from their first sign-in, and a passkey is two. An owner may ask a second factor of administrators or of everybody; unless they do, a password is enough for users.',
+    [
+      at.staffFactors,
+      'without a second factor a session is good for setting one up; then every other session ends',
+      'signing in takes two steps; a code is good once, in one browser of a hundred',
+    ],
     [at.factorPolicy, 'who must have a second factor is said by the very next request at every worker'],
     [at.secondStep, 'signing in takes two steps: no session after the password, one after the code, and nothing twice'],
   ),

@@ -117,9 +117,9 @@ export const sessions: readonly AsvsRow[] = [
     at.identity,
     'users list and revoke their own sessions, and no others',
   ]),
-  partly(
+  met(
     'V7.5.3',
-    'Downloading a backup, making a token and changing the policy of second factors ask for password and code again; deleting a tenant and restoring ask staff for the name of the tenant only.',
+    'Downloading a backup, making a token, changing factors, single sign-on and the policy ask users for password and code again; dangerous acts of the console ask staff, besides the name of the tenant.',
     [
       at.factors,
       'whoever has a second factor shows it for whatever a session is not enough for, and each code is good for one act',
@@ -128,7 +128,15 @@ export const sessions: readonly AsvsRow[] = [
       at.tenantBackups,
       'members, admins, a wrong password, a late, used, foreign or made-up confirmation: refused, and every refusal is in the log',
     ],
-    [at.consoleApi, 'what cannot be taken back needs the name, and a wrong name stops anything'],
+    [
+      at.staffFactors,
+      'step-up: password and code, or a code where the password was shown just now; for five minutes, in this browser',
+    ],
+    [
+      at.consoleApi,
+      'what is dangerous asks the member again who they are, and the rest does not',
+      'what cannot be taken back needs the name, and a wrong name stops anything',
+    ],
   ),
   metBy(
     'design',

@@ -81,11 +81,12 @@ export const authorization: readonly AsvsRow[] = [
   ),
   partly(
     'V8.4.2',
-    'The console has a listener of its own, names of its own, a strict cookie and a short session that is read on each request; the posture of devices and risk are not looked at.',
+    'The console has a listener of its own, names of its own, a strict cookie, a short session that is read on each request, a second factor, and a step-up before dangerous acts; the posture of devices and risk are not looked at.',
     [at.http, 'the console answers to its own names only'],
     [
       at.staff,
       'a session locks after 30 minutes without use; polling is no use; it ends after 12 hours and with its member',
     ],
+    [at.consoleApi, 'what is dangerous asks the member again who they are, and the rest does not'],
   ),
 ];
