@@ -51,6 +51,14 @@ export function selectEvents(db: Queryable, table: AuditTable, filter: EventFilt
        AND ($7::timestamptz IS NULL OR recorded_at < $7)
      ORDER BY position DESC
      LIMIT $4`,
-    [filter.tenantId ?? null, filter.name ?? null, filter.before ?? null, filter.limit, filter.person ?? null, filter.from ?? null, filter.to ?? null],
+    [
+      filter.tenantId ?? null,
+      filter.name ?? null,
+      filter.before ?? null,
+      filter.limit,
+      filter.person ?? null,
+      filter.from ?? null,
+      filter.to ?? null,
+    ],
   );
 }

@@ -8,11 +8,11 @@ import { createPasswordQueue, type PasswordQueueOptions } from './passwords/hash
 import { createPasswordRules, type PasswordRules } from './passwords/password-rules.ts';
 import { createPasswordResets, type PasswordResets } from './passwords/reset.ts';
 import { createScim, type Scim } from './scim/index.ts';
-import { createSecurityLog, type SecurityLog } from './security-log/security-log.ts';
 import { type AwaitedSignIn, createSecondStep, type SecondStep } from './second-factors/challenge.ts';
 import { createFactorSecrets, createRedeemFactor, type FactorsKeyOf } from './second-factors/redeem.ts';
 import { createSecondFactorPolicy, type SecondFactorPolicy } from './second-factors/second-factor-policy.ts';
 import { createSecondFactors, type SecondFactors } from './second-factors/second-factors.ts';
+import { createSecurityLog, type SecurityLog } from './security-log/security-log.ts';
 import { type Authenticator, createAuthenticator } from './sessions/authenticate.ts';
 import { type Caller, type CookieKeyOf, createBrowserCookies } from './sessions/browser.ts';
 import { createOwnConfirmation, type OwnConfirmation } from './sessions/own-confirmation.ts';

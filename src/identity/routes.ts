@@ -18,8 +18,8 @@ import {
 } from './request-scope.ts';
 import { answers, bodies, params } from './schemas.ts';
 import { addScimSettingsRoutes } from './scim/index.ts';
-import { addSecurityLogRoutes } from './security-log/security-log-routes.ts';
 import { addSecondFactorRoutes } from './second-factors/second-factor-routes.ts';
+import { addSecurityLogRoutes } from './security-log/security-log-routes.ts';
 import { clearSessionCookie } from './sessions/browser.ts';
 import { addSessionRoutes } from './sessions/session-routes.ts';
 import type { StartedSession } from './sessions/session-start.ts';

@@ -199,7 +199,6 @@ const identity: Record<string, Recipe> = {
   'identity.profile.change': { for: 'member', call: (_, side) => ({ body: { name: side.newMarker('Again') } }) },
   'identity.security_log.list': { for: 'admin', call: none },
   'identity.security_log.export': { for: 'admin', call: () => ({ query: '?format=csv' }) },
-  'identity.security_log.export': { for: 'admin', call: () => ({ query: '?format=csv' }) },
   'identity.password.check': { for: 'anyone', call: () => ({ body: { password: 'orange' } }) },
   'tenant.backups.get': { for: 'owner', call: none, needsBackups: true },
   'tenant.backups.confirm': {

@@ -132,7 +132,16 @@ export function describeSubject({ actor, subject, subjectName, details = {} }: S
     : (subjectName ?? text(details.email) ?? (subject === 'unknown' ? 'an unknown address' : undefined));
   const change =
     text(details.from) && text(details.to) ? `${text(details.from)} → ${text(details.to)}` : text(details.role);
-  return [whom, text(details.displayName), change, text(details.changed), text(details.tokenName), text(details.passkeyName)].filter(Boolean).join(', ');
+  return [
+    whom,
+    text(details.displayName),
+    change,
+    text(details.changed),
+    text(details.tokenName),
+    text(details.passkeyName),
+  ]
+    .filter(Boolean)
+    .join(', ');
 }
 
 function text(value: unknown): string | undefined {

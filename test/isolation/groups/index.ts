@@ -25,10 +25,11 @@ import { probeTokens } from './tokens.ts';
 export const worldGroups: Readonly<Record<string, (world: World) => Promise<void>>> = {
   tokens: probeTokens,
   'api-tokens': probeApiTokens,
-  scim: probeScim,
   'second-factors': probeSecondFactors,
   passkeys: probePasskeys,
   routes: probeRoutes,
+  // After the routes: it removes what both tenants have of provisioning.
+  scim: probeScim,
   hosts: probeHosts,
   caches: probeCaches,
   files: probeFiles,
