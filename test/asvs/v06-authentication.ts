@@ -148,7 +148,8 @@ export const authentication: readonly AsvsRow[] = [
   ),
   met(
     'V6.3.8',
-    'One answer by one way at the sign-in and where a link is asked for; nobody registers by themselves.',
+    'One answer by one way, with the same statements and hashes, at every door where somebody names a user; nobody registers by themselves. `bench/timing.ts` measures it.',
+    ['src/identity/equal-work.test.ts', 'take the same statements and the same hashes, and get the same answer'],
     [
       at.attempts,
       'an unknown address takes as long as a known one',
@@ -204,6 +205,7 @@ export const authentication: readonly AsvsRow[] = [
     ],
     [at.totp, 'a code is good for its own step and one on either side, and never for a step that is over'],
     [at.factors, 'recovery codes: each once, told, counted; new ones make the old worthless'],
+    [at.staffFactors, 'one code confirms once, of a hundred at a time', 'recovery codes are good once each'],
     [at.passkeys, 'one assertion, a hundred tries at once at two workers: exactly one session'],
   ),
   met('V6.5.2', 'Recovery codes have 120 random bits and are kept as SHA-256, bound to the user.', [
