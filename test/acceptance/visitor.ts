@@ -1,5 +1,5 @@
 /** A person before a browser: one window of a profile of its own, and the ways that people take through the pages. */
-import type { Browser, BrowserContext, Page, Request } from 'playwright-core';
+import type { Browser, BrowserContext, Locator, Page, Request } from 'playwright-core';
 import { Authenticator } from './authenticator.ts';
 import { until } from './harness.ts';
 
@@ -103,13 +103,13 @@ export class Visitor {
     const app = new Authenticator(await this.readLink(/^[A-Z2-7]{32}$/));
     await look('staff-second-factor-app');
     const codes = page.getByRole('list', { name: 'Recovery codes' });
-    const wrong = page.getByText('This code is not right');
     await until('a code to be taken before it is over', async () => {
       await page.getByLabel('Code from your app').fill(app.code());
+      const answer = page.waitForResponse((response) => response.url().endsWith('/api/second-factor/totp/confirm'));
       await page.getByRole('button', { name: 'Turn on' }).click();
-      await codes.or(wrong).first().waitFor();
-      return codes.isVisible();
+      return (await answer).ok();
     });
+    await codes.waitFor();
     await look('staff-recovery-codes');
     this.recoveryCodes.splice(0, this.recoveryCodes.length, ...(await codes.getByRole('listitem').allTextContents()));
     await page.getByRole('button', { name: 'I have kept them' }).click();
@@ -124,6 +124,13 @@ export class Visitor {
     await dialog.getByLabel('Code').fill(this.recoveryCodes.pop()!);
     await dialog.getByRole('button', { name: 'Confirm' }).click();
     await dialog.waitFor({ state: 'detached' });
+  }
+
+  /** The same where it may not be asked, because it was confirmed a moment ago. `done`: what the act shows. */
+  async confirmStepUpIfAsked(person: Person, done: Locator): Promise<void> {
+    const dialog = this.page.getByRole('dialog', { name: 'Confirm that it is you' });
+    await dialog.or(done).first().waitFor();
+    if (await dialog.isVisible()) await this.confirmStepUp(person);
   }
 
   /** Takes an invitation to a tenant; ends on the app's first page. */

@@ -18,7 +18,16 @@ export function RecoveryCodes({
         Each lets you in once when your app is not at hand. They are shown only here, only now: keep them apart from
         your password, on paper or in a password manager.
       </Notice>
-      <SimpleGrid component="ul" cols={{ base: 1, xs: 2 }} spacing="xs" m={0} p={0} aria-label="Recovery codes">
+      <SimpleGrid
+        component="ul"
+        // By the room that there is: a code stays on one line.
+        type="container"
+        cols={{ base: 1, '34rem': 2 }}
+        spacing="xs"
+        m={0}
+        p={0}
+        aria-label="Recovery codes"
+      >
         {codes.map((code) => (
           <Text key={code} component="li" ff="monospace" style={{ listStyle: 'none' }}>
             {code}

@@ -83,7 +83,9 @@ export async function operate(hour: Hour): Promise<void> {
     await dialog.getByRole('checkbox', { name: 'Destroy the key at once; no way back' }).check();
     await screenshot(page, '18-delete-asks');
     await dialog.getByRole('button', { name: /Delete tenant/ }).click();
-    await page.getByRole('link', { name: 'View the deletion certificate' }).click({ timeout: 120_000 });
+    const certificateLink = page.getByRole('link', { name: 'View the deletion certificate' });
+    await hour.staff.confirmStepUpIfAsked(olive, certificateLink);
+    await certificateLink.click({ timeout: 120_000 });
     await page.getByRole('heading', { name: 'Deletion certificate' }).waitFor();
     await page.getByText('Destroyed', { exact: true }).first().waitFor();
     await screenshot(page, '19-deletion-certificate');
