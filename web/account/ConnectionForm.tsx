@@ -128,7 +128,7 @@ function Fields({ onClose, user, connection }: FormProps) {
         />
         <Checkbox
           label="Make users of people who are new"
-          description="Of the proven domains. Otherwise only those who are users already get in."
+          description="With addresses of the proven domains. Otherwise only those who are users already get in."
           checked={createsUsers}
           onChange={(event) => setCreatesUsers(event.currentTarget.checked)}
         />

@@ -132,7 +132,7 @@ export function ConnectionPanel(props: {
         )}
         <Text fw={600}>Mail domains</Text>
         {domains.length === 0 && (
-          <Text c="dimmed">None yet: nobody who is not a user already gets in over this connection.</Text>
+          <Text c="dimmed">None yet: until one is proven, nobody gets in over this connection.</Text>
         )}
         {domains.map((one) => (
           <Stack key={one.domain} gap="xs">

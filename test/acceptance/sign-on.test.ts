@@ -1,0 +1,122 @@
+/** Single sign-on from the first click of an owner to the first click of a colleague: a real provider, a real name server, a real browser. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { Browser } from 'playwright-core';
+import { findSeriousViolations } from './axe.ts';
+import { Freehold, openBrowser, screenshot } from './harness.ts';
+import { IdentityProvider } from './identity-provider.ts';
+import { audit } from './page-audit.ts';
+import { Visitor } from './visitor.ts';
+
+const password = 'seven purple lanterns drift';
+
+describe('single sign-on', { timeout: 1_800_000 }, () => {
+  let provider: IdentityProvider;
+  let freehold: Freehold;
+  let browser: Browser;
+  let owner: Visitor;
+  let url: string;
+
+  before(async () => {
+    provider = await IdentityProvider.start();
+    freehold = await Freehold.start({ env: { ...provider.env, FREEHOLD_BACKUPS: 'off', FREEHOLD_WORKERS: '2' } });
+    browser = await openBrowser();
+    const tenant = await freehold.createTenant('acme', 'olga@acme.example');
+    url = tenant.url.replace(/\/$/, '');
+    await (await freehold.signUp(tenant, password)).close();
+    provider.register(`${url}/-/sign-on/callback`);
+    provider.accounts.set('s-1', { sub: 's-1', email: 'paul@contoso.example', name: 'Paul Contoso', groups: ['it'] });
+    provider.accounts.set('s-2', { sub: 's-2', email: 'eve@fabrikam.example', name: 'Eve Fabrikam', groups: ['it'] });
+    owner = await Visitor.open(browser, 'owner');
+    await owner.page.goto(`${url}/-/sign-in?next=/-/single-sign-on`);
+    await owner.signIn({ email: 'olga@acme.example', password });
+    await owner.page.goto(`${url}/-/single-sign-on`);
+  });
+  after(async () => {
+    await owner?.close();
+    await browser?.close();
+    await freehold?.stop();
+    await provider?.stop();
+  });
+
+  /** In the dialog or form that is open. */
+  const confirm = async (button: string) => {
+    const { page } = owner;
+    await page.getByLabel('Your password').fill(password);
+    await page.getByRole('dialog').getByRole('button', { name: button, exact: true }).click();
+    await page.getByRole('dialog').waitFor({ state: 'hidden' });
+  };
+  const look = async (visitor: Visitor, name: string) => {
+    await visitor.settle();
+    await screenshot(visitor.page, name);
+    const { faults, headings, overflow } = await audit(visitor.page);
+    assert.deepEqual({ faults, headings, overflow }, { faults: [], headings: 1, overflow: 0 }, name);
+    assert.deepEqual(await findSeriousViolations(visitor.page), [], name);
+  };
+
+  it('is set up by an owner: a connection, a test, a proven domain', async () => {
+    const { page } = owner;
+    await look(owner, 'single-sign-on-empty');
+    await page.getByRole('button', { name: 'New connection' }).click();
+    await page.getByLabel('Name', { exact: true }).fill('Contoso');
+    await page.getByLabel('Issuer').fill(provider.issuer);
+    await page.getByLabel('Client ID').fill(provider.client.id);
+    await page.getByRole('textbox', { name: 'Client secret' }).fill(provider.client.secret);
+    await page.getByLabel('Claim for roles').fill('groups');
+    await page.getByLabel('Values that make an admin').fill('it');
+    await screenshot(page, 'single-sign-on-form');
+    await confirm('Make the connection');
+
+    await page.getByRole('button', { name: 'Test', exact: true }).click();
+    await page.getByRole('link', { name: 'Paul Contoso' }).click();
+    await page.getByText('The domain of the e-mail address is not among the proven domains').waitFor();
+    await look(owner, 'single-sign-on-failed-test');
+
+    await page.getByRole('button', { name: 'Add a domain' }).click();
+    await page.getByLabel('Domain', { exact: true }).fill('contoso.example');
+    await confirm('Add');
+    await page.getByRole('button', { name: 'Look now' }).click();
+    await page.getByText('The record was not found in the DNS').waitFor();
+    const token = (await page.getByText(/^freehold-domain-proof=/).textContent())!;
+    provider.records.set('_freehold-challenge.contoso.example', token.trim());
+    await page.getByRole('button', { name: 'Look now' }).click();
+    await page.getByText('Proven', { exact: true }).waitFor();
+
+    // The provider still knows who it was.
+    await page.getByRole('button', { name: 'Test', exact: true }).click();
+    await page.getByText('just now, passed').or(page.getByText(', passed')).first().waitFor();
+    await look(owner, 'single-sign-on-tested');
+    await page.getByRole('button', { name: 'Turn on' }).click();
+    await confirm('Turn on');
+    await page.getByText('On', { exact: true }).waitFor();
+    assert.deepEqual(owner.problems, []);
+  });
+
+  it('lets a colleague in with one click, as an admin, and leads to the page that was asked for', async () => {
+    const paul = await Visitor.open(browser, 'paul');
+    await paul.page.goto(`${url}/items?x=1`);
+    await paul.page.getByRole('button', { name: 'Continue with Contoso' }).waitFor();
+    await look(paul, 'sign-in-with-single-sign-on');
+    await paul.page.getByRole('button', { name: 'Continue with Contoso' }).click();
+    await paul.page.getByRole('link', { name: 'Paul Contoso' }).click();
+    await paul.page.waitForURL((at) => at.pathname === '/items' && at.search === '?x=1');
+    const me = await paul.page.evaluate(async () => (await fetch('/-/api/session')).json());
+    assert.deepEqual([me.user.email, me.user.name, me.user.role], ['paul@contoso.example', 'Paul Contoso', 'admin']);
+    assert.deepEqual(paul.problems, []);
+    await paul.close();
+  });
+
+  it('refuses somebody of another domain in plain words, and an old answer', async () => {
+    const eve = await Visitor.open(browser, 'eve');
+    await eve.page.goto(`${url}/-/sign-in`);
+    await eve.page.getByRole('button', { name: 'Continue with Contoso' }).click();
+    await eve.page.getByRole('link', { name: 'Eve Fabrikam' }).click();
+    await eve.page.getByRole('heading', { name: 'Your organisation did not let you in' }).waitFor();
+    assert.equal(new URL(eve.page.url()).search, '', 'what the provider brought is gone from the address');
+    await look(eve, 'sign-on-refused');
+    await eve.page.goto(`${url}/-/sign-on/callback?code=x&state=${'x'.repeat(43)}`);
+    await eve.page.getByRole('heading', { name: 'This sign-in cannot go on' }).waitFor();
+    assert.deepEqual(eve.problems, []);
+    await eve.close();
+  });
+});
