@@ -24,27 +24,26 @@ export interface XmlEncrypted {
 }
 
 /**
- * Opens what an identity provider encrypted to one of our RSA keys (PEM, PKCS #8), trying each. Whatever is wrong, the error is the same
- * FH_KEY_UNSEAL: a wrapped key that does not open is replaced by a random one, so that both failures take the same path.
+ * Opens what an identity provider encrypted to one of our RSA keys (PEM, PKCS #8). Whatever is wrong, the error is the same FH_KEY_UNSEAL:
+ * all keys are tried, and when none opens the wrapped key, a random one stands in, so that both failures take the same path. It is the
+ * wrapped key that says which of ours is meant: CBC would take one key in sixteen for the right one.
  */
 export function openXmlEncryption(privateKeys: readonly string[], encrypted: XmlEncrypted): Buffer {
-  for (const privateKey of privateKeys) {
-    const opened = openContent(unwrapKey(privateKey, encrypted), encrypted);
-    if (opened) return opened;
-  }
-  throw keyErrors.FH_KEY_UNSEAL();
+  const unwrapped = privateKeys.map((privateKey) => unwrapKey(privateKey, encrypted)).find((key) => key !== undefined);
+  const stand = randomBytes(contentCiphers[encrypted.cipher].keyBytes);
+  const opened = openContent(unwrapped ?? stand, encrypted);
+  if (!unwrapped || !opened) throw keyErrors.FH_KEY_UNSEAL();
+  return opened;
 }
 
-function unwrapKey(privateKey: string, { cipher, oaepHash, wrappedKey }: XmlEncrypted): Buffer {
-  const { keyBytes } = contentCiphers[cipher];
-  const stand = randomBytes(keyBytes);
+function unwrapKey(privateKey: string, { cipher, oaepHash, wrappedKey }: XmlEncrypted): Buffer | undefined {
   try {
     const key = createPrivateKey(privateKey);
     const padding = constants.RSA_PKCS1_OAEP_PADDING;
     const opened = privateDecrypt({ key, padding, oaepHash }, wrappedKey);
-    return opened.length === keyBytes ? opened : stand;
+    return opened.length === contentCiphers[cipher].keyBytes ? opened : undefined;
   } catch {
-    return stand;
+    return undefined;
   }
 }
 
