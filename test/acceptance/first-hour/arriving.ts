@@ -108,6 +108,8 @@ export async function arrive(hour: Hour): Promise<void> {
       const { page } = forgetful;
       await page.goto(hour.at('/-/sign-in'));
       await page.getByRole('link', { name: 'Forgot your password?' }).click();
+      // Until then the field is that of the page before.
+      await page.getByRole('heading', { name: 'Forgot your password?' }).waitFor();
       await page.getByLabel('E-mail').fill('nobody@northwind.example');
       await page.getByRole('button', { name: 'Send me a link' }).click();
       await page.getByRole('heading', { name: 'Look into your mailbox' }).waitFor();
