@@ -96,6 +96,12 @@ export const owners: readonly Owner[] = [
     ],
   },
   {
+    what: 'WebAuthn',
+    where: ['src/identity/passkeys/'],
+    reason: 'one place decides what is asked of authenticators and what of their answers is believed',
+    modules: [{ name: '@simplewebauthn/server' }, { name: '@simplewebauthn/server/helpers' }],
+  },
+  {
     what: 'child processes',
     where: ['src/clusters/', 'src/main/', 'src/databases/', 'src/portability/'],
     reason:

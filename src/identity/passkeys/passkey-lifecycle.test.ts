@@ -9,7 +9,6 @@ import { SoftwareAuthenticator, type Tricks } from './software-authenticator.fix
 
 const failed = { code: 'FH_PASSKEY_SIGN_IN_FAILED' };
 const refused = { code: 'FH_PASSKEY_REFUSED' };
-const _gone = { code: 'FH_CHALLENGE_NOT_FOUND' };
 let two: TwoTenants;
 let user: PasskeyUser;
 before(async () => {
