@@ -1,5 +1,5 @@
 import * as at from './places.ts';
-import { type AsvsRow, met, metBy, notApplicable, partly } from './types.ts';
+import { type AsvsRow, met, metBy, notApplicable, notMet, partly } from './types.ts';
 
 const noTelephone = 'No code goes by telephone, SMS or push message.';
 
@@ -284,13 +284,17 @@ export const authentication: readonly AsvsRow[] = [
     [at.oidcForgeries, 'an ID token that is not what it has to be lets nobody in'],
     [at.samlCatalogue, 'every document of the catalogue is refused, for its own reason'],
   ),
-  notApplicable(
+  notMet(
     'V6.8.3',
-    'Nobody signs in by SAML yet: the engine that judges its messages is there, the way to it is being built.',
+    'Nobody can sign in by SAML yet, so nothing uses an assertion up: the engine that judges messages is there, the way from the sign-in page to it is not.',
   ),
   met(
     'V6.8.4',
     'A second factor that a provider asked for counts where it says so in known words (acr, amr), or where an owner trusts it; if nothing is said, one factor is assumed, and our own second step follows (identity.md).',
     [at.oidcForgeries, 'a second factor counts only where the provider says so in words that mean one'],
+    [
+      'src/identity/sso/sign-on-policy.test.ts',
+      'asks for the second factor here unless the provider is trusted to have asked for one (124)',
+    ],
   ),
 ];
