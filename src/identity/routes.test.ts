@@ -129,6 +129,11 @@ test('every route says who may call it; signed out, other roles and the other te
     ['GET', '/users/tokens', undefined, true],
     ['DELETE', '/users/tokens/tok_x', undefined, true],
     ['GET', '/sign-on/settings', undefined, true],
+    ['GET', '/scim', undefined, true],
+    ['POST', '/scim/tokens', { name: 'x', days: 30, password }, true],
+    ['DELETE', '/scim/tokens/sct_x', undefined, true],
+    ['PUT', '/scim/groups/grp_x/role', { role: 'member' }, true],
+    ['GET', '/security-log/export?format=csv', undefined, true],
   ];
   for (const [method, path, body, forAdministrators] of guarded) {
     const where = `${method} ${path}`;
@@ -139,7 +144,8 @@ test('every route says who may call it; signed out, other roles and the other te
   }
   assert.equal((await send('GET', '/session', { cookie: owner })).status, 200);
   // No route is missing from the list above, and what each declares for the gateway is what was seen.
-  const pattern = (path: string) => `/-/api${path.replace(/(ses|usr|inv|tok|pky)_x(?=$|\/)/, ':id')}`;
+  const pattern = (path: string) =>
+    `/-/api${path.replace(/\?.*/, '').replace(/(ses|usr|inv|tok|pky|sct|grp)_x(?=$|\/)/, ':id')}`;
   const expected = new Map<string, { open: boolean; roles: unknown }>();
   for (const [method, path, , forAdministrators] of guarded)
     expected.set(`${method} ${pattern(path)}`, {
@@ -165,7 +171,16 @@ test('every route says who may call it; signed out, other roles and the other te
   await two.databases.platform.transact(two.a.tenantId, (db) =>
     db.query(`UPDATE freehold.users SET role = 'admin' WHERE email = 'admin@example.com'`),
   );
-  expected.set('PUT /-/api/second-factor-policy', { open: false, roles: ['owner'] });
+  for (const [method, path, more] of forOwners) {
+    const where = `${method} ${path}`;
+    const asked = { body: more && { ...more, password } };
+    const at = path.replace(/:(id|domain)/, 'x');
+    assert.equal((await send(method, at, asked)).body.code, 'FH_SESSION_REQUIRED', where);
+    assert.equal((await send(method, at, { ...asked, cookie: foreign })).body.code, 'FH_SESSION_REQUIRED', where);
+    for (const cookie of [member, admin])
+      assert.equal((await send(method, at, { ...asked, cookie })).body.code, 'FH_ROLE_REQUIRED', where);
+    expected.set(`${method} /-/api${path}`, { open: false, roles: ['owner'] });
+  }
   for (const open of [
     'POST /session',
     'GET /session-end',
@@ -180,6 +195,10 @@ test('every route says who may call it; signed out, other roles and the other te
     'POST /password-resets',
     'POST /password-resets/check',
     'POST /password-resets/complete',
+    'GET /sign-on',
+    'POST /sign-on/discover',
+    'POST /sign-on/start',
+    'POST /sign-on/oidc',
   ])
     expected.set(open.replace(' ', ' /-/api'), { open: true, roles: undefined });
   assert.deepEqual(new Map([...declared].sort()), new Map([...expected].sort()));
@@ -189,10 +208,6 @@ test('bad bodies are refused and change nothing', async () => {
   const cookie = await join('bodies@example.com');
   const users = (await send('GET', '/users', { cookie })).body.users.length;
   const bad: [InjectOptions['method'], string, Parameters<typeof send>[2], number][] = [
-    'GET /sign-on',
-    'POST /sign-on/discover',
-    'POST /sign-on/start',
-    'POST /sign-on/oidc',
     ['POST', '/session', { raw: '{"email":"a@b","password":"x","__proto__":{"admin":true}}' }, 400],
     ['POST', '/session', { raw: '{"email":"a@b","password":"x","constructor":{"prototype":{"admin":true}}}' }, 400],
     ['POST', '/session', { raw: '{"email":' }, 400],
