@@ -50,7 +50,7 @@ const resolve: ResolveName = async (name) => {
 
 async function ask(outgoing: Outgoing, url: string, label = url): Promise<Finding> {
   const before = begun;
-  const came = await outgoing.fetch(url).then(
+  const came = await outgoing.fetch(url, { timeoutMs: 60_000 }).then(
     async (answer) => `ok ${answer.status} ${await answer.text()}`,
     (error: { code?: string }) => error.code ?? String(error),
   );

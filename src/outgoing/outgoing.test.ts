@@ -19,14 +19,17 @@ describe('requests to servers that tenants name', { timeout: 300_000 }, () => {
   let open: number;
   let outgoing: Outgoing;
 
-  const create = (options: Partial<OutgoingOptions> = {}) =>
-    createOutgoing({
+  /** With time enough for a busy machine where a test says nothing else. */
+  const create = (options: Partial<OutgoingOptions> = {}): Outgoing => {
+    const made = createOutgoing({
       allow: [`idp.example:${server.port}`, `other.example:${server.port}`],
       ca: server.ca,
       log: silentLog,
       resolve: async () => ['127.0.0.1'],
       ...options,
     });
+    return { fetch: (address, init) => made.fetch(address, { timeoutMs: 60_000, ...init }) };
+  };
   const url = (path = '/metadata') => `https://idp.example:${server.port}${path}`;
   const refused = (promise: Promise<unknown>, code: string) => assert.rejects(promise, { code });
   const noConnection = () => waitFor('the end of all connections', () => open === 0, { deadlineMs: 60_000 });
@@ -137,7 +140,7 @@ describe('requests to servers that tenants name', { timeout: 300_000 }, () => {
       import { createOutgoing } from ${JSON.stringify(new URL('index.ts', import.meta.url).href)};
       import { silentLog } from ${JSON.stringify(new URL('../kernel/index.ts', import.meta.url).href)};
       const [url, allow, ca] = process.argv.slice(1);
-      const ask = (ca) => createOutgoing({ allow: [allow], ca, log: silentLog, resolve: async () => ['127.0.0.1'] }).fetch(url)
+      const ask = (ca) => createOutgoing({ allow: [allow], ca, log: silentLog, resolve: async () => ['127.0.0.1'] }).fetch(url, { timeoutMs: 60_000 })
         .then((answer) => answer.text(), (error) => error.code);
       console.log(JSON.stringify([await ask(ca), await ask(undefined)]));`;
     const proxy = 'http://127.0.0.1:9';
