@@ -26,6 +26,7 @@ export const auditEvents = {
   'user.disabled': 'A user may no longer sign in.',
   'user.enabled': 'A disabled user may sign in again.',
   'user.password_changed': 'A user set another password.',
+  'user.password_change_refused': 'A change of a password was refused: the old one or the second factor was wrong.',
   'user.password_reset_requested': 'Somebody asked for a link with which a user can choose a new password.',
   'user.password_reset': 'A user chose a new password with a link sent by mail.',
   'user.second_factor_enrolled': 'A user set up an authenticator app as second factor.',

@@ -114,7 +114,7 @@ export function createIdentity({
     },
     ...createUsers(databases, limiter),
     ...createInvitations(databases, cookies, queue, rules, userMail),
-    ...createOwnSessions(shared),
+    ...createOwnSessions({ ...shared, confirmSelf: confirmation.confirmSelf }),
     ...confirmation,
     ...createSecondFactors({ ...shared, secrets, confirmSelf: confirmation.confirmSelf }),
     ...createSecondFactorPolicy(databases, confirmation.confirmSelf),

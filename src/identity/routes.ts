@@ -21,6 +21,7 @@ import { addScimSettingsRoutes } from './scim/index.ts';
 import { addSecondFactorRoutes } from './second-factors/second-factor-routes.ts';
 import { addSecurityLogRoutes } from './security-log/security-log-routes.ts';
 import { clearSessionCookie } from './sessions/browser.ts';
+import type { Shown } from './sessions/own-confirmation.ts';
 import { addSessionRoutes } from './sessions/session-routes.ts';
 import type { StartedSession } from './sessions/session-start.ts';
 import { addressRange } from './sign-in/address.ts';
@@ -186,7 +187,7 @@ export function identityRoutes(identity: Identity, { originOf }: IdentityRoutesO
       },
     );
 
-    app.put<{ Body: { currentPassword: string; newPassword: string } }>(
+    app.put<{ Body: { currentPassword: string; newPassword: string } & Omit<Shown, 'password'> }>(
       '/password',
       { config: signedIn('password.change'), schema: { body: bodies.changePassword }, bodyLimit: passwordBodyBytes },
       async (request, reply) => {

@@ -106,7 +106,10 @@ export const bodies = {
     minProperties: 1,
     maxProperties: 1,
   },
-  changePassword: object({ currentPassword: password, newPassword: password }, ['currentPassword', 'newPassword']),
+  changePassword: object(
+    { currentPassword: password, newPassword: password, code: shownProperties.code, passkey: shownProperties.passkey },
+    ['currentPassword', 'newPassword'],
+  ),
   profile: object({ name: text(1000) }, ['name']),
   createApiToken: object(
     {

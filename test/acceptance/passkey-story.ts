@@ -108,7 +108,7 @@ export async function usePasskeys(browser: Browser, demo: Demo): Promise<void> {
   await setPresent(false);
   await signOut();
   await page.goto(`${demo.url}/-/account`);
-  const button = page.getByRole('button', { name: 'Sign in with a passkey' });
+  const button = page.getByRole('button', { name: 'Use a passkey' });
   await button.waitFor();
   await look('sign-in-passkey');
   await setPresent(true);

@@ -1,8 +1,9 @@
-import { Button, PasswordInput, Stack } from '@mantine/core';
+import { Button, Stack } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { apiFetch, NewPassword, notifyDone, Panel, ProblemError, ProblemNotice } from '../design/index.ts';
 import { devicesQuery, type SessionUser } from './api.ts';
+import { type Shown, useConfirmation } from './useConfirmation.tsx';
 
 export function ChangePassword({ user }: { user: SessionUser }) {
   const [open, setOpen] = useState(false);
@@ -24,12 +25,11 @@ export function ChangePassword({ user }: { user: SessionUser }) {
 }
 
 function PasswordForm({ user, onDone }: { user: SessionUser; onDone: () => void }) {
-  const [current, setCurrent] = useState('');
   const [fresh, setFresh] = useState('');
   const queryClient = useQueryClient();
   const change = useMutation({
-    mutationFn: () =>
-      apiFetch('/-/api/password', { method: 'PUT', body: { currentPassword: current, newPassword: fresh } }),
+    mutationFn: ({ password: currentPassword, ...factor }: Shown) =>
+      apiFetch('/-/api/password', { method: 'PUT', body: { currentPassword, newPassword: fresh, ...factor } }),
     // A wrong current password is an answer for this form, not the end of the session.
     meta: { expects401: true },
     onSuccess: async () => {
@@ -38,36 +38,31 @@ function PasswordForm({ user, onDone }: { user: SessionUser; onDone: () => void 
       onDone();
     },
   });
-  const fields = passwordProblems(change.error);
+  const confirmation = useConfirmation({
+    email: user.email,
+    label: 'Current password',
+    error: change.error,
+    takesFocus: true,
+  });
+  const problem = newPasswordProblem(change.error);
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (current && fresh) change.mutate();
+    if (confirmation.isReady && fresh) change.mutate(confirmation.shown);
   };
   return (
     <form onSubmit={submit}>
       <Stack gap="md">
-        <input type="text" name="username" autoComplete="username" value={user.email} readOnly hidden />
-        <PasswordInput
-          name="current-password"
-          label="Current password"
-          autoComplete="current-password"
-          autoFocus
-          value={current}
-          onChange={(event) => setCurrent(event.currentTarget.value)}
-          error={fields.current}
-          aria-invalid={fields.current !== undefined}
-          visibilityToggleButtonProps={{ 'aria-label': 'Show or hide the password' }}
-        />
+        {confirmation.fields}
         <NewPassword
           checkUrl="/-/api/password-check"
           value={fresh}
           onChange={setFresh}
           context={{ email: user.email, name: user.name }}
-          error={fields.fresh}
+          error={problem}
         />
-        {Object.keys(fields).length === 0 && <ProblemNotice error={change.error} />}
+        {!confirmation.isExplained && problem === undefined && <ProblemNotice error={change.error} />}
         <div>
-          <Button type="submit" loading={change.isPending} disabled={!current || !fresh} mr="xs">
+          <Button type="submit" loading={change.isPending} disabled={!confirmation.isReady || !fresh} mr="xs">
             Change password
           </Button>
           <Button variant="default" onClick={onDone}>
@@ -79,11 +74,9 @@ function PasswordForm({ user, onDone }: { user: SessionUser; onDone: () => void 
   );
 }
 
-/** Refusals that are about one of the two passwords, beside their field. */
-function passwordProblems(error: unknown): { current?: string; fresh?: string } {
-  if (!(error instanceof ProblemError)) return {};
-  const { code, title, detail, hint } = error.problem;
-  if (code === 'FH_PASSWORD_WRONG') return { current: [`${title}.`, hint].filter(Boolean).join(' ') };
-  if (code === 'FH_PASSWORD_REFUSED') return { fresh: [detail ?? `${title}.`, hint].filter(Boolean).join(' ') };
-  return {};
+/** A refusal that is about the new password, beside its field. */
+function newPasswordProblem(error: unknown): string | undefined {
+  if (!(error instanceof ProblemError) || error.problem.code !== 'FH_PASSWORD_REFUSED') return undefined;
+  const { title, detail, hint } = error.problem;
+  return [detail ?? `${title}.`, hint].filter(Boolean).join(' ');
 }

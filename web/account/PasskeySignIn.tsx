@@ -40,7 +40,7 @@ export function PasskeySignIn({ onSignedIn }: { onSignedIn: () => void }) {
         loading={signIn.isPending || signIn.isSuccess}
         onClick={() => signIn.mutate(undefined)}
       >
-        Sign in with a passkey
+        Use a passkey
       </Button>
       {!signIn.isPending && !isReplaced(signIn.error) && <ProblemNotice error={signIn.error} />}
     </Stack>

@@ -20,6 +20,8 @@ export interface Confirmation {
 export interface ConfirmationProps {
   /** Of the user, so that password managers know whose password is asked for. */
   readonly email: string;
+  /** Of the password. Default: Your password. */
+  readonly label?: string;
   /** What becomes of it. */
   readonly why?: string;
   /** Of the act. */
@@ -35,7 +37,16 @@ export interface ConfirmationProps {
 
 /** The fields of an act for which a session is not enough: the password, and a code for who has a second factor. */
 export function useConfirmationFields(props: ConfirmationProps): Confirmation {
-  const { email, why, error, takesFocus = false, hasFactor, otherFactor, asksPassword = true } = props;
+  const {
+    email,
+    label = 'Your password',
+    why,
+    error,
+    takesFocus = false,
+    hasFactor,
+    otherFactor,
+    asksPassword = true,
+  } = props;
   const [password, setPassword] = useState('');
   const [code, setCode] = useState('');
   const wrong = { password: asksPassword ? passwordProblem(error) : undefined, code: codeProblem(error) };
@@ -47,7 +58,7 @@ export function useConfirmationFields(props: ConfirmationProps): Confirmation {
           <input type="text" name="username" autoComplete="username" value={email} readOnly hidden />
           <PasswordInput
             name="current-password"
-            label="Your password"
+            label={label}
             description={why}
             autoComplete="current-password"
             maw="24rem"

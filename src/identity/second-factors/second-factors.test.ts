@@ -103,6 +103,34 @@ test('what was begun is over after 15 minutes, and what is stored tells no secre
     assert.throws(() => createSealer(key).open(sealed, context), { code: 'FH_KEY_UNSEAL' });
 });
 
+test('another password takes the old one and a code, and signs everybody else out', async () => {
+  const { session, header } = await user.enrol();
+  const fresh = 'four green kettles whistle';
+  const change = (factor: { code?: string }, currentPassword = goodPassword) =>
+    two.identity.changePassword(
+      two.a.tenantId,
+      { session },
+      two.a.route,
+      { currentPassword, newPassword: fresh, ...factor },
+      user.caller(header),
+    );
+  await assert.rejects(change({}), { code: 'FH_CODE_REQUIRED' });
+  await assert.rejects(change({ code: wrong }), { code: 'FH_CODE_WRONG' });
+  await assert.rejects(change({ code: await user.code() }, 'wrong wrong wrong wrong'), {
+    code: 'FH_PASSWORD_WRONG',
+    fields: { currentPassword: 'This is not your current password.' },
+  });
+  assert.deepEqual(
+    (await user.events('user.password_change_refused')).map(({ reason }) => reason),
+    ['FH_CODE_REQUIRED', 'FH_CODE_WRONG', 'FH_PASSWORD_WRONG'],
+  );
+  const changed = await change({ code: await user.code() });
+  assert.equal(await two.identity.authenticate(two.a.tenantId, header), undefined);
+  assert.ok(await two.identity.authenticate(two.a.tenantId, cookieHeaderOf(changed.setCookies)));
+  await assert.rejects(user.enter(), { code: 'FH_SIGN_IN_FAILED' });
+  assert.equal((await user.enter(fresh)).session, undefined, 'the second step follows');
+});
+
 test('recovery codes: each once, told, counted; new ones make the old worthless', async () => {
   const { recoveryCodes } = await user.enrol();
   two.mail.length = 0;

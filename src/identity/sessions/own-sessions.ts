@@ -1,10 +1,9 @@
 import { recordTenantAudit } from '#src/audit/index.ts';
 import type { TenantDatabases } from '#src/databases/types.ts';
-import type { Clock, Id, TenantId } from '#src/kernel/index.ts';
+import type { Clock, FreeholdError, Id, TenantId } from '#src/kernel/index.ts';
 import { identityErrors } from '../errors.ts';
 import type { PasswordQueue } from '../passwords/hash-queue.ts';
 import type { PasswordRules } from '../passwords/password-rules.ts';
-import { type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
 import {
   deleteOtherSessions,
   deleteSession,
@@ -18,8 +17,9 @@ import { deleteTokens } from '../tokens/api-tokens-sql.ts';
 import { roles } from '../types.ts';
 import type { TenantWords } from '../users/invitations.ts';
 import type { UserMail } from '../users/user-mail.ts';
-import { type Actor, requireRole } from './access.ts';
+import type { Actor } from './access.ts';
 import { type BrowserCookies, type Caller, describeUserAgent } from './browser.ts';
+import type { OwnConfirmation, Shown } from './own-confirmation.ts';
 import { type StartedSession, startSession } from './session-start.ts';
 
 export interface SessionSummary {
@@ -42,12 +42,12 @@ export interface OwnSessions {
   signOutOthers(tenantId: TenantId, actor: Actor): Promise<void>;
   listSessions(tenantId: TenantId, actor: Actor): Promise<SessionSummary[]>;
   revokeSession(tenantId: TenantId, actor: Actor, sessionId: string): Promise<void>;
-  /** Needs the current password; ends every session, revokes every API token, and starts a new session here. */
+  /** Needs the current password and the second factor, if there is one: `confirmSelf`. Ends every session, revokes every API token, and starts a new session here. */
   changePassword(
     tenantId: TenantId,
     actor: Actor,
     tenant: TenantWords,
-    passwords: { currentPassword: string; newPassword: string },
+    passwords: { currentPassword: string; newPassword: string } & Omit<Shown, 'password'>,
     caller: Caller,
   ): Promise<StartedSession>;
 }
@@ -55,13 +55,13 @@ export interface OwnSessions {
 export function createOwnSessions(deps: {
   readonly databases: TenantDatabases;
   readonly cookies: BrowserCookies;
-  readonly limiter: AttemptLimiter;
+  readonly confirmSelf: OwnConfirmation['confirmSelf'];
   readonly queue: PasswordQueue;
   readonly rules: PasswordRules;
   readonly userMail: UserMail;
   readonly clock: Clock;
 }): OwnSessions {
-  const { databases, cookies, limiter, queue, rules, userMail, clock } = deps;
+  const { databases, cookies, confirmSelf, queue, rules, userMail, clock } = deps;
 
   async function endOne(tenantId: TenantId, { session, address }: Actor, sessionId: string): Promise<boolean> {
     return databases.platform.transact(tenantId, async (db) => {
@@ -121,46 +121,39 @@ export function createOwnSessions(deps: {
       if (!(await endOne(tenantId, actor, sessionId))) throw identityErrors.FH_SESSION_NOT_FOUND();
     },
 
-    changePassword: (tenantId, actor, tenant, { currentPassword, newPassword }, caller) =>
-      queue.admit(async () => {
-        const { email, name, userId } = actor.session.user;
-        const context = { email, name, tenant: [tenant.name, tenant.title] };
-        const normalised = await rules.parseNew(newPassword, context);
-        // A stolen session must not become a place to guess the password.
-        const attempts = [{ limit: attemptLimits.currentPassword, subject: userId }];
-        const user = await databases.platform.transact(tenantId, async (db) => {
-          const found = await requireRole(db, actor, roles);
-          await limiter.begin(db, attempts);
-          return found;
+    async changePassword(tenantId, actor, tenant, { currentPassword, newPassword, code, passkey }, caller) {
+      const { email, name, userId } = actor.session.user;
+      const normalised = await rules.parseNew(newPassword, { email, name, tenant: [tenant.name, tenant.title] });
+      const passwordHash = await queue.admit(() => queue.hash(normalised), true);
+      const shown = { password: currentPassword, code, passkey };
+      const policy = { roles, refused: 'user.password_change_refused' } as const;
+      const started = await confirmSelf(tenantId, actor, shown, policy, async (db, user) => {
+        if (!(await updatePassword(db, user, passwordHash))) throw identityErrors.FH_SESSION_REQUIRED();
+        await deleteSessions(db, userId);
+        const tokens = await deleteTokens(db, userId);
+        await forgetDevices(db, userId);
+        await recordTenantAudit(db, {
+          name: 'user.password_changed',
+          actor: `user:${userId}`,
+          subject: userId,
+          address: actor.address,
+          details: { tokens },
         });
-        const { matches } = await queue.verify(currentPassword, user.passwordHash, true);
-        if (!matches)
-          throw identityErrors.FH_PASSWORD_WRONG({ fields: { currentPassword: 'This is not your current password.' } });
-        const passwordHash = await queue.hash(normalised);
-        const started = await databases.platform.transact(tenantId, async (db) => {
-          if (!(await updatePassword(db, user, passwordHash))) throw identityErrors.FH_SESSION_REQUIRED();
-          await limiter.succeed(db, attempts);
-          await deleteSessions(db, userId);
-          const tokens = await deleteTokens(db, userId);
-          await forgetDevices(db, userId);
-          await recordTenantAudit(db, {
-            name: 'user.password_changed',
-            actor: `user:${userId}`,
-            subject: userId,
-            address: actor.address,
-            details: { tokens },
-          });
-          return startSession(db, cookies, tenantId, { ...user, epoch: user.epoch + 1 }, caller);
-        });
-        userMail.send(tenantId, {
-          kind: 'password_changed',
-          to: email,
-          name,
-          at: new Date(clock.now()).toISOString(),
-          address: caller.address,
-          browser: describeUserAgent(caller.userAgent),
-        });
-        return started;
-      }, true),
+        return startSession(db, cookies, tenantId, { ...user, epoch: user.epoch + 1 }, caller);
+      }).catch((error: FreeholdError) => {
+        if (error.code !== 'FH_PASSWORD_WRONG') throw error;
+        // Of two passwords: which one.
+        throw identityErrors.FH_PASSWORD_WRONG({ fields: { currentPassword: 'This is not your current password.' } });
+      });
+      userMail.send(tenantId, {
+        kind: 'password_changed',
+        to: email,
+        name,
+        at: new Date(clock.now()).toISOString(),
+        address: caller.address,
+        browser: describeUserAgent(caller.userAgent),
+      });
+      return started;
+    },
   };
 }
