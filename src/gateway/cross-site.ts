@@ -1,6 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { gatewayErrors } from './errors.ts';
 
+/** For the one kind of route that takes forms of other sites: somebody's browser goes there; no script, frame or image does. */
+export function refuseUnlessNavigation(headers: IncomingHttpHeaders): void {
+  const { 'sec-fetch-mode': mode = 'navigate', 'sec-fetch-dest': destination = 'document' } = headers;
+  if (mode !== 'navigate' || destination !== 'document') throw gatewayErrors.FH_CROSS_SITE();
+}
+
 /**
  * Refuses what a page of another origin made the browser send. Another tenant's page is another origin, although of the same
  * site (its cookies are its own, `__Host-`, but SameSite does not keep it out). Programs that send neither header pass: they

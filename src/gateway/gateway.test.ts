@@ -178,6 +178,65 @@ test('other sites, other tenants’ pages among them, cannot make requests', asy
   );
 });
 
+test('an identity provider’s form is handed on by our page, without a look at cookies or the database; nothing else is', async (t) => {
+  const world = await startWorld(t);
+  world.addSession('acme', 'token');
+  const state = 'r'.repeat(43);
+  const form = (fields: [string, string][]) => new URLSearchParams(fields).toString();
+  const good: [string, string][] = [
+    ['SAMLResponse', 'PHg+\r\nPC94Pg=='],
+    ['RelayState', state],
+  ];
+  const from = { origin: 'https://idp.example', 'sec-fetch-site': 'cross-site' };
+  const browser = { ...from, 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+  const type = { 'content-type': 'application/x-www-form-urlencoded' };
+  const post = (body: string, headers: Record<string, string> = { ...browser, ...type }, path = '/-/sign-on/saml') =>
+    world.request({ path, method: 'POST', body, cookie: 'token', headers });
+  const asked = world.asked.authenticate;
+  const held = '<form hidden id="saml-answer">';
+  for (const headers of [browser, { ...browser, origin: 'null' }, { ...browser, 'sec-fetch-site': 'same-site' }, {}]) {
+    const answer = await post(form(good), { ...headers, ...type });
+    assert.equal(answer.status, 200);
+    assert.ok(answer.body.includes(`${held}<input type="hidden" name="samlResponse" value="PHg+PC94Pg==">`));
+    assert.ok(answer.body.includes(`value="${state}"></form></body>`));
+    assert.match(String(answer.headers['content-security-policy']), /; form-action 'self'; frame-ancestors 'none'/);
+    assert.match(String(answer.headers['content-security-policy']), /default-src 'none'; script-src 'self' 'nonce-/);
+    assert.equal(answer.headers['cache-control'], 'no-store');
+    assert.equal(answer.headers['set-cookie'], undefined);
+  }
+  const broken: [string, string][][] = [
+    [],
+    good.slice(0, 1),
+    good.slice(1),
+    [...good, good[0]!],
+    [...good, good[1]!],
+    [['SAMLResponse', '"><script>alert(1)</script>'], good[1]!],
+    [good[0]!, ['RelayState', '"><script>alert(1)</script>']],
+    [good[0]!, ['RelayState', 'https://evil.example/']],
+    [good[0]!, ['RelayState', `${state}\n`]],
+  ];
+  for (const fields of broken) {
+    const answer = await post(form(fields));
+    assert.equal(answer.status, 400, JSON.stringify(fields));
+    assert.ok(!answer.body.includes(held) && !answer.body.includes('alert'));
+  }
+  assert.equal(world.asked.authenticate, asked);
+  const refused: [Awaited<ReturnType<typeof post>>, number][] = [
+    [await post(form([['SAMLResponse', 'A'.repeat(262_144)], good[1]!])), 413],
+    [await post('{}', { ...browser, 'content-type': 'application/json' }), 415],
+    [await post('x', { ...browser, 'content-type': 'text/plain' }), 415],
+    [await post('x', { ...browser, 'content-type': 'multipart/form-data; boundary=x' }), 415],
+    // A frame, a script, and every address beside it.
+    [await post(form(good), { ...browser, ...type, 'sec-fetch-dest': 'iframe' }), 403],
+    [await post(form(good), { ...from, ...type, 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'empty' }), 403],
+    [await post(form(good), { ...browser, ...type }, '/-/api/session'), 403],
+    [await post(form(good), { ...browser, ...type }, '/api/items'), 403],
+    [await post(form(good), { ...browser, ...type }, '/-/sign-on/saml/'), 403],
+    [await post(form(good), { ...browser, ...type }, '/-/sign-on/callback'), 403],
+  ];
+  for (const [index, [{ status }, expected]] of refused.entries()) assert.equal(status, expected, `refused ${index}`);
+});
+
 test('HTTP/2: the same doors, by :authority', async (t) => {
   const world = await startWorld(t);
   world.addSession('acme', 'token');

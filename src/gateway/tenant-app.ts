@@ -14,11 +14,12 @@ import type { PresumedSession } from '#src/identity/types.ts';
 import type { CancelSignal, Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import { bearerOf, enterWithScimToken, enterWithToken, refuseAmbiguousCredentials } from './bearer.ts';
-import { refuseCrossSite } from './cross-site.ts';
+import { refuseCrossSite, refuseUnlessNavigation } from './cross-site.ts';
 import { passageOf } from './door.ts';
 import { gatewayErrors } from './errors.ts';
 import type { LimitGuard } from './limits.ts';
 import { describePlatform } from './openapi.ts';
+import { addSamlAnswer } from './saml-answer.ts';
 import { canCarryKey } from './session-renewal.ts';
 import { refuseClosedTenant } from './tenant-states.ts';
 import { createTokenGuard } from './token-guard.ts';
@@ -134,8 +135,9 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     const isWithToken = bearerOf(request) !== undefined;
     if (isWithToken) refuseAmbiguousCredentials(request);
     // Other sites make browsers send cookies, not tokens; so what comes with a token, and therefore without cookies, comes from whoever holds it.
-    const { acceptsTokens, acceptsScimTokens } = request.routeConfig;
-    if (!isWithToken || !(acceptsTokens || acceptsScimTokens))
+    const { acceptsTokens, acceptsScimTokens, takesForeignForms } = request.routeConfig;
+    if (takesForeignForms) refuseUnlessNavigation(request.headers);
+    else if (!isWithToken || !(acceptsTokens || acceptsScimTokens))
       refuseCrossSite(request.method, request.headers, passage.origin);
     limitBodyTime(request, limits.bodyMs);
   };
@@ -248,6 +250,7 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     app: tenant.app,
   }));
   app.get('/-/api/openapi.json', { config: { operation: 'platform.openapi', withoutSession: 'allow' } }, describe);
+  addSamlAnswer(app, options.accountPage);
   servePage(app, options.accountPage, {
     prefix: '/-/',
     except: ['/-/api/', '/-/scim/', '/-/healthz'],

@@ -64,7 +64,7 @@ export async function startWorld(t: TestContext, options: Partial<GatewayOptions
   await mkdir(join(folder, 'page', 'assets'), { recursive: true });
   await writeFile(
     join(folder, 'page', 'index.html'),
-    '<!doctype html><title>page</title><script nonce="__NONCE__"></script>',
+    '<!doctype html><title>page</title><body><script nonce="__NONCE__"></script></body>',
   );
   await writeFile(join(folder, 'page', 'assets', 'index-AbCd1234.js'), 'export {};');
   const page = await loadPage(join(folder, 'page'));

@@ -21,6 +21,8 @@ declare module 'fastify' {
     acceptsTokens?: boolean;
     /** A request comes with a SCIM token, and with nothing else. Default false. */
     acceptsScimTokens?: boolean;
+    /** A form that a page of another site posts as a navigation gets in. Only where no cookie is read and nothing is done. Default false. */
+    takesForeignForms?: boolean;
   }
   interface FastifyRequest {
     /** Set before any handler runs: no request reaches a route without exactly one tenant. */

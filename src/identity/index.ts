@@ -21,6 +21,7 @@ export {
 } from './passwords/password-rules.ts';
 export type { IdentityRequest } from './request-scope.ts';
 export { identityRoutes, invitationPath } from './routes.ts';
+export { createSamlEngine } from './saml/index.ts';
 export { shownProperties } from './schemas.ts';
 export { hashScimToken, type ScimTokenUse, scimPath, scimRoutes } from './scim/index.ts';
 export type { AwaitedSignIn } from './second-factors/challenge.ts';

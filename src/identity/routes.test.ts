@@ -199,6 +199,9 @@ test('every route says who may call it; signed out, other roles and the other te
     'POST /sign-on/discover',
     'POST /sign-on/start',
     'POST /sign-on/oidc',
+    'POST /sign-on/saml',
+    'GET /sign-on/saml/metadata',
+    'GET /sign-on/saml/metadata/:id',
   ])
     expected.set(open.replace(' ', ' /-/api'), { open: true, roles: undefined });
   assert.deepEqual(new Map([...declared].sort()), new Map([...expected].sort()));

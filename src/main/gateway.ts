@@ -4,7 +4,7 @@ import { createTenantDatabases } from '#src/databases/index.ts';
 import { createTenantFiles } from '#src/files/index.ts';
 import { backupRoutes, connectToBackups, connectToControl, createGateway } from '#src/gateway/index.ts';
 import { createHosting } from '#src/hosting/index.ts';
-import { createIdentity, identityRoutes, scimRoutes } from '#src/identity/index.ts';
+import { createIdentity, createSamlEngine, identityRoutes, scimRoutes } from '#src/identity/index.ts';
 import { armFailpoints, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createGatewayKey } from '#src/keys/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
@@ -131,6 +131,9 @@ export async function runGateway(env: Env): Promise<void> {
     }),
   );
   const accessOf = (tenantId: TenantId) => directory.getAccess(tenantId);
+  // Its worker thread is started by the first message.
+  const saml = createSamlEngine({ clock, log });
+  shutdown.add('judge of single sign-on messages', 5_000, () => saml.stop());
   const identity = createIdentity({
     databases,
     cookieKeyOf: async (tenantId) => (await accessOf(tenantId)).cookieKey,
@@ -138,7 +141,7 @@ export async function runGateway(env: Env): Promise<void> {
     factorsKeyOf: async (tenantId) => (await accessOf(tenantId)).factorsKey,
     queueMail: (tenantId, order) => getControl().queueMail(tenantId, order),
     rules,
-    signOn: { outgoing, resolveTxt: createTxtResolver(config.dnsServers) },
+    signOn: { outgoing, resolveTxt: createTxtResolver(config.dnsServers), saml },
     // All workers together hash as many passwords at once as there are cores.
     passwords: { concurrency: Math.max(1, Math.floor(availableParallelism() / config.workers)) },
     log,

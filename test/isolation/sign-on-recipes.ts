@@ -1,6 +1,6 @@
 /**
  * How the routes of single sign-on are called. Connections need a provider, which is not here: that a connection, request, answer or cookie of another tenant opens
- * nothing is in src/identity/sso/oidc.test.ts.
+ * nothing is in src/identity/sso/oidc.test.ts and saml-flow.test.ts.
  */
 import type { Recipe } from './recipes.ts';
 
@@ -16,6 +16,17 @@ export const signOnRecipes: Record<string, Recipe> = {
   'identity.sign_on.discover': { for: 'anyone', call: (_, side) => ({ body: { email: side.people.member.email } }) },
   'identity.sign_on.start': { for: 'anyone', call: () => ({ body: { connectionId: 'con_none' } }), status: 404 },
   'identity.sign_on.finish_oidc': { for: 'anyone', call: () => ({ body: { query: 'state=none' } }), status: 404 },
+  'identity.sign_on.finish_saml': {
+    for: 'anyone',
+    call: () => ({ body: { samlResponse: 'bm9uZQ==', relayState: 'none' } }),
+    status: 404,
+  },
+  'identity.sign_on.get_saml_metadata': { for: 'anyone', call: none },
+  'identity.sign_on.get_connection_metadata': {
+    for: 'anyone',
+    call: () => ({ params: { id: 'con_none' } }),
+    status: 404,
+  },
   'identity.sign_on.get_settings': { for: 'admin', call: none },
   'identity.sign_on.create_connection': {
     for: 'owner',

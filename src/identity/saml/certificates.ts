@@ -32,3 +32,23 @@ export function readCertificate(pem: string): X509Certificate | undefined {
     return undefined;
   }
 }
+
+export interface CertificateFacts {
+  /** SHA-256, in hexadecimal with colons, as providers show it. */
+  readonly fingerprint: string;
+  /** ISO 8601. */
+  readonly validFrom: string;
+  readonly validTo: string;
+}
+
+/** What somebody compares with what the provider shows; undefined: no certificate. */
+export function describeCertificate(pem: string): CertificateFacts | undefined {
+  const certificate = readCertificate(pem);
+  return (
+    certificate && {
+      fingerprint: certificate.fingerprint256,
+      validFrom: certificate.validFromDate.toISOString(),
+      validTo: certificate.validToDate.toISOString(),
+    }
+  );
+}

@@ -12,7 +12,7 @@ import type { Origin, SignOnFlow } from './flow.ts';
 import type { OidcClient } from './oidc.ts';
 import { findSignOnPolicy, selectDomains } from './people-sql.ts';
 import { signOnReasons } from './reasons.ts';
-import type { SamlSetup } from './saml-setup.ts';
+import type { NameIdFormat, SamlSetup } from './saml-setup.ts';
 import type { ConnectionSecrets } from './secrets.ts';
 import {
   deleteConnection,
@@ -36,8 +36,13 @@ export interface SamlInput {
   readonly metadataUrl?: string;
 }
 
+export interface NewSamlInput extends SamlInput {
+  /** Default: persistent. */
+  readonly nameIdFormat?: NameIdFormat;
+}
+
 export type NewConnection = { readonly name: string } & PeopleInput &
-  (({ readonly kind: 'oidc' } & OidcInput) | ({ readonly kind: 'saml' } & SamlInput));
+  (({ readonly kind: 'oidc' } & OidcInput) | ({ readonly kind: 'saml' } & NewSamlInput));
 
 /** What may change. Issuer and entity ID may not: subjects are names within one provider. */
 export type ConnectionChange = { readonly name?: string } & PeopleInput &
@@ -126,10 +131,10 @@ export function createConnections(deps: {
     if (input.kind === 'saml') return samlSetup.make(tenantId, connectionId, input, people);
     const settings = {
       ...people,
-      issuer: parseIssuer(input.issuer),
-      clientId: parseVisible('clientId', input.clientId, 300),
+      issuer: parseIssuer(input.issuer ?? ''),
+      clientId: parseVisible('clientId', input.clientId ?? '', 300),
     };
-    const secret = parseVisible('clientSecret', input.clientSecret, 2_000);
+    const secret = parseVisible('clientSecret', input.clientSecret ?? '', 2_000);
     const found = await oidc.discover(settings);
     if (!found.ok) {
       const text = signOnReasons[found.reason];

@@ -1,16 +1,24 @@
-import type { TenantId } from '#src/kernel/index.ts';
-import type { ConnectionChange, SamlInput } from './connections.ts';
+import type { Clock, FreeholdError, TenantId } from '#src/kernel/index.ts';
+import { createServiceProviderKey } from '#src/keys/index.ts';
+import type { Outgoing } from '#src/outgoing/types.ts';
+import type { IdpMetadata, SamlEngine } from '../saml/index.ts';
+import type { ConnectionChange, NewSamlInput, SamlInput } from './connections.ts';
 import { signOnErrors } from './errors.ts';
+import { signOnReasons } from './reasons.ts';
+import { emailFormat } from './saml-person.ts';
+import type { ConnectionSecrets } from './secrets.ts';
 import type { ConnectionId, PeopleSettings, SamlConnection, SamlSettings } from './types.ts';
 
 /** What a SAML connection's row is made of. */
 export interface SamlSetup {
+  /** Throws FH_CONNECTION_REFUSED. */
   make(
     tenantId: TenantId,
     connectionId: ConnectionId,
-    input: SamlInput,
+    input: NewSamlInput,
     people: PeopleSettings,
   ): Promise<{ settings: SamlSettings; sealedSecret: Buffer | null }>;
+  /** Metadata that are given must be of the same provider. Throws FH_CONNECTION_REFUSED. */
   change(
     tenantId: TenantId,
     connection: SamlConnection,
@@ -19,8 +27,114 @@ export interface SamlSetup {
   ): Promise<{ settings: SamlSettings; sealedSecret: Buffer | null; keepsTest: boolean }>;
 }
 
-const unavailable = async () => {
-  throw signOnErrors.FH_CONNECTION_REFUSED({ detail: 'SAML is not available here.' });
-};
-/** Where no engine is wired. */
-export const noSamlSetup: SamlSetup = { make: unavailable, change: unavailable };
+/** Not `transient`: such a name is another one at every sign-in. */
+export const nameIdFormats = {
+  persistent: 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent',
+  email: emailFormat,
+  unspecified: 'urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified',
+} as const;
+export type NameIdFormat = keyof typeof nameIdFormats;
+
+/** The one in use and, until the provider has read our metadata anew, the one before. */
+const maxKeys = 2;
+const maxMetadataBytes = 1_048_576;
+
+/** Our private keys of a connection, PEM, the newest first; none: not here, as in a copy. */
+export async function openSamlKeys(
+  secrets: ConnectionSecrets,
+  tenantId: TenantId,
+  connectionId: ConnectionId,
+  sealedSecret: Uint8Array | null,
+): Promise<readonly string[]> {
+  const secret = await secrets.open(tenantId, connectionId, sealedSecret);
+  return secret === undefined ? [] : (JSON.parse(secret) as string[]);
+}
+
+export function createSamlSetup({
+  engine,
+  outgoing,
+  secrets,
+  clock,
+}: {
+  readonly engine: SamlEngine;
+  readonly outgoing: Outgoing;
+  readonly secrets: ConnectionSecrets;
+  readonly clock: Clock;
+}): SamlSetup {
+  const seal = (tenantId: TenantId, connectionId: ConnectionId, keys: readonly string[]) =>
+    secrets.seal(tenantId, connectionId, JSON.stringify(keys));
+
+  /** Undefined: none are given. */
+  async function read({ metadataXml, metadataUrl }: SamlInput, entityId?: string) {
+    const url = metadataUrl?.trim() || undefined;
+    const xml = metadataXml?.trim() ? metadataXml : undefined;
+    if (url === undefined && xml === undefined) return undefined;
+    const field = url === undefined ? 'metadataXml' : 'metadataUrl';
+    if (url !== undefined && xml !== undefined) throw refused(field, 'Give the metadata or their address, not both.');
+    const text = xml ?? (await fetchMetadata(url!));
+    const verdict = await engine.parseIdpMetadata(text, entityId === undefined ? {} : { entityId });
+    if (!verdict.ok) throw refused(field, verdict.sentence);
+    return { ...settingsOf(verdict.metadata), metadataUrl: url ?? null };
+  }
+
+  async function fetchMetadata(url: string): Promise<string> {
+    if (url.length > 2_000 || !URL.canParse(url) || new URL(url).protocol !== 'https:')
+      throw refused('metadataUrl', 'Enter an address that begins with https://.');
+    const text = await outgoing
+      .fetch(url, { maxBytes: maxMetadataBytes })
+      .then((answer) => {
+        if (answer.ok) return answer.text();
+        return answer.body?.cancel().then(() => undefined);
+      })
+      .catch((cause: unknown) => {
+        throw refused('metadataUrl', signOnReasons.provider_unreachable, cause);
+      });
+    return text ?? Promise.reject(refused('metadataUrl', 'There are no metadata at this address.'));
+  }
+
+  return {
+    async make(tenantId, connectionId, input, people) {
+      const metadata = await read(input);
+      if (!metadata) throw refused('metadataXml', 'Give the metadata of your provider, or their address.');
+      const key = await createServiceProviderKey(clock.now());
+      return {
+        settings: {
+          ...people,
+          ...metadata,
+          nameIdFormat: nameIdFormats[input.nameIdFormat ?? 'persistent'],
+          ownCertificates: [key.certificate],
+        },
+        sealedSecret: await seal(tenantId, connectionId, [key.privateKey]),
+      };
+    },
+
+    async change(tenantId, { connectionId, settings: before, sealedSecret }, input, people) {
+      const metadata = await read(input, before.idpEntityId);
+      const settings = { ...before, ...people, ...metadata };
+      const keepsTest = metadata === undefined && !input.renewsKey;
+      if (!input.renewsKey) return { settings, sealedSecret, keepsTest };
+      const key = await createServiceProviderKey(clock.now());
+      const keys = [key.privateKey, ...(await openSamlKeys(secrets, tenantId, connectionId, sealedSecret))];
+      // Certificates whose key is not here any more, as in a copy, would have answers encrypted that nobody can open.
+      const ownCertificates = [key.certificate, ...(keys.length > 1 ? before.ownCertificates : [])];
+      return {
+        settings: { ...settings, ownCertificates: ownCertificates.slice(0, maxKeys) },
+        sealedSecret: await seal(tenantId, connectionId, keys.slice(0, maxKeys)),
+        keepsTest,
+      };
+    },
+  };
+}
+
+function settingsOf(metadata: IdpMetadata) {
+  return {
+    idpEntityId: metadata.entityId,
+    ssoUrl: metadata.ssoUrl,
+    slo: metadata.slo ?? null,
+    certificates: metadata.certificates,
+    validUntil: metadata.validUntil?.toISOString() ?? null,
+  };
+}
+
+const refused = (field: string, text: string, cause?: unknown): FreeholdError =>
+  signOnErrors.FH_CONNECTION_REFUSED({ detail: text, fields: { [field]: text }, cause });

@@ -2,13 +2,15 @@ import type { FastifyInstance } from 'fastify';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import type { Identity } from '../identity.ts';
 import { actorOf, administrators, callerOf, owners, passwordBodyBytes, scope } from '../request-scope.ts';
+import { describeCertificate } from '../saml/index.ts';
 import { params } from '../schemas.ts';
 import type { Shown } from '../sessions/own-confirmation.ts';
 import type { ConnectionChange, NewConnection } from './connections.ts';
 import { redirectUriOf } from './flow.ts';
 import { challengeName } from './mail-domain.ts';
+import { samlAddressesOf } from './saml-addresses.ts';
 import { signOnAnswers, signOnBodies, signOnParams } from './sign-on-schemas.ts';
-import type { MailDomain, SignOnPolicy } from './types.ts';
+import type { Connection, MailDomain, SamlSettings, SignOnPolicy } from './types.ts';
 
 interface WithId {
   readonly id: string;
@@ -29,6 +31,7 @@ export function addSignOnAdminRoutes(
       return {
         connections: found.connections.map(({ sealedSecret, ...connection }) => ({
           ...connection,
+          settings: describeSettings(connection),
           hasSecret: sealedSecret !== null,
         })),
         domains: found.domains.map(describeDomain),
@@ -179,12 +182,18 @@ export function addSignOnAdminRoutes(
 }
 
 /** What the provider has to be told about us. */
-export function addressesOf(origin: string) {
+function addressesOf(origin: string) {
+  return { redirectUri: redirectUriOf(origin), ...samlAddressesOf(origin) };
+}
+
+/** Certificates as they can be compared. */
+function describeSettings(connection: Omit<Connection, 'sealedSecret'>) {
+  if (connection.kind === 'oidc') return connection.settings;
+  const { certificates, ownCertificates, ...settings } = connection.settings as SamlSettings;
   return {
-    redirectUri: redirectUriOf(origin),
-    entityId: `${origin}/-/api/sign-on/saml/metadata`,
-    acsUrl: `${origin}/-/api/sign-on/saml/acs`,
-    sloUrl: `${origin}/-/api/sign-on/saml/logout`,
+    ...settings,
+    certificates: certificates.flatMap((pem) => describeCertificate(pem) ?? []),
+    ownCertificates: ownCertificates.flatMap((pem) => describeCertificate(pem) ?? []),
   };
 }
 

@@ -6,7 +6,7 @@ import { callerOf, open, scope } from '../request-scope.ts';
 import { addressRange } from '../sign-in/address.ts';
 import { signOnErrors } from './errors.ts';
 import type { SignOnOutcome } from './flow.ts';
-import { signOnAnswers, signOnBodies } from './sign-on-schemas.ts';
+import { signOnAnswers, signOnBodies, signOnParams } from './sign-on-schemas.ts';
 
 /** Of one network at one worker: an office that comes to work at nine is no attack. */
 const startsPerMinute = 300;
@@ -74,7 +74,39 @@ export function addSignOnRoutes(
       return sendOutcome(reply, outcome);
     },
   );
+
+  // Which connection it is for stands in the request that was stored, in no parameter.
+  app.post<{ Body: { samlResponse: string; relayState: string } }>(
+    '/sign-on/saml',
+    {
+      config: open('sign_on.finish_saml'),
+      schema: { body: signOnBodies.saml, response: { '2xx': signOnAnswers.finished } },
+    },
+    async (request, reply) => {
+      const { tenant } = scope(request);
+      const outcome = await identity.finishSaml(tenant.tenantId, originOf(tenant), request.body, callerOf(request));
+      return sendOutcome(reply, outcome);
+    },
+  );
+
+  app.get('/sign-on/saml/metadata', { config: open('sign_on.get_saml_metadata') }, async (request, reply) => {
+    const { tenant } = scope(request);
+    return reply.type(metadataType).send(await identity.getSamlMetadata(tenant.tenantId, originOf(tenant)));
+  });
+
+  app.get<{ Params: { id: string } }>(
+    '/sign-on/saml/metadata/:id',
+    { config: open('sign_on.get_connection_metadata'), schema: { params: signOnParams.connection } },
+    async (request, reply) => {
+      const { tenant } = scope(request);
+      const { id } = request.params;
+      return reply.type(metadataType).send(await identity.getSamlMetadata(tenant.tenantId, originOf(tenant), id));
+    },
+  );
 }
+
+/** SAML metadata, appendix A. */
+const metadataType = 'application/samlmetadata+xml; charset=utf-8';
 
 function sendOutcome(reply: FastifyReply, outcome: SignOnOutcome): FastifyReply {
   if (outcome.tested !== undefined) return reply.send({ next: null, secondFactor: false, tested: outcome.tested });

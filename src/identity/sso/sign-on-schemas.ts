@@ -1,3 +1,4 @@
+import { nameIdFormats } from './saml-setup.ts';
 import { connectionKinds, factorTrusts } from './types.ts';
 
 const text = (maxLength: number) => ({ type: 'string', maxLength }) as const;
@@ -31,11 +32,14 @@ export const signOnBodies = {
   discover: object({ email: text(1_000) }, ['email']),
   start: object({ connectionId, next: text(4_000), email: text(300) }, ['connectionId']),
   oidc: object({ query: text(16_000) }, ['query']),
+  /** As much as a form may have at the gateway. */
+  saml: object({ samlResponse: text(262_144), relayState: text(100) }, ['samlResponse', 'relayState']),
   create: object(
     {
-      kind: { type: 'string', enum: ['oidc'] },
+      kind: { type: 'string', enum: connectionKinds },
       name: text(1_000),
       issuer: text(2_000),
+      nameIdFormat: { type: 'string', enum: Object.keys(nameIdFormats) },
       ...people,
       ...provider,
       ...shown,
@@ -104,8 +108,10 @@ export const signOnAnswers = {
       enforced: { type: 'boolean' },
       breakGlass: list(text(60)),
       /** What the provider has to be told. */
-      addresses: object({ redirectUri: text(500), entityId: text(500), acsUrl: text(500), sloUrl: text(500) }, [
+      addresses: object({ redirectUri: text(500), entityId: text(500), acsUrl: text(500) }, [
         'redirectUri',
+        'entityId',
+        'acsUrl',
       ]),
     },
     ['connections', 'domains', 'enforced', 'breakGlass', 'addresses'],

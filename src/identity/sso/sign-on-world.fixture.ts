@@ -1,5 +1,7 @@
 /** For tests: two tenants with the same people, a provider for both, and browsers that sign in over it. */
 import assert from 'node:assert/strict';
+import { silentLog, systemClock } from '#src/kernel/index.ts';
+import { createSamlEngine, type SamlEngine } from '../saml/index.ts';
 import {
   cookieHeaderOf,
   createTwins,
@@ -10,6 +12,7 @@ import {
   type TwoTenants,
 } from '../two-tenants.fixture.ts';
 import type { PeopleInput } from './connection-input.ts';
+import type { NewSamlInput } from './connections.ts';
 import type { SignOnOutcome } from './flow.ts';
 import { startOidcProvider, type TestPerson, type TestProvider } from './oidc-provider.fixture.ts';
 import type { ConnectionId } from './types.ts';
@@ -23,8 +26,16 @@ export class SignOnWorld {
   /** TXT records by name. */
   readonly records: Map<string, string[]>;
   readonly ownerId: string;
+  readonly saml: SamlEngine;
 
-  private constructor(two: TwoTenants, provider: TestProvider, records: Map<string, string[]>, ownerId: string) {
+  private constructor(
+    two: TwoTenants,
+    provider: TestProvider,
+    records: Map<string, string[]>,
+    ownerId: string,
+    saml: SamlEngine,
+  ) {
+    this.saml = saml;
     this.two = two;
     this.provider = provider;
     this.records = records;
@@ -36,15 +47,16 @@ export class SignOnWorld {
       ['acme', 'brick'].map((name) => `https://${name}.localhost/-/sign-on/callback`),
     );
     const records = new Map<string, string[]>();
-    const two = await startTwoTenants({
-      signOn: { outgoing: provider.outgoing, resolveTxt: async (name) => records.get(name) ?? [] },
-    });
+    const saml = createSamlEngine({ clock: systemClock, log: silentLog });
+    const resolveTxt = async (name: string) => records.get(name) ?? [];
+    const two = await startTwoTenants({ signOn: { outgoing: provider.outgoing, resolveTxt, saml } });
     const ownerId = await createTwins(two, 'owner@elsewhere.example', { role: 'owner' });
-    return new SignOnWorld(two, provider, records, ownerId);
+    return new SignOnWorld(two, provider, records, ownerId, saml);
   }
 
   async stop(): Promise<void> {
     await this.two.stop();
+    await this.saml.stop();
     await this.provider.stop();
   }
 
@@ -58,10 +70,10 @@ export class SignOnWorld {
 
   /** A connection to the provider that speaks for `domain`, and is on. */
   async connect(
-    people: PeopleInput & { readonly domain?: string; readonly on?: boolean } = {},
+    people: PeopleInput & { readonly domain?: string; readonly on?: boolean; readonly saml?: NewSamlInput } = {},
     tenant: TestTenant = this.two.a,
   ): Promise<ConnectionId> {
-    const { domain = 'people.example', on = true, ...input } = people;
+    const { domain = 'people.example', on = true, saml, ...input } = people;
     const { identity, databases } = this.two;
     const { tenantId } = tenant;
     const owner = await this.owner(tenant);
@@ -69,7 +81,9 @@ export class SignOnWorld {
     const connectionId = await identity.createConnection(
       tenantId,
       owner,
-      { kind: 'oidc', name: 'The works', issuer, clientId, clientSecret, ...input },
+      saml
+        ? { kind: 'saml', name: 'The works', ...saml, ...input }
+        : { kind: 'oidc', name: 'The works', issuer, clientId, clientSecret, ...input },
       shown,
     );
     // Of an earlier connection of this tenant.

@@ -2,6 +2,7 @@ import type { TenantDatabases } from '#src/databases/types.ts';
 import type { Clock, Log } from '#src/kernel/index.ts';
 import type { Outgoing } from '#src/outgoing/types.ts';
 import type { PasswordQueue } from '../passwords/hash-queue.ts';
+import type { SamlEngine } from '../saml/index.ts';
 import type { FactorsKeyOf } from '../second-factors/redeem.ts';
 import type { BrowserCookies, CookieKeyOf } from '../sessions/browser.ts';
 import type { OwnConfirmation } from '../sessions/own-confirmation.ts';
@@ -10,8 +11,9 @@ import { type Connections, createConnections } from './connections.ts';
 import { createMailDomains, type MailDomains } from './domains.ts';
 import { createSignOnFlow, type SignOnFlow } from './flow.ts';
 import { createOidcClient } from './oidc.ts';
-import { noSamlFlow } from './saml-flow.ts';
-import { noSamlSetup } from './saml-setup.ts';
+import { createSamlFlow } from './saml-flow.ts';
+import { createSamlMetadata, type SamlMetadata } from './saml-metadata.ts';
+import { createSamlSetup } from './saml-setup.ts';
 import { createConnectionSecrets } from './secrets.ts';
 import { createSignOnCookies } from './sign-on-cookie.ts';
 import { createSignOnPolicies, type SignOnPolicies } from './sign-on-policy.ts';
@@ -21,10 +23,12 @@ import type { ResolveTxt } from './types.ts';
 export interface SignOnPorts {
   readonly outgoing: Outgoing;
   readonly resolveTxt: ResolveTxt;
+  /** One per process; who made it stops it. */
+  readonly saml: SamlEngine;
 }
 
 /** Single sign-on of a tenant's people: connections to identity providers, the way there and back, and who has to take it. */
-export interface SignOn extends SignOnFlow, Connections, MailDomains, SignOnPolicies {}
+export interface SignOn extends SignOnFlow, SamlMetadata, Connections, MailDomains, SignOnPolicies {}
 
 export function createSignOn(deps: {
   readonly databases: TenantDatabases;
@@ -39,20 +43,36 @@ export function createSignOn(deps: {
   readonly clock: Clock;
   readonly log: Log;
 }): SignOn {
-  const { outgoing, resolveTxt } = deps.ports ?? noPorts;
+  const { outgoing, resolveTxt, saml: engine } = deps.ports ?? noPorts;
   const secrets = createConnectionSecrets(deps.factorsKeyOf, deps.log);
   const oidc = createOidcClient({ outgoing, clock: deps.clock });
+  const saml = createSamlFlow({ engine, secrets, clock: deps.clock });
+  const samlSetup = createSamlSetup({ engine, outgoing, secrets, clock: deps.clock });
   const signOnCookies = createSignOnCookies(deps.cookieKeyOf);
-  const flow = createSignOnFlow({ ...deps, signOnCookies, secrets, oidc, saml: noSamlFlow });
+  const flow = createSignOnFlow({ ...deps, signOnCookies, secrets, oidc, saml });
   return {
     ...flow,
-    ...createConnections({ ...deps, secrets, oidc, samlSetup: noSamlSetup, flow }),
+    ...createSamlMetadata(deps.databases),
+    ...createConnections({ ...deps, secrets, oidc, samlSetup, flow }),
     ...createMailDomains({ ...deps, resolveTxt }),
     ...createSignOnPolicies(deps.confirmSelf),
   };
 }
 
-const absent = async () => {
+const absent = (): never => {
   throw new Error('no single sign-on is wired here');
 };
-const noPorts: SignOnPorts = { outgoing: { fetch: absent }, resolveTxt: absent };
+const noPorts: SignOnPorts = {
+  outgoing: { fetch: async () => absent() },
+  resolveTxt: async () => absent(),
+  saml: {
+    verifyResponse: async () => absent(),
+    verifyLogoutRequest: async () => absent(),
+    verifyLogoutResponse: async () => absent(),
+    parseIdpMetadata: async () => absent(),
+    createAuthnRequest: absent,
+    createLogoutRequest: absent,
+    createLogoutResponse: absent,
+    stop: async () => {},
+  },
+};

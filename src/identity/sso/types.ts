@@ -31,6 +31,8 @@ export interface OidcSettings extends PeopleSettings {
 
 export interface SamlSettings extends PeopleSettings {
   readonly idpEntityId: string;
+  /** Of the NameID that somebody is known by; never changed, because the same text in another format would be another person. */
+  readonly nameIdFormat: string;
   readonly ssoUrl: string;
   readonly slo: { readonly url: string; readonly responseUrl: string; readonly binding: 'redirect' | 'post' } | null;
   /** PEM. */
