@@ -28,6 +28,8 @@ export const auditEvents = {
   'user.password_changed': 'A user set another password.',
   'user.password_change_refused': 'A change of a password was refused: the old one or the second factor was wrong.',
   'user.password_reset_requested': 'Somebody asked for a link with which a user can choose a new password.',
+  'user.access_reset_created':
+    'The operator made a link with which a user chooses a password and is rid of second factors.',
   'user.password_reset': 'A user chose a new password with a link sent by mail.',
   'user.second_factor_enrolled': 'A user set up an authenticator app as second factor.',
   'user.second_factor_removed': 'A user turned their authenticator app off.',

@@ -8,6 +8,7 @@
 
 export { identityErrors } from './errors.ts';
 export { createIdentity, type Identity, type IdentityDeps } from './identity.ts';
+export { createAccessReset, resetPath } from './passwords/access-reset.ts';
 export { type BreachedPasswords, createBreachedPasswords } from './passwords/breached-passwords.ts';
 export { createPasswordQueue, type PasswordQueue, type PasswordQueueOptions } from './passwords/hash-queue.ts';
 export { normalisePassword } from './passwords/password-hash.ts';

@@ -10,6 +10,7 @@ import { addRecoveryKitCommand, addRotateKeyCommand } from './recovery-kit.ts';
 import { addStaffCommands } from './staff-links.ts';
 import { addStatusCommands } from './status.ts';
 import type { UpOptions } from './up.ts';
+import { addUserCommands } from './user-links.ts';
 import { readVersion } from './version.ts';
 
 /** All commands: those that run Freehold are ours, the others speak with a running installation. @returns the exit code */
@@ -23,6 +24,7 @@ export async function runCommandLine(argv: readonly string[], env: Env): Promise
       addStatusCommands(program, context);
       addFailoverCommand(program, context);
       addStaffCommands(program, context);
+      addUserCommands(program, context);
       addRecoveryKitCommand(program, context);
       addRotateKeyCommand(program, context);
       addRecoverCommand(program, context);

@@ -25,6 +25,7 @@ import { controlTarget, readSmtpServer } from './secrets.ts';
 import { staffLinkRoutes } from './staff-links.ts';
 import { measureStandby, sampleStandby } from './standby-health.ts';
 import { startBackupsLink } from './tenant-backups.ts';
+import { userLinkRoutes } from './user-links.ts';
 import { startWatch, type Watch } from './watch.ts';
 
 /** The control process: registry, lifecycle, key store, the console's listener and the command socket. */
@@ -127,6 +128,7 @@ export async function runControl(env: Env): Promise<void> {
   );
   await commands.register(healthRoutes(healthDeps));
   await commands.register(staffLinkRoutes({ staff: services.staff, config }));
+  await commands.register(userLinkRoutes(services));
   if (backups) await commands.register(recoveryKitRoutes(backups));
   if (services.retention) await commands.register(retentionRoutes(services.retention));
   await commands.register(backupApi);

@@ -118,6 +118,24 @@ describe('the command line', { timeout: 1_200_000 }, () => {
     assert.equal((await json('tenant', 'list', '--state', 'suspended')).total, 0);
   });
 
+  it('user reset-access lets somebody back in who lost everything', async () => {
+    const link = await json('user', 'reset-access', 'northwind', adminEmail);
+    assert.deepEqual(Object.keys(link), ['email', 'url', 'expiresAt']);
+    const [path, token] = link.url.split('#token=');
+    assert.equal(path, `${created.url}/-/reset-password`);
+    const guest = freehold.tenantClient('northwind');
+    const answer = await guest.send('POST', '/-/api/password-resets/check', { token });
+    assert.equal(answer.status, 200, answer.text);
+    await guest.close();
+    await refuse(
+      ['user', 'reset-access', 'northwind', 'nobody@example.com'],
+      1,
+      /no such user/,
+      'FH_USER_NOT_FOUND',
+      /active/,
+    );
+  });
+
   it('suspend and resume', async () => {
     assert.deepEqual(await json('tenant', 'suspend', 'contoso', '--reason', 'unpaid'), {
       tenantId: (await json('tenant', 'show', 'contoso')).tenantId,
@@ -268,6 +286,7 @@ describe('the command line', { timeout: 1_200_000 }, () => {
       'tenant import',
       'operation',
       'staff link',
+      'user reset-access',
       'audit',
       'migrations',
       'test',

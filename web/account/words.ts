@@ -51,6 +51,8 @@ const eventWords: Readonly<Record<string, string>> = {
   'user.disabled': 'Disabled a user',
   'user.enabled': 'Enabled a user',
   'user.password_changed': 'Changed the password',
+  'user.password_change_refused': 'Change of the password refused',
+  'user.access_reset_created': 'Made a link to get back in',
   'user.password_reset_requested': 'Asked for a link for a new password',
   'user.password_reset': 'Chose a new password by mail',
   'user.second_factor_enrolled': 'Set up an authenticator app',

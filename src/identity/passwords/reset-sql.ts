@@ -76,6 +76,29 @@ export async function issueReset(
   };
 }
 
+/** A link that removes second factors, in the place of the user's other links. Undefined: no active user has this address. */
+export async function replaceByAccessReset(
+  db: Queryable,
+  emailKey: string,
+  tokenHash: Buffer,
+  lifetimeSeconds: number,
+): Promise<{ userId: string; email: string; expiresAt: Date } | undefined> {
+  const [row] = await db.query<{ userId: string; email: string; expiresAt: Date }>(
+    `WITH who AS (
+       SELECT user_id, email, epoch FROM freehold.users WHERE email_key = $1 AND state = 'active'
+     ), gone AS (
+       DELETE FROM freehold.password_resets r USING who WHERE r.user_id = who.user_id
+     ), made AS (
+       INSERT INTO freehold.password_resets (token_hash, user_id, user_epoch, known_device, removes_factors, expires_at)
+       SELECT $2, user_id, epoch, false, true, now() + make_interval(secs => $3) FROM who
+       RETURNING user_id, expires_at
+     )
+     SELECT who.user_id AS "userId", who.email, made.expires_at AS "expiresAt" FROM who JOIN made USING (user_id)`,
+    [emailKey, tokenHash, lifetimeSeconds],
+  );
+  return row;
+}
+
 /** A few of those that are over; kept for an hour, for counting. */
 export async function pruneResets(db: Queryable): Promise<void> {
   await db.query(
@@ -100,6 +123,11 @@ export async function findReset(
   return row;
 }
 
+export interface ResetUser extends Pick<UserRow, 'userId' | 'email' | 'name'> {
+  /** The operator made the link, for somebody who has lost them. */
+  readonly removesFactors: boolean;
+}
+
 /**
  * Uses the link and sets the password in one statement: of many who present it at once, one deletes the row and the others find none. The
  * user's other links, and every session, end with the epoch.
@@ -108,14 +136,14 @@ export async function consumeReset(
   db: Queryable,
   tokenHash: Buffer,
   passwordHash: string,
-): Promise<Pick<UserRow, 'userId' | 'email' | 'name'> | undefined> {
-  const [row] = await db.query<Pick<UserRow, 'userId' | 'email' | 'name'>>(
+): Promise<ResetUser | undefined> {
+  const [row] = await db.query<ResetUser>(
     `WITH consumed AS (
-       DELETE FROM freehold.password_resets r USING freehold.users u WHERE ${isGood} RETURNING r.user_id, r.user_epoch
+       DELETE FROM freehold.password_resets r USING freehold.users u WHERE ${isGood} RETURNING r.user_id, r.user_epoch, r.removes_factors
      )
      UPDATE freehold.users SET password_hash = $2, password_changed_at = now(), epoch = epoch + 1
      FROM consumed WHERE users.user_id = consumed.user_id AND users.epoch = consumed.user_epoch AND users.state = 'active'
-     RETURNING users.user_id AS "userId", users.email, users.name`,
+     RETURNING users.user_id AS "userId", users.email, users.name, consumed.removes_factors AS "removesFactors"`,
     [tokenHash, passwordHash],
   );
   return row;

@@ -1,12 +1,15 @@
 import { recordTenantAudit } from '#src/audit/index.ts';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import { type Clock, type FreeholdError, failpoint, type Log, type TenantId } from '#src/kernel/index.ts';
+import type { Queryable } from '#src/postgres/types.ts';
 import { identityErrors } from '../errors.ts';
+import { deleteSecondFactors, lockUser } from '../second-factors/second-factor-sql.ts';
 import { type BrowserCookies, type Caller, clearSessionCookie, describeUserAgent } from '../sessions/browser.ts';
 import { hashToken, newToken, tokenBytes } from '../sessions/cookie.ts';
 import { addressRange } from '../sign-in/address.ts';
 import { type AttemptLimit, type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
 import { deleteSessions, findUserByEmail, forgetDevices, isKnownDevice, rememberDevice } from '../sql.ts';
+import { releaseSignOn } from '../sso/sign-on-policy.ts';
 import { deleteTokens } from '../tokens/api-tokens-sql.ts';
 import { emailKeyOf } from '../users/email.ts';
 import type { TenantWords } from '../users/invitations.ts';
@@ -25,8 +28,8 @@ export interface PasswordResets {
   /** Whom the link is for. Throws FH_RESET_NOT_FOUND, the same for used, expired, replaced and never made. */
   getReset(tenantId: TenantId, token: string): Promise<{ email: string; name: string; expiresAt: Date }>;
   /**
-   * Sets the password and ends every session and every other link. Signs nobody in, and changes nothing about second factors: the next sign-in
-   * asks for them. The browser counts as known from now on, so that wrong passwords from elsewhere do not keep its user out.
+   * Sets the password and ends every session and every other link. Signs nobody in, and changes nothing about second factors, unless the operator made the
+   * link (`createAccessReset`): the next sign-in asks for them. The browser counts as known from now on, so that wrong passwords from elsewhere do not keep its user out.
    * @returns values of `Set-Cookie`
    */
   completeReset(
@@ -142,6 +145,7 @@ export function createPasswordResets(deps: {
           const user = await consumeReset(db, tokenHash, passwordHash);
           if (!user) throw identityErrors.FH_RESET_NOT_FOUND();
           const { userId } = user;
+          if (user.removesFactors) await removeFactors(db, userId, caller);
           const sessions = await deleteSessions(db, userId);
           const tokens = await deleteTokens(db, userId);
           await forgetDevices(db, userId);
@@ -175,6 +179,22 @@ export function createPasswordResets(deps: {
       await Promise.all(running.keys());
     },
   };
+}
+
+/** An owner whose factors go may have been the last who could sign in without a provider: then nobody has to use one any more. */
+async function removeFactors(db: Queryable, userId: string, { address }: Caller): Promise<void> {
+  await lockUser(db, userId);
+  await deleteSecondFactors(db, userId);
+  const subject = userId;
+  await recordTenantAudit(db, { name: 'user.second_factor_reset', actor: `user:${userId}`, subject, address });
+  if (await releaseSignOn(db))
+    await recordTenantAudit(db, {
+      name: 'sign_on.policy_changed',
+      actor: `user:${userId}`,
+      subject,
+      address,
+      details: { from: 'enforced', to: 'optional' },
+    });
 }
 
 function hashResetToken(token: string): Buffer {

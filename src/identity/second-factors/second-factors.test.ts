@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { createSealer } from '#src/keys/index.ts';
+import { createAccessReset } from '../passwords/access-reset.ts';
 import { cookieHeaderOf, goodPassword, started, startTwoTenants, type TwoTenants } from '../two-tenants.fixture.ts';
 import type { Session } from '../types.ts';
 import { stripClone } from '../users/lifecycle.ts';
@@ -129,6 +130,39 @@ test('another password takes the old one and a code, and signs everybody else ou
   assert.ok(await two.identity.authenticate(two.a.tenantId, cookieHeaderOf(changed.setCookies)));
   await assert.rejects(user.enter(), { code: 'FH_SIGN_IN_FAILED' });
   assert.equal((await user.enter(fresh)).session, undefined, 'the second step follows');
+});
+
+test('a link of the operator removes factors when it is used, once, for this user of this tenant', async () => {
+  const { tenantId, route } = two.a;
+  user = await FactorUser.create(two, 'owner');
+  const { header } = await user.enrol();
+  await user.enrol(two.b);
+  const fresh = 'four green kettles whistle';
+  const make = (email: string) =>
+    two.databases.platform.transact(tenantId, (db) => createAccessReset(db, email, 'os:operator'));
+  await assert.rejects(make('nobody@example.com'), { code: 'FH_USER_NOT_FOUND' });
+  const replaced = await make(user.email);
+  const { token, email } = await make(user.email.toUpperCase());
+  assert.equal(email, user.email);
+  assert.ok(await two.identity.authenticate(tenantId, header), 'nothing changes before it is used');
+  const use = (which: string, tenant = two.a) =>
+    two.identity.completeReset(tenant.tenantId, route, { token: which, password: fresh }, user.caller());
+  for (const [which, tenant] of [
+    [replaced.token, two.a],
+    [token, two.b],
+  ] as const)
+    await assert.rejects(use(which, tenant), { code: 'FH_RESET_NOT_FOUND' });
+  // Nobody else could sign in without a provider.
+  await user.query(two.a, 'INSERT INTO freehold.sign_on_policy (enforced) VALUES (true)');
+  const tries = await Promise.allSettled(Array.from({ length: 20 }, () => use(token)));
+  assert.equal(tries.filter(({ status }) => status === 'fulfilled').length, 1);
+  assert.equal(await two.identity.authenticate(tenantId, header), undefined);
+  const here = await started(user.enter(fresh));
+  assert.equal((await two.identity.getSecondFactor(tenantId, { session: here.session })).enrolledAt, undefined);
+  assert.equal((await user.events('user.access_reset_created')).length, 2);
+  assert.equal((await user.events('user.second_factor_reset')).length, 1);
+  assert.deepEqual(await user.events('sign_on.policy_changed'), [{ from: 'enforced', to: 'optional' }]);
+  assert.equal((await user.enter(goodPassword, user.caller(), two.b)).session, undefined, 'the twin keeps theirs');
 });
 
 test('recovery codes: each once, told, counted; new ones make the old worthless', async () => {

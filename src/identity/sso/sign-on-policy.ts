@@ -40,6 +40,15 @@ export async function keepBreakGlass(db: Queryable): Promise<void> {
   if (enforced && !(await hasBreakGlass(db))) throw signOnErrors.FH_BREAK_GLASS_REQUIRED();
 }
 
+/** The other way round, where a factor has to go: without anybody who can sign in here, nobody has to use a provider. @returns whether that is new */
+export async function releaseSignOn(db: Queryable): Promise<boolean> {
+  await lockSignOnPolicy(db);
+  const policy = await findSignOnPolicy(db);
+  if (!policy.enforced || (await hasBreakGlass(db))) return false;
+  await replacePolicy(db, { ...policy, enforced: false });
+  return true;
+}
+
 /** Whether this user may sign in without a provider now. To be asked in the transaction that starts the session. */
 export async function maySignInHere(db: Queryable, userId: string): Promise<boolean> {
   const { enforced } = await findSignOnPolicy(db);
