@@ -9,6 +9,7 @@ import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import Provider from 'oidc-provider';
 import { newFolder } from './harness.ts';
+import { createSamlSide } from './saml-provider.ts';
 
 const host = 'idp.localhost';
 
@@ -66,7 +67,8 @@ export class IdentityProvider {
   }
 
   /** Knows this client from now on. */
-  register(redirectUri: string): void {
+  async register(redirectUri: string): Promise<void> {
+    const saml = await createSamlSide(this.issuer, this.accounts);
     const provider = new Provider(this.issuer, {
       clients: [{ client_id: this.client.id, client_secret: this.client.secret, redirect_uris: [redirectUri] }],
       claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'groups'] },
@@ -81,6 +83,7 @@ export class IdentityProvider {
     const callback = provider.callback();
     this.#handle = (req, res) => {
       const at = new URL(req.url!, this.issuer);
+      if (at.pathname.startsWith('/saml/')) return void saml.handle(at, req, res).catch(() => res.destroy());
       if (!at.pathname.startsWith('/interaction/')) return void callback(req, res);
       this.#interact(provider, req, res, at).catch(() => res.destroy());
     };

@@ -24,7 +24,7 @@ describe('single sign-on', { timeout: 1_800_000 }, () => {
     const tenant = await freehold.createTenant('acme', 'olga@acme.example');
     url = tenant.url.replace(/\/$/, '');
     await (await freehold.signUp(tenant, password)).close();
-    provider.register(`${url}/-/sign-on/callback`);
+    await provider.register(`${url}/-/sign-on/callback`);
     provider.accounts.set('s-1', { sub: 's-1', email: 'paul@contoso.example', name: 'Paul Contoso', groups: ['it'] });
     provider.accounts.set('s-2', { sub: 's-2', email: 'eve@fabrikam.example', name: 'Eve Fabrikam', groups: ['it'] });
     owner = await Visitor.open(browser, 'owner');
@@ -115,6 +115,50 @@ describe('single sign-on', { timeout: 1_800_000 }, () => {
     assert.equal(new URL(eve.page.url()).search, '', 'what the provider brought is gone from the address');
     await look(eve, 'sign-on-refused');
     await eve.page.goto(`${url}/-/sign-on/callback?code=x&state=${'x'.repeat(43)}`);
+    await eve.page.getByRole('heading', { name: 'This sign-in cannot go on' }).waitFor();
+    assert.deepEqual(eve.problems, []);
+    await eve.close();
+  });
+
+  it('over SAML: metadata from an address, a test, and a sign-in by a form of another site', async () => {
+    const { page } = owner;
+    await page.goto(`${url}/-/single-sign-on`);
+    await page.getByRole('button', { name: 'New connection' }).click();
+    await page.getByLabel('Name', { exact: true }).fill('Fabrikam');
+    await page.getByRole('radio', { name: 'SAML' }).check();
+    await page.getByLabel('Address of the provider’s metadata').fill(`${provider.issuer}/saml/metadata`);
+    await screenshot(page, 'single-sign-on-saml-form');
+    await confirm('Make the connection');
+    await page.getByText(`${url}/-/api/sign-on/saml/metadata/con_`).waitFor();
+    await look(owner, 'single-sign-on-saml');
+
+    const panel = page.getByRole('region', { name: 'Fabrikam' });
+    await panel.getByRole('button', { name: 'Test', exact: true }).click();
+    await page.getByRole('link', { name: 'Eve Fabrikam' }).click();
+    await page.getByText('The domain of the e-mail address is not among the proven domains').waitFor();
+    await panel.getByRole('button', { name: 'Add a domain' }).click();
+    await page.getByLabel('Domain', { exact: true }).fill('fabrikam.example');
+    await confirm('Add');
+    const token = (await panel.getByText(/^freehold-domain-proof=/).textContent())!;
+    provider.records.set('_freehold-challenge.fabrikam.example', token.trim());
+    await panel.getByRole('button', { name: 'Look now' }).click();
+    await panel.getByText('Proven', { exact: true }).waitFor();
+    await panel.getByRole('button', { name: 'Test', exact: true }).click();
+    await page.getByRole('link', { name: 'Eve Fabrikam' }).click();
+    await panel.getByText(', passed').waitFor();
+    await panel.getByRole('button', { name: 'Turn on' }).click();
+    await confirm('Turn on');
+    assert.deepEqual(owner.problems, []);
+
+    const eve = await Visitor.open(browser, 'eve-saml');
+    await eve.page.goto(`${url}/items?x=1`);
+    await eve.page.getByRole('button', { name: 'Continue with Fabrikam' }).click();
+    await eve.page.getByRole('link', { name: 'Eve Fabrikam' }).click();
+    await eve.page.waitForURL((at) => at.pathname === '/items' && at.search === '?x=1');
+    const me = await eve.page.evaluate(async () => (await fetch('/-/api/session')).json());
+    assert.deepEqual([me.user.email, me.user.name, me.user.role], ['eve@fabrikam.example', 'Eve Fabrikam', 'member']);
+    // Who comes there with nothing, or with something that answers no question, reads what to do.
+    await eve.page.goto(`${url}/-/sign-on/saml`);
     await eve.page.getByRole('heading', { name: 'This sign-in cannot go on' }).waitFor();
     assert.deepEqual(eve.problems, []);
     await eve.close();

@@ -3,19 +3,23 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { apiFetch, notifyDone, ProblemError, ProblemNotice } from '../design/index.ts';
 import type { SessionUser } from './api.ts';
-import type { FactorTrust, OidcConnection } from './sign-on-api.ts';
+import { noSamlInput, SamlFields, samlBody } from './SamlFields.tsx';
+import type { Connection, FactorTrust } from './sign-on-api.ts';
 import { type Shown, useConfirmation } from './useConfirmation.tsx';
 
 interface FormProps {
   readonly onClose: () => void;
   readonly user: SessionUser;
   /** Undefined: a new one. */
-  readonly connection?: OidcConnection;
+  readonly connection?: Connection;
 }
 
 const trusts: Record<FactorTrust, { readonly label: string; readonly what: string }> = {
   own: { label: 'Never', what: 'Whoever has a second factor here is asked for it.' },
-  evidence: { label: 'When the provider says so', what: 'It has to tell that it asked for one (amr or acr).' },
+  evidence: {
+    label: 'When the provider says so',
+    what: 'It has to tell that it asked for one (amr, acr or AuthnContext).',
+  },
   provider: { label: 'Always', what: 'Your provider asks everybody for a second factor. Look that it does.' },
 };
 
@@ -30,6 +34,8 @@ export function ConnectionForm({ opened, ...props }: FormProps & { opened: boole
 
 function Fields({ onClose, user, connection }: FormProps) {
   const before = connection?.settings;
+  const [kind, setKind] = useState(connection?.kind ?? 'oidc');
+  const [saml, setSaml] = useState(noSamlInput);
   const [name, setName] = useState(connection?.name ?? '');
   const [issuer, setIssuer] = useState(before?.issuer ?? '');
   const [clientId, setClientId] = useState(before?.clientId ?? '');
@@ -53,12 +59,20 @@ function Fields({ onClose, user, connection }: FormProps) {
       if (!connection)
         return apiFetch('/-/api/sign-on/connections', {
           method: 'POST',
-          body: { kind: 'oidc', issuer, clientId, clientSecret, ...people, ...shown },
+          body: {
+            kind,
+            ...(kind === 'saml' ? samlBody(saml, true) : { issuer, clientId, clientSecret }),
+            ...people,
+            ...shown,
+          },
         });
-      const changed = {
-        ...(clientId !== before?.clientId && { clientId }),
-        ...(clientSecret && { clientSecret }),
-      };
+      const changed =
+        kind === 'saml'
+          ? samlBody(saml, false)
+          : {
+              ...(clientId !== before?.clientId && { clientId }),
+              ...(clientSecret && { clientSecret }),
+            };
       return apiFetch(`/-/api/sign-on/connections/${connection.connectionId}`, {
         method: 'PATCH',
         body: { ...changed, ...people, ...shown },
@@ -78,8 +92,11 @@ function Fields({ onClose, user, connection }: FormProps) {
   });
   const wrong = save.error instanceof ProblemError ? (save.error.problem.fields ?? {}) : {};
   const isExplained = confirmation.isExplained || Object.keys(wrong).length > 0;
-  const isReady =
-    confirmation.isReady && name.trim() && issuer.trim() && clientId.trim() && (clientSecret || connection?.hasSecret);
+  const isDescribed =
+    kind === 'saml'
+      ? connection !== undefined || saml.metadataXml.trim() || saml.metadataUrl.trim()
+      : issuer.trim() && clientId.trim() && (clientSecret || connection?.hasSecret);
+  const isReady = confirmation.isReady && name.trim() && isDescribed;
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (isReady) save.mutate(confirmation.shown);
@@ -98,34 +115,62 @@ function Fields({ onClose, user, connection }: FormProps) {
           onChange={(event) => setName(event.currentTarget.value)}
           error={wrong.name}
         />
-        <TextInput
-          label="Issuer"
-          description={connection ? 'Another issuer is another connection.' : 'As the provider writes it.'}
-          placeholder="https://login.example.com"
-          autoComplete="off"
-          spellCheck={false}
-          disabled={connection !== undefined}
-          value={issuer}
-          onChange={(event) => setIssuer(event.currentTarget.value)}
-          error={wrong.issuer}
-        />
-        <TextInput
-          label="Client ID"
-          autoComplete="off"
-          spellCheck={false}
-          value={clientId}
-          onChange={(event) => setClientId(event.currentTarget.value)}
-          error={wrong.clientId}
-        />
-        <PasswordInput
-          label="Client secret"
-          description={connection?.hasSecret ? 'Leave it empty to keep the one that is there.' : undefined}
-          autoComplete="off"
-          value={clientSecret}
-          onChange={(event) => setClientSecret(event.currentTarget.value)}
-          error={wrong.clientSecret}
-          visibilityToggleButtonProps={{ 'aria-label': 'Show or hide the client secret' }}
-        />
+        {!connection && (
+          <Radio.Group
+            label="How the provider is connected"
+            value={kind}
+            onChange={(value) => {
+              setKind(value as 'oidc' | 'saml');
+              // SAML has no word for it, so nobody would get in.
+              setTrustsEmails(value === 'saml');
+            }}
+          >
+            <Group mt="xs">
+              <Radio value="oidc" label="OpenID Connect" />
+              <Radio value="saml" label="SAML" />
+            </Group>
+          </Radio.Group>
+        )}
+        {kind === 'saml' ? (
+          <SamlFields
+            value={saml}
+            onChange={setSaml}
+            wrong={wrong}
+            isNew={!connection}
+            hasKey={connection?.hasSecret ?? true}
+          />
+        ) : (
+          <>
+            <TextInput
+              label="Issuer"
+              description={connection ? 'Another issuer is another connection.' : 'As the provider writes it.'}
+              placeholder="https://login.example.com"
+              autoComplete="off"
+              spellCheck={false}
+              disabled={connection !== undefined}
+              value={issuer}
+              onChange={(event) => setIssuer(event.currentTarget.value)}
+              error={wrong.issuer}
+            />
+            <TextInput
+              label="Client ID"
+              autoComplete="off"
+              spellCheck={false}
+              value={clientId}
+              onChange={(event) => setClientId(event.currentTarget.value)}
+              error={wrong.clientId}
+            />
+            <PasswordInput
+              label="Client secret"
+              description={connection?.hasSecret ? 'Leave it empty to keep the one that is there.' : undefined}
+              autoComplete="off"
+              value={clientSecret}
+              onChange={(event) => setClientSecret(event.currentTarget.value)}
+              error={wrong.clientSecret}
+              visibilityToggleButtonProps={{ 'aria-label': 'Show or hide the client secret' }}
+            />
+          </>
+        )}
         <Checkbox
           label="Make users of people who are new"
           description="With addresses of the proven domains. Otherwise only those who are users already get in."
@@ -134,7 +179,7 @@ function Fields({ onClose, user, connection }: FormProps) {
         />
         <Checkbox
           label="Take addresses as verified"
-          description="For providers that do not say whether an address is verified, as Entra ID."
+          description="For providers that do not say whether an address is verified, as Entra ID and every SAML provider."
           checked={trustsEmails}
           onChange={(event) => setTrustsEmails(event.currentTarget.checked)}
         />
@@ -151,7 +196,7 @@ function Fields({ onClose, user, connection }: FormProps) {
         </Radio.Group>
         <Group grow align="flex-start">
           <TextInput
-            label="Claim for roles"
+            label={kind === 'saml' ? 'Attribute for roles' : 'Claim for roles'}
             description="Optional, for example groups."
             autoComplete="off"
             value={roleClaim}

@@ -15,8 +15,9 @@ import {
 } from '../design/index.ts';
 import type { SessionUser } from './api.ts';
 import { ConnectionForm } from './ConnectionForm.tsx';
+import { SamlFacts } from './SamlFacts.tsx';
 import { StepUpForm } from './StepUpForm.tsx';
-import { goToProvider, type MailDomain, type OidcConnection, type SignOnTest } from './sign-on-api.ts';
+import { type Connection, goToProvider, type MailDomain, type SignOnTest } from './sign-on-api.ts';
 import type { Shown } from './useConfirmation.tsx';
 
 type Act = { readonly title: string; readonly what: string; readonly label: string; readonly grave?: boolean } & (
@@ -26,12 +27,14 @@ type Act = { readonly title: string; readonly what: string; readonly label: stri
 
 /** One connection: its state, its last test, its domains, and what an owner can do with it. */
 export function ConnectionPanel(props: {
-  connection: OidcConnection;
+  connection: Connection;
   domains: readonly MailDomain[];
+  /** Ours, where our metadata are. */
+  entityId: string;
   user: SessionUser;
 }) {
-  const { connection, domains, user } = props;
-  const { connectionId, name, state, hasSecret, lastTest, settings } = connection;
+  const { connection, domains, entityId, user } = props;
+  const { connectionId, kind, name, state, hasSecret, lastTest, settings } = connection;
   const path = `/-/api/sign-on/connections/${connectionId}`;
   const [isChanging, setChanging] = useState(false);
   const [act, setAct] = useState<Act>();
@@ -67,13 +70,15 @@ export function ConnectionPanel(props: {
   return (
     <Panel
       title={name}
-      description={settings.issuer}
+      description={settings.issuer ?? settings.idpEntityId}
       action={<StateBadge tone={state === 'on' ? 'ok' : 'quiet'}>{state === 'on' ? 'On' : 'Off'}</StateBadge>}
     >
       <Stack gap="md">
         {!hasSecret && (
           <Notice tone="late" title="The secret is not here">
-            This account is a copy, or was restored. Enter the secret again, then test.
+            This account is a copy, or was restored.{' '}
+            {kind === 'saml' ? 'Make a new key, give the provider our metadata again' : 'Enter the secret again'}, then
+            test.
           </Notice>
         )}
         <TestResult test={lastTest} />
@@ -130,6 +135,7 @@ export function ConnectionPanel(props: {
             </Button>
           </Group>
         )}
+        {kind === 'saml' && <SamlFacts connection={connection} entityId={entityId} />}
         <Text fw={600}>Mail domains</Text>
         {domains.length === 0 && (
           <Text c="dimmed">None yet: until one is proven, nobody gets in over this connection.</Text>

@@ -19,14 +19,36 @@ interface Finished {
   readonly tested: string | null;
 }
 
-/** Where a provider sends the browser back. What it brought is handed on once, and is then gone from the address. */
+/** Where a provider of OpenID Connect sends the browser back. What it brought is handed on once, and is then gone from the address. */
 export function SignOnCallback() {
+  return <Finishing take={() => ({ path: '/-/api/sign-on/oidc', body: { query: window.location.search.slice(1) } })} />;
+}
+
+/** The answer to what a SAML provider had the browser post: what came with it stands in a form of this page. */
+export function SamlCallback() {
+  return <Finishing take={() => ({ path: '/-/api/sign-on/saml', body: takeSamlAnswer() })} />;
+}
+
+function takeSamlAnswer() {
+  const form = document.querySelector<HTMLFormElement>('#saml-answer');
+  const fields = form ? new FormData(form) : undefined;
+  form?.remove();
+  const textOf = (name: string) => String(fields?.get(name) ?? '');
+  return { samlResponse: textOf('samlResponse'), relayState: textOf('relayState') };
+}
+
+interface Answer {
+  readonly path: string;
+  readonly body: object;
+}
+
+function Finishing({ take }: { take: () => Answer }) {
   const title = useTenantTitle();
   useDocumentTitle(`Sign in to ${title}`);
   const navigate = useNavigate();
   const begun = useRef(false);
   const finish = useMutation({
-    mutationFn: (query: string) => apiFetch<Finished>('/-/api/sign-on/oidc', { method: 'POST', body: { query } }),
+    mutationFn: ({ path, body }: Answer) => apiFetch<Finished>(path, { method: 'POST', body }),
     meta: { expects401: true },
     onSuccess: ({ next, secondFactor, tested }) => {
       if (tested !== null) void navigate({ to: '/single-sign-on', search: { tested }, replace: true });
@@ -39,9 +61,9 @@ export function SignOnCallback() {
   useEffect(() => {
     if (begun.current) return;
     begun.current = true;
-    const query = window.location.search.slice(1);
+    const answer = take();
     window.history.replaceState(null, '', window.location.pathname);
-    finish.mutate(query);
+    finish.mutate(answer);
   }, []);
   const problem = finish.error instanceof ProblemError ? finish.error.problem : undefined;
   return (

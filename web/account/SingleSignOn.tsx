@@ -1,4 +1,4 @@
-import { Button, Stack } from '@mantine/core';
+import { Button, Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { CopyableLine, EmptyState, ErrorState, IconPlus, LoadingState, PageTitle, Panel } from '../design/index.ts';
@@ -47,9 +47,8 @@ export function SingleSignOn() {
         <Stack gap="xl" maw="52rem">
           {settings.data.connections.length === 0 && (
             <EmptyState title="No provider is connected">
-              Register this account at your provider (Entra ID, Okta, Google and others) as a web application with
-              OpenID Connect, and give it the redirect address below. Then make a connection with what the provider
-              shows you.
+              Register this account at your provider (Entra ID, Okta, Google and others) with OpenID Connect or SAML,
+              and give it the addresses below. Then make a connection with what the provider shows you.
             </EmptyState>
           )}
           {settings.data.connections.map((connection) => (
@@ -57,14 +56,29 @@ export function SingleSignOn() {
               key={connection.connectionId}
               connection={connection}
               domains={settings.data.domains.filter((one) => one.connectionId === connection.connectionId)}
+              entityId={settings.data.addresses.entityId}
               user={me}
             />
           ))}
-          <Panel
-            title="What your provider asks for"
-            description="The redirect address, also called callback or reply URL."
-          >
-            <CopyableLine value={settings.data.addresses.redirectUri} what="redirect address" />
+          <Panel title="What your provider asks for" description="Which of them depends on how it is connected.">
+            <Stack gap="xs">
+              <Text fw={600}>OpenID Connect</Text>
+              <Text size="sm" c="dimmed">
+                The redirect address, also called callback.
+              </Text>
+              <CopyableLine value={settings.data.addresses.redirectUri} what="redirect address" />
+              <Text fw={600} mt="md">
+                SAML
+              </Text>
+              <Text size="sm" c="dimmed">
+                The entity ID, also called audience or identifier. At this address there are our metadata, too.
+              </Text>
+              <CopyableLine value={settings.data.addresses.entityId} what="entity ID" />
+              <Text size="sm" c="dimmed">
+                The ACS URL, also called reply URL or single sign-on URL.
+              </Text>
+              <CopyableLine value={settings.data.addresses.acsUrl} what="ACS URL" />
+            </Stack>
           </Panel>
           {settings.data.connections.length > 0 && <SignOnPolicy settings={settings.data} user={me} />}
         </Stack>

@@ -30,6 +30,11 @@ const signOnCallback = createRoute({
   path: '/sign-on/callback',
   component: lazyRouteComponent(() => import('./SignOnCallback.tsx'), 'SignOnCallback'),
 });
+const samlCallback = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-on/saml',
+  component: lazyRouteComponent(() => import('./SignOnCallback.tsx'), 'SamlCallback'),
+});
 const mustEnrol = createRoute({
   getParentRoute: () => root,
   path: '/second-factor',
@@ -112,6 +117,7 @@ export const router = createRouter({
     signIn,
     secondStep,
     signOnCallback,
+    samlCallback,
     mustEnrol,
     signedOut,
     forgotPassword,

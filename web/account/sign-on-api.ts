@@ -17,7 +17,13 @@ export interface SignOnTest {
 
 export type FactorTrust = 'own' | 'evidence' | 'provider';
 
-export interface OidcConnection {
+export interface CertificateFacts {
+  /** SHA-256. */
+  readonly fingerprint: string;
+  readonly validTo: string;
+}
+
+export interface Connection {
   readonly connectionId: string;
   readonly kind: 'oidc' | 'saml';
   readonly name: string;
@@ -27,6 +33,13 @@ export interface OidcConnection {
   readonly settings: {
     readonly issuer?: string;
     readonly clientId?: string;
+    /** SAML from here on. */
+    readonly idpEntityId?: string;
+    readonly ssoUrl?: string;
+    readonly nameIdFormat?: string;
+    readonly metadataUrl?: string | null;
+    readonly certificates?: readonly CertificateFacts[];
+    readonly ownCertificates?: readonly CertificateFacts[];
     readonly createsUsers: boolean;
     readonly trustsEmails: boolean;
     readonly secondFactor: FactorTrust;
@@ -45,12 +58,12 @@ export interface MailDomain {
 }
 
 export interface SignOnSettings {
-  readonly connections: readonly OidcConnection[];
+  readonly connections: readonly Connection[];
   readonly domains: readonly MailDomain[];
   readonly enforced: boolean;
   /** Ids of the owners who may always use their password. */
   readonly breakGlass: readonly string[];
-  readonly addresses: { readonly redirectUri: string };
+  readonly addresses: { readonly redirectUri: string; readonly entityId: string; readonly acsUrl: string };
 }
 
 export const signOnSettingsQuery = queryOptions({
