@@ -106,8 +106,12 @@ export const frontend: readonly AsvsRow[] = [
   ),
   met(
     'V3.5.2',
-    'Nothing rests on the preflight alone: origins are compared, and bodies of the types that need none (text, forms) are not taken.',
-    [at.gateway, 'other sites, other tenants’ pages among them, cannot make requests'],
+    'Nothing rests on the preflight alone: origins are compared, and bodies of the types that need none (text, forms) are not taken. One address takes a form of other sites, what a SAML provider has the browser post: it hands it on to a page of ours, reads no cookie and changes nothing.',
+    [
+      at.gateway,
+      'other sites, other tenants’ pages among them, cannot make requests',
+      'an identity provider’s form is handed on by our page, without a look at cookies or the database; nothing else is',
+    ],
     [at.badInput, 'the wrong content type'],
   ),
   met(
