@@ -220,6 +220,9 @@ test('an identity provider’s form is handed on by our page, without a look at 
     assert.equal(answer.status, 400, JSON.stringify(fields));
     assert.ok(!answer.body.includes(held) && !answer.body.includes('alert'));
   }
+  // By GET there is only the page (108).
+  const byGet = await world.request({ path: `/-/sign-on/saml?${form(good)}`, headers: { accept } });
+  assert.deepEqual([byGet.status, byGet.body.includes('PHg+')], [200, false]);
   assert.equal(world.asked.authenticate, asked);
   const refused: [Awaited<ReturnType<typeof post>>, number][] = [
     [await post(form([['SAMLResponse', 'A'.repeat(262_144)], good[1]!])), 413],

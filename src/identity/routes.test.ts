@@ -352,3 +352,10 @@ test('an API token over HTTP: shown once, listed without its text, revoked by it
   assert.equal((await send('DELETE', '/sessions?tokens=keep', { cookie: member })).status, 204);
   assert.equal((await send('GET', '/users/tokens', { cookie: owner })).body.tokens.length, 1);
 });
+
+test('answers of SAML providers are judged so many times a minute for one network', async () => {
+  const body = { samlResponse: 'bm9uZQ==', relayState: 'x'.repeat(43) };
+  const answers = await Promise.all(Array.from({ length: 301 }, () => send('POST', '/sign-on/saml', { body })));
+  const codes = new Set(answers.map((answer) => answer.body.code));
+  assert.deepEqual([...codes].sort(), ['FH_SIGN_ON_NOT_FOUND', 'FH_SIGN_ON_TOO_OFTEN']);
+});

@@ -131,6 +131,15 @@ describe('single sign-on', { timeout: 1_800_000 }, () => {
     await confirm('Make the connection');
     await page.getByText(`${url}/-/api/sign-on/saml/metadata/con_`).waitFor();
     await look(owner, 'single-sign-on-saml');
+    const address = (await page.getByText(`${url}/-/api/sign-on/saml/metadata/con_`).textContent())!.trim();
+    for (const at of [address, `${url}/-/api/sign-on/saml/metadata`]) {
+      const answer = await page.request.get(at);
+      assert.equal(answer.headers()['content-type'], 'application/samlmetadata+xml; charset=utf-8');
+      const text = await answer.text();
+      assert.ok(text.includes(`entityID="${url}/-/api/sign-on/saml/metadata"`));
+      assert.ok(text.includes(`Location="${url}/-/sign-on/saml"`));
+      assert.equal(text.includes('X509Certificate'), at === address);
+    }
 
     const panel = page.getByRole('region', { name: 'Fabrikam' });
     await panel.getByRole('button', { name: 'Test', exact: true }).click();

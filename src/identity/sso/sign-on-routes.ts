@@ -9,7 +9,7 @@ import type { SignOnOutcome } from './flow.ts';
 import { signOnAnswers, signOnBodies, signOnParams } from './sign-on-schemas.ts';
 
 /** Of one network at one worker: an office that comes to work at nine is no attack. */
-const startsPerMinute = 300;
+const perMinute = 300;
 
 /** Single sign-on, as whoever signs in sees it. Registered by `identityRoutes`. */
 export function addSignOnRoutes(
@@ -17,7 +17,16 @@ export function addSignOnRoutes(
   identity: Identity,
   originOf: (tenant: TenantRoute) => string,
 ): void {
-  const starts = new RateLimiterMemory({ points: startsPerMinute, duration: 60 });
+  const starts = new RateLimiterMemory({ points: perMinute, duration: 60 });
+  // A refused answer uses no request up, so somebody could have messages judged, and the log written, without end.
+  const answers = new RateLimiterMemory({ points: perMinute, duration: 60 });
+  const admit = (limiter: RateLimiterMemory, address: string) =>
+    limiter.consume(addressRange(address)).catch((refusal) => {
+      if (!(refusal instanceof RateLimiterRes)) throw refusal;
+      throw signOnErrors.FH_SIGN_ON_TOO_OFTEN({
+        retryAfterSeconds: Math.min(60, Math.ceil(refusal.msBeforeNext / 1000)),
+      });
+    });
 
   app.get(
     '/sign-on',
@@ -41,12 +50,7 @@ export function addSignOnRoutes(
     { config: open('sign_on.start'), schema: { body: signOnBodies.start, response: { 200: signOnAnswers.started } } },
     async (request, reply) => {
       const { tenant } = scope(request);
-      await starts.consume(addressRange(request.ip)).catch((refusal) => {
-        if (!(refusal instanceof RateLimiterRes)) throw refusal;
-        throw signOnErrors.FH_SIGN_ON_TOO_OFTEN({
-          retryAfterSeconds: Math.min(60, Math.ceil(refusal.msBeforeNext / 1000)),
-        });
-      });
+      await admit(starts, request.ip);
       const { url, setCookies } = await identity.beginSignOn(
         tenant.tenantId,
         originOf(tenant),
@@ -84,6 +88,7 @@ export function addSignOnRoutes(
     },
     async (request, reply) => {
       const { tenant } = scope(request);
+      await admit(answers, request.ip);
       const outcome = await identity.finishSaml(tenant.tenantId, originOf(tenant), request.body, callerOf(request));
       return sendOutcome(reply, outcome);
     },
