@@ -133,9 +133,11 @@ describe('single sign-on', { timeout: 1_800_000 }, () => {
     await look(owner, 'single-sign-on-saml');
     const address = (await page.getByText(`${url}/-/api/sign-on/saml/metadata/con_`).textContent())!.trim();
     for (const at of [address, `${url}/-/api/sign-on/saml/metadata`]) {
-      const answer = await page.request.get(at);
-      assert.equal(answer.headers()['content-type'], 'application/samlmetadata+xml; charset=utf-8');
-      const text = await answer.text();
+      const { type, text } = await page.evaluate(async (from) => {
+        const answer = await fetch(from);
+        return { type: answer.headers.get('content-type'), text: await answer.text() };
+      }, at);
+      assert.equal(type, 'application/samlmetadata+xml; charset=utf-8');
       assert.ok(text.includes(`entityID="${url}/-/api/sign-on/saml/metadata"`));
       assert.ok(text.includes(`Location="${url}/-/sign-on/saml"`));
       assert.equal(text.includes('X509Certificate'), at === address);
