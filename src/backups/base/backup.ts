@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Binaries, startTool } from '#src/clusters/index.ts';
 import {
   type BackupId,
@@ -69,6 +70,9 @@ export interface BaseBackupResult {
   /** Bytes written to each region that is complete. */
   readonly writtenBytes: number;
 }
+
+/** From the end of the archive to the end of the tool. */
+const toolEndsWithinMs = 10_000;
 
 /**
  * One base backup of a running server into all regions at once, nothing of it on local disk. The manifest is written last: killed or failed
@@ -160,6 +164,9 @@ export async function runBaseBackup(options: BaseBackupOptions): Promise<BaseBac
       writtenBytes: stored.writtenBytes + sharedObject.storedBytes + sealed.length,
     };
   } catch (error) {
+    // The archive breaks off because the tool ends; why, it says on another way, which may be the slower one.
+    if (tool.stdout.readableEnded)
+      await Promise.race([tool.done, delay(toolEndsWithinMs, undefined, { signal })]).catch(() => {});
     cancel.abort();
     await shared.abort(error as Error);
     await databases.abort(error as Error);
