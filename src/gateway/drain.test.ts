@@ -53,6 +53,28 @@ test('a drain under load fails no request', async (t) => {
   assert.ok(answered.every((status) => status === 200));
 });
 
+test('connections that wait to be taken over are, when the stop begins', async (t) => {
+  const world = await startWorld(t);
+  world.addSession('acme', 'token');
+  const sockets = Array.from({ length: 32 }, () => connect(world.port, '127.0.0.1'));
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  // The kernel connects them; this process has no turn to take them over before the stop begins.
+  await new Promise(process.nextTick);
+  const stopped = world.gateway.stop({ deadlineMs: 60_000 });
+  const answers = sockets.map(async (socket) => {
+    const secure = connectTls({ socket, servername: 'acme.localhost', ca: world.ca });
+    secure.write(
+      `GET /api/whoami HTTP/1.1\r\nhost: acme.localhost:${world.port}\r\ncookie: __Host-freehold=token\r\n\r\n`,
+    );
+    const text = (await secure.setEncoding('utf8').toArray()).join('');
+    return text.split('\r\n', 1)[0];
+  });
+  assert.deepEqual([...new Set(await Promise.all(answers))], ['HTTP/1.1 200 OK']);
+  await stopped;
+});
+
 test('running requests finish, new ones are not taken, streams end, HTTP/2 is told', async (t) => {
   const world = await startWorld(t);
   world.addSession('acme', 'token');

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock, Log } from '#src/kernel/index.ts';
 import type { Lifetimes } from './lifetimes.ts';
 import type { Listener } from './listener.ts';
@@ -6,6 +7,8 @@ import type { HostingPort } from './types.ts';
 /** How long aborted requests may take to notice. */
 const abortGraceMs = 1_000;
 const pollMs = 10;
+/** Of the event loop: each takes one connection over that the kernel has made already (libuv, `uv__server_io`). */
+const acceptTurns = 64;
 
 export interface DrainOptions {
   readonly listener: Listener;
@@ -52,6 +55,14 @@ export async function drain({
   await until(clock, () => listener.connections === 0, Math.min(abortGraceMs, Math.max(left(), 0)));
   listener.destroy();
   await hostingStopped;
+}
+
+/**
+ * Before anybody is told to leave, who would come again: a busy process finds connections that the kernel has made already. Closing would reset them, and their
+ * clients could not know that nothing of theirs was read.
+ */
+export async function takeOverWaiting(): Promise<void> {
+  for (let turn = 0; turn < acceptTurns; turn++) await nextTurn();
 }
 
 /** Resolves when the condition holds, or after `ms`; never rejects. */

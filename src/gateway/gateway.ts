@@ -5,7 +5,7 @@ import { createHttpApp, createHttpMetrics, type HttpMetrics, hstsOf, type Page }
 import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
 import { createCertificates } from './certificates.ts';
 import { createDoor, healthPath, originOf, type Passage, passageOf, setPassage } from './door.ts';
-import { drain } from './drain.ts';
+import { drain, takeOverWaiting } from './drain.ts';
 import { gatewayErrors } from './errors.ts';
 import { createLifetimes } from './lifetimes.ts';
 import { createLimitGuard } from './limits.ts';
@@ -192,6 +192,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         listener.destroy();
       }
       stopping ??= (async () => {
+        await takeOverWaiting();
         isDraining = true;
         opened?.stop();
         await drain({ listener, lifetimes, hosting: options.hosting, deadlineMs, lingerMs, clock, log });
