@@ -36,7 +36,12 @@ export interface OwnConfirmation {
     tenantId: TenantId,
     actor: Actor,
     shown: Shown,
-    policy: { readonly roles: readonly Role[]; readonly refused: AuditEventName },
+    policy: {
+      readonly roles: readonly Role[];
+      readonly refused: AuditEventName;
+      /** What takes long, once the password is right and before the transaction of the act. */
+      readonly prepare?: () => Promise<void>;
+    },
     act: (db: Queryable, user: UserRow) => Promise<T>,
   ): Promise<T>;
   /** The same for an owner, as an act of its own. */
@@ -131,6 +136,7 @@ export function createOwnConfirmation(deps: {
         const { matches } = await queue.verify(password, user.passwordHash, true);
         if (!matches)
           throw identityErrors.FH_PASSWORD_WRONG({ fields: { password: 'This is not your current password.' } });
+        await policy.prepare?.();
         const { method, done } = await databases.platform.transact(tenantId, async (db) => {
           // Taken away, or another password, while we were hashing.
           const { epoch } = await requireRole(db, actor, roles);

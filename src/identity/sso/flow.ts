@@ -162,6 +162,10 @@ export function createSignOnFlow(deps: SignOnFlowDeps): SignOnFlow {
     const tryToEnter = (unusedHash: string | undefined) =>
       databases.platform.transact(tenantId, async (db) => {
         if (spend && !(await spend(db))) throw signOnErrors.FH_SIGN_ON_NOT_FOUND();
+        // The provider took its time: turned off, or changed, meanwhile.
+        const now = await findConnection(db, connection.connectionId);
+        if (now?.state !== connection.state || now.changedAt.getTime() !== connection.changedAt.getTime())
+          throw signOnErrors.FH_SIGN_ON_NOT_FOUND();
         const found = await findOrMakeUser(db, connection, person, { unusedHash, address: caller.address });
         if ('needsHash' in found) throw new NeedsHash();
         if (!found.ok) return found;

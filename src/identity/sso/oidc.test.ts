@@ -36,6 +36,8 @@ describe('OpenID Connect sign-in', { timeout: 600_000 }, () => {
     await assert.rejects(world.enter(connectionId, successor), refused);
     assert.equal((await world.reasons()).at(-1), 'other_person');
     await world.two.identity.unlinkUser(world.two.a.tenantId, await world.owner(), userId, shown);
+    const { sessionId } = entered.entered.session!;
+    assert.equal(await world.two.identity.isSessionLive(world.two.a.tenantId, sessionId), false);
     assert.equal((await world.enter(connectionId, successor)).entered.session?.user.userId, userId);
   });
 

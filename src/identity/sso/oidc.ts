@@ -149,7 +149,10 @@ export function createOidcClient({ outgoing, clock }: { outgoing: Outgoing; cloc
         if (misses && isHttps(userinfo)) {
           const more = await client.fetchUserInfo(config, tokens.access_token, String(told.sub));
           // The ID token is signed and counts where both speak; userinfo speaks for the same subject (Core 1.0, 5.3.2).
+          const first = Object.hasOwn(told, 'email') ? told : more;
           for (const [name, value] of Object.entries(more)) if (!Object.hasOwn(told, name)) told[name] = value;
+          // An address and what is said of it belong together: the one may say of hers what the other may not.
+          told.email_verified = first.email_verified;
         }
         return { ok: true, person: toPerson(told, settings) };
       } catch (error) {
@@ -179,12 +182,17 @@ function toPerson(claims: Claims, settings: OidcSettings): SignOnPerson {
   return {
     subject: String(claims.sub),
     email: text(named('email')),
-    isEmailVerified: readVerified(named('email_verified')),
+    isEmailVerified: isPrivateGoogle(settings, claims) ? false : readVerified(named('email_verified')),
     name: text(named('name')),
     roleValues: [values].flat().filter((value): value is string => typeof value === 'string'),
     hasFactorEvidence: isFactorEvidence({ acr, amr: Array.isArray(amr) ? amr : [] }),
     claims: Object.keys(claims).slice(0, 100),
   };
+}
+
+/** Google verifies addresses of other domains, too; only with `hd` is it the domain's own directory that speaks, and that forgets who leaves (Google, OpenID Connect, ID token). */
+function isPrivateGoogle({ issuer }: OidcSettings, { email, hd }: Claims): boolean {
+  return issuer === 'https://accounts.google.com' && (typeof hd !== 'string' || !String(email).endsWith(`@${hd}`));
 }
 
 /** Some providers write it as text. */

@@ -2,10 +2,11 @@ import { recordTenantAudit } from '#src/audit/index.ts';
 import type { TenantId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import { identityErrors } from '../errors.ts';
-import { hasSecondFactor } from '../second-factors/second-factor-sql.ts';
+import { hasSecondFactor, lockUser } from '../second-factors/second-factor-sql.ts';
 import type { Actor } from '../sessions/access.ts';
 import type { OwnConfirmation, Shown } from '../sessions/own-confirmation.ts';
-import { lockActiveOwners } from '../sql.ts';
+import { deleteSessions, forgetDevices, lockActiveOwners, raiseEpoch } from '../sql.ts';
+import { deleteTokens } from '../tokens/api-tokens-sql.ts';
 import { changing } from './connections.ts';
 import { signOnErrors } from './errors.ts';
 import { deleteIdentities, findSignOnPolicy, lockSignOnPolicy, replacePolicy, selectBreakGlass } from './people-sql.ts';
@@ -19,7 +20,7 @@ export interface SignOnPolicies {
    * `confirmSelf` does.
    */
   setSignOnPolicy(tenantId: TenantId, actor: Actor, policy: SignOnPolicy, shown: Shown): Promise<void>;
-  /** So that another person at the provider can become this user, whose address was given to them. Throws FH_USER_NOT_FOUND: nobody is linked. */
+  /** So that another person at the provider can become this user, whose address was given to them; sessions and API tokens of the user end. Throws FH_USER_NOT_FOUND: nobody is linked. */
   unlinkUser(tenantId: TenantId, actor: Actor, userId: string, shown: Shown): Promise<void>;
 }
 
@@ -87,6 +88,12 @@ export function createSignOnPolicies(confirmSelf: OwnConfirmation['confirmSelf']
     unlinkUser: (tenantId, actor, userId, shown) =>
       confirmSelf(tenantId, actor, shown, changing, async (db) => {
         if ((await deleteIdentities(db, userId)) === 0) throw identityErrors.FH_USER_NOT_FOUND();
+        // Whoever came that way so far does not go on beside the person who comes next.
+        await lockUser(db, userId);
+        await raiseEpoch(db, userId);
+        await deleteSessions(db, userId);
+        await deleteTokens(db, userId);
+        await forgetDevices(db, userId);
         await recordTenantAudit(db, {
           name: 'user.unlinked',
           actor: `user:${actor.session.user.userId}`,

@@ -6,10 +6,13 @@ import { callerOf, open, scope } from '../request-scope.ts';
 import { addressRange } from '../sign-in/address.ts';
 import { signOnErrors } from './errors.ts';
 import type { SignOnOutcome } from './flow.ts';
+import { signOnLifetimeSeconds } from './sign-on-cookie.ts';
 import { signOnAnswers, signOnBodies, signOnParams } from './sign-on-schemas.ts';
 
 /** Of one network at one worker: an office that comes to work at nine is no attack. */
 const perMinute = 300;
+/** Answers to one sign-in that somebody began, refused ones included: a provider sends one, and a page may be sent again. */
+const answersPerRequest = 10;
 
 /** Single sign-on, as whoever signs in sees it. Registered by `identityRoutes`. */
 export function addSignOnRoutes(
@@ -20,8 +23,9 @@ export function addSignOnRoutes(
   const starts = new RateLimiterMemory({ points: perMinute, duration: 60 });
   // A refused answer uses no request up, so somebody could have messages judged, and the log written, without end.
   const answers = new RateLimiterMemory({ points: perMinute, duration: 60 });
-  const admit = (limiter: RateLimiterMemory, address: string) =>
-    limiter.consume(addressRange(address)).catch((refusal) => {
+  const answersOfOne = new RateLimiterMemory({ points: answersPerRequest, duration: signOnLifetimeSeconds });
+  const admit = (limiter: RateLimiterMemory, key: string) =>
+    limiter.consume(key).catch((refusal) => {
       if (!(refusal instanceof RateLimiterRes)) throw refusal;
       throw signOnErrors.FH_SIGN_ON_TOO_OFTEN({
         retryAfterSeconds: Math.min(60, Math.ceil(refusal.msBeforeNext / 1000)),
@@ -50,7 +54,7 @@ export function addSignOnRoutes(
     { config: open('sign_on.start'), schema: { body: signOnBodies.start, response: { 200: signOnAnswers.started } } },
     async (request, reply) => {
       const { tenant } = scope(request);
-      await admit(starts, request.ip);
+      await admit(starts, addressRange(request.ip));
       const { url, setCookies } = await identity.beginSignOn(
         tenant.tenantId,
         originOf(tenant),
@@ -88,7 +92,8 @@ export function addSignOnRoutes(
     },
     async (request, reply) => {
       const { tenant } = scope(request);
-      await admit(answers, request.ip);
+      await admit(answers, addressRange(request.ip));
+      await admit(answersOfOne, request.body.relayState);
       const outcome = await identity.finishSaml(tenant.tenantId, originOf(tenant), request.body, callerOf(request));
       return sendOutcome(reply, outcome);
     },
