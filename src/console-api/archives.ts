@@ -56,6 +56,7 @@ export function archiveRoutes(deps: ConsoleApiDeps) {
           const actor = actorOf(request);
           // What can be refused without the archive is refused before it travels.
           const name = parseTenantName(request.query.name);
+          await requireStepUp(request);
           const archivePath = await portability.receiveUpload(request.body, maxArchiveBytes);
           try {
             const manifest = await portability.inspectArchive(archivePath);

@@ -123,6 +123,7 @@ test('what is dangerous asks the member again who they are, and the rest does no
     ['POST', '/api/tenants/valued/delete', { confirm }],
     ['POST', '/api/tenants/valued/delete', { confirm, now: true }],
     ['POST', '/api/tenants/valued/restore', { moment, inPlace: true, confirm }],
+    ['POST', '/api/tenants/valued/swap', { other: 'valued' }],
     ['GET', '/api/exports/opr_00000000000000000000000000/download', undefined],
   ] as const)
     assert.equal(await unconfirmed(method, url, body), 'FH_STEP_UP_REQUIRED', url);

@@ -139,6 +139,8 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
       action('swap', { other: text(64) }, ['other']),
       async (request, reply) => {
         const { tenantId: otherTenantId } = await lifecycle.getTenant(request.body.other);
+        // It can be taken back, but not what people type into somebody else's tenant meanwhile.
+        await requireStepUp(request);
         reply.code(202);
         return start('swap', request, { otherTenantId });
       },

@@ -105,6 +105,7 @@ describe('backups in the console', { timeout: 1_200_000 }, () => {
     assert.equal(await dialog.getByRole('button', { name: 'Exchange the names' }).isDisabled(), true);
     await dialog.getByLabel(/Type northwind to confirm/).fill('northwind');
     await dialog.getByRole('button', { name: 'Exchange the names' }).click();
+    await staff.confirmStepUpIfAsked(olive, page.getByRole('button', { name: 'Exchange the names again' }));
     await page.getByRole('button', { name: 'Exchange the names again' }).waitFor();
     const client = freehold.tenantClient('northwind');
     clients.push(client);

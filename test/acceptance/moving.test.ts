@@ -93,11 +93,12 @@ describe('moving', { timeout: 1_200_000 }, () => {
     context.after(() => browser.close());
     const staff = await Visitor.open(browser, 'staff');
     const { page } = staff;
-    await staff.setUpStaff(there.ready.setupUrl!, {
+    const olive = {
       name: 'Olive Staff',
       email: 'olive@operator.example',
       password: 'copper lantern under the ninth bridge',
-    });
+    };
+    await staff.setUpStaff(there.ready.setupUrl!, olive);
     await page.getByRole('button', { name: 'Import', exact: true }).click();
     const dialog = page.getByRole('dialog', { name: 'Import tenant' });
     const send = async (archive: string) => {
@@ -109,6 +110,7 @@ describe('moving', { timeout: 1_200_000 }, () => {
     await dialog.getByLabel('Name', { exact: true }).fill('carried');
     await dialog.getByLabel('Title', { exact: true }).fill('Carried over');
     await send(join(folder, 'broken.tar'));
+    await staff.confirmStepUpIfAsked(olive, dialog.getByRole('alert'));
     await dialog
       .getByRole('alert')
       .filter({ hasText: /archive/i })

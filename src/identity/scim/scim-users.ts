@@ -113,6 +113,7 @@ export function createScimUsers(databases: TenantDatabases): ScimUsers {
         let userId: string;
         if (holder) {
           userId = holder.userId;
+          refuseOwner(provisioning, by, holder, 'active');
           // An owner comes back as a member: nobody becomes an owner by provisioning.
           await forget(provisioning, userId);
         } else {

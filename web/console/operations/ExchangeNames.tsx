@@ -4,6 +4,7 @@ import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { apiFetch, ConfirmByName, Notice, TextLink } from '../../design/index.ts';
 import { mayStart, type Operation, tenantQuery } from '../api.ts';
+import { useStepUp } from '../second-factor/StepUp.tsx';
 
 /** After two tenants have exchanged their names: who is where, and the way back while nobody has exchanged them again. */
 export function Exchanged({ operation }: { operation: Operation }) {
@@ -74,14 +75,17 @@ function Exchange(props: {
   readonly then: string;
 }) {
   const [isAsking, setAsking] = useState(false);
+  const { withStepUp } = useStepUp();
   const navigate = useNavigate();
   const queryClient = useQueryClient();
   const swap = useMutation({
     mutationFn: () =>
-      apiFetch<{ operation: Operation }>(`/api/tenants/${encodeURIComponent(props.tenantId)}/swap`, {
-        method: 'POST',
-        body: { other: props.otherTenantId },
-      }),
+      withStepUp(() =>
+        apiFetch<{ operation: Operation }>(`/api/tenants/${encodeURIComponent(props.tenantId)}/swap`, {
+          method: 'POST',
+          body: { other: props.otherTenantId },
+        }),
+      ),
     onSuccess: async ({ operation: { operationId } }) => {
       setAsking(false);
       await queryClient.invalidateQueries({ queryKey: ['operations'] });

@@ -3,6 +3,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { apiUpload, ProblemNotice, SizeText } from '../../design/index.ts';
 import type { Operation } from '../api.ts';
+import { useStepUp } from '../second-factor/StepUp.tsx';
 import { whyNotAName } from './nameRules.ts';
 import { fieldProblems, StartedOperation } from './StartedOperation.tsx';
 import { TenantNameField } from './TenantNameField.tsx';
@@ -118,6 +119,7 @@ function useArchiveUpload(onStarted: (operationId: string) => void) {
   const [error, setError] = useState<unknown>();
   const sending = useRef<AbortController>(undefined);
   const queryClient = useQueryClient();
+  const { ensureStepUp } = useStepUp();
   useEffect(() => () => sending.current?.abort(), []);
   return {
     /** Of the bytes that were sent, 0…1; undefined: nothing is under way. */
@@ -128,6 +130,8 @@ function useArchiveUpload(onStarted: (operationId: string) => void) {
       sending.current = new AbortController();
       const { signal } = sending.current;
       setError(undefined);
+      // Before the bytes travel.
+      if (!(await ensureStepUp()) || signal.aborted) return;
       setShare(0);
       try {
         const query = new URLSearchParams({ name, ...(title && { title }) });
