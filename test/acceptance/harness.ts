@@ -342,7 +342,12 @@ export async function newPage(
 export async function screenshot(page: Page, name: string): Promise<void> {
   const folder = join(repository, 'test-results', 'screenshots');
   mkdirSync(folder, { recursive: true });
-  await page.screenshot({ path: join(folder, `${name}.png`) });
+  const take = () => page.screenshot({ path: join(folder, `${name}.png`) });
+  // Now and then a busy Chromium cannot, and can the next moment; the page itself is looked at by the tests.
+  await take().catch((error: Error) => {
+    if (!/Unable to capture screenshot/.test(error.message)) throw error;
+    return take();
+  });
 }
 
 function cleanEnv(): Record<string, string> {
