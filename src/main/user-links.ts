@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { FastifyInstance } from 'fastify';
 import { type CliContext, type CommonOptions, print, printJson } from '#src/cli/index.ts';
 import { createAccessReset, resetPath } from '#src/identity/index.ts';
+import { tenantErrors } from '#src/tenants/index.ts';
 import type { ControlServices } from './control-services.ts';
 
 interface AccessLink {
@@ -31,7 +32,12 @@ export function userLinkRoutes({
         },
       },
       async (request, reply) => {
-        const { tenantId, name } = await lifecycle.getTenant(request.params.tenantId);
+        const { tenantId, name, state } = await lifecycle.getTenant(request.params.tenantId);
+        if (state !== 'active')
+          throw tenantErrors.FH_TENANT_STATE({
+            detail: `it is ${state}, and its users can be let in only while it is active`,
+            ...(state === 'suspended' && { hint: `First: ./freehold tenant resume ${name}` }),
+          });
         const { token, email, expiresAt } = await databases.platform.transact(tenantId, (db) =>
           createAccessReset(db, request.body.email, 'os:operator'),
         );

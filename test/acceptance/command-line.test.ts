@@ -148,6 +148,8 @@ describe('the command line', { timeout: 1_200_000 }, () => {
     const closed = await client.get('/-/api/tenant');
     assert.deepEqual([closed.status, closed.json.code], [503, 'FH_TENANT_SUSPENDED']);
     await refuse(['tenant', 'suspend', 'contoso'], 1, /it is suspended/, 'FH_TENANT_STATE', /resume/);
+    const reset = ['user', 'reset-access', 'contoso', 'bo@contoso.example'];
+    await refuse(reset, 1, /it is suspended/, 'FH_TENANT_STATE', /tenant resume/);
     assert.match(await text('tenant', 'resume', 'contoso'), /contoso is open at https:/);
     assert.equal((await client.get('/-/api/tenant')).status, 200);
     await client.close();

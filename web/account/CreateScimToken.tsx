@@ -1,7 +1,8 @@
 import { Button, Group, Modal, Select, Stack, Text, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
-import { apiFetch, CopyableLine, Notice, nameProblem, ProblemNotice } from '../design/index.ts';
+import { apiFetch, nameProblem, ProblemNotice } from '../design/index.ts';
+import { CreatedToken } from './CreatedToken.tsx';
 import { type Shown, useConfirmation } from './useConfirmation.tsx';
 
 const lifetimes = [
@@ -46,17 +47,9 @@ function CreateForm({ onClose, email }: CreateProps) {
   });
   if (create.data)
     return (
-      <Stack gap="md">
-        <Notice tone="late" title="Copy it now: it is shown this once">
-          Paste it where your directory asks for a secret token. If it gets lost, revoke it and make another.
-        </Notice>
-        <CopyableLine value={create.data.token} what="SCIM token" />
-        <Group justify="flex-end">
-          <Button onClick={onClose} data-autofocus>
-            Done
-          </Button>
-        </Group>
-      </Stack>
+      <CreatedToken token={create.data.token} what="SCIM token" onClose={onClose}>
+        Paste it where your directory asks for a secret token. If it gets lost, revoke it and make another.
+      </CreatedToken>
     );
   const wrongName = nameProblem(create.error);
   const isReady = name.trim() !== '' && confirmation.isReady;

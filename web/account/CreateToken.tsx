@@ -1,7 +1,8 @@
 import { Button, Group, Modal, Radio, Select, Stack, Text, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
-import { apiFetch, CopyableLine, Notice, nameProblem, ProblemNotice } from '../design/index.ts';
+import { apiFetch, nameProblem, ProblemNotice } from '../design/index.ts';
+import { CreatedToken } from './CreatedToken.tsx';
 import { type NewApiToken, scopeWords, type TokenScope } from './token-api.ts';
 import { type Shown, useConfirmation } from './useConfirmation.tsx';
 
@@ -47,7 +48,13 @@ function CreateForm({ onClose, email }: CreateProps) {
     why: 'To be sure that it is you. You are told by mail that the token was made.',
     error: create.error,
   });
-  if (create.data) return <CreatedToken token={create.data.token} onClose={onClose} />;
+  if (create.data)
+    return (
+      <CreatedToken token={create.data.token} what="API token" onClose={onClose}>
+        Whoever has the token can use it. Keep it where your program keeps its secrets, never in its source. If it gets
+        lost, revoke it and make another.
+      </CreatedToken>
+    );
   const wrongName = nameProblem(create.error);
   const isReady = name.trim() !== '' && confirmation.isReady;
   const submit = (event: FormEvent) => {
@@ -99,23 +106,6 @@ function CreateForm({ onClose, email }: CreateProps) {
         </Group>
       </Stack>
     </form>
-  );
-}
-
-function CreatedToken({ token, onClose }: { token: string; onClose: () => void }) {
-  return (
-    <Stack gap="md">
-      <Notice tone="late" title="Copy it now: it is shown this once">
-        Whoever has the token can use it. Keep it where your program keeps its secrets, never in its source. If it gets
-        lost, revoke it and make another.
-      </Notice>
-      <CopyableLine value={token} what="API token" />
-      <Group justify="flex-end">
-        <Button onClick={onClose} data-autofocus>
-          Done
-        </Button>
-      </Group>
-    </Stack>
   );
 }
 

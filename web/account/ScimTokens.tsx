@@ -1,17 +1,7 @@
-import { Button, Group, Modal, Stack, Text } from '@mantine/core';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { Button, Group, Text } from '@mantine/core';
 import { useState } from 'react';
-import {
-  apiFetch,
-  type Column,
-  DataTable,
-  EmptyState,
-  notifyDone,
-  Panel,
-  ProblemNotice,
-  RelativeTime,
-  StateBadge,
-} from '../design/index.ts';
+import { type Column, DataTable, EmptyState, Panel, RelativeTime, StateBadge } from '../design/index.ts';
+import { RevokeToken } from './RevokeToken.tsx';
 import type { ScimToken } from './scim-api.ts';
 import { describeProgram } from './token-api.ts';
 
@@ -101,44 +91,13 @@ export function ScimTokens(props: { tokens: readonly ScimToken[]; isOwner: boole
   return (
     <Panel title="Tokens" description="A revoked token is refused from its next request on." flush>
       <DataTable label="SCIM tokens" columns={columns} rows={tokens} rowKey={({ tokenId }) => tokenId} />
-      <RevokeDialog token={revoking} onClose={() => setRevoking(undefined)} />
+      <RevokeToken
+        token={revoking}
+        revokePath="/-/api/scim/tokens"
+        queryKey="scim"
+        consequence="The directory that uses this token is refused from its next request on: who joins or leaves is not taken over until it has another."
+        onClose={() => setRevoking(undefined)}
+      />
     </Panel>
-  );
-}
-
-function RevokeDialog({ token, onClose }: { token: ScimToken | undefined; onClose: () => void }) {
-  const queryClient = useQueryClient();
-  const revoke = useMutation({
-    mutationFn: ({ tokenId }: ScimToken) =>
-      apiFetch(`/-/api/scim/tokens/${encodeURIComponent(tokenId)}`, { method: 'DELETE' }),
-    onSuccess: async (_, { name }) => {
-      await queryClient.invalidateQueries({ queryKey: ['scim'] });
-      notifyDone(`“${name}” is revoked.`);
-      close();
-    },
-  });
-  const close = () => {
-    revoke.reset();
-    onClose();
-  };
-  return (
-    <Modal opened={token !== undefined} onClose={close} title={<Text fw={600}>Revoke “{token?.name}”</Text>}>
-      <Stack gap="md">
-        <Text>
-          {token?.expired
-            ? 'It has expired already; it only leaves this list.'
-            : 'The directory that uses this token is refused from its next request on: who joins or leaves is not taken over until it has another.'}
-        </Text>
-        <ProblemNotice error={revoke.error} />
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={close}>
-            Cancel
-          </Button>
-          <Button data-autofocus color="red" loading={revoke.isPending} onClick={() => token && revoke.mutate(token)}>
-            Revoke token
-          </Button>
-        </Group>
-      </Stack>
-    </Modal>
   );
 }

@@ -1,15 +1,7 @@
-import { Button, Group, Modal, Stack, Text } from '@mantine/core';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { Button, Group, Text } from '@mantine/core';
 import { useState } from 'react';
-import {
-  apiFetch,
-  type Column,
-  DataTable,
-  notifyDone,
-  ProblemNotice,
-  RelativeTime,
-  StateBadge,
-} from '../design/index.ts';
+import { type Column, DataTable, RelativeTime, StateBadge } from '../design/index.ts';
+import { RevokeToken } from './RevokeToken.tsx';
 import { type ApiToken, describeProgram, scopeWords } from './token-api.ts';
 
 export function TokenTable(props: {
@@ -93,45 +85,13 @@ export function TokenTable(props: {
   return (
     <>
       <DataTable label={label} columns={columns} rows={tokens} rowKey={({ tokenId }) => tokenId} />
-      <RevokeDialog token={revoking} revokePath={revokePath} onClose={() => setRevoking(undefined)} />
+      <RevokeToken
+        token={revoking}
+        revokePath={revokePath}
+        queryKey="api-tokens"
+        consequence="Programs that use this token are refused from their next request on. That cannot be undone: make a new token where one is needed."
+        onClose={() => setRevoking(undefined)}
+      />
     </>
-  );
-}
-
-function RevokeDialog(props: { token: ApiToken | undefined; revokePath: string; onClose: () => void }) {
-  const { token, revokePath, onClose } = props;
-  const queryClient = useQueryClient();
-  const revoke = useMutation({
-    mutationFn: ({ tokenId }: ApiToken) =>
-      apiFetch(`${revokePath}/${encodeURIComponent(tokenId)}`, { method: 'DELETE' }),
-    onSuccess: async (_, { name }) => {
-      await queryClient.invalidateQueries({ queryKey: ['api-tokens'] });
-      notifyDone(`“${name}” is revoked.`);
-      close();
-    },
-  });
-  const close = () => {
-    revoke.reset();
-    onClose();
-  };
-  return (
-    <Modal opened={token !== undefined} onClose={close} title={<Text fw={600}>Revoke “{token?.name}”</Text>}>
-      <Stack gap="md">
-        <Text>
-          {token?.expired
-            ? 'It has expired already; it only leaves this list.'
-            : 'Programs that use this token are refused from their next request on. That cannot be undone: make a new token where one is needed.'}
-        </Text>
-        <ProblemNotice error={revoke.error} />
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={close}>
-            Cancel
-          </Button>
-          <Button data-autofocus color="red" loading={revoke.isPending} onClick={() => token && revoke.mutate(token)}>
-            Revoke token
-          </Button>
-        </Group>
-      </Stack>
-    </Modal>
   );
 }
