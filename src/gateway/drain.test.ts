@@ -7,9 +7,9 @@ import { Agent, request } from 'undici';
 import { waitFor } from '#src/kernel/index.ts';
 import { startWorld, type World } from './test-world.ts';
 
-function agentOf(world: World): Agent {
+function agentOf(world: World, connections = 8): Agent {
   return new Agent({
-    connections: 8,
+    connections,
     connect: {
       ca: world.ca,
       lookup: (_host, options, done) =>
@@ -51,6 +51,27 @@ test('a drain under load fails no request', async (t) => {
   await Promise.all(clients);
   assert.deepEqual(failed, []);
   assert.ok(answered.every((status) => status === 200));
+});
+
+test('nobody is told to leave until the other workers on the port had time to close their doors', async (t) => {
+  const world = await startWorld(t);
+  world.addSession('acme', 'token');
+  const agent = agentOf(world, 1);
+  t.after(() => agent.destroy());
+  const ask = async () => {
+    const { statusCode, headers, body } = await request(`https://acme.localhost:${world.port}/api/whoami`, {
+      dispatcher: agent,
+      headers: { cookie: '__Host-freehold=token' },
+    });
+    await body.text();
+    return [statusCode, headers.connection];
+  };
+  assert.deepEqual(await ask(), [200, 'keep-alive']);
+  const stopped = world.gateway.stop({ deadlineMs: 600_000, settleMs: 600_000 });
+  await waitFor('a refused connection', () => refusesConnections(world.port));
+  for (let times = 0; times < 10; times++) assert.deepEqual(await ask(), [200, 'keep-alive']);
+  await world.gateway.stop({ deadlineMs: 0 });
+  await stopped;
 });
 
 test('connections that wait to be taken over are, when the stop begins', async (t) => {

@@ -21,7 +21,18 @@ export interface DrainOptions {
 }
 
 /**
- * Stops without failing a request: no new connections; every answer from now on tells its client to leave; event streams end;
+ * Nobody is let in any more. First, what the kernel has connected already is taken over: closing would reset it. Then nobody is told
+ * to leave for `settleMs`, or as long as there are connections: who is told comes again at once, and another worker, which shares the
+ * port and was told to stop at the same moment, may be just about to close its own door.
+ */
+export async function closeDoor(listener: Listener, settleMs: number, clock: Clock): Promise<void> {
+  for (let turn = 0; turn < acceptTurns; turn++) await nextTurn();
+  listener.stopAccepting();
+  await until(clock, () => listener.connections === 0, settleMs);
+}
+
+/**
+ * After the door was closed, ends without failing a request: every answer from now on tells its client to leave; event streams end;
  * idle connections are kept a moment for requests that are on their way; running requests may finish until the deadline, then
  * they are aborted, which cancels their statements.
  */
@@ -36,7 +47,7 @@ export async function drain({
 }: DrainOptions): Promise<void> {
   const started = clock.monotonicMs();
   const left = () => started + deadlineMs - clock.monotonicMs();
-  listener.stopAccepting();
+  listener.sayGoodbye();
   for (const response of lifetimes.responses()) {
     if (response.req.httpVersionMajor === 1 && !response.headersSent) response.setHeader('connection', 'close');
   }
@@ -55,14 +66,6 @@ export async function drain({
   await until(clock, () => listener.connections === 0, Math.min(abortGraceMs, Math.max(left(), 0)));
   listener.destroy();
   await hostingStopped;
-}
-
-/**
- * Before anybody is told to leave, who would come again: a busy process finds connections that the kernel has made already. Closing would reset them, and their
- * clients could not know that nothing of theirs was read.
- */
-export async function takeOverWaiting(): Promise<void> {
-  for (let turn = 0; turn < acceptTurns; turn++) await nextTurn();
 }
 
 /** Resolves when the condition holds, or after `ms`; never rejects. */

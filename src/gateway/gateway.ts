@@ -5,7 +5,7 @@ import { createHttpApp, createHttpMetrics, type HttpMetrics, hstsOf, type Page }
 import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
 import { createCertificates } from './certificates.ts';
 import { createDoor, healthPath, originOf, type Passage, passageOf, setPassage } from './door.ts';
-import { drain, takeOverWaiting } from './drain.ts';
+import { closeDoor, drain } from './drain.ts';
 import { gatewayErrors } from './errors.ts';
 import { createLifetimes } from './lifetimes.ts';
 import { createLimitGuard } from './limits.ts';
@@ -51,8 +51,10 @@ export interface GatewayOptions {
 export interface StopOptions {
   /** How long running requests may take. Default 20,000. */
   readonly deadlineMs?: number;
-  /** How long idle connections are kept for requests that are on their way. Default 1,000. */
+  /** How long idle connections are kept for requests that are on their way. Default 2,000. */
   readonly lingerMs?: number;
+  /** How long after the door was closed nobody is told to leave: until the other workers have closed theirs. Default 300. */
+  readonly settleMs?: number;
 }
 
 export interface Gateway {
@@ -186,13 +188,13 @@ export function createGateway(options: GatewayOptions): Gateway {
       log.info('the gateway is open', { domain, port: boundPort, publicPort: publicPort() });
     },
     stop: async (stopOptions = {}) => {
-      const { deadlineMs = 20_000, lingerMs = 2_000 } = stopOptions;
+      const { deadlineMs = 20_000, lingerMs = 2_000, settleMs = 300 } = stopOptions;
       if (stopping && deadlineMs === 0) {
         lifetimes.abortAll(new Error('the server stops at once'));
         listener.destroy();
       }
       stopping ??= (async () => {
-        await takeOverWaiting();
+        await closeDoor(listener, Math.min(settleMs, deadlineMs), clock);
         isDraining = true;
         opened?.stop();
         await drain({ listener, lifetimes, hosting: options.hosting, deadlineMs, lingerMs, clock, log });

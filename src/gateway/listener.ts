@@ -34,8 +34,10 @@ export interface Listener {
   /** Shown to who asks for no name, or for one that is not ours. May be called again. */
   setBaseCertificate(base: SecureContextOptions): void;
   open(ticketKeys: Buffer | undefined): void;
-  /** No new connections; those that exist go on. Says goodbye to HTTP/2 clients without ending their streams. */
+  /** No new connections; those that exist go on. */
   stopAccepting(): void;
+  /** To HTTP/2 clients, without ending their streams. */
+  sayGoodbye(): void;
   /** Ends what waits for a next request. */
   closeIdle(): void;
   /** Ends everything. */
@@ -194,6 +196,8 @@ export function createListener(options: ListenerOptions): Listener {
       // sent a request on one of them would see it fail.
       for (const server of servers()) NetServer.prototype.close.call(server);
       for (const socket of waiting) socket.destroy();
+    },
+    sayGoodbye: () => {
       // RFC 9113, 6.8: first announced with the highest id, so that requests on their way are still taken.
       for (const session of sessions) if (!session.destroyed) session.goaway(0, 2 ** 31 - 1);
     },

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { Agent, type Dispatcher, request } from 'undici';
+import { Agent, buildConnector, type Dispatcher, request } from 'undici';
 
 export const repository = fileURLToPath(new URL('../../', import.meta.url));
 const launcher = join(repository, 'freehold');
@@ -179,6 +179,16 @@ export interface Answer {
   readonly json: any;
 }
 
+/** No connection, or none with keys: nothing of a request has been sent. `code` is the cause's. */
+export class NotConnected extends Error {
+  readonly code: string | undefined;
+
+  constructor(cause: Error) {
+    super(`not connected: ${cause.message}`, { cause });
+    this.code = (cause as NodeJS.ErrnoException).code;
+  }
+}
+
 /** An HTTPS client of one origin with a cookie jar; `NAME.localhost` is loopback whatever the system's resolver thinks. */
 export class Client {
   readonly origin: string;
@@ -187,12 +197,17 @@ export class Client {
 
   constructor(origin: string, ca: string) {
     this.origin = origin;
+    const connect = buildConnector({
+      ca,
+      lookup: (_host, options, done) =>
+        options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4),
+    });
     this.#dispatcher = new Agent({
-      connect: {
-        ca,
-        lookup: (_host, options, done) =>
-          options.all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4),
-      },
+      connect: (options, done) =>
+        connect(options, (error, socket) => {
+          if (error) done(new NotConnected(error), null);
+          else done(null, socket!);
+        }),
     });
   }
 

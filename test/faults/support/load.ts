@@ -1,6 +1,6 @@
 /** People at work while something breaks. Every acknowledged write is remembered, to be looked for afterwards. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Client } from '../../acceptance/harness.ts';
+import { type Client, NotConnected } from '../../acceptance/harness.ts';
 import { sent, type Tenant } from './operator.ts';
 
 export interface Reader {
@@ -44,7 +44,10 @@ export function startReader({ client, itemId }: Tenant, pauseMs = 20): Reader {
 export interface Writers {
   /** Bodies whose 201 has arrived. */
   readonly acknowledged: ReadonlySet<string>;
-  /** Answers with an error, by status and code; `refused connection` and `no answer (why)` for requests that got none. */
+  /**
+   * Answers with an error, by status and code. `refused connection`: nothing of the request was sent, as TLS was never there; `no
+   * answer (why)`: it was sent, or a part of it.
+   */
   readonly refusals: ReadonlyMap<string, number>;
   stop(): Promise<void>;
 }
@@ -72,7 +75,7 @@ export function startWriters(tenants: readonly Tenant[], { perTenant = 2, pauseM
   const work = async (tenant: Tenant, writer: number): Promise<void> => {
     for (let number = 0; !stopping; number++) {
       await write(tenant, `${tenant.name}/${run}/${writer}/${number}`, number % 2 === 1).catch((error) =>
-        count(error.code === 'ECONNREFUSED' ? 'refused connection' : `no answer (${error.code ?? error.message})`),
+        count(error instanceof NotConnected ? 'refused connection' : `no answer (${error.code ?? error.message})`),
       );
       await delay(pauseMs);
     }
