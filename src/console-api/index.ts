@@ -13,7 +13,17 @@ import { tenantRoutes } from './tenants.ts';
 
 export type { ConsoleApiDeps, FleetReport, Started } from './api.ts';
 export { type BackupDeps, type BackupList, type BackupRun, type BackupView, backupRoutes } from './backups.ts';
-export { type DumpDeps, type DumpedTenant, type DumpRunView, type DumpView, dumpRoutes } from './dumps.ts';
+export {
+  type DumpDeps,
+  type DumpedTenant,
+  type DumpOverview,
+  type DumpOverviewQuery,
+  type DumpRunView,
+  type DumpStanding,
+  type DumpView,
+  dumpRoutes,
+  type TenantDumps,
+} from './dumps.ts';
 export { consoleErrors } from './errors.ts';
 export {
   type ChecksHealth,

@@ -42,6 +42,8 @@ export interface DumpingOptions {
 export interface Candidate {
   readonly tenantId: TenantId;
   readonly tenantName: string;
+  readonly state: 'active' | 'suspended';
+  readonly createdAt: Date;
 }
 
 /** Who looks on. */
@@ -180,7 +182,7 @@ const dumpable = `state IN ('active', 'suspended') AND database_name IS NOT NULL
 /** Whoever can be dumped now, by name. */
 export async function listCandidates(pool: Pool): Promise<Candidate[]> {
   return pool.query<Candidate & Record<string, unknown>>(
-    `SELECT tenant_id AS "tenantId", name AS "tenantName" FROM tenants WHERE ${dumpable} ORDER BY name`,
+    `SELECT tenant_id AS "tenantId", name AS "tenantName", state, created_at AS "createdAt" FROM tenants WHERE ${dumpable} ORDER BY name`,
   );
 }
 

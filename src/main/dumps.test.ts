@@ -4,7 +4,8 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { selectDumps, selectDumpVerifications } from '#src/backups/index.ts';
 import { type Cluster, createCluster, startTool } from '#src/clusters/index.ts';
-import type { DumpRunView } from '#src/console-api/index.ts';
+import { type DumpRunView, dumpRoutes, type TenantDumps } from '#src/console-api/index.ts';
+import { createHttpApp } from '#src/http/index.ts';
 import { type Clock, newId, silentLog, systemClock, waitFor } from '#src/kernel/index.ts';
 import type { BackupKeys, KeyStore } from '#src/keys/types.ts';
 import { createDiskRegion, type RegionStore } from '#src/objects/index.ts';
@@ -100,6 +101,12 @@ const write = ({ tenantId }: Tenant, id: string, text: string) =>
 const runJob = (name: string) => jobs.get(name)!.run(new AbortController().signal);
 const folderOf = (region: RegionStore) => path.join(own.folder, region.region);
 
+/** Who needs a look, how it stands, and the code of a last attempt that failed. */
+async function troubled() {
+  const { tenants } = await dumps.overview({ standing: 'trouble', limit: 9, offset: 0 });
+  return tenants.map(({ tenantName, standing, lastRun }) => [tenantName, standing, lastRun?.error?.code ?? null]);
+}
+
 async function runByCommand(tenant?: string): Promise<DumpRunView> {
   await dumps.start(tenant);
   await waitFor('the dumps', () => dumps.latest()?.state !== 'running', { deadlineMs: 120_000 });
@@ -119,6 +126,41 @@ test('by command: dumped, restored from one region to see that it does, and the 
   assert.equal((await dumps.list()).length, 2);
   assert.deepEqual(await readdir(path.join(own.folder, 'scratch')), []);
   await assert.rejects(dumps.start('nobody'), { code: 'FH_DUMP_NO_TENANT' });
+});
+
+test('staff see per tenant how its dumps stand, and page, search and filter them', async () => {
+  const app = createHttpApp({ name: 'console', log: silentLog, clock: systemClock });
+  await app.register(dumpRoutes(dumps));
+  const get = async (url: string) => {
+    const answer = await app.inject({ url });
+    return { status: answer.statusCode, body: answer.json() };
+  };
+  const { body } = await get('/api/dumps/tenants');
+  const standings = body.tenants.map((each: TenantDumps) => [each.tenantName, each.standing, each.kept]);
+  assert.deepEqual(standings, [
+    ['globex', 'none', 0],
+    ['acme', 'sound', 2],
+  ]);
+  assert.deepEqual([body.total, body.counts.none, body.counts.sound], [2, 1, 1]);
+  assert.deepEqual(body.regions, ['north', 'south']);
+  assert.equal(body.tenants[0].newest, null);
+  const { newest, lastRun } = body.tenants[1];
+  assert.deepEqual([newest.verification.passed, newest.regions, lastRun.outcome], [true, ['north', 'south'], 'stored']);
+  const found = async (query: string) =>
+    (await get(`/api/dumps/tenants?${query}`)).body.tenants.map((each: TenantDumps) => each.tenantName);
+  assert.deepEqual(await found('limit=1&offset=1'), ['acme']);
+  assert.deepEqual(await found('search=GLOB'), ['globex']);
+  assert.deepEqual(await found(`search=${acme.tenantId}`), ['acme']);
+  assert.deepEqual(await found('standing=sound'), ['acme']);
+  assert.deepEqual(await found('standing=trouble'), []);
+  for (const query of ['standing=well', 'limit=0', 'limit=501', 'offset=-1', 'search=%00', 'other=1'])
+    assert.equal((await get(`/api/dumps/tenants?${query}`)).status, 400, query);
+
+  const ofOne = async (tenant: string) => (await get(`/api/dumps?tenant=${tenant}`)).body.dumps;
+  assert.equal((await ofOne('acme')).length, 2);
+  assert.deepEqual(await ofOne(acme.tenantId), await ofOne('acme'));
+  assert.deepEqual([await ofOne('globex'), await ofOne('nobody')], [[], []]);
+  await app.close();
 });
 
 test('the newest of a tenant opens, whatever region is away, and is nobody else’s', async () => {
@@ -195,6 +237,7 @@ test('each is verified from one region alone; a copy that is damaged turns it re
   ]);
   const events = await world.pool.query(`SELECT 1 FROM audit_events WHERE name = 'backup.dump_unsound'`);
   assert.equal(events.length, 2);
+  assert.deepEqual(await troubled(), [['globex', 'unsound', null]]);
 });
 
 test('a copy that is damaged in one region stays a fault when the other gives a sound one, until there is a new dump', async () => {
@@ -257,6 +300,12 @@ test('a tenant that cannot be dumped keeps nobody else from being, and is told',
   assert.equal((await selectDumps(world.pool, globex.tenantId)).length, before + 1);
   const events = await world.pool.query(`SELECT 1 FROM audit_events WHERE name = 'backup.dump_failed'`);
   assert.equal(events.length, 1);
+  assert.deepEqual(await troubled(), [['acme', 'failed', 'FH_DUMP_FAILED']]);
+  aheadMs += 31 * hourMs;
+  assert.deepEqual(
+    (await troubled()).map(([, standing]) => standing),
+    ['failed', 'late'],
+  );
 });
 
 /** A server that streams from the own cluster, as the product's standby does. */

@@ -1,18 +1,10 @@
-import {
-  dumpErrors,
-  isDumpDue,
-  judgeDump,
-  type OpenedDump,
-  openDump,
-  selectDumps,
-  selectDumpVerifications,
-  selectRuns,
-} from '#src/backups/index.ts';
+import { dumpErrors, isDumpDue, type OpenedDump, openDump, selectDumps, selectRuns } from '#src/backups/index.ts';
 import type { DumpDeps, DumpRunView } from '#src/console-api/index.ts';
 import { type TenantId, toFreeholdError } from '#src/kernel/index.ts';
 import { sealedObjectBytes } from '#src/keys/index.ts';
 import type { ObjectHeader } from '#src/keys/types.ts';
 import { createDumpVerification, type DumpVerificationOptions } from './dump-verification.ts';
+import { createDumpViews } from './dump-views.ts';
 import { type Candidate, createDumping, type DumpingOptions, listCandidates, type Teller } from './dumping.ts';
 import { mainErrors } from './errors.ts';
 import type { Jobs } from './jobs.ts';
@@ -60,6 +52,7 @@ export function createDumps(options: DumpServicesOptions): DumpServices {
   }
 
   const now = () => new Date(clock.now());
+  const views = createDumpViews({ pool, regions: regions.map(({ region }) => region), clock });
 
   async function runDumps(signal: AbortSignal): Promise<void> {
     const present = await survey(signal);
@@ -111,30 +104,7 @@ export function createDumps(options: DumpServicesOptions): DumpServices {
   }
 
   return {
-    async list() {
-      const names = new Map((await listCandidates(pool)).map(({ tenantId, tenantName }) => [tenantId, tenantName]));
-      const verifications = Map.groupBy(await selectDumpVerifications(pool), ({ dumpId }) => dumpId);
-      return (await selectDumps(pool)).map(({ dumpId, tenantId, madeAt, sizeBytes, regions: held }) => {
-        const configured = held.filter((region) => regions.some((each) => each.region === region));
-        const verification = judgeDump({ regions: configured }, verifications.get(dumpId));
-        return {
-          dumpId,
-          tenantId,
-          tenantName: names.get(tenantId) ?? '',
-          madeAt: madeAt.toISOString(),
-          sizeBytes,
-          regions: held,
-          verification: verification
-            ? {
-                finishedAt: verification.finishedAt.toISOString(),
-                region: verification.region,
-                passed: verification.passed,
-                findings: verification.findings,
-              }
-            : null,
-        };
-      });
-    },
+    ...views,
     async start(tenant) {
       if (latest?.state === 'running') return latest;
       const all = await listCandidates(pool);

@@ -1,4 +1,4 @@
-/** The console's way from a backup to a tenant as it was: back up now, choose the second on the slider, restore beside, open it, put it in place. */
+/** The console's way from a backup to a tenant as it was: back up now, dump now, choose the second on the slider, restore beside, open it, put it in place. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
@@ -59,6 +59,22 @@ describe('backups in the console', { timeout: 1_200_000 }, () => {
       await page.getByText(/^.+ at \d+ \w+ \d{4}, \d\d:\d\d:\d\d/).waitFor();
     }
     await screenshot(page, 'console-backups');
+  });
+
+  it('dumps a tenant at a press, restores the dump to see that it does, and opens its dumps with the keyboard', async () => {
+    await page.getByRole('link', { name: 'Dumps', exact: true }).click();
+    await page.getByRole('button', { name: 'Dump now: northwind' }).click();
+    await page.getByText('The dump is made').waitFor(patiently);
+    const table = page.getByRole('table', { name: 'Dumps of tenants' });
+    await table.getByText('Sound', { exact: true }).waitFor(patiently);
+    await table.getByText('a, b').waitFor();
+    await screenshot(page, 'console-dumps');
+    const row = table.getByRole('row').nth(1);
+    await row.focus();
+    await row.press('Enter');
+    await page.getByRole('heading', { name: 'Dumps of northwind', level: 1 }).waitFor();
+    const kept = page.getByRole('table', { name: 'Dumps of northwind' });
+    await kept.getByText('Restores', { exact: true }).first().waitFor();
   });
 
   it('goes back to a second that was chosen on the slider, with the keyboard, beside the tenant', async () => {

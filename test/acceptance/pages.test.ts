@@ -110,6 +110,8 @@ describe('pages', { timeout: 3_600_000 }, () => {
       { name: 'console-operations', url: console('/operations'), as: 'staff' },
       { name: 'console-operation', url: console(`/operations/${operations[0].operationId}`), as: 'staff' },
       { name: 'console-backups', url: console('/backups'), as: 'staff' },
+      { name: 'console-dumps', url: console('/dumps'), as: 'staff' },
+      { name: 'console-dumps-of', url: console(`/dumps/${acme.tenantId}`), as: 'staff' },
       { name: 'console-drills', url: console('/drills'), as: 'staff' },
       { name: 'console-health', url: console('/health'), as: 'staff' },
       { name: 'console-mail', url: console('/mail'), as: 'staff' },

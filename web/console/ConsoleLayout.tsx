@@ -9,6 +9,7 @@ const nav = [
   { label: 'Tenants', to: '/tenants' },
   { label: 'Operations', to: '/operations' },
   { label: 'Backups', to: '/backups' },
+  { label: 'Dumps', to: '/dumps' },
   { label: 'Drills', to: '/drills' },
   { label: 'Health', to: '/health' },
   { label: 'Mail', to: '/mail' },

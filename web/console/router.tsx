@@ -9,6 +9,7 @@ import {
 } from '@tanstack/react-router';
 import { ErrorState, LoadingState } from '../design/index.ts';
 import { spans } from './backups/api.ts';
+import { type DumpListQuery, dumpStandings } from './dumps/api.ts';
 import { type MailState, mailStates } from './mail/api.ts';
 import { NotFound } from './NotFound.tsx';
 
@@ -108,6 +109,21 @@ const backups = createRoute({
   validateSearch: (search) => ({ span: spans.find((minutes) => minutes === Number(search.span)) }),
   component: lazyRouteComponent(() => import('./backups/BackupsPage.tsx'), 'BackupsPage'),
 });
+const dumps = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/dumps',
+  validateSearch: (search): DumpListQuery => ({
+    q: text(search.q),
+    standing: (['trouble', ...dumpStandings] as const).find((each) => each === search.standing),
+    page: Number(search.page) > 1 ? Math.floor(Number(search.page)) : undefined,
+  }),
+  component: lazyRouteComponent(() => import('./dumps/DumpsPage.tsx'), 'DumpsPage'),
+});
+const tenantDumps = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/dumps/$tenantId',
+  component: lazyRouteComponent(() => import('./dumps/TenantDumpsPage.tsx'), 'TenantDumpsPage'),
+});
 const drills = createRoute({
   getParentRoute: () => signedIn,
   path: '/drills',
@@ -154,6 +170,8 @@ export const router = createRouter({
       operations,
       operation,
       backups,
+      dumps,
+      tenantDumps,
       drills,
       health,
       mail,

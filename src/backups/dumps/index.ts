@@ -20,11 +20,14 @@ export {
   insertCopy,
   insertDump,
   insertDumpVerification,
+  type NewestDump,
   selectDumps,
   selectDumpVerifications,
+  selectNewestDumps,
   selectRuns,
   upsertRun,
 } from './sql.ts';
+export { type DumpHistory, type DumpStanding, dumpStandings, judgeTenant, troubledStandings } from './standing.ts';
 export { surveyDumps } from './survey.ts';
 export type * from './types.ts';
 export { type VerifyDumpOptions, verifyDump } from './verify.ts';

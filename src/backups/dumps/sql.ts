@@ -112,6 +112,23 @@ export async function selectDumps(db: Queryable, tenantId?: TenantId): Promise<K
   }));
 }
 
+export interface NewestDump extends Pick<KnownDump, 'dumpId' | 'tenantId' | 'madeAt' | 'sizeBytes' | 'regions'> {
+  /** Dumps of the tenant that are kept, this one included. */
+  readonly kept: number;
+}
+
+/** The newest of every tenant. */
+export async function selectNewestDumps(db: Queryable): Promise<NewestDump[]> {
+  const rows = await db.query<Omit<NewestDump, 'sizeBytes'> & { sizeBytes: string }>(
+    `SELECT DISTINCT ON (tenant_id) tenant_id AS "tenantId", dump_id AS "dumpId", made_at AS "madeAt", size_bytes AS "sizeBytes", regions, kept
+     FROM (SELECT tenant_id, dump_id, min(coalesce(made_at, stored_at)) AS made_at, max(size_bytes) AS size_bytes,
+                  array_agg(region ORDER BY region) AS regions, (count(*) OVER (PARTITION BY tenant_id))::int AS kept
+           FROM dumps GROUP BY tenant_id, dump_id) AS each
+     ORDER BY tenant_id, made_at DESC, dump_id`,
+  );
+  return rows.map(({ sizeBytes, ...row }) => ({ ...row, sizeBytes: Number(sizeBytes) }));
+}
+
 export interface DumpRun {
   readonly tenantId: TenantId;
   readonly endedAt: Date;
@@ -146,11 +163,16 @@ export async function insertDumpVerification(tx: Queryable, verification: DumpVe
   );
 }
 
-/** Newest first. @param tenantId undefined: of every tenant */
-export async function selectDumpVerifications(db: Queryable, tenantId?: TenantId): Promise<DumpVerification[]> {
+/** Newest first. @param tenantId undefined: of every tenant @param dumpIds undefined: of every dump */
+export async function selectDumpVerifications(
+  db: Queryable,
+  tenantId?: TenantId,
+  dumpIds?: readonly DumpId[],
+): Promise<DumpVerification[]> {
   return db.query<DumpVerification & Record<string, unknown>>(
     `SELECT subject AS "dumpId", tenant_id AS "tenantId", region, started_at AS "startedAt", finished_at AS "finishedAt", passed, findings
-     FROM verifications WHERE kind = 'dump' AND ($1::text IS NULL OR tenant_id = $1) ORDER BY finished_at DESC, verification_id DESC`,
-    [tenantId ?? null],
+     FROM verifications WHERE kind = 'dump' AND ($1::text IS NULL OR tenant_id = $1) AND ($2::text[] IS NULL OR subject = ANY ($2))
+     ORDER BY finished_at DESC, verification_id DESC`,
+    [tenantId ?? null, dumpIds ?? null],
   );
 }

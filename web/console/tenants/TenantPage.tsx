@@ -17,6 +17,7 @@ import {
   RelativeTime,
   SizeText,
   StateBadge,
+  TextLink,
 } from '../../design/index.ts';
 import { operationsQuery, type Tenant, tenantQuery } from '../api.ts';
 import { OperationProgress } from '../operations/OperationProgress.tsx';
@@ -75,6 +76,13 @@ export function TenantPage() {
             {tenant.state !== 'deleted' && (
               <Fact label="Size of the database">
                 <SizeText bytes={tenant.sizeBytes} />
+              </Fact>
+            )}
+            {tenant.state !== 'deleted' && (
+              <Fact label="Dumps">
+                <TextLink to="/dumps/$tenantId" params={{ tenantId: tenant.tenantId }}>
+                  Made every night
+                </TextLink>
               </Fact>
             )}
             <Fact label="Last use">
