@@ -47,7 +47,7 @@ test('a drain under load fails no request', async (t) => {
   const clients = Array.from({ length: 16 }, client);
   await waitFor('load', () => answered.length > 300);
   isStopping = true;
-  await world.gateway.stop({ deadlineMs: 5_000 });
+  await world.gateway.stop({ deadlineMs: 60_000 });
   await Promise.all(clients);
   assert.deepEqual(failed, []);
   assert.ok(answered.every((status) => status === 200));
@@ -117,7 +117,7 @@ test('running requests finish, new ones are not taken, streams end, HTTP/2 is to
   const slow = world.request({ path: '/api/slow', cookie: 'token' });
   await waitFor('the slow request', () => world.slowSignals.length === 1);
 
-  const stopped = world.gateway.stop({ deadlineMs: 5_000, lingerMs: 50 });
+  const stopped = world.gateway.stop({ deadlineMs: 60_000, lingerMs: 50 });
   await waitFor('a refused connection', () => refusesConnections(world.port));
   await waitFor('the end of the stream', () => streamed.endsWith('0\r\n\r\n'));
   await waitFor('the goodbye', () => goodbyes > 0);

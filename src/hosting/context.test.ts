@@ -272,7 +272,7 @@ test('drain waits for background work, then aborts what is left', async () => {
         ended.push('short');
       });
       context.background('probe.endless', async (later) => {
-        await waitFor('drain', () => later.signal.aborted, { deadlineMs: 30_000 });
+        await waitFor('drain', () => later.signal.aborted, { deadlineMs: 120_000 });
         ended.push('aborted');
       });
       return {};

@@ -107,7 +107,7 @@ export async function startRestoreInstallation(
     osUser: own.osUser,
     clock: systemClock,
     log: silentLog,
-    shippingDeadlineMs: 20_000,
+    shippingDeadlineMs: 120_000,
   });
 
   async function run<K extends OperationKind>(kind: K, tenant: Tenant | undefined, input: OperationInputs[K]) {

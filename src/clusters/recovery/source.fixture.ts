@@ -98,7 +98,7 @@ export async function startSourceServer({ checksums = true } = {}): Promise<Sour
   };
   const text = async (query: string) => String(Object.values((await sql('postgres', query))[0]!)[0]);
   await waitFor('the source to accept connections', () => sql('postgres', 'SELECT 1').then(Boolean, () => false), {
-    deadlineMs: 30_000,
+    deadlineMs: 120_000,
   });
   return {
     folder,
