@@ -59,6 +59,8 @@ export interface TenantDumps {
   readonly newest: DumpView | null;
   /** Dumps that are kept, the newest included. */
   readonly kept: number;
+  /** Tables of the app (`schema.table`) whose rows are in no dump and no backup: it made them UNLOGGED. As of the newest dump. */
+  readonly unloggedTables: readonly string[];
   /** The last attempt, by the night's job or by command; null: none yet. `unchanged`: the newest dump still holds all. */
   readonly lastRun: {
     readonly endedAt: string;

@@ -15,6 +15,7 @@ import { databaseErrors } from './errors.ts';
 import { migrate } from './migrate.ts';
 import { digestMigrations, type MigrationFile, readMigrations } from './migration-files.ts';
 import { type DatabaseRoles, isTemplateName, newDatabaseName, rolesOf, templateNameOf } from './names.ts';
+import { createReaders } from './readers.ts';
 import { reownScript } from './reown.ts';
 import {
   commitWaitsSql,
@@ -171,7 +172,7 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
 
   async function closeDatabase(name: string): Promise<void> {
     const roles = rolesOf(name);
-    const existing = await existingRoles(pool, [roles.app, roles.platform, roles.migrator]);
+    const existing = await existingRoles(pool, [roles.app, roles.platform, roles.migrator, roles.reader]);
     if (existing.size > 0) await runStatements([...existing].map((role) => `ALTER ROLE ${id(role)} NOLOGIN`));
     await failpoint('databases.close.locked');
     await endSessions(name);
@@ -199,8 +200,9 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
       await retry(droppable, () => pool.query(`DROP DATABASE IF EXISTS ${id(name)} WITH (FORCE)`));
     }
     await failpoint('databases.drop.database');
-    const existing = await existingRoles(pool, [roles.migrator, roles.platform, roles.app]);
-    for (const role of [roles.migrator, roles.platform, roles.app]) {
+    const inOrder = [roles.migrator, roles.reader, roles.platform, roles.app];
+    const existing = await existingRoles(pool, inOrder);
+    for (const role of inOrder) {
       if (!existing.has(role)) continue;
       await runStatements([`DROP ROLE IF EXISTS ${id(role)}`]).catch((error) => {
         // A half-made copy still holds objects of its template's roles; they go as orphans once it is finished or dropped.
@@ -254,6 +256,7 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
       await failpoint('databases.open.done');
     },
     closeDatabase,
+    openReader: createReaders({ pool, runStatements }),
     async cloneDatabase(from, to) {
       const { version } = await requireReady(from);
       const byFile = ((await selectSizeBytes(pool, from)) ?? 0) > walLogLimitBytes;
@@ -292,7 +295,9 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
       );
       return {
         databases: databases.map(({ name }) => name).filter((name) => !kept.has(name)),
-        roles: roles.filter((role) => !kept.has(role.replace(/_[pm]$/, '')) && !wanted.has(role.replace(/_[pm]$/, ''))),
+        roles: roles.filter(
+          (role) => !kept.has(role.replace(/_[pmr]$/, '')) && !wanted.has(role.replace(/_[pmr]$/, '')),
+        ),
       };
     },
     server: { host: target.host, port: target.port, tls: target.tls ?? 'off' },

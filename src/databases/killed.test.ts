@@ -74,7 +74,7 @@ test('killed at any step of making a database, the same call finishes it', async
   }
 });
 
-test('killed at any step of copying or dropping one, likewise', async () => {
+test('killed at any step of copying, reading or dropping one, likewise', async () => {
   const source = admin.newDatabaseName();
   const copies: string[] = [];
   await admin.createDatabase(source, { template });
@@ -88,6 +88,23 @@ test('killed at any step of copying or dropping one, likewise', async () => {
     if (dropPoint) await killAt(`databases.${dropPoint}`, 'dropDatabase', [copy]);
     await admin.dropDatabase(copy);
   }
+  // Of a closed database: what a kill leaves lets nobody in, and is the next reader's, or goes with the database.
+  await killAt('databases.reader.made', 'openReader', [source]);
+  const reader = await admin.openReader(source);
+  const { user, password } = reader;
+  const connection = await openConnection(
+    { ...cluster.control, database: source, user, password },
+    { applicationName: 'test' },
+  );
+  assert.deepEqual(await connection.query('SELECT 1 FROM freehold.users'), []);
+  await connection.close();
+  await reader.close();
+  assert.deepEqual(await pool.query(`SELECT 1 FROM pg_roles WHERE rolname = '${source}_r'`), []);
+  await killAt('databases.reader.made', 'openReader', [source]);
+  await admin.closeDatabase(source);
+  assert.deepEqual(await pool.query(`SELECT rolcanlogin AS "mayLogin" FROM pg_roles WHERE rolname = '${source}_r'`), [
+    { mayLogin: false },
+  ]);
   await admin.dropDatabase(source);
   const { databases, roles } = await admin.findOrphans([]);
   const left = [...databases, ...roles].filter((name) => [source, ...copies].some((made) => name.startsWith(made)));

@@ -14,6 +14,8 @@ export interface DatabaseRoles {
   readonly platform: string;
   /** Exists only while a migration runs: a login that is a member of one of the two. */
   readonly migrator: string;
+  /** Exists only while control reads a database that is closed: a login that is a member of the platform role. */
+  readonly reader: string;
 }
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
@@ -44,5 +46,5 @@ export function isTemplateName(name: string): boolean {
 export function rolesOf(name: string): DatabaseRoles {
   if (!tenantName.test(name) && !templateName.test(name))
     throw databaseErrors.FH_DB_NAME_INVALID({ detail: JSON.stringify(name) });
-  return { app: name, platform: `${name}_p`, migrator: `${name}_m` };
+  return { app: name, platform: `${name}_p`, migrator: `${name}_m`, reader: `${name}_r` };
 }

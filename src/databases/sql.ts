@@ -52,7 +52,7 @@ export async function selectDatabases(db: Queryable): Promise<DatabaseFacts[]> {
 
 export async function selectRoles(db: Queryable): Promise<string[]> {
   const rows = await db.query<{ name: string }>(
-    `SELECT rolname AS name FROM pg_roles WHERE rolname ~ '^(t|tpl)_[0-9a-hjkmnp-tv-z]{20}(_p|_m)?$' ORDER BY rolname`,
+    `SELECT rolname AS name FROM pg_roles WHERE rolname ~ '^(t|tpl)_[0-9a-hjkmnp-tv-z]{20}(_p|_m|_r)?$' ORDER BY rolname`,
   );
   return rows.map((row) => row.name);
 }
@@ -89,6 +89,15 @@ export function createRolesSql(roles: DatabaseRoles, existing: ReadonlySet<strin
     statements.push(`ALTER ROLE ${id(role)} SET default_transaction_read_only = on`);
   }
   return statements;
+}
+
+/** Makes the login that reads a closed database, or gives the one that a kill left behind a new password. Its transactions are read-only, as the platform role's are. */
+export function readerRoleSql({ reader, platform }: DatabaseRoles, login: string, exists: boolean): string[] {
+  return [
+    exists ? `ALTER ROLE ${id(reader)} ${login}` : `CREATE ROLE ${id(reader)} ${login} IN ROLE ${id(platform)}`,
+    `ALTER ROLE ${id(reader)} SET search_path = freehold`,
+    `ALTER ROLE ${id(reader)} SET default_transaction_read_only = on`,
+  ];
 }
 
 /** One transaction lets the tenant's roles in and everybody else out; until then nobody can connect at all. */

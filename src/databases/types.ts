@@ -74,6 +74,14 @@ export interface ListedDatabase {
   readonly version: string | undefined;
 }
 
+/** A login that can read one database although it is closed. */
+export interface DatabaseReader {
+  readonly user: string;
+  readonly password: string;
+  /** When the last who shares it has closed it, the login is gone. */
+  close(): Promise<void>;
+}
+
 /**
  * Tenants' databases on one server, as the role of control (CREATEDB, CREATEROLE, no superuser). Every method is idempotent: called
  * again after a kill anywhere, it finishes. Callers see to it that one database is worked on by one operation at a time.
@@ -90,6 +98,11 @@ export interface DatabaseAdmin {
   openDatabase(name: string, passwords: RolePasswords): Promise<void>;
   /** Lets nobody in and ends every session; returns when none is left. */
   closeDatabase(name: string): Promise<void>;
+  /**
+   * Lets control read a database that stays closed to everybody else; sees what the platform role sees. Closing or dropping the database ends it. Throws
+   * FH_DB_NOT_FOUND.
+   */
+  openReader(name: string): Promise<DatabaseReader>;
   /** Copies a closed database, with everything in it owned by the copy's own roles, which are closed. */
   cloneDatabase(from: string, to: string): Promise<void>;
   /** Removes the database and its roles; does nothing when they are gone. */

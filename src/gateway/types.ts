@@ -177,6 +177,8 @@ export interface TenantBackups {
     /** Since then nothing had changed that a new one would hold. */
     readonly unchangedUntil: string | null;
     readonly verification: { readonly finishedAt: string; readonly passed: boolean } | null;
+    /** Tables of the app (`schema.table`) whose rows are in no copy: it made them UNLOGGED. */
+    readonly unloggedTables: readonly string[];
   } | null;
   /** Any second of it can be restored; the region that reaches back furthest counts. */
   readonly restorable: { readonly from: string; readonly to: string } | null;

@@ -7,15 +7,14 @@ import type {
   VerificationDeps,
 } from '#src/console-api/index.ts';
 import type { MetricFigure } from '#src/http/index.ts';
-import type { TenantId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/index.ts';
-import type { TenantAccess } from '#src/tenants/types.ts';
 import { summarise } from './check-runs.ts';
 import { createDrills } from './drills.ts';
 import { createLedgerSamples } from './ledger-samples.ts';
 import { findRecoveryTimeWarnings, readRecoveryTime } from './recovery-time.ts';
 import type { Shutdown } from './shutdown.ts';
 import { findSuspectBackup, findSuspectWarnings } from './suspect-backups.ts';
+import type { OpenTenantReader } from './tenant-readers.ts';
 import { type CheckDeps, createVerifications } from './verifications.ts';
 
 const dayMs = 24 * 60 * 60_000;
@@ -35,7 +34,7 @@ export interface Checks extends VerificationDeps {
 }
 
 export interface ChecksOptions extends Omit<CheckDeps, 'lane' | 'samples' | 'signal'> {
-  readonly getAccess: (tenantId: TenantId) => Promise<TenantAccess>;
+  readonly openReader: OpenTenantReader;
   readonly ledgerFolder: string;
   readonly domain: string;
   /** How long a rebuilding from one region may take; 0: no limit. */
@@ -46,13 +45,13 @@ export interface ChecksOptions extends Omit<CheckDeps, 'lane' | 'samples' | 'sig
 
 /** Verification and drills: restores that are tried, so that every backup is known to restore because it was restored. */
 export async function createChecks(options: ChecksOptions): Promise<Checks> {
-  const { backups, pool, keys, clock, log, getAccess, shutdown } = options;
+  const { backups, pool, keys, clock, log, openReader, shutdown } = options;
   const { clusterId } = backups;
   const stopping = new AbortController();
   const deps: CheckDeps = {
     ...options,
     lane: { taken: undefined },
-    samples: createLedgerSamples({ clusterId, pool, getAccess, clock, log }),
+    samples: createLedgerSamples({ clusterId, pool, openReader, clock, log }),
     signal: stopping.signal,
   };
   const ledgers = await openLedgerFolder(options.ledgerFolder, keys);

@@ -38,6 +38,7 @@ import { createRetention } from './retention.ts';
 import { holdWhileRestoring } from './retention-holds.ts';
 import { readReplicationTarget } from './secrets.ts';
 import { findStandbySocket } from './standby-health.ts';
+import { createTenantReaders } from './tenant-readers.ts';
 import { createTenantRestores } from './tenant-restores.ts';
 
 const poolSize = 12;
@@ -163,6 +164,7 @@ export async function startControlServices({
       tls: access.database.tls,
     };
   };
+  const openReader = createTenantReaders({ pool, databases: admin, directory: directory.forLifecycle });
   const portability = createPortability({
     binaries,
     exportsFolder: folders.exports,
@@ -209,7 +211,7 @@ export async function startControlServices({
         withoutRows: unexportedTables,
         read: (db) => contentHash(db, { unlogged: false }),
       },
-      targetOf: platformTargetOf,
+      openReader,
       standbySocket: () => findStandbySocket(folders),
       scratchFolder: folders.scratch,
       jobs,
@@ -245,7 +247,7 @@ export async function startControlServices({
       keys: sealingKeys,
       canaries: canaries!,
       holds: retentionHolds,
-      getAccess: (tenantId) => directory.forLifecycle.getAccess(tenantId),
+      openReader,
       scratchFolder: folders.scratch,
       ledgerFolder: join(folders.control, 'ledgers'),
       domain: config.domain,

@@ -93,6 +93,7 @@ export function createDumpViews({
           standing: stands,
           newest: dump ? toView(dump, tenantName, ofDump) : null,
           kept: dump?.kept ?? 0,
+          unloggedTables: dump?.unlogged ?? [],
           lastRun: run ? { endedAt: run.endedAt.toISOString(), outcome: run.outcome, error: run.error } : null,
         };
       });

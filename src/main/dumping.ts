@@ -8,6 +8,7 @@ import {
   insertCopy,
   insertDump,
   longestUnchangedMs,
+  type SurveyedContent,
   selectDumps,
   surveyDumps,
   upsertRun,
@@ -16,8 +17,9 @@ import type { Binaries } from '#src/clusters/index.ts';
 import type { DumpedTenant } from '#src/console-api/index.ts';
 import { type Clock, formatLsn, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
 import type { BackupKeys } from '#src/keys/index.ts';
-import { type ConnectionTarget, type Pool, readFlushedPlace } from '#src/postgres/index.ts';
+import { type Pool, readFlushedPlace } from '#src/postgres/index.ts';
 import type { BackupServices } from './backup-services.ts';
+import type { OpenTenantReader, TenantReader } from './tenant-readers.ts';
 
 /** Dumps of so many days are brought to a region that was away; older ones only when they are the newest of their tenant. */
 const madeUpMs = 14 * 24 * 60 * 60_000;
@@ -31,8 +33,7 @@ export interface DumpingOptions {
   readonly pool: Pool;
   readonly keys: Pick<BackupKeys, 'currentKey' | 'openKey'>;
   readonly content: ContentPort;
-  /** The tenant's database as its platform role. */
-  readonly targetOf: (tenantId: TenantId) => Promise<ConnectionTarget>;
+  readonly openReader: OpenTenantReader;
   /** Socket folder of the standby; undefined: there is none that follows. */
   readonly standbySocket: () => string | undefined;
   readonly clock: Clock;
@@ -80,17 +81,37 @@ export function createDumping(options: DumpingOptions) {
     return present;
   }
 
-  async function dumpOne({ tenantId, tenantName }: Candidate, always: boolean, signal: AbortSignal, tell: Teller) {
+  async function dumpOne(candidate: Candidate, always: boolean, signal: AbortSignal, tell: Teller) {
+    const { tenantId } = candidate;
+    const reader = await options.openReader(tenantId);
+    try {
+      await dumpRead(reader, candidate, always, signal, tell);
+    } finally {
+      await reader
+        .close()
+        .catch((error) => log.warn('the login of a reader could not be taken away', { tenantId, error }));
+    }
+  }
+
+  async function dumpRead(
+    { target: primary, isPassing }: TenantReader,
+    { tenantId, tenantName }: Candidate,
+    always: boolean,
+    signal: AbortSignal,
+    tell: Teller,
+  ) {
     const newest = (await selectDumps(pool, tenantId))[0];
-    const isKnown = (content: { readonly sha256: string }, keyId: string) =>
+    const isKnown = (content: Pick<SurveyedContent, 'sha256' | 'unlogged'>, keyId: string) =>
       !always &&
       newest?.content?.sha256 === content.sha256 &&
+      // Of what is in no backup the owner is told by the newest dump.
+      newest.content.unlogged.join() === content.unlogged.join() &&
       newest.content.keyId === keyId &&
       // One that lies in a region that there is no longer is not there.
       regions.every(({ region }) => newest.regions.includes(region)) &&
       newest.madeAt.getTime() > clock.now() - longestUnchangedMs;
-    const primary = await options.targetOf(tenantId);
-    const standby = options.standbySocket();
+    // Of a suspended tenant the primary has nothing else to do, and a standby would not know the login yet.
+    const standby = isPassing ? undefined : options.standbySocket();
     const { lsn } = await readFlushedPlace(pool);
     const result = await dumpTenant({
       clusterId: backups.clusterId,

@@ -3,24 +3,29 @@ import { chmod, chown, mkdir, readdir, readFile, rename, rm, writeFile } from 'n
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { selectDumps, selectDumpVerifications } from '#src/backups/index.ts';
-import { type Cluster, createCluster, startTool } from '#src/clusters/index.ts';
+import type { Cluster } from '#src/clusters/index.ts';
 import { type DumpRunView, dumpRoutes, type TenantDumps } from '#src/console-api/index.ts';
 import { createHttpApp } from '#src/http/index.ts';
 import { type Clock, newId, silentLog, systemClock, waitFor } from '#src/kernel/index.ts';
 import type { BackupKeys, KeyStore } from '#src/keys/types.ts';
 import { createDiskRegion, type RegionStore } from '#src/objects/index.ts';
 import { contentHash, longJob, stableOutput, unexportedTables } from '#src/portability/index.ts';
+import { openConnection } from '#src/postgres/index.ts';
 import type { Tenant } from '#src/tenants/index.ts';
 import { openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
 import { type OwnCluster, startOwnCluster } from '../../test/support/own-cluster.ts';
+import { startStandby } from './dumps.fixture.ts';
 import { createDumps, type DumpServices } from './dumps.ts';
 import type { Job } from './jobs.ts';
+import { createLedgerSamples } from './ledger-samples.ts';
+import { createTenantReaders, type OpenTenantReader } from './tenant-readers.ts';
 
 let own: OwnCluster;
 let world: TestInstallation;
 let regions: RegionStore[];
 let standby: Cluster | undefined;
 let dumps: DumpServices;
+let openReader: OpenTenantReader;
 let acme: Tenant;
 let globex: Tenant;
 /** Ahead of the machine's. */
@@ -49,6 +54,11 @@ before(async () => {
   await chmod(scratchFolder, 0o711);
   if (own.osUser) await chown(scratchFolder, own.osUser.uid, own.osUser.gid);
   const clock: Clock = { ...systemClock, now: () => systemClock.now() + aheadMs };
+  openReader = createTenantReaders({
+    pool: world.pool,
+    databases: world.admin,
+    directory: world.directory.forLifecycle,
+  });
   dumps = createDumps({
     backups: { clusterId, regions },
     binaries: own.cluster.options.binaries,
@@ -59,10 +69,7 @@ before(async () => {
       withoutRows: unexportedTables,
       read: (db) => contentHash(db, { unlogged: false }),
     },
-    targetOf: async (tenantId) => {
-      const { database, platform } = await world.directory.forLifecycle.getAccess(tenantId);
-      return { host: database.host, port: database.port, database: database.name, ...platform };
-    },
+    openReader,
     standbySocket: () => standby?.options.socketDir,
     scratchFolder,
     osUser: own.osUser,
@@ -93,6 +100,10 @@ async function createTenant(name: string): Promise<Tenant> {
   });
   await write(tenant, 'n1', `first of ${name}`);
   return tenant;
+}
+async function runOperation(kind: 'suspend' | 'resume', tenant: Tenant): Promise<void> {
+  const { operationId } = await world.lifecycle.startOperation(kind, tenant.tenantId, {}, 'os:test');
+  assert.equal((await world.lifecycle.waitForOperation(operationId)).state, 'succeeded');
 }
 const write = ({ tenantId }: Tenant, id: string, text: string) =>
   world.databases.app.transact(tenantId, (db) =>
@@ -146,6 +157,7 @@ test('staff see per tenant how its dumps stand, and page, search and filter them
   assert.equal(body.tenants[0].newest, null);
   const { newest, lastRun } = body.tenants[1];
   assert.deepEqual([newest.verification.passed, newest.regions, lastRun.outcome], [true, ['north', 'south'], 'stored']);
+  assert.deepEqual([body.tenants[0].unloggedTables, body.tenants[1].unloggedTables], [[], ['app.cache']]);
   const found = async (query: string) =>
     (await get(`/api/dumps/tenants?${query}`)).body.tenants.map((each: TenantDumps) => each.tenantName);
   assert.deepEqual(await found('limit=1&offset=1'), ['acme']);
@@ -175,7 +187,7 @@ test('the newest of a tenant opens, whatever region is away, and is nobody elseâ
 });
 
 test('nightly: from the standby, every tenant, again only when something changed; a region that was away has it later', async () => {
-  standby = await startStandby();
+  standby = await startStandby(own);
   const [north, south] = regions as [RegionStore, RegionStore];
   await rename(folderOf(south), `${folderOf(south)}-away`);
   await runJob('dumps');
@@ -204,6 +216,16 @@ test('nightly: from the standby, every tenant, again only when something changed
   aheadMs = 9 * 24 * hourMs;
   await runJob('dumps');
   assert.equal(await count(), before + 3, 'nothing is left without a new dump for longer than a week');
+
+  // That a table is in no backup is told by the newest dump, so another such table makes a new one.
+  const unlogged = async () => (await selectDumps(world.pool, globex.tenantId))[0]!.content!.unlogged;
+  assert.deepEqual(await unlogged(), ['app.cache']);
+  await world.databases.app.transact(globex.tenantId, (db) =>
+    db.query('CREATE UNLOGGED TABLE app.scratch (text text)'),
+  );
+  aheadMs += 30 * hourMs;
+  await runJob('dumps');
+  assert.deepEqual([await count(), await unlogged()], [before + 4, ['app.cache', 'app.scratch']]);
 
   // A copy that was lost, and one that we never wrote, are seen.
   const [newest] = await selectDumps(world.pool, acme.tenantId);
@@ -289,6 +311,53 @@ test('a dump in a region that there is no longer is dumped again, and verified f
   assert.deepEqual(again!.regions, ['north', 'south']);
 });
 
+test('a suspended tenant is dumped and counted like any other, and its doors stay closed meanwhile and afterwards', async () => {
+  const suspended = (kind: 'suspend' | 'resume') => runOperation(kind, acme);
+  await suspended('suspend');
+  const roles = () =>
+    world.pool.query(
+      `SELECT rolname AS name FROM pg_roles WHERE rolcanlogin AND rolname LIKE $1 || '%' AND rolname <> 'postgres'`,
+      [acme.databaseName],
+    );
+  assert.deepEqual(await roles(), []);
+
+  const run = await runByCommand('acme');
+  assert.equal(run.state, 'succeeded', JSON.stringify(run));
+  assert.deepEqual([run.tenants[0]!.server, run.tenants[0]!.verified?.passed], ['primary', true]);
+  assert.deepEqual(await roles(), [], 'the login that read it is gone');
+
+  const clusterId = newId('clu');
+  const samples = createLedgerSamples({ clusterId, pool: world.pool, openReader, clock: systemClock, log: silentLog });
+  const take = () => samples.take({ manifest: undefined, later: true }, new AbortController().signal, () => {});
+  // Somebody who passes by, autovacuum for example, makes a tenant busy for once.
+  let ledger = (await take()).ledger;
+  await waitFor(
+    'a ledger of everybody',
+    async () => {
+      if (ledger.tenants.length < 2) ({ ledger } = await take());
+      return ledger.tenants.length === 2;
+    },
+    { deadlineMs: 120_000 },
+  );
+  const counted = ledger.tenants.find(({ tenantId }) => tenantId === acme.tenantId)!;
+  assert.ok(counted.tables.find(({ name }) => name === 'app.notes')!.rows > 0);
+  assert.deepEqual([ledger.unread, await roles()], [[], []]);
+
+  // Two share the login; who closes the database or opens it again does not wait for them.
+  const [one, other] = [await openReader(acme.tenantId), await openReader(acme.tenantId)];
+  assert.equal(one.target.password, other.target.password);
+  await one.close();
+  await one.close();
+  const reading = await openConnection(other.target, { applicationName: 'test' });
+  await assert.rejects(reading.query('DELETE FROM app.notes'), { code: '25006' });
+  await suspended('resume');
+  await reading.close();
+  await other.close();
+  const names = (await roles()).map(({ name }) => name);
+  assert.deepEqual(names.toSorted(), [acme.databaseName, `${acme.databaseName}_p`]);
+  assert.equal((await openReader(acme.tenantId)).isPassing, false);
+});
+
 test('a tenant that cannot be dumped keeps nobody else from being, and is told', async () => {
   await world.pool.query(`UPDATE tenants SET database_name = 't_00000000000000000000' WHERE tenant_id = $1`, [
     acme.tenantId,
@@ -307,39 +376,3 @@ test('a tenant that cannot be dumped keeps nobody else from being, and is told',
     ['failed', 'late'],
   );
 });
-
-/** A server that streams from the own cluster, as the product's standby does. */
-async function startStandby(): Promise<Cluster> {
-  const make = async (name: string) => {
-    const made = path.join(own.folder, name);
-    await mkdir(made, { mode: 0o700 });
-    if (own.osUser) await chown(made, own.osUser.uid, own.osUser.gid);
-    return made;
-  };
-  const { options } = own.cluster;
-  const passFile = path.join(own.folder, 'standby.pass');
-  await writeFile(passFile, `*:*:*:freehold_replication:${own.replication.password}\n`, { mode: 0o600 });
-  if (own.osUser) await chown(passFile, own.osUser.uid, own.osUser.gid);
-  const home = await make('second');
-  const dataDir = path.join(home, 'data');
-  const args = ['-D', dataDir, '--wal-method=stream', '--create-slot', '--slot=freehold_standby', '--checkpoint=fast'];
-  const tool = await startTool(options.binaries, 'pg_basebackup', args, own.replication);
-  tool.stdout.resume();
-  await tool.done;
-  for (const name of own.osUser ? ['', ...(await readdir(dataDir, { recursive: true }))] : [])
-    await chown(path.join(dataDir, name), own.osUser!.uid, own.osUser!.gid);
-  const cluster = createCluster({
-    ...options,
-    dataDir,
-    socketDir: await make('run2'),
-    logFile: path.join(await make('logs2'), 'postgres.log'),
-    upstream: {
-      socketDir: options.socketDir,
-      port: options.port,
-      passFile,
-      handoverDir: path.join(own.folder, 'handover'),
-    },
-  });
-  await cluster.start({ role: 'standby' });
-  return cluster;
-}

@@ -31,6 +31,11 @@ export const mainErrors = defineErrors({
     title: 'There is no tenant of this name that could be dumped now',
     hint: 'See ./freehold tenant list; a tenant that is being made or deleted is not dumped.',
   },
+  FH_TENANT_NOT_READABLE: {
+    status: 409,
+    title: 'The tenant is being changed just now, and its database cannot be read',
+    hint: 'Wait until the operation on it is over: ./freehold operation list.',
+  },
   FH_DOWNLOAD_NOT_CONFIRMED: {
     status: 403,
     title: 'This download is not confirmed',

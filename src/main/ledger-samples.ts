@@ -11,8 +11,8 @@ import {
 } from '#src/backups/index.ts';
 import type { Clock, ClusterId, Log, TenantId } from '#src/kernel/index.ts';
 import { contentHash, longJob, stableOutput } from '#src/portability/index.ts';
-import { openConnection, type Pool } from '#src/postgres/index.ts';
-import type { TenantAccess } from '#src/tenants/types.ts';
+import { type Connection, openConnection, type Pool } from '#src/postgres/index.ts';
+import type { OpenTenantReader } from './tenant-readers.ts';
 
 /** Sessions that are open at once for a ledger, and what of tenants' databases may lie on the disk at once. */
 const limits = { tenants: 16, bytes: 8 * 1024 ** 3 };
@@ -26,7 +26,7 @@ export const rowReader: RowReader = { settings: { ...longJob, ...stableOutput },
 export interface LedgerSample {
   readonly ledger: RowLedger;
   readonly sources: readonly LedgerSource[];
-  /** Everybody who was open just before, in the sample or not. */
+  /** Everybody who was there just before, in the sample or not. */
   readonly open: readonly OpenTenant[];
 }
 
@@ -42,7 +42,7 @@ export interface LedgerSamples {
     signal: AbortSignal,
     onProgress: OnCheckProgress,
   ): Promise<LedgerSample>;
-  /** Everybody who is open now. */
+  /** Everybody who is there now: active, or suspended. */
   open(): Promise<readonly OpenTenant[]>;
   /** What everybody is called, deleted tenants included. */
   names(): Promise<ReadonlyMap<TenantId, string>>;
@@ -51,13 +51,13 @@ export interface LedgerSamples {
 export function createLedgerSamples({
   clusterId,
   pool,
-  getAccess,
+  openReader,
   clock,
   log,
 }: {
   readonly clusterId: ClusterId;
   readonly pool: Pool;
-  readonly getAccess: (tenantId: TenantId) => Promise<TenantAccess>;
+  readonly openReader: OpenTenantReader;
   readonly clock: Clock;
   readonly log: Log;
 }): LedgerSamples {
@@ -103,7 +103,7 @@ export function createLedgerSamples({
     },
   };
 
-  /** Who was deleted or suspended meanwhile cannot be read, and nothing is wrong with that. */
+  /** Who was deleted meanwhile, or is being changed, cannot be read, and nothing is wrong with that. */
   async function withoutClosed(ledger: RowLedger): Promise<RowLedger> {
     const { unread = [], busy } = ledger;
     if (unread.length === 0) return ledger;
@@ -116,12 +116,17 @@ export function createLedgerSamples({
     };
   }
 
-  async function open(tenantId: TenantId) {
-    const { database, platform } = await getAccess(tenantId);
-    const { host, port, tls, name } = database;
-    return openConnection(
-      { ...platform, host, port, database: name, ...(tls && { tls }) },
-      { applicationName: 'freehold ledger', options: rowReader.settings },
-    );
+  async function open(tenantId: TenantId): Promise<Connection> {
+    const reader = await openReader(tenantId);
+    const settle = () =>
+      reader.close().catch((error) => log.warn('the login of a reader could not be taken away', { tenantId, error }));
+    try {
+      const options = { applicationName: 'freehold ledger', options: rowReader.settings };
+      const connection = await openConnection(reader.target, options);
+      return { ...connection, close: () => connection.close().finally(settle) };
+    } catch (error) {
+      await settle();
+      throw error;
+    }
   }
 }

@@ -125,6 +125,7 @@ async function describeDump(db: Queryable, tenantId: TenantId): Promise<TenantBa
     verification: verification
       ? { finishedAt: verification.finishedAt.toISOString(), passed: verification.passed }
       : null,
+    unloggedTables: newest.content?.unlogged ?? [],
   };
 }
 

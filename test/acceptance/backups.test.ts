@@ -176,6 +176,8 @@ describe('backups', { timeout: 1_200_000 }, () => {
   });
 
   it('restores a backup and rebuilds everything to see whether it can, each from one region alone', async () => {
+    // Compared like everybody else, and closed to its users all the while.
+    await json('tenant', 'suspend', 'southwind');
     const verified = await json('backup', 'verify', '--region', 'a');
     assert.deepEqual([verified.passed, verified.findings, verified.region], [true, [], 'a']);
     // Whoever is written to just now has his turn later; whoever was made since the backup may not be in it.
@@ -184,7 +186,9 @@ describe('backups', { timeout: 1_200_000 }, () => {
     assert.deepEqual([drill.passed, drill.findings, drill.region], [true, [], 'b']);
     assert.ok(drill.recoveryPointMs >= 0 && drill.recoveryTimeMs > 0);
     const { tenants } = await json('tenant', 'list', '--state', 'active');
-    assert.equal(drill.checked.ofTenants, tenants.length);
+    assert.equal(drill.checked.ofTenants, tenants.length + 1);
+    assert.equal((await clients[1]!.get('/api/items?project=SUP')).status, 503);
+    await json('tenant', 'resume', 'southwind');
     const { checks } = await json('status');
     assert.deepEqual([checks.lastVerification.passed, checks.lastDrill.passed], [true, true]);
     await scratchIsEmpty('nothing stays of either');

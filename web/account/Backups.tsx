@@ -7,6 +7,7 @@ import {
   Facts,
   formatPlural,
   LoadingState,
+  Notice,
   PageTitle,
   Panel,
   ProblemError,
@@ -115,6 +116,13 @@ function Dump({ dump, email }: { dump: TenantBackups['dump']; email: string }) {
           </Fact>
         )}
       </Facts>
+      {dump.unloggedTables.length > 0 && (
+        <Notice tone="late" title={`Not in any copy: the rows of ${formatPlural(dump.unloggedTables.length, 'table')}`}>
+          The app keeps {dump.unloggedTables.join(', ')} without a log, which is meant for what can be made again. These
+          rows are not in this copy, in no backup, and gone after a crash. If they matter to you, tell whoever runs this
+          service.
+        </Notice>
+      )}
     </Panel>
   );
 }

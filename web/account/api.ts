@@ -70,6 +70,8 @@ export interface TenantBackups {
     readonly regions: number;
     readonly unchangedUntil: string | null;
     readonly verification: { readonly finishedAt: string; readonly passed: boolean } | null;
+    /** In no copy at all. */
+    readonly unloggedTables: readonly string[];
   } | null;
   readonly restorable: { readonly from: string; readonly to: string } | null;
 }

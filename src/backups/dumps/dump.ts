@@ -17,8 +17,8 @@ import { type Connection, openConnection } from '#src/postgres/index.ts';
 import { createLiveRegions, type RegionResult } from '../base/index.ts';
 import { dumpErrors } from './errors.ts';
 import { dumpName } from './names.ts';
-import { exportSnapshot, readPosition, readReplayed } from './sql.ts';
-import type { ContentPort, DumpedContent, DumpHeader, DumpSource } from './types.ts';
+import { exportSnapshot, readPosition, readReplayed, selectUnloggedTables } from './sql.ts';
+import type { ContentPort, DumpHeader, DumpSource, SurveyedContent } from './types.ts';
 
 export interface DumpOptions {
   readonly clusterId: ClusterId;
@@ -32,7 +32,7 @@ export interface DumpOptions {
   readonly content: ContentPort;
   readonly binaries: Binaries;
   /** Says whether what the database holds now needs no new dump. Default: it always does. */
-  readonly isKnown?: (content: DumpedContent, keyId: string) => boolean;
+  readonly isKnown?: (content: SurveyedContent, keyId: string) => boolean;
   readonly log: Log;
   readonly clock: Clock;
   readonly signal?: AbortSignal;
@@ -48,7 +48,7 @@ export type DumpResult =
   | {
       readonly outcome: 'stored';
       readonly header: DumpHeader;
-      readonly content: DumpedContent;
+      readonly content: SurveyedContent;
       /** As it lies in each region. */
       readonly sizeBytes: number;
       readonly regions: readonly RegionResult[];
@@ -112,7 +112,7 @@ async function dumpSnapshot(connection: Connection, { target }: DumpSource, opti
   const madeAt = new Date(clock.now()).toISOString();
   const { isStandby, ...position } = await readPosition(connection);
   const server = isStandby ? 'standby' : 'primary';
-  const content = await options.content.read(connection);
+  const content = { ...(await options.content.read(connection)), unlogged: await selectUnloggedTables(connection) };
   const key = await options.keys.currentKey(tenantId);
   if (options.isKnown?.(content, key.keyId)) return { outcome: 'unchanged', server };
 

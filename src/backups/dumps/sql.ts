@@ -1,6 +1,7 @@
 import type { TenantId } from '#src/kernel/index.ts';
+import type { KeyId } from '#src/keys/types.ts';
 import type { Queryable } from '#src/postgres/index.ts';
-import type { DumpHeader, DumpId, DumpVerification, KnownDump } from './types.ts';
+import type { DumpedContent, DumpHeader, DumpId, DumpVerification, KnownDump, SurveyedContent } from './types.ts';
 
 /** How far a standby has replayed, as PostgreSQL prints it; undefined: this is a primary. */
 export async function readReplayed(db: Queryable): Promise<string | undefined> {
@@ -35,6 +36,28 @@ export async function exportSnapshot(db: Queryable): Promise<string> {
   return row!.snapshot;
 }
 
+/** `schema.table` of every table whose rows PostgreSQL promises to nobody. */
+export async function selectUnloggedTables(db: Queryable): Promise<string[]> {
+  const rows = await db.query<{ name: string }>(
+    `SELECT n.nspname || '.' || c.relname AS name
+     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind = 'r' AND c.relpersistence = 'u' AND n.nspname IN ('app', 'freehold') ORDER BY 1`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** In `dump_contents.tables`: one that is in the dump, or one of which it has only the definition. */
+type TableRecord = DumpedContent['tables'][number] | { readonly name: string; readonly isUnlogged: true };
+
+function toRecords({ tables, unlogged }: Pick<SurveyedContent, 'tables' | 'unlogged'>): TableRecord[] {
+  return [...tables, ...unlogged.map((name) => ({ name, isUnlogged: true }) as const)];
+}
+
+function fromRecords(records: readonly TableRecord[]): Pick<SurveyedContent, 'tables' | 'unlogged'> {
+  const isIn = (record: TableRecord): record is DumpedContent['tables'][number] => !('isUnlogged' in record);
+  return { tables: records.filter(isIn), unlogged: records.filter((each) => !isIn(each)).map(({ name }) => name) };
+}
+
 /** A dump that was just written, and what was in it; the same call again changes nothing. */
 export async function insertDump(
   tx: Queryable,
@@ -45,7 +68,7 @@ export async function insertDump(
     regions,
   }: {
     readonly header: DumpHeader;
-    readonly content: Pick<NonNullable<KnownDump['content']>, 'tables'>;
+    readonly content: Pick<SurveyedContent, 'tables' | 'unlogged'>;
     readonly sizeBytes: number;
     readonly regions: readonly string[];
   },
@@ -54,7 +77,7 @@ export async function insertDump(
   await tx.query(
     `INSERT INTO dump_contents (dump_id, tenant_id, key_id, server, lsn, sha256, tables) VALUES ($1, $2, $3, $4, $5, $6, $7)
      ON CONFLICT DO NOTHING`,
-    [dumpId, tenantId, keyId, server, lsn, contentSha256, JSON.stringify(content.tables)],
+    [dumpId, tenantId, keyId, server, lsn, contentSha256, JSON.stringify(toRecords(content))],
   );
   for (const region of regions) await insertCopy(tx, { region, tenantId, dumpId, sizeBytes, madeAt, storedAt: madeAt });
 }
@@ -95,7 +118,7 @@ export async function selectDumps(db: Queryable, tenantId?: TenantId): Promise<K
     madeAt: Date;
     sizeBytes: string;
     regions: string[];
-    content: KnownDump['content'] | null;
+    content: { keyId: KeyId; sha256: string; tables: TableRecord[] } | null;
   }>(
     `SELECT d.dump_id AS "dumpId", d.tenant_id AS "tenantId", min(coalesce(d.made_at, d.stored_at)) AS "madeAt", max(d.size_bytes) AS "sizeBytes",
             array_agg(d.region ORDER BY d.region) AS regions,
@@ -108,19 +131,23 @@ export async function selectDumps(db: Queryable, tenantId?: TenantId): Promise<K
   return rows.map(({ sizeBytes, content, ...row }) => ({
     ...row,
     sizeBytes: Number(sizeBytes),
-    ...(content && { content }),
+    ...(content && { content: { ...content, ...fromRecords(content.tables) } }),
   }));
 }
 
 export interface NewestDump extends Pick<KnownDump, 'dumpId' | 'tenantId' | 'madeAt' | 'sizeBytes' | 'regions'> {
   /** Dumps of the tenant that are kept, this one included. */
   readonly kept: number;
+  /** As `SurveyedContent`. */
+  readonly unlogged: readonly string[];
 }
 
 /** The newest of every tenant. */
 export async function selectNewestDumps(db: Queryable): Promise<NewestDump[]> {
   const rows = await db.query<Omit<NewestDump, 'sizeBytes'> & { sizeBytes: string }>(
-    `SELECT DISTINCT ON (tenant_id) tenant_id AS "tenantId", dump_id AS "dumpId", made_at AS "madeAt", size_bytes AS "sizeBytes", regions, kept
+    `SELECT DISTINCT ON (tenant_id) tenant_id AS "tenantId", dump_id AS "dumpId", made_at AS "madeAt", size_bytes AS "sizeBytes", regions, kept,
+            ARRAY (SELECT record ->> 'name' FROM dump_contents c, jsonb_array_elements(c.tables) AS record
+                   WHERE c.dump_id = each.dump_id AND record ? 'isUnlogged' ORDER BY 1) AS unlogged
      FROM (SELECT tenant_id, dump_id, min(coalesce(made_at, stored_at)) AS made_at, max(size_bytes) AS size_bytes,
                   array_agg(region ORDER BY region) AS regions, (count(*) OVER (PARTITION BY tenant_id))::int AS kept
            FROM dumps GROUP BY tenant_id, dump_id) AS each

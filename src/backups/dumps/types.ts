@@ -11,6 +11,12 @@ export interface DumpedContent {
   readonly tables: readonly { readonly name: string; readonly rows: number; readonly sha256: string }[];
 }
 
+/** The same, and what is in no backup at all. */
+export interface SurveyedContent extends DumpedContent {
+  /** `schema.table`, sorted: their rows are in no WAL, so no standby, dump or restore has them, and a crash empties them. */
+  readonly unlogged: readonly string[];
+}
+
 /** How the content of a tenant's database is told; wired to what archives use. */
 export interface ContentPort {
   /** Settings of the session that reads: equal rows must print equally everywhere. */
@@ -57,7 +63,7 @@ export interface KnownDump {
   readonly sizeBytes: number;
   readonly regions: readonly string[];
   /** Without it nobody remembers here what is in it; its header does. */
-  readonly content?: { readonly keyId: KeyId; readonly sha256: string; readonly tables: DumpedContent['tables'] };
+  readonly content?: SurveyedContent & { readonly keyId: KeyId };
 }
 
 export interface DumpFinding {

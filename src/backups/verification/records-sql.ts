@@ -135,22 +135,32 @@ export async function selectDrills(
   }));
 }
 
-/** Tenants that can be signed in to (of others the roles are closed), and when their rows were last compared. */
-export async function selectTenantsToVerify(
-  db: Queryable,
-): Promise<{ tenantId: TenantId; name: string; database: string; oid: number; createdAt: Date; verifiedAt?: Date }[]> {
+export interface TenantToVerify {
+  readonly tenantId: TenantId;
+  readonly name: string;
+  /** Of a suspended one the roles are closed. */
+  readonly state: 'active' | 'suspended';
+  readonly database: string;
+  readonly oid: number;
+  readonly createdAt: Date;
+  readonly verifiedAt?: Date;
+}
+
+/** Tenants that are no operation's at the moment, and when their rows were last compared. */
+export async function selectTenantsToVerify(db: Queryable): Promise<TenantToVerify[]> {
   const rows = await db.query<{
     tenantId: TenantId;
     name: string;
+    state: TenantToVerify['state'];
     database: string;
     oid: number;
     createdAt: Date;
     verifiedAt: Date | null;
   }>(
-    `SELECT t.tenant_id AS "tenantId", t.name, t.database_name AS database, d.oid::int8::float8 AS oid,
+    `SELECT t.tenant_id AS "tenantId", t.name, t.state, t.database_name AS database, d.oid::int8::float8 AS oid,
             t.created_at AS "createdAt", v.verified_at AS "verifiedAt"
      FROM tenants t JOIN pg_database d ON d.datname = t.database_name LEFT JOIN verified_tenants v USING (tenant_id)
-     WHERE t.state = 'active' ORDER BY t.tenant_id`,
+     WHERE t.state IN ('active', 'suspended') ORDER BY t.tenant_id`,
   );
   return rows.map(({ verifiedAt, ...row }) => ({ ...row, ...(verifiedAt && { verifiedAt }) }));
 }

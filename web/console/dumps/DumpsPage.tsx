@@ -186,12 +186,17 @@ function columnsOf(
     {
       key: 'made',
       header: 'Newest',
-      cell: ({ newest, lastRun }) => (
+      cell: ({ newest, lastRun, unloggedTables }) => (
         <Stack gap={2}>
           <RelativeTime value={newest?.madeAt} never="–" />
           {newest && lastRun?.outcome === 'unchanged' && (
             <Text size="sm" c="dimmed">
               unchanged <RelativeTime value={lastRun.endedAt} />
+            </Text>
+          )}
+          {unloggedTables.length > 0 && (
+            <Text size="sm" c="var(--fh-late)" title={unloggedTables.join(', ')}>
+              without {formatPlural(unloggedTables.length, 'unlogged table')}
             </Text>
           )}
         </Stack>

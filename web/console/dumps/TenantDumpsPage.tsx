@@ -9,6 +9,7 @@ import {
   ErrorState,
   formatPlural,
   LoadingState,
+  Notice,
   PageTitle,
   Panel,
   RelativeTime,
@@ -16,9 +17,9 @@ import {
   StateBadge,
   TextLink,
 } from '../../design/index.ts';
-import { tenantQuery } from '../api.ts';
+import { type Tenant, tenantQuery } from '../api.ts';
 import { isWithoutBackups } from '../backups/api.ts';
-import { type Dump, dumpRunQuery, dumpsOfQuery, useDumpNow } from './api.ts';
+import { type Dump, dumpOverviewQuery, dumpRunQuery, dumpsOfQuery, standingWords, useDumpNow } from './api.ts';
 import { Regions, Verified } from './cells.tsx';
 import { DumpRunPanel } from './DumpRunPanel.tsx';
 import { WithoutDumps } from './DumpsPage.tsx';
@@ -32,11 +33,13 @@ export function TenantDumpsPage() {
     refetchInterval: 30_000,
     retry: (count, error) => !isWithoutBackups(error) && count < 2,
   });
+  const overview = useQuery({ ...dumpOverviewQuery({ q: tenantId }), enabled: isDumped(tenant.data) }).data;
+  const standing = overview?.tenants.find((each) => each.tenantId === tenant.data?.tenantId);
   const run = useQuery(dumpRunQuery);
   const begin = useDumpNow();
   if (isWithoutBackups(dumps.error)) return <WithoutDumps />;
   const back = { to: '/dumps', label: 'Dumps' };
-  const isLive = tenant.data?.state === 'active' || tenant.data?.state === 'suspended';
+  const isLive = isDumped(tenant.data);
   const isRunning = run.data?.state === 'running';
   if (tenant.isError)
     return (
@@ -46,12 +49,20 @@ export function TenantDumpsPage() {
       </>
     );
   const name = tenant.data?.name;
-  const regions = [...new Set(dumps.data?.flatMap((dump) => dump.regions))].sort();
+  // Of a tenant that is no more only the regions that hold something are known.
+  const regions = overview?.regions ?? [...new Set(dumps.data?.flatMap((dump) => dump.regions))].sort();
   return (
     <>
       <PageTitle
         title={name ? `Dumps of ${name}` : 'Dumps'}
         back={back}
+        badge={
+          standing && (
+            <StateBadge tone={standingWords[standing.standing].tone}>
+              {standingWords[standing.standing].label}
+            </StateBadge>
+          )
+        }
         subtitle={
           tenant.data && (
             <TextLink to="/tenants/$tenantId" params={{ tenantId: tenant.data.tenantId }} underline="always">
@@ -69,6 +80,22 @@ export function TenantDumpsPage() {
       />
       <Stack gap="lg">
         {run.data && <DumpRunPanel key={run.data.startedAt} run={run.data} />}
+        {standing?.lastRun?.outcome === 'failed' && standing.lastRun.error && (
+          <Notice tone="urgent" title={`The last attempt failed: ${standing.lastRun.error.text}`}>
+            <RelativeTime value={standing.lastRun.endedAt} />. It is tried again within minutes. Code{' '}
+            <CopyableId value={standing.lastRun.error.code} what="code" />
+          </Notice>
+        )}
+        {standing && standing.unloggedTables.length > 0 && (
+          <Notice
+            tone="late"
+            title={`In no dump and in no backup: the rows of ${formatPlural(standing.unloggedTables.length, 'table')}`}
+          >
+            The app made {standing.unloggedTables.join(', ')} UNLOGGED. PostgreSQL empties such tables after a crash, a
+            failover and a restore. That is right for what can be made again; for anything else the app has to say{' '}
+            <code>ALTER TABLE … SET LOGGED</code>. The owner is told as well.
+          </Notice>
+        )}
         {dumps.isPending && <LoadingState rows={5} />}
         {dumps.isError && <ErrorState error={dumps.error} onRetry={() => void dumps.refetch()} />}
         {dumps.data?.length === 0 && (
@@ -96,6 +123,8 @@ export function TenantDumpsPage() {
     </>
   );
 }
+
+const isDumped = (tenant: Tenant | undefined) => tenant?.state === 'active' || tenant?.state === 'suspended';
 
 function columnsOf(regions: readonly string[]): Column<Dump>[] {
   return [

@@ -33,6 +33,8 @@ export interface TenantDumps {
   readonly standing: DumpStanding;
   readonly newest: Dump | null;
   readonly kept: number;
+  /** In no dump and no backup. */
+  readonly unloggedTables: readonly string[];
   readonly lastRun: {
     readonly endedAt: string;
     readonly outcome: 'stored' | 'unchanged' | 'failed';
