@@ -61,10 +61,17 @@ export async function block(
   );
 }
 
-/** Locks the counters in the order of `countFailures`, so that the two never wait for each other in a circle. */
-export async function lockCounters(db: Queryable, table: AttemptTable, counters: readonly Counter[]): Promise<void> {
-  await db.query(
-    `SELECT 1 FROM ${table} AS f
+/**
+ * Locks the counters in the order of `countFailures`, so that the two never wait for each other in a circle.
+ * @returns those that there are. Only they may be changed then: one that somebody makes afterwards is locked by nobody's order.
+ */
+export async function lockCounters(
+  db: Queryable,
+  table: AttemptTable,
+  counters: readonly Counter[],
+): Promise<readonly Counter[]> {
+  return db.query<Counter & Record<string, unknown>>(
+    `SELECT f.scope, encode(f.subject, 'hex') AS subject FROM ${table} AS f
      JOIN unnest($1::text[], $2::text[]) AS counter (scope, subject)
        ON f.scope = counter.scope AND f.subject = decode(counter.subject, 'hex')
      ORDER BY f.scope, f.subject

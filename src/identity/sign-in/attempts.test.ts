@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
-import { type FreeholdError, silentLog } from '#src/kernel/index.ts';
+import { type FreeholdError, silentLog, waitFor } from '#src/kernel/index.ts';
+import type { Queryable } from '#src/postgres/types.ts';
 import { createIdentity, type Identity } from '../identity.ts';
 import {
   cookieHeaderOf,
@@ -10,6 +11,7 @@ import {
   startTwoTenants,
   type TwoTenants,
 } from '../two-tenants.fixture.ts';
+import { type Attempt, attemptLimits, createAttemptLimiter } from './attempts.ts';
 
 let two: TwoTenants;
 /** Another worker of the gateway: shares nothing with the first but the database. */
@@ -251,4 +253,35 @@ test('a clock that was a year ahead and was set back keeps nobody out for a year
   // The limits count from here as they always do.
   await useUpTries();
   assert.equal((await tryTo(goodPassword)).code, 'FH_SIGN_IN_THROTTLED');
+});
+
+test('who signs in while others do never waits for them in a circle', async () => {
+  const limiter = createAttemptLimiter('freehold.sign_in_failures');
+  const account = { limit: attemptLimits.account, subject: email };
+  const range = { limit: attemptLimits.range, subject: '203.0.113.9' };
+  const begin = (...attempts: Attempt[]) =>
+    two.databases.platform.transact(two.a.tenantId, (db) => limiter.begin(db, attempts));
+  // The account's counter is not there when the counters are locked: another sign-in that went well has just forgotten it.
+  await begin(range);
+  let other: ReturnType<typeof begin> | undefined;
+  await two.databases.platform.transact(two.a.tenantId, async (db) => {
+    const query: Queryable['query'] = async (text, values) => {
+      const rows = await db.query(text, values);
+      if (other) return rows as never;
+      // Right behind the lock somebody makes it anew, and somebody else has it locked and waits for the range's.
+      await begin(account);
+      other = begin(account, range);
+      const isWaiting = async () => {
+        const waiting = await two.control.query(
+          `SELECT 1 FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'`,
+          [two.a.databaseName],
+        );
+        return waiting.length > 0;
+      };
+      await waitFor('the other to wait', isWaiting, { deadlineMs: 60_000 });
+      return rows as never;
+    };
+    await limiter.succeed({ query }, [account, range]);
+  });
+  assert.deepEqual((await other)?.reached, []);
 });

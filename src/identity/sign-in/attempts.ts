@@ -155,17 +155,18 @@ export function createAttemptLimiter(table: AttemptTable): AttemptLimiter {
 
     async succeed(db, attempts) {
       const counters = attempts.map(toCounter);
-      await lockCounters(db, table, counters);
+      const locked = await lockCounters(db, table, counters);
+      const isLocked = (counter: { scope: string; subject: string }) =>
+        locked.some(({ scope, subject }) => scope === counter.scope && subject === counter.subject);
       const ending = (onSuccess: AttemptLimit['onSuccess']) =>
-        counters.filter((_, index) => attempts[index]!.limit.onSuccess === onSuccess);
+        counters.filter((counter, index) => attempts[index]!.limit.onSuccess === onSuccess && isLocked(counter));
       await forgetFailures(db, table, ending('forget'));
       await uncountFailures(db, table, ending('uncount'));
     },
 
     async forget(db, attempts) {
       const counters = attempts.map(toCounter);
-      await lockCounters(db, table, counters);
-      await forgetFailures(db, table, counters);
+      await forgetFailures(db, table, await lockCounters(db, table, counters));
     },
   };
 }
