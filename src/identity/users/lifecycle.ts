@@ -1,5 +1,6 @@
 import { recordTenantAudit } from '#src/audit/index.ts';
 import { newId, type UserId } from '#src/kernel/index.ts';
+import { lazily } from '#src/postgres/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
 import { identityErrors } from '../errors.ts';
 import { hashPassword } from '../passwords/password-hash.ts';
@@ -12,12 +13,14 @@ import { deleteSecrets } from './invitations-sql.ts';
 
 /**
  * For the lifecycle of tenants, in a transaction of the tenant's platform role.
- * Invites the first administrator; called again, the link of the first call stops working.
+ * Invites the first administrator; called again, the link of the first call stops working. The commit is not waited for: nobody is told
+ * the link before the end of the creation is on the same disk.
  */
 export async function createFirstInvitation(
   db: Queryable,
   invitee: Invitee,
 ): Promise<{ token: string; expiresAt: Date }> {
+  await db.query(`SELECT ${lazily}`);
   const { token, invitation } = await insertInvitation(db, invitee, { invitedBy: 'system', mayReplaceOwner: true });
   return { token, expiresAt: invitation.expiresAt };
 }
