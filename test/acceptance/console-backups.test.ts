@@ -33,7 +33,7 @@ describe('backups in the console', { timeout: 1_200_000 }, () => {
     browser = await openBrowser();
     staff = await Visitor.open(browser, 'staff');
     page = staff.page;
-    page.setDefaultTimeout(60_000);
+    page.setDefaultTimeout(180_000);
     await staff.setUpStaff(freehold.ready.setupUrl!, olive);
   });
   after(async () => {

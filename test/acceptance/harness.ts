@@ -287,7 +287,7 @@ export async function stopChild(
 export async function until<T>(
   what: string,
   condition: () => Promise<T | undefined | false>,
-  deadlineMs = 60_000,
+  deadlineMs = 180_000,
 ): Promise<T> {
   const end = performance.now() + deadlineMs;
   for (;;) {

@@ -34,7 +34,7 @@ export function openTcp(port: number): Promise<Socket> {
 }
 
 /** Sends, and reads until the other side closes, an answer of known length is whole, or the deadline. */
-export function exchange(socket: Socket, bytes: string | Buffer, deadlineMs = 60_000): Promise<RawAnswer> {
+export function exchange(socket: Socket, bytes: string | Buffer, deadlineMs = 180_000): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
     let text = '';
     const finish = () => {
@@ -69,7 +69,7 @@ export async function streamUntilAnswer(
     Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]);
   const megabyte = asChunk(Buffer.alloc(1_048_576, 'x'));
   let answered = false;
-  const answer = exchange(socket, Buffer.concat([Buffer.from(head), asChunk(Buffer.from(start))]), 60_000).finally(
+  const answer = exchange(socket, Buffer.concat([Buffer.from(head), asChunk(Buffer.from(start))]), 180_000).finally(
     () => {
       answered = true;
     },

@@ -65,7 +65,7 @@ async function poolIsFull(): Promise<void> {
 async function writersAtWork(context: TestContext): Promise<Writers> {
   const writers = startWriters(tenants, { perTenant: 2, pauseMs: 10, textBytes: 8_000 });
   context.after(() => writers.stop());
-  await until('people to write', async () => writers.acknowledged.size > 20, 60_000);
+  await until('people to write', async () => writers.acknowledged.size > 20, 180_000);
   return writers;
 }
 
@@ -86,7 +86,7 @@ function assertClearRefusals({ refusals }: Writers): void {
 
 async function goOnWriting(writers: Writers): Promise<void> {
   const already = writers.acknowledged.size;
-  await until('people to write again', async () => writers.acknowledged.size > already + 20, 60_000);
+  await until('people to write again', async () => writers.acknowledged.size > already + 20, 180_000);
 }
 
 const fill = (): void => disk?.fill();

@@ -72,7 +72,7 @@ function postmasterOf(member: 'main' | 'standby'): number {
 async function underLoad(context: TestContext, fault: () => Promise<void>): Promise<Writers> {
   const writers = startWriters(tenants, { perTenant: 3, pauseMs: 20 });
   context.after(() => writers.stop());
-  await until('people to write', async () => writers.acknowledged.size > 30, 60_000);
+  await until('people to write', async () => writers.acknowledged.size > 30, 180_000);
   await fault();
   const already = writers.acknowledged.size;
   await until('people to write again', async () => writers.acknowledged.size > already + 30, 120_000);

@@ -67,7 +67,7 @@ function isPostmaster(pid: number): boolean {
 async function killRound(context: TestContext, victim: Victim): Promise<{ checked: number; refused: string }> {
   const writers = startWriters(tenants, { perTenant: 3, pauseMs: 20 });
   context.after(() => writers.stop());
-  await until('people to write', async () => writers.acknowledged.size > 20, 60_000);
+  await until('people to write', async () => writers.acknowledged.size > 20, 180_000);
   await delay(chance.below(300));
   const before = { control: pidsOf(at.dataDir, 'control'), gateways: pidsOf(at.dataDir, 'gateway') };
   const pids = victims[victim]();
@@ -83,7 +83,7 @@ async function killRound(context: TestContext, victim: Victim): Promise<{ checke
   await until(
     `people to write again after ${victim} was killed`,
     async () => writers.acknowledged.size > already + 20,
-    60_000,
+    180_000,
   );
   await controlIsBack(at);
   await writers.stop();

@@ -44,12 +44,13 @@ interface Target {
 /** What control does by itself meanwhile; nothing of it belongs to an operation. */
 const background = /^(backups\.(base|dump|files|verification)|retention|shipping|pool)\./;
 
-/** A deletion brings the tenant's last files to a region, unless the background has been quicker: it may cross these, or not. */
-const perhapsInDelete = /^(region|objects)\./;
+/** What is written to a region. In the background that happens at any time, whatever operation is under way: files of tenants are brought there. */
+const inRegion = /^(region|objects)\./;
 
 /** Failpoints that each kind crosses from its beginning to its end. */
 async function learn(): Promise<Map<Kind, string[]>> {
   const crossed = new Map<Kind, string[]>();
+  const makeKeys: Kind[] = [];
   for (const kind of kinds) {
     const one = await scene.newCase(kind);
     await arm(product, 'none=error');
@@ -59,10 +60,20 @@ async function learn(): Promise<Map<Kind, string[]>> {
       kind,
       passed.filter((name) => !background.test(name)),
     );
+    if (kind !== 'delete' && operation.steps.some(({ name }) => name === 'key')) makeKeys.push(kind);
     await checkEnd(one, operation, 'succeeded');
   }
-  const perhaps = [...crossed.values()].flat().filter((name) => perhapsInDelete.test(name));
-  crossed.set('delete', [...new Set([...crossed.get('delete')!, ...perhaps])]);
+  // A new key is written to the regions, by each of these in the same way. A deletion brings the tenant's last files there, unless the
+  // background has been quicker: it may cross these, or not. All else that went to a region meanwhile was the background.
+  const ofKeys = crossed
+    .get(makeKeys[0]!)!
+    .filter((name) => inRegion.test(name) && makeKeys.every((kind) => crossed.get(kind)!.includes(name)));
+  const seen = [...crossed.values()].flat().filter((name) => inRegion.test(name));
+  for (const [kind, names] of crossed) {
+    const own = names.filter((name) => !inRegion.test(name));
+    const others = kind === 'delete' ? new Set(seen) : makeKeys.includes(kind) ? ofKeys : [];
+    crossed.set(kind, [...own, ...others]);
+  }
   return crossed;
 }
 
@@ -96,7 +107,7 @@ async function killTogether(
       const found = (await failpointsOf(product)).hanging;
       return hanging.every((name) => found.includes(name));
     },
-    60_000,
+    180_000,
   );
   await killControl(product);
   for (const [index, operation] of operations.entries())
@@ -111,7 +122,7 @@ test('killed at every failpoint of every operation, it is finished by the next c
   context.diagnostic(`seed ${chance.seed}`);
   const crossed = await learn();
   const targets = [...crossed].flatMap(([kind, names]) =>
-    names.filter((name) => kind !== 'delete' || !perhapsInDelete.test(name)).map((failpoint) => ({ kind, failpoint })),
+    names.filter((name) => kind !== 'delete' || !inRegion.test(name)).map((failpoint) => ({ kind, failpoint })),
   );
   const rounds = planRounds(chance.shuffle(targets), crossed);
   for (const round of rounds) {

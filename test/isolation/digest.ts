@@ -39,7 +39,7 @@ export async function waitUntilQuiet(internals: Internals, tenantId: TenantId): 
     await waitFor(
       'spooled answers to be removed',
       async () => (await connection.query('SELECT 1 FROM app.unused_files')).length === 0,
-      { deadlineMs: 60_000 },
+      { deadlineMs: 180_000 },
     );
   } finally {
     await connection.close();

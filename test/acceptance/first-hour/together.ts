@@ -55,9 +55,9 @@ export async function workTogether(hour: Hour): Promise<void> {
 
       await cardOf(column(hour.owner.page, 'todo'), 'Invoice').focus();
       await hour.owner.page.keyboard.press('Shift+ArrowRight');
-      await cardOf(column(other.page, 'doing'), 'Invoice').waitFor({ timeout: 60_000 });
+      await cardOf(column(other.page, 'doing'), 'Invoice').waitFor({ timeout: 180_000 });
       await drag(other.page, cardOf(column(other.page, 'doing'), 'Invoice'), column(other.page, 'done'));
-      await cardOf(column(hour.owner.page, 'done'), 'Invoice').waitFor({ timeout: 60_000 });
+      await cardOf(column(hour.owner.page, 'done'), 'Invoice').waitFor({ timeout: 180_000 });
 
       await cardOf(hour.owner.page.locator('main'), 'Refund').click();
       const panel = hour.owner.page.getByRole('complementary', { name: 'Item SUP-4' });
@@ -65,7 +65,7 @@ export async function workTogether(hour: Hour): Promise<void> {
       await other.page.goto(hour.at('/i/SUP-4'));
       await other.page.getByLabel('New comment on SUP-4').fill('Seen from the other side.');
       await other.page.keyboard.press('Control+Enter');
-      await panel.getByText('Seen from the other side.').waitFor({ timeout: 60_000 });
+      await panel.getByText('Seen from the other side.').waitFor({ timeout: 180_000 });
       await screenshot(hour.owner.page, '12-live-update');
       if (other !== hour.member) {
         await hour.leave(other);

@@ -47,7 +47,7 @@ export async function assertNothingLeft(
   at: Installation,
   { except, when = 'in the end' }: { except?: RegExp; when?: string } = {},
 ): Promise<void> {
-  const end = performance.now() + 60_000;
+  const end = performance.now() + 180_000;
   for (;;) {
     const left = (await findLeftovers(at)).filter((line) => !except?.test(line));
     if (left.length === 0) return;

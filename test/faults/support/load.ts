@@ -52,7 +52,7 @@ export interface Writers {
   stop(): Promise<void>;
 }
 
-const answerDeadlineMs = 60_000;
+const answerDeadlineMs = 180_000;
 let runs = 0;
 
 /** Several writers per tenant, each writing one comment after the other, every second one as an item of its own. */

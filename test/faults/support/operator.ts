@@ -75,7 +75,7 @@ export async function begin(at: Installation, path: string, body: object | Buffe
 export async function ended(
   at: Installation,
   { operationId }: OperationView,
-  deadlineMs = 60_000,
+  deadlineMs = 180_000,
 ): Promise<OperationView> {
   let seen: OperationView | undefined;
   const isOver = async (): Promise<OperationView | undefined> => {

@@ -66,7 +66,7 @@ export async function killControl(at: Installation): Promise<void> {
   await controlIsBack(at);
 }
 
-export async function controlIsBack(at: Installation, deadlineMs = 60_000): Promise<void> {
+export async function controlIsBack(at: Installation, deadlineMs = 180_000): Promise<void> {
   await until(
     'control and its gateways to be back',
     async () => {

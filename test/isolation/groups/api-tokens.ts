@@ -151,7 +151,7 @@ async function probeStreams(world: World): Promise<void> {
       await b.must('POST', '/api/items', { body: { project: b.own.project, title: b.newMarker('After') } });
       return streams.every((stream) => stream.ended);
     },
-    { deadlineMs: 60_000, everyMs: 250 },
+    { deadlineMs: 180_000, everyMs: 250 },
   ).catch(() => false);
   report.check('a stream ends with its token', ended === true);
   for (const stream of streams) stream.close();

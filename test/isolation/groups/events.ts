@@ -73,7 +73,7 @@ async function probeTwoTenants(world: World): Promise<void> {
 
 async function hears(stream: Listening, text: string): Promise<boolean> {
   try {
-    await waitFor('the event', () => stream.text.includes(text), { deadlineMs: 60_000, everyMs: 2 });
+    await waitFor('the event', () => stream.text.includes(text), { deadlineMs: 180_000, everyMs: 2 });
     return true;
   } catch {
     return false;

@@ -50,7 +50,7 @@ export async function startOneProcess({ cluster, logFile }: OneProcessOptions): 
     FREEHOLD_DATABASE_URL: urlOf(cluster.control),
   });
   const ready = (count: number) =>
-    waitFor('the parts to be ready', () => messages.length >= count, { deadlineMs: 60_000, everyMs: 5 });
+    waitFor('the parts to be ready', () => messages.length >= count, { deadlineMs: 180_000, everyMs: 5 });
   await runControl(env(first));
   await ready(1);
   await Promise.all([runGateway(env(first)), runGateway(env(second))]);
