@@ -45,7 +45,7 @@ export async function startTool(
       .map(([name, value]) => `-c ${name}=${value.replace(/[\\ ]/g, '\\$&')}`)
       .join(' '),
     PGSSLMODE: target.tls === 'verify-full' ? 'verify-full' : 'disable',
-    ...(target.tls === 'verify-full' && { PGSSLROOTCERT: systemRoots(binaries.major) }),
+    ...(target.tls === 'verify-full' && { PGSSLROOTCERT: target.ca?.file ?? systemRoots(binaries.major) }),
   };
   const [command, ...rest] = await withParentDeathSignal('KILL', [path.join(binaries.binDir, tool), ...args]);
   const child = spawn(command!, rest, { cwd: '/', env: minimalEnvironment(env), signal, killSignal: 'SIGKILL' });

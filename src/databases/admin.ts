@@ -300,7 +300,7 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
         ),
       };
     },
-    server: { host: target.host, port: target.port, tls: target.tls ?? 'off' },
+    server: { host: target.host, port: target.port, tls: target.tls ?? 'off', ca: target.ca },
   };
 }
 

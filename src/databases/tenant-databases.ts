@@ -66,10 +66,10 @@ async function openTenantConnection(
   // Asked each time: the directory may cache, but a connection is never made from an access that we kept ourselves.
   const access = await options.directory.getAccess(tenantId);
   if (access.tenantId !== tenantId) throw databaseErrors.FH_DB_WRONG_DATABASE();
-  const { host, port, tls, name } = access.database;
+  const { host, port, tls, ca, name } = access.database;
   const { user, password } = access[role];
   const connection = await openConnection(
-    { host, port, tls, database: name, user, password },
+    { host, port, tls, ca, database: name, user, password },
     {
       applicationName: options.applicationName ?? 'freehold gateway',
       pipeline: true,

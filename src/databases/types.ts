@@ -1,5 +1,5 @@
 import type { CancelSignal, TenantId } from '#src/kernel/index.ts';
-import type { Queryable, Row } from '#src/postgres/types.ts';
+import type { Queryable, Row, ServerAuthorities } from '#src/postgres/types.ts';
 import type { MigrateResult } from './migrate.ts';
 import type { MigrationFolders } from './migration-files.ts';
 
@@ -119,5 +119,10 @@ export interface DatabaseAdmin {
   /** Databases and roles with names of ours that nobody knows: what a crash before the first record left, or a restored registry. */
   findOrphans(known: Iterable<string>): Promise<{ databases: string[]; roles: string[] }>;
   /** How tenants' connections reach the server. */
-  readonly server: { readonly host: string; readonly port: number; readonly tls: 'off' | 'verify-full' };
+  readonly server: {
+    readonly host: string;
+    readonly port: number;
+    readonly tls: 'off' | 'verify-full';
+    readonly ca?: ServerAuthorities;
+  };
 }

@@ -70,6 +70,9 @@ describe('external database', () => {
 
   it('never travels in the clear, and errors never quote the password', () => {
     for (const url of [
+      'postgres://fh:hunter2@db.example/fh?sslmode=verify-full&sslrootcert=ca.pem',
+      'postgres://fh:hunter2@db.example/fh?sslmode=verify-full&sslrootcert=/nowhere/ca.pem',
+      'postgres://fh:hunter2@localhost/fh?sslmode=disable&sslrootcert=/nowhere/ca.pem',
       'postgres://fh:hunter2@db.example/fh?sslmode=disable',
       'mysql://fh:hunter2@db/x',
       'postgres://fh:hunter2@',

@@ -162,6 +162,7 @@ export async function startControlServices({
       port: access.database.port,
       database: access.database.name,
       tls: access.database.tls,
+      ca: access.database.ca,
     };
   };
   const openReader = createTenantReaders({ pool, databases: admin, directory: directory.forLifecycle });

@@ -9,10 +9,11 @@ import {
   renameSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { randomBytes, randomName } from '#src/kernel/index.ts';
 import { parseSmtpServer, type SmtpServer } from '#src/mail/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
+import { readAuthorities } from './authorities.ts';
 import type { Config, Env } from './config.ts';
 import { mainErrors } from './errors.ts';
 import type { Folders } from './folders.ts';
@@ -113,6 +114,9 @@ export function parseExternalDatabase(env: Env): ConnectionTarget | undefined {
     throw refuse('sslmode may be verify-full, or disable on this machine');
   if (sslmode === 'disable' && !host.startsWith('/') && !isLoopback(host))
     throw refuse('a server on another machine needs sslmode=verify-full');
+  const rootCert = url.searchParams.get('sslrootcert');
+  if (rootCert !== null && (sslmode === 'disable' || !isAbsolute(rootCert)))
+    throw refuse('sslrootcert goes with sslmode=verify-full and begins with /');
   return {
     host,
     port: Number(url.port || 5432),
@@ -120,6 +124,7 @@ export function parseExternalDatabase(env: Env): ConnectionTarget | undefined {
     user: decodeURIComponent(url.username),
     password: decodeURIComponent(url.password),
     tls: sslmode === 'disable' ? 'off' : 'verify-full',
+    ...(rootCert !== null && { ca: { file: rootCert, pem: readAuthorities('FREEHOLD_DATABASE_URL', rootCert) } }),
   };
 }
 

@@ -1,5 +1,6 @@
 import net from 'node:net';
 import tls from 'node:tls';
+import { serverTls } from './server-tls.ts';
 import type { ConnectionTarget } from './types.ts';
 
 const cancelRequestCode = 80877102;
@@ -17,7 +18,8 @@ export async function sendCancelRequest(target: ConnectionTarget, processId: num
     : net.connect(target.port, target.host);
   const timer = setTimeout(() => socket.destroy(new Error('the server did not take the cancel request')), deadlineMs);
   try {
-    const stream = target.tls === 'verify-full' ? await upgradeToTls(socket, target.host) : socket;
+    const secured = serverTls(target);
+    const stream = secured ? await upgradeToTls(socket, secured) : socket;
     const request = Buffer.alloc(16);
     request.writeInt32BE(16, 0);
     request.writeInt32BE(cancelRequestCode, 4);
@@ -35,7 +37,7 @@ export async function sendCancelRequest(target: ConnectionTarget, processId: num
   }
 }
 
-function upgradeToTls(socket: net.Socket, host: string): Promise<tls.TLSSocket> {
+function upgradeToTls(socket: net.Socket, options: tls.ConnectionOptions): Promise<tls.TLSSocket> {
   return new Promise((resolve, reject) => {
     const request = Buffer.alloc(8);
     request.writeInt32BE(8, 0);
@@ -44,7 +46,7 @@ function upgradeToTls(socket: net.Socket, host: string): Promise<tls.TLSSocket> 
     socket.once('data', (answer) => {
       // Exactly one byte: anything more would be bytes that nobody authenticated (CVE-2021-23222).
       if (answer.length !== 1 || answer[0] !== 0x53) return reject(new Error('the server refuses TLS'));
-      const secure = tls.connect({ socket, servername: host, rejectUnauthorized: true }, () => resolve(secure));
+      const secure = tls.connect({ ...options, socket }, () => resolve(secure));
       secure.once('error', reject);
     });
     socket.write(request);

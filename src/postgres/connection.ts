@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { sendCancelRequest } from './cancel.ts';
+import { serverTls } from './server-tls.ts';
 import { ConnectionLostError, sqlState } from './sqlstate.ts';
 import { type Shapes, Statement } from './statement.ts';
 import { parseTimestamp } from './timestamp.ts';
@@ -36,7 +37,7 @@ export async function openConnection(target: ConnectionTarget, options: OpenConn
     database: target.database,
     user: target.user,
     password: target.password,
-    ssl: target.tls === 'verify-full' ? { rejectUnauthorized: true, servername: target.host } : false,
+    ssl: serverTls(target),
     application_name: options.applicationName,
     options: startupOptions(options.options ?? {}),
     connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { formatLsn, type Lsn, parseLsn, systemClock } from '#src/kernel/index.ts';
 import { startWalStream, type WalStream } from './replication-stream.ts';
+import { serverTls } from './server-tls.ts';
 import { ConnectionLostError, sqlState } from './sqlstate.ts';
 import type { ConnectionTarget } from './types.ts';
 
@@ -70,7 +71,7 @@ export async function openReplication(
     database: 'replication',
     user: target.user,
     password: target.password,
-    ssl: target.tls === 'verify-full' ? { rejectUnauthorized: true, servername: target.host } : false,
+    ssl: serverTls(target),
     application_name: applicationName,
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,

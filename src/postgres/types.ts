@@ -8,6 +8,15 @@ export interface ConnectionTarget {
   readonly password: string;
   /** TLS towards an external server; unix sockets have none. Default: `off`. */
   readonly tls?: 'off' | 'verify-full';
+  /** The only authorities whose certificates the server may have. Default: the public ones. */
+  readonly ca?: ServerAuthorities;
+}
+
+/** The same certificates twice: libpq, in PostgreSQL's programs, takes them from a file only. */
+export interface ServerAuthorities {
+  /** Absolute. */
+  readonly file: string;
+  readonly pem: string;
 }
 
 export type Row = Record<string, unknown>;

@@ -1,7 +1,7 @@
 import type { RecordAudit } from '#src/audit/types.ts';
 import type { Clock, Log, OperationId, TenantId } from '#src/kernel/index.ts';
 import type { KeyStore } from '#src/keys/types.ts';
-import type { Queryable } from '#src/postgres/types.ts';
+import type { Queryable, ServerAuthorities } from '#src/postgres/types.ts';
 import type { OperationProgress, RecoveryPoint, RestoreMoment, Tenant, WantedMoment } from './types.ts';
 
 /** The control database. */
@@ -30,7 +30,12 @@ export interface DatabasesPort {
   dropDatabase(name: string): Promise<void>;
   databaseSize(name: string): Promise<number>;
   /** How gateways reach the server. */
-  readonly server: { readonly host: string; readonly port: number; readonly tls: 'off' | 'verify-full' };
+  readonly server: {
+    readonly host: string;
+    readonly port: number;
+    readonly tls: 'off' | 'verify-full';
+    readonly ca?: ServerAuthorities;
+  };
 }
 
 export interface IdentityPort {

@@ -1,4 +1,5 @@
 import type { OperationId, TenantId } from '#src/kernel/index.ts';
+import type { ServerAuthorities } from '#src/postgres/types.ts';
 
 /** Life of a tenant; the allowed moves are in transitions.ts. */
 export const tenantStates = [
@@ -156,6 +157,7 @@ export interface TenantAccess {
     readonly port: number;
     readonly name: string;
     readonly tls: 'off' | 'verify-full';
+    readonly ca?: ServerAuthorities;
   };
   /** Role for the app's own statements: schema `app`. */
   readonly app: { readonly user: string; readonly password: string };
