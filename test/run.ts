@@ -19,6 +19,7 @@ import { freemem, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { findBinaries } from '#src/clusters/index.ts';
 import { startSharedTestCluster } from './support/cluster.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -27,6 +28,8 @@ const usage = `Usage: ./freehold test [--slow] [--quick] [FILE…]
   --slow    the long soak runs as well
   --quick   no lint and no types, only the tests
   FILE…     only these test files (globs allowed), for example 'src/keys/*.test.ts'
+
+On another PostgreSQL than the newest installed: FREEHOLD_PG_BIN=FOLDER ./freehold test …
 `;
 
 const files: string[] = [];
@@ -72,6 +75,8 @@ const results = join(root, 'test-results');
 rmSync(results, { recursive: true, force: true });
 mkdirSync(results, { recursive: true });
 
+const { version, binDir } = await findBinaries({ binDir: process.env.FREEHOLD_PG_BIN });
+process.stdout.write(`freehold test: PostgreSQL ${version} in ${binDir}\n`);
 const cluster = await startSharedTestCluster();
 try {
   const patterns = files.length

@@ -186,7 +186,7 @@ test('plain tools open an archive', async () => {
   await superuser.query(`CREATE DATABASE ${bare}`);
   try {
     const { host, port, user, password } = cluster.superuser;
-    const { binDir } = await findBinaries();
+    const { binDir } = await findBinaries({ binDir: process.env.FREEHOLD_PG_BIN });
     execFileSync(
       join(binDir, 'pg_restore'),
       [

@@ -298,8 +298,10 @@ export async function until<T>(
   }
 }
 
-/** PostgreSQL's own, of the newest version that is installed. */
+/** PostgreSQL's own: of the version that the run names by FREEHOLD_PG_BIN, otherwise of the newest that is installed. */
 export function pgRestore(): string {
+  const named = process.env.FREEHOLD_PG_BIN;
+  if (named) return join(named, 'pg_restore');
   const root = '/usr/lib/postgresql';
   const [newest] = readdirSync(root).sort((a, b) => Number(b) - Number(a));
   return join(root, newest!, 'bin', 'pg_restore');
@@ -365,10 +367,14 @@ export async function screenshot(page: Page, name: string): Promise<void> {
   });
 }
 
+/** Of the settings only the PostgreSQL that the whole run is on. */
 function cleanEnv(): Record<string, string> {
   return Object.fromEntries(
     Object.entries(process.env).filter(
-      ([name, value]) => value !== undefined && !name.startsWith('FREEHOLD_') && !name.startsWith('NODE_TEST'),
+      ([name, value]) =>
+        value !== undefined &&
+        (name === 'FREEHOLD_PG_BIN' || !name.startsWith('FREEHOLD_')) &&
+        !name.startsWith('NODE_TEST'),
     ),
   ) as Record<string, string>;
 }

@@ -65,6 +65,7 @@ async function runProcess(run: SuiteRun, cluster: TestCluster, folder: string): 
         PATH: process.env.PATH,
         TMPDIR: folder,
         NODE_ENV: 'test',
+        ...(process.env.FREEHOLD_PG_BIN ? { FREEHOLD_PG_BIN: process.env.FREEHOLD_PG_BIN } : {}),
         ...(compileCache ? { NODE_COMPILE_CACHE: compileCache } : {}),
       },
     },

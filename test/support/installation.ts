@@ -58,7 +58,7 @@ export interface TestInstallationOptions {
 const top = join(import.meta.dirname, '../..');
 let binaries: Promise<Binaries> | undefined;
 function findBinariesOnce(): Promise<Binaries> {
-  binaries ??= findBinaries();
+  binaries ??= findBinaries({ binDir: process.env.FREEHOLD_PG_BIN });
   return binaries;
 }
 

@@ -25,6 +25,7 @@ export async function startProduct(env: Readonly<Record<string, string>> = {}): 
   const shutdown = new Shutdown(createLog({ level: 'silent' }));
   const settings = {
     PATH: process.env.PATH,
+    FREEHOLD_PG_BIN: process.env.FREEHOLD_PG_BIN,
     FREEHOLD_DATA: dataDir,
     FREEHOLD_PORT: String(port),
     FREEHOLD_CONSOLE_PORT: String(consolePort),

@@ -11,7 +11,7 @@ export async function askAsSuperuser(
   statement: string,
   database = 'postgres',
 ): Promise<string[]> {
-  const { binDir } = await findBinaries({});
+  const { binDir } = await findBinaries({ binDir: process.env.FREEHOLD_PG_BIN });
   const user = findOsUsers()?.postgres;
   const output = execFileSync(
     `${binDir}/psql`,

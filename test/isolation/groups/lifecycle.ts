@@ -196,7 +196,7 @@ export async function probeExport({ report, product, internals, a, b }: World): 
   try {
     writeFileSync(join(folder, 'archive.tar'), bytes);
     execFileSync('tar', ['-xf', 'archive.tar'], { cwd: folder });
-    const { binDir } = await findBinaries({ binDir: undefined });
+    const { binDir } = await findBinaries({ binDir: process.env.FREEHOLD_PG_BIN });
     const dump = execFileSync(join(binDir, 'pg_restore'), ['-f', '-', join(folder, 'database.dump')], {
       encoding: 'utf8',
       maxBuffer: 1e9,

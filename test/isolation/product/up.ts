@@ -27,6 +27,7 @@ export async function startUp(): Promise<Product> {
     env: {
       PATH: process.env.PATH,
       TMPDIR: process.env.TMPDIR,
+      ...(process.env.FREEHOLD_PG_BIN ? { FREEHOLD_PG_BIN: process.env.FREEHOLD_PG_BIN } : {}),
       FREEHOLD_WORKERS: '2',
       FREEHOLD_BACKENDS: '24',
       FREEHOLD_STANDBY: 'off',
