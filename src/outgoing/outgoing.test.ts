@@ -279,6 +279,18 @@ describe('requests to servers that tenants name', { timeout: 300_000 }, () => {
     await noConnection();
   });
 
+  it('are a few at a time on behalf of one, so that nobody takes the room of all', async () => {
+    handle = (_request, answer) => void answer.write('x');
+    const ask = (onBehalfOf: string) => outgoing.fetch(url(), { timeoutMs: 60_000, onBehalfOf });
+    const answers = await Promise.all(Array.from({ length: 8 }, () => ask('acme')));
+    await refused(ask('acme'), 'FH_OUTGOING_BUSY');
+    answers.push(await ask('globex'));
+    await answers.shift()!.body!.cancel();
+    answers.push(await ask('acme'));
+    for (const answer of answers) await answer.body!.cancel();
+    await noConnection();
+  });
+
   it('try one address of a name after another', async () => {
     handle = (_request, answer) => void answer.end('hello');
     // Nobody listens on the first two.

@@ -11,6 +11,8 @@ import type { Outgoing, ResolveName } from './types.ts';
 
 /** Requests of one process that are under way, bodies included. */
 const mostAtOnce = 32;
+/** Of them, on behalf of one. */
+const mostOfOne = 8;
 const defaultTimeoutMs = 10_000;
 const defaultMaxBytes = 1_048_576;
 /** More than any service has; each is checked. */
@@ -31,13 +33,16 @@ export function createOutgoing({ allow, ca, log, resolve = askNameServers }: Out
   const allowed = parseAllowed(allow);
   let context: SecureContext | undefined;
   let underWay = 0;
+  const underWayOf = new Map<string, number>();
 
   return {
     async fetch(url, init = {}) {
       checkInit(init);
-      const { timeoutMs = defaultTimeoutMs, maxBytes = defaultMaxBytes } = init;
+      const { timeoutMs = defaultTimeoutMs, maxBytes = defaultMaxBytes, onBehalfOf = '' } = init;
       const target = parseTarget(url, allowed);
-      if (underWay >= mostAtOnce) throw outgoingErrors.FH_OUTGOING_BUSY({ retryAfterSeconds: 5 });
+      const ofOne = () => underWayOf.get(onBehalfOf) ?? 0;
+      if (underWay >= mostAtOnce || (onBehalfOf && ofOne() >= mostOfOne))
+        throw outgoingErrors.FH_OUTGOING_BUSY({ retryAfterSeconds: 5 });
       // TLS 1.2 at least. The authorities of Node.js are parsed once.
       context ??= createSecureContext({ minVersion: 'TLSv1.2', ...(ca && { ca: [...rootCertificates, ca] }) });
       const end = new AbortController();
@@ -51,10 +56,13 @@ export function createOutgoing({ allow, ca, log, resolve = askNameServers }: Out
       end.signal.addEventListener('abort', onEndOfTime, { once: true });
       let isOver = false;
       underWay++;
+      underWayOf.set(onBehalfOf, ofOne() + 1);
       const finish = () => {
         if (isOver) return;
         isOver = true;
         underWay--;
+        if (ofOne() > 1) underWayOf.set(onBehalfOf, ofOne() - 1);
+        else underWayOf.delete(onBehalfOf);
         clearTimeout(timer);
         init.signal?.removeEventListener('abort', onAbort);
         socket?.destroy();

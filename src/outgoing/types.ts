@@ -24,6 +24,8 @@ export interface OutgoingInit {
   readonly maxBytes?: number;
   /** For everything, from the name to the last byte of the body. Default: 10,000. */
   readonly timeoutMs?: number;
+  /** Who named the address, a tenant: of each a few are under way at once, so that nobody takes the room of all. Default: nobody in particular. */
+  readonly onBehalfOf?: string;
 }
 
 /** The addresses of a name, IPv4 and IPv6, in the order in which they are tried; none, if it has none. Rejects if nobody could say. */

@@ -129,9 +129,11 @@ export const architecture: readonly AsvsRow[] = [
   ),
   met(
     'V15.4.4',
-    'Connections are given to the tenants that wait in turn; strangers and signed-in users have places apart; hashes have a queue of their own.',
+    'Connections are given to the tenants that wait in turn; strangers and signed-in users have places apart; hashes have a queue of their own; SAML messages are judged and named servers are asked for tenants in turn or with a limit for each.',
     [at.leases, 'the tenants that wait are served in turn, each in the order of arrival'],
     ['test/faults/connections.test.ts', 'a noisy tenant does not push out a quiet one'],
     [at.limits, 'strangers who send their bodies slowly keep out strangers, and no user'],
+    ['src/identity/saml/judging.test.ts', 'a flood of one sender holds nobody else up, and its own queue is bounded'],
+    ['src/outgoing/outgoing.test.ts', 'are a few at a time on behalf of one, so that nobody takes the room of all'],
   ),
 ];

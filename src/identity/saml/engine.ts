@@ -16,25 +16,25 @@ export function createSamlEngine(deps: SamlEngineDeps): SamlEngine {
   const { clock } = deps;
   const judging = startJudging(deps);
   // Before it is copied into the worker: nobody makes us copy megabytes.
-  const judge = (task: Task): Promise<Outcome> =>
-    isTooLong(task) ? Promise.resolve(refusalOf('too_large')) : judging.judge(task);
+  const judge = (task: Task, from?: string): Promise<Outcome> =>
+    isTooLong(task) ? Promise.resolve(refusalOf('too_large')) : judging.judge(task, from);
   const nowMs = () => clock.now();
 
   return {
-    async verifyResponse({ samlResponse, expected }) {
-      const outcome = await judge({ kind: 'response', samlResponse, expected, nowMs: nowMs() });
+    async verifyResponse({ samlResponse, expected, from }) {
+      const outcome = await judge({ kind: 'response', samlResponse, expected, nowMs: nowMs() }, from);
       return outcome.ok ? { ok: true, assertion: outcome.value as Assertion } : outcome;
     },
-    async verifyLogoutRequest({ received, expected }) {
-      const outcome = await judge({ kind: 'logoutRequest', received, expected, nowMs: nowMs() });
+    async verifyLogoutRequest({ received, expected, from }) {
+      const outcome = await judge({ kind: 'logoutRequest', received, expected, nowMs: nowMs() }, from);
       return outcome.ok ? { ok: true, request: outcome.value as LogoutRequest } : outcome;
     },
-    async verifyLogoutResponse({ received, expected }) {
-      const outcome = await judge({ kind: 'logoutResponse', received, expected, nowMs: nowMs() });
+    async verifyLogoutResponse({ received, expected, from }) {
+      const outcome = await judge({ kind: 'logoutResponse', received, expected, nowMs: nowMs() }, from);
       return outcome.ok ? { ok: true, response: outcome.value as LogoutResponse } : outcome;
     },
-    async parseIdpMetadata(xml, expected = {}) {
-      const outcome = await judge({ kind: 'metadata', xml, expected, nowMs: nowMs() });
+    async parseIdpMetadata(xml, expected = {}, from = undefined) {
+      const outcome = await judge({ kind: 'metadata', xml, expected, nowMs: nowMs() }, from);
       return outcome.ok ? { ok: true, metadata: outcome.value as IdpMetadata } : outcome;
     },
     createAuthnRequest: (input) => createAuthnRequest(clock, input),

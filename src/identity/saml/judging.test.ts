@@ -76,6 +76,26 @@ test('the queue is bounded, and more workers judge at once', () =>
     assert.equal(await reasonOf('fine'), 'unavailable');
   }));
 
+test('a flood of one sender holds nobody else up, and its own queue is bounded', async () => {
+  const judging = startJudging({ log: silentLog, program, waitingOfOne: 8, limitMs: 60_000 });
+  try {
+    const ended: string[] = [];
+    const judge = (from: string) => judging.judge(task('fine'), from).then(({ ok }) => ended.push(`${from} ${ok}`));
+    // One is with the worker, eight wait.
+    const flood = Array.from({ length: 9 }, () => judge('flood'));
+    const refused = await judging.judge(task('fine'), 'flood');
+    assert.deepEqual(!refused.ok && refused.reason, 'unavailable');
+    await Promise.all([...flood, judge('calm'), judge('other'), judge('calm')]);
+    assert.deepEqual(
+      ended.slice(0, 6).map((line) => line.split(' ')[0]),
+      ['flood', 'flood', 'calm', 'other', 'flood', 'calm'],
+    );
+    assert.equal(ended.length, 12);
+  } finally {
+    await judging.stop();
+  }
+});
+
 test('a worker that cannot start refuses, and is tried again', () =>
   withJudging({ program: new URL('./no-such-worker.ts', import.meta.url) }, async (reasonOf) => {
     assert.deepEqual([await reasonOf('fine'), await reasonOf('fine')], ['unavailable', 'unavailable']);

@@ -10,14 +10,17 @@ export interface JudgingOptions {
   readonly workers?: number;
   /** Processor time that one message may take, milliseconds; default 500. A genuine one takes about 5. */
   readonly limitMs?: number;
-  /** Messages that wait at most; what comes then is `unavailable`. Default 64. */
+  /** Messages that wait at most; what comes then is `unavailable`. Default 256. */
   readonly waiting?: number;
+  /** Of them, messages of one sender. Default 16. */
+  readonly waitingOfOne?: number;
   /** The file that a worker runs; for tests of what happens when one hangs or dies. */
   readonly program?: URL;
 }
 
 export interface Judging {
-  judge(task: Task): Promise<Outcome>;
+  /** @param from whose message it is, a tenant: those of one wait for each other, and for one at a time of everybody else */
+  judge(task: Task, from?: string): Promise<Outcome>;
   stop(): Promise<void>;
 }
 
@@ -55,10 +58,13 @@ export function startJudging({
   log,
   workers = 1,
   limitMs = 500,
-  waiting = 64,
+  waiting = 256,
+  waitingOfOne = 16,
   program = new URL('./worker.ts', import.meta.url),
 }: JudgingOptions): Judging {
-  const queue: Job[] = [];
+  /** By sender, in the order of their turns. None is empty. */
+  const queues = new Map<string, Job[]>();
+  let queued = 0;
   const seats: Seat[] = Array.from({ length: workers }, () => ({
     worker: undefined,
     job: undefined,
@@ -69,11 +75,24 @@ export function startJudging({
 
   function next(): void {
     for (const seat of seats) {
-      if (seat.job || queue.length === 0) continue;
-      seat.job = queue.shift()!;
+      const job = seat.job ? undefined : takeNext();
+      if (!job) continue;
+      seat.job = job;
       if (seat.worker) hand(seat, seat.worker);
       else start(seat);
     }
+  }
+
+  /** The oldest message of the sender whose turn it is; who has more comes again after all others. */
+  function takeNext(): Job | undefined {
+    const [turn] = queues;
+    if (!turn) return undefined;
+    const [from, jobs] = turn;
+    queues.delete(from);
+    const [job, ...others] = jobs;
+    if (others.length > 0) queues.set(from, others);
+    queued--;
+    return job;
   }
 
   function start(seat: Seat): void {
@@ -134,16 +153,20 @@ export function startJudging({
   }
 
   return {
-    judge(task) {
-      if (isStopped || queue.length >= waiting) return Promise.resolve(refusalOf('unavailable'));
+    judge(task, from = '') {
+      const jobs = queues.get(from) ?? [];
+      if (isStopped || queued >= waiting || jobs.length >= waitingOfOne)
+        return Promise.resolve(refusalOf('unavailable'));
       return new Promise((resolve) => {
-        queue.push({ task, settle: resolve });
+        jobs.push({ task, settle: resolve });
+        queues.set(from, jobs);
+        queued++;
         next();
       });
     },
     async stop() {
       isStopped = true;
-      for (const job of queue.splice(0)) job.settle(refusalOf('unavailable'));
+      for (let job = takeNext(); job; job = takeNext()) job.settle(refusalOf('unavailable'));
       await Promise.all(
         seats.map(async (seat) => {
           const worker = seat.worker;

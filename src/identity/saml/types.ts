@@ -120,23 +120,28 @@ export type MetadataVerdict = { readonly ok: true; readonly metadata: IdpMetadat
  * Judges messages of identity providers, in worker threads with limits on bytes, structure, memory and time. Never throws for a message,
  * whatever is in it. What an answer does not judge: whether `assertion.id` was seen before, the rule of one browser's request ids, who the
  * person is. Those are the flow’s; catalogue.fixture.ts lists the numbers.
+ *
+ * `from` names whose messages these are: those of one wait for each other, and a flood of them does not hold up others. Default: nobody's.
  */
 export interface SamlEngine {
   /** `samlResponse`: the form field, base64. */
   verifyResponse(input: {
     readonly samlResponse: string;
     readonly expected: ExpectedResponse;
+    readonly from?: string;
   }): Promise<ResponseVerdict>;
   verifyLogoutRequest(input: {
     readonly received: LogoutMessage;
     readonly expected: ExpectedLogout;
+    readonly from?: string;
   }): Promise<LogoutRequestVerdict>;
   verifyLogoutResponse(input: {
     readonly received: LogoutMessage;
     readonly expected: ExpectedLogout & { readonly requestIds: readonly string[] };
+    readonly from?: string;
   }): Promise<LogoutResponseVerdict>;
   /** At most 1 MiB, UTF-8, one EntityDescriptor with one IDPSSODescriptor. */
-  parseIdpMetadata(xml: string, expected?: MetadataExpectations): Promise<MetadataVerdict>;
+  parseIdpMetadata(xml: string, expected?: MetadataExpectations, from?: string): Promise<MetadataVerdict>;
   createAuthnRequest(input: AuthnRequestInput): OutgoingMessage;
   createLogoutRequest(input: LogoutRequestInput): OutgoingMessage;
   createLogoutResponse(input: LogoutResponseInput): OutgoingMessage;

@@ -9,7 +9,7 @@ import type { OwnConfirmation, Shown } from '../sessions/own-confirmation.ts';
 import { type PeopleInput, parseConnectionName, parseIssuer, parsePeople, parseVisible } from './connection-input.ts';
 import { signOnErrors } from './errors.ts';
 import type { Origin, SignOnFlow } from './flow.ts';
-import type { OidcClient } from './oidc.ts';
+import type { OidcClients } from './oidc.ts';
 import { findSignOnPolicy, selectDomains } from './people-sql.ts';
 import { signOnReasons } from './reasons.ts';
 import type { NameIdFormat, SamlSetup } from './saml-setup.ts';
@@ -92,7 +92,7 @@ export function createConnections(deps: {
   readonly databases: TenantDatabases;
   readonly confirmSelf: OwnConfirmation['confirmSelf'];
   readonly secrets: ConnectionSecrets;
-  readonly oidc: OidcClient;
+  readonly oidc: OidcClients;
   readonly samlSetup: SamlSetup;
   readonly flow: SignOnFlow;
 }): Connections {
@@ -135,7 +135,7 @@ export function createConnections(deps: {
       clientId: parseVisible('clientId', input.clientId ?? '', 300),
     };
     const secret = parseVisible('clientSecret', input.clientSecret ?? '', 2_000);
-    const found = await oidc.discover(settings);
+    const found = await oidc(tenantId).discover(settings);
     if (!found.ok) {
       const text = signOnReasons[found.reason];
       throw signOnErrors.FH_CONNECTION_REFUSED({ detail: text, fields: { issuer: text } });

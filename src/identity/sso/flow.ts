@@ -13,7 +13,7 @@ import type { UserMail } from '../users/user-mail.ts';
 import { signOnErrors } from './errors.ts';
 import { domainOf } from './mail-domain.ts';
 import { parseNextPath } from './next-path.ts';
-import type { OidcClient } from './oidc.ts';
+import type { OidcClients } from './oidc.ts';
 import { findOrMakeUser, judgeEmail, mappedRole } from './people.ts';
 import { findConnectionOfDomain, findSignOnPolicy, insertSignOnSession, noteForeignFactor } from './people-sql.ts';
 import { refusedFor, type SignOnReason, type SignOnRefused, signOnReasons } from './reasons.ts';
@@ -79,7 +79,7 @@ export interface SignOnFlowDeps {
   readonly cookies: BrowserCookies;
   readonly signOnCookies: SignOnCookies;
   readonly secrets: ConnectionSecrets;
-  readonly oidc: OidcClient;
+  readonly oidc: OidcClients;
   readonly saml: SamlFlow;
   readonly queue: PasswordQueue;
   readonly userMail: UserMail;
@@ -268,7 +268,7 @@ export function createSignOnFlow(deps: SignOnFlowDeps): SignOnFlow {
       const round = { redirectUri: redirectUriOf(origin), state, browserToken };
       const sent =
         connection.kind === 'oidc'
-          ? await oidc.authorizationUrl(connection.settings, round, email)
+          ? await oidc(tenantId).authorizationUrl(connection.settings, round, email)
           : await saml.begin(tenantId, origin, connection, state);
       const request = {
         connectionId: connection.connectionId,
@@ -307,7 +307,7 @@ export function createSignOnFlow(deps: SignOnFlowDeps): SignOnFlow {
       const redeemed: { ok: true; person: SignOnPerson } | SignOnRefused =
         secret === undefined
           ? refusedFor('secret_missing')
-          : await oidc.redeem(settings, secret, { ...key, redirectUri: redirectUriOf(origin) }, query);
+          : await oidc(tenantId).redeem(settings, secret, { ...key, redirectUri: redirectUriOf(origin) }, query);
       if (!redeemed.ok) return refuse(tenantId, connection, request, redeemed.reason, caller);
       return enter(tenantId, connection, request, redeemed.person, caller);
     },

@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { randomBytes, silentLog, systemClock } from '#src/kernel/index.ts';
 import { createOutgoing } from '#src/outgoing/index.ts';
 import { startTestServer, type TestServer } from '#src/outgoing/test-server.fixture.ts';
-import { createOidcClient, type OidcClient } from './oidc.ts';
+import { createOidcClients, type OidcClient } from './oidc.ts';
 import type { OidcSettings } from './types.ts';
 
 type Json = Record<string, unknown>;
@@ -76,7 +76,7 @@ describe('ID tokens', { timeout: 300_000 }, () => {
       log: silentLog,
       resolve: async () => ['127.0.0.1'],
     });
-    client = createOidcClient({ outgoing, clock: systemClock });
+    client = createOidcClients({ outgoing, clock: systemClock })('tenant');
     const state = randomBytes(32).toString('base64url');
     const round = { redirectUri: 'https://acme.localhost/-/sign-on/callback', state, browserToken: randomBytes(32) };
     const begun = await client.authorizationUrl(settings, round);

@@ -7,7 +7,7 @@ import { createHash, createHmac, generateKeyPairSync, type KeyObject, sign } fro
 import { test } from 'node:test';
 import { randomBytes, systemClock } from '#src/kernel/index.ts';
 import type { Outgoing } from '#src/outgoing/types.ts';
-import { createOidcClient, type OidcRound } from './oidc.ts';
+import { createOidcClients, type OidcRound } from './oidc.ts';
 import type { OidcSettings } from './types.ts';
 
 const issuer = 'https://idp.example.com';
@@ -70,7 +70,7 @@ function createProvider(metadata: Json = {}) {
       return Response.json(answers[pathname]!());
     },
   };
-  return { client: createOidcClient({ outgoing, clock: systemClock }), state, sent };
+  return { client: createOidcClients({ outgoing, clock: systemClock })('tenant'), state, sent };
 }
 
 /** A sign-in that was begun, with the nonce that the token has to carry. */

@@ -48,15 +48,29 @@ const algorithms = new Set([
   'Ed25519',
 ]);
 
+/** Of one tenant, on whose behalf it asks. Cheap: what was learned of providers is kept for all. */
+export type OidcClients = (tenantId: string) => OidcClient;
+
+interface OidcDeps {
+  readonly outgoing: Outgoing;
+  readonly clock: Clock;
+}
+
+type Remembered = Map<string, { readonly config: client.Configuration; readonly untilMs: number }>;
+
+export function createOidcClients(deps: OidcDeps): OidcClients {
+  const remembered: Remembered = new Map();
+  return (tenantId) => createOidcClient(tenantId, remembered, deps);
+}
+
 /**
  * OpenID Connect Core 1.0, authorization code with PKCE (S256), state and nonce, over `openid-client`. The ID token's signature is checked as well,
  * although it comes over TLS. Issuer, audience, azp, nonce, times and RFC 9207's `iss` are the library's work, shown by oidc.test.ts.
  */
-export function createOidcClient({ outgoing, clock }: { outgoing: Outgoing; clock: Clock }): OidcClient {
-  const remembered = new Map<string, { readonly config: client.Configuration; readonly untilMs: number }>();
-
+function createOidcClient(tenantId: string, remembered: Remembered, { outgoing, clock }: OidcDeps): OidcClient {
   const fetchOutside: client.CustomFetch = (url, { method, headers, body, signal }) =>
     outgoing.fetch(url, {
+      onBehalfOf: tenantId,
       method: method as 'GET' | 'POST',
       // The door says who we are.
       headers: Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'user-agent')),
@@ -71,7 +85,7 @@ export function createOidcClient({ outgoing, clock }: { outgoing: Outgoing; cloc
     secret = 'unused',
   ): Promise<client.Configuration> {
     const hash = createHash('sha256')
-      .update(JSON.stringify([settings.issuer, settings.clientId, secret]))
+      .update(JSON.stringify([tenantId, settings.issuer, settings.clientId, secret]))
       .digest('hex');
     const known = remembered.get(hash);
     if (known && known.untilMs > clock.monotonicMs()) return known.config;

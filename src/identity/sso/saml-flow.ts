@@ -91,6 +91,7 @@ export function createSamlFlow({
           decryptionKeys: opened.keys,
           requestIds: [requestId],
         },
+        from: tenantId,
       });
       if (!verdict.ok) return refusedFor(verdict.reason);
       const { assertion } = verdict;

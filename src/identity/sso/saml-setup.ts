@@ -65,23 +65,23 @@ export function createSamlSetup({
     secrets.seal(tenantId, connectionId, JSON.stringify(keys));
 
   /** Undefined: none are given. */
-  async function read({ metadataXml, metadataUrl }: SamlInput, entityId?: string) {
+  async function read(tenantId: TenantId, { metadataXml, metadataUrl }: SamlInput, entityId?: string) {
     const url = metadataUrl?.trim() || undefined;
     const xml = metadataXml?.trim() ? metadataXml : undefined;
     if (url === undefined && xml === undefined) return undefined;
     const field = url === undefined ? 'metadataXml' : 'metadataUrl';
     if (url !== undefined && xml !== undefined) throw refused(field, 'Give the metadata or their address, not both.');
-    const text = xml ?? (await fetchMetadata(url!));
-    const verdict = await engine.parseIdpMetadata(text, entityId === undefined ? {} : { entityId });
+    const text = xml ?? (await fetchMetadata(tenantId, url!));
+    const verdict = await engine.parseIdpMetadata(text, entityId === undefined ? {} : { entityId }, tenantId);
     if (!verdict.ok) throw refused(field, verdict.sentence);
     return { ...settingsOf(verdict.metadata), metadataUrl: url ?? null };
   }
 
-  async function fetchMetadata(url: string): Promise<string> {
+  async function fetchMetadata(tenantId: TenantId, url: string): Promise<string> {
     if (url.length > 2_000 || !URL.canParse(url) || new URL(url).protocol !== 'https:')
       throw refused('metadataUrl', 'Enter an address that begins with https://.');
     const text = await outgoing
-      .fetch(url, { maxBytes: maxMetadataBytes })
+      .fetch(url, { maxBytes: maxMetadataBytes, onBehalfOf: tenantId })
       .then((answer) => {
         if (answer.ok) return answer.text();
         return answer.body?.cancel().then(() => undefined);
@@ -94,7 +94,7 @@ export function createSamlSetup({
 
   return {
     async make(tenantId, connectionId, input, people) {
-      const metadata = await read(input);
+      const metadata = await read(tenantId, input);
       if (!metadata) throw refused('metadataXml', 'Give the metadata of your provider, or their address.');
       const key = await createServiceProviderKey(clock.now());
       return {
@@ -109,7 +109,7 @@ export function createSamlSetup({
     },
 
     async change(tenantId, { connectionId, settings: before, sealedSecret }, input, people) {
-      const metadata = await read(input, before.idpEntityId);
+      const metadata = await read(tenantId, input, before.idpEntityId);
       const settings = { ...before, ...people, ...metadata };
       const keepsTest = metadata === undefined && !input.renewsKey;
       if (!input.renewsKey) return { settings, sealedSecret, keepsTest };

@@ -10,7 +10,7 @@ import type { UserMail } from '../users/user-mail.ts';
 import { type Connections, createConnections } from './connections.ts';
 import { createMailDomains, type MailDomains } from './domains.ts';
 import { createSignOnFlow, type SignOnFlow } from './flow.ts';
-import { createOidcClient } from './oidc.ts';
+import { createOidcClients } from './oidc.ts';
 import { createSamlFlow } from './saml-flow.ts';
 import { createSamlMetadata, type SamlMetadata } from './saml-metadata.ts';
 import { createSamlSetup } from './saml-setup.ts';
@@ -45,7 +45,7 @@ export function createSignOn(deps: {
 }): SignOn {
   const { outgoing, resolveTxt, saml: engine } = deps.ports ?? noPorts;
   const secrets = createConnectionSecrets(deps.factorsKeyOf, deps.log);
-  const oidc = createOidcClient({ outgoing, clock: deps.clock });
+  const oidc = createOidcClients({ outgoing, clock: deps.clock });
   const saml = createSamlFlow({ engine, secrets, clock: deps.clock });
   const samlSetup = createSamlSetup({ engine, outgoing, secrets, clock: deps.clock });
   const signOnCookies = createSignOnCookies(deps.cookieKeyOf);
