@@ -12,7 +12,7 @@ export interface JudgingOptions {
   readonly limitMs?: number;
   /** Messages that wait at most; what comes then is `unavailable`. Default 256. */
   readonly waiting?: number;
-  /** Of them, messages of one sender. Default 16. */
+  /** Of them, messages of one sender. Default 64. */
   readonly waitingOfOne?: number;
   /** The file that a worker runs; for tests of what happens when one hangs or dies. */
   readonly program?: URL;
@@ -59,7 +59,7 @@ export function startJudging({
   workers = 1,
   limitMs = 500,
   waiting = 256,
-  waitingOfOne = 16,
+  waitingOfOne = 64,
   program = new URL('./worker.ts', import.meta.url),
 }: JudgingOptions): Judging {
   /** By sender, in the order of their turns. None is empty. */
