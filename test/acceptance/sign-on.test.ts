@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { findSeriousViolations } from './axe.ts';
-import { Freehold, openBrowser, screenshot } from './harness.ts';
+import { Freehold, openBrowser, screenshot, until } from './harness.ts';
 import { IdentityProvider } from './identity-provider.ts';
 import { audit } from './page-audit.ts';
 import { Visitor } from './visitor.ts';
@@ -104,6 +104,67 @@ describe('single sign-on', { timeout: 1_800_000 }, () => {
     assert.deepEqual([me.user.email, me.user.name, me.user.role], ['paul@contoso.example', 'Paul Contoso', 'admin']);
     assert.deepEqual(paul.problems, []);
     await paul.close();
+  });
+
+  it('asks for the address first: it leads to the organisation of its domain, or to the password, by the keyboard alone', async () => {
+    const visitor = await Visitor.open(browser, 'by-address', { width: 400 });
+    const { page } = visitor;
+    const email = page.getByRole('textbox', { name: 'E-mail' });
+    const secret = page.getByLabel('Password', { exact: true });
+    const fields = () =>
+      page
+        .locator('form input')
+        .evaluateAll((inputs) =>
+          (inputs as HTMLInputElement[]).map(({ name, autocomplete }) => `${name}: ${autocomplete}`),
+        );
+    const focusOf = () => page.evaluate(() => (document.activeElement as HTMLInputElement | null)?.name);
+    await page.goto(`${url}/-/sign-in?next=${encodeURIComponent('/items?x=2')}`);
+    await email.waitFor();
+    // What password managers and the browser's passkeys go by, though nobody sees a password asked for.
+    assert.deepEqual(await fields(), ['email: username webauthn', 'password: current-password']);
+    assert.equal(await page.getByRole('textbox', { name: 'Password' }).count(), 0);
+    await look(visitor, 'sign-in-by-address');
+    await page.keyboard.press('Enter');
+    await page.getByText('Enter your e-mail address.').waitFor();
+
+    // Nobody has this address: the same page as for somebody who has.
+    await email.fill('nobody@acme.example');
+    await page.keyboard.press('Enter');
+    await page.getByRole('textbox', { name: 'Password' }).waitFor();
+    await until('the password to have the focus', async () => (await focusOf()) === 'password');
+    await look(visitor, 'sign-in-password-step');
+    assert.deepEqual(await fields(), ['email: username webauthn', 'password: current-password']);
+    await page.getByRole('button', { name: 'Change', exact: true }).click();
+    await until('the address to have the focus', async () => (await focusOf()) === 'email');
+
+    await email.fill('paul@contoso.example');
+    await page.keyboard.press('Enter');
+    await page.waitForURL((at) => at.origin === provider.issuer);
+    await page.getByRole('link', { name: 'Paul Contoso' }).click();
+    await page.waitForURL((at) => at.pathname === '/items' && at.search === '?x=2');
+
+    await page.context().clearCookies();
+    await page.goto(`${url}/-/sign-in?next=${encodeURIComponent('/items?x=3')}`);
+    await email.fill('olga@acme.example');
+    await page.keyboard.press('Enter');
+    await until('the password to have the focus', async () => (await focusOf()) === 'password');
+    await page.keyboard.type(password);
+    await page.keyboard.press('Enter');
+    await page.waitForURL((at) => at.pathname === '/items' && at.search === '?x=3');
+
+    // A password manager fills both fields at once: one click is enough. And whoever has both may do without the organisation.
+    for (const first of ['Continue', 'Sign in with a password instead']) {
+      await page.context().clearCookies();
+      await page.goto(`${url}/-/sign-in?next=${encodeURIComponent('/items?x=4')}`);
+      await page.getByRole('button', { name: 'Continue', exact: true }).waitFor();
+      if (first !== 'Continue') await page.getByRole('button', { name: first }).click();
+      await email.fill('olga@acme.example');
+      await secret.fill(password);
+      await page.keyboard.press('Enter');
+      await page.waitForURL((at) => at.pathname === '/items' && at.search === '?x=4');
+    }
+    assert.deepEqual(visitor.problems, []);
+    await visitor.close();
   });
 
   it('refuses somebody of another domain in plain words, and an old answer', async () => {

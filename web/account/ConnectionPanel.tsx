@@ -109,7 +109,7 @@ export function ConnectionPanel(props: {
                   what:
                     toggle === 'on'
                       ? 'The sign-in page offers it to everybody from now on.'
-                      : 'Nobody signs in over it from now on. Who is signed in stays so.',
+                      : 'Nobody signs in over it from now on, and its people are signed out, except you.',
                   label: `Turn ${toggle}`,
                 })
               }
@@ -125,7 +125,7 @@ export function ConnectionPanel(props: {
                   path: `${path}/remove`,
                   body: {},
                   title: `Remove ${name}`,
-                  what: 'Its domains and the links of its people go with it. The users stay.',
+                  what: 'Its domains and the links of its people go with it, and they are signed out. The users stay.',
                   label: 'Remove',
                   grave: true,
                 })

@@ -2,13 +2,16 @@ import { Anchor, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
-import { CenteredShell, SignInForm, safeNext, TextLink, useDocumentTitle } from '../design/index.ts';
+import { CenteredShell, LoadingState, SignInForm, safeNext, TextLink, useDocumentTitle } from '../design/index.ts';
 import { sessionQuery, useTenantTitle } from './api.ts';
 import { PasskeySignIn } from './PasskeySignIn.tsx';
 import { SessionEnded } from './SessionNotices.tsx';
 import { SignOnButtons } from './SignOnButtons.tsx';
-import { offeredQuery } from './sign-on-api.ts';
+import { goToProviderOf, offeredQuery } from './sign-on-api.ts';
 
+/**
+ * E-mail and password; where organisations vouch for their people, the address alone at first, which leads to the organisation or to the password.
+ */
 export function SignIn() {
   const title = useTenantTitle();
   useDocumentTitle(`Sign in to ${title}`);
@@ -24,10 +27,25 @@ export function SignIn() {
     if (isSignedIn) leave();
   }, [isSignedIn]);
 
-  const [asked, setAsked] = useState(false);
-  const offered = useQuery(offeredQuery).data;
-  // Good for a few owners only; nobody else should type one in vain.
-  const hidesPassword = Boolean(offered?.enforced && offered.connections.length > 0 && !asked);
+  const [wantsPassword, setWantsPassword] = useState(false);
+  const { data: offered, isPending } = useQuery(offeredQuery);
+  const connections = offered?.connections.length ?? 0;
+  const isEnforced = Boolean(offered?.enforced && connections > 0);
+  const asksAddressFirst = connections > 0 && !wantsPassword;
+  // Nobody has to say which organisation, where there is one and no other way.
+  const hidesForm = isEnforced && connections === 1 && !wantsPassword;
+  const byPassword = (
+    <Anchor
+      component="button"
+      type="button"
+      size="sm"
+      ta="left"
+      underline="always"
+      onClick={() => setWantsPassword(true)}
+    >
+      {isEnforced ? 'Sign in with a password, as an owner' : 'Sign in with a password instead'}
+    </Anchor>
+  );
 
   return (
     <CenteredShell name={title}>
@@ -35,26 +53,37 @@ export function SignIn() {
         Sign in
       </Title>
       <SessionEnded />
-      <SignOnButtons next={next} />
-      {hidesPassword ? (
-        <Anchor component="button" type="button" size="sm" underline="always" onClick={() => setAsked(true)}>
-          Sign in with a password, as an owner
-        </Anchor>
+      {isPending ? (
+        <LoadingState rows={3} />
       ) : (
-        <SignInForm
-          url="/-/api/session"
-          onSignedIn={leave}
-          onSecondFactor={() => void navigate({ to: '/sign-in/code', search: next ? { next } : {} })}
-          passkey={<PasskeySignIn onSignedIn={leave} />}
-          help={
-            <>
-              <TextLink to="/forgot-password" underline="always">
-                Forgot your password?
-              </TextLink>{' '}
-              No account yet? An administrator of {title} can send you an invitation.
-            </>
-          }
-        />
+        <>
+          <SignOnButtons next={next} isOnlyWay={hidesForm} />
+          {hidesForm ? (
+            byPassword
+          ) : (
+            <SignInForm
+              // Another form: what it asks first has changed.
+              key={String(asksAddressFirst)}
+              url="/-/api/session"
+              {...(asksAddressFirst && { goElsewhere: (email: string) => goToProviderOf(email, next) })}
+              onSignedIn={leave}
+              onSecondFactor={() => void navigate({ to: '/sign-in/code', search: next ? { next } : {} })}
+              instead={byPassword}
+              // Starts no session for those who have to come over their organisation.
+              passkey={isEnforced && !wantsPassword ? undefined : <PasskeySignIn onSignedIn={leave} />}
+              help={
+                <>
+                  {(!isEnforced || wantsPassword) && (
+                    <TextLink to="/forgot-password" underline="always">
+                      Forgot your password?
+                    </TextLink>
+                  )}{' '}
+                  No account yet? An administrator of {title} can send you an invitation.
+                </>
+              }
+            />
+          )}
+        </>
       )}
     </CenteredShell>
   );

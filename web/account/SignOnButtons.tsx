@@ -3,8 +3,8 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { ProblemNotice } from '../design/index.ts';
 import { goToProvider, offeredQuery } from './sign-on-api.ts';
 
-/** Continue with NAME, for each connection. Nothing where there is none. */
-export function SignOnButtons({ next }: { next: string | undefined }) {
+/** Continue with NAME, for each connection. Nothing where there is none. `isOnlyWay`: nothing else follows on the page. */
+export function SignOnButtons({ next, isOnlyWay }: { next: string | undefined; isOnlyWay: boolean }) {
   const { data } = useQuery(offeredQuery);
   const go = useMutation({
     mutationFn: (connectionId: string) => goToProvider('/-/api/sign-on/start', { connectionId, ...(next && { next }) }),
@@ -15,7 +15,7 @@ export function SignOnButtons({ next }: { next: string | undefined }) {
       {data.connections.map(({ connectionId, name }) => (
         <Button
           key={connectionId}
-          variant={data.enforced ? 'filled' : 'default'}
+          variant={isOnlyWay ? 'filled' : 'default'}
           fullWidth
           loading={(go.isPending || go.isSuccess) && go.variables === connectionId}
           onClick={() => go.mutate(connectionId)}
@@ -24,7 +24,7 @@ export function SignOnButtons({ next }: { next: string | undefined }) {
         </Button>
       ))}
       <ProblemNotice error={go.error} />
-      {!data.enforced && <Divider label="or with a password" labelPosition="center" />}
+      {!isOnlyWay && <Divider label="or with your e-mail address" labelPosition="center" />}
     </Stack>
   );
 }

@@ -51,7 +51,7 @@ export function SignOnPolicy({ settings, user }: { settings: SignOnSettings; use
         <Stack gap="md">
           <Checkbox
             label="Everybody has to sign in over a provider"
-            description="Passwords and passkeys let nobody in any more but the owners below. Who is signed in stays so."
+            description="Passwords and passkeys let nobody in any more but the owners below. Everybody else who came by one is signed out, except you."
             checked={enforced}
             onChange={(event) => setEnforced(event.currentTarget.checked)}
           />

@@ -86,3 +86,14 @@ export async function goToProvider(path: string, body?: object): Promise<void> {
   const { url } = await apiFetch<{ url: string }>(path, { method: 'POST', ...(body && { body }) });
   window.location.assign(url);
 }
+
+/** Leaves for the provider of the address's domain. @returns false: there is none, which says nothing about whether anybody has the address */
+export async function goToProviderOf(email: string, next: string | undefined): Promise<boolean> {
+  const { connectionId } = await apiFetch<{ connectionId: string | null }>('/-/api/sign-on/discover', {
+    method: 'POST',
+    body: { email },
+  });
+  if (connectionId === null) return false;
+  await goToProvider('/-/api/sign-on/start', { connectionId, email, ...(next && { next }) });
+  return true;
+}

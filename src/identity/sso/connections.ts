@@ -9,6 +9,7 @@ import type { OwnConfirmation, Shown } from '../sessions/own-confirmation.ts';
 import { type PeopleInput, parseConnectionName, parseIssuer, parsePeople, parseVisible } from './connection-input.ts';
 import { signOnErrors } from './errors.ts';
 import type { Origin, SignOnFlow } from './flow.ts';
+import { endSessionsOver } from './leaving-sql.ts';
 import type { OidcClients } from './oidc.ts';
 import { findSignOnPolicy, selectDomains } from './people-sql.ts';
 import { signOnReasons } from './reasons.ts';
@@ -22,7 +23,7 @@ import {
   updateConnection,
   updateConnectionState,
 } from './sign-on-sql.ts';
-import type { Connection, ConnectionId, MailDomain, SignOnPolicy } from './types.ts';
+import { type Connection, type ConnectionId, factorTrusts, type MailDomain, type SignOnPolicy } from './types.ts';
 
 export interface OidcInput {
   readonly issuer: string;
@@ -103,13 +104,14 @@ export function createConnections(deps: {
     actor: Actor,
     name: AuditEventName,
     connection: Pick<Connection, 'connectionId' | 'name'>,
+    sessionsEnded?: number,
   ) =>
     recordTenantAudit(db, {
       name,
       actor: `user:${actor.session.user.userId}`,
       subject: connection.connectionId,
       address: actor.address,
-      details: { connection: connection.name },
+      details: { connection: connection.name, ...(sessionsEnded !== undefined && { sessionsEnded }) },
     });
 
   async function getConnection(db: Queryable, connectionId: string): Promise<Connection> {
@@ -197,7 +199,10 @@ export function createConnections(deps: {
         if (now.changedAt.getTime() !== before.changedAt.getTime()) throw signOnErrors.FH_CONNECTION_CHANGED();
         const { connectionId: id } = before;
         await updateConnection(db, { connectionId: id, name, ...changed }, { keepsTest });
-        await record(db, actor, 'connection.changed', { connectionId: id, name });
+        const trusts = factorTrusts.indexOf(changed.settings.secondFactor);
+        const isTrustedLess = trusts < factorTrusts.indexOf(before.settings.secondFactor);
+        const sessionsEnded = isTrustedLess ? await endSessionsOver(db, id, actor.session.sessionId) : undefined;
+        await record(db, actor, 'connection.changed', { connectionId: id, name }, sessionsEnded);
       });
     },
 
@@ -208,15 +213,18 @@ export function createConnections(deps: {
         if (state === 'off') await keepOneOn(db, connection);
         else if (!connection.sealedSecret || !connection.lastTest?.passed) throw signOnErrors.FH_CONNECTION_UNTESTED();
         await updateConnectionState(db, connectionId, state);
-        await record(db, actor, state === 'on' ? 'connection.turned_on' : 'connection.turned_off', connection);
+        if (state === 'on') return record(db, actor, 'connection.turned_on', connection);
+        const sessionsEnded = await endSessionsOver(db, connection.connectionId, actor.session.sessionId);
+        await record(db, actor, 'connection.turned_off', connection, sessionsEnded);
       }),
 
     removeConnection: (tenantId, actor, connectionId, shown) =>
       confirmSelf(tenantId, actor, shown, changing, async (db) => {
         const connection = await getConnection(db, connectionId);
         await keepOneOn(db, connection);
+        const sessionsEnded = await endSessionsOver(db, connection.connectionId, actor.session.sessionId);
         await deleteConnection(db, connectionId);
-        await record(db, actor, 'connection.removed', connection);
+        await record(db, actor, 'connection.removed', connection, sessionsEnded);
       }),
 
     async testConnection(tenantId, origin, actor, connectionId, caller) {

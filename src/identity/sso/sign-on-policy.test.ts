@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { FactorUser } from '../second-factors/factor-user.fixture.ts';
-import { goodPassword, started } from '../two-tenants.fixture.ts';
+import { cookieHeaderOf, goodPassword, started } from '../two-tenants.fixture.ts';
 import { stripClone } from '../users/lifecycle.ts';
 import { newPerson, SignOnWorld, shown } from './sign-on-world.fixture.ts';
 import type { ConnectionId } from './types.ts';
@@ -104,6 +104,69 @@ describe('who has to use single sign-on, and what it proves', { timeout: 600_000
     await identity.setSignOnPolicy(a.tenantId, owner, { enforced: false, breakGlass: [other.userId] }, shown);
     assert.ok((await accept()).session);
     await started(signIn('owner@elsewhere.example'));
+  });
+
+  it('signs out who came by a way that is closed, at the very next request, and nobody else', async () => {
+    const { identity, a, b } = world.two;
+    const second = await world.connect({ domain: 'second.example' });
+    await world.query(`UPDATE freehold.sign_on_connections SET state = 'on', last_test = '{"passed": true}'`);
+    const marked = await FactorUser.create(world.two, 'owner');
+    const { header: ofMarked } = await marked.enrol();
+    const member = await FactorUser.create(world.two);
+    const waiting = await FactorUser.create(world.two);
+    await waiting.enrol();
+    const byPassword = async (tenant = a) =>
+      cookieHeaderOf((await started(member.enter(undefined, undefined, tenant))).setCookies);
+    const over = async (id: ConnectionId, email: string) =>
+      cookieHeaderOf((await world.enter(id, newPerson({ email }))).entered.setCookies);
+    const cookies = {
+      marked: ofMarked,
+      member: await byPassword(),
+      first: await over(connectionId, 'one@people.example'),
+      second: await over(second, 'two@second.example'),
+    };
+    const inOther = await byPassword(b);
+    assert.equal((await waiting.enter()).session, undefined);
+    const owner = await world.owner();
+    const signedIn = async () => {
+      const names = Object.keys(cookies) as (keyof typeof cookies)[];
+      const found = await Promise.all(names.map((name) => identity.authenticate(a.tenantId, cookies[name])));
+      return names.filter((_, index) => found[index]);
+    };
+    const endedBy = async (name: string) =>
+      (
+        await world.query<{ ended: string }>(
+          `SELECT details ->> 'sessionsEnded' AS ended FROM freehold.audit_events WHERE name = $1 ORDER BY position DESC LIMIT 1`,
+          [name],
+        )
+      )[0]!.ended;
+    assert.deepEqual(await signedIn(), ['marked', 'member', 'first', 'second']);
+
+    const policy = (enforced: boolean) => ({ enforced, breakGlass: [marked.userId] });
+    await identity.setSignOnPolicy(a.tenantId, owner, policy(true), shown);
+    assert.deepEqual(await signedIn(), ['marked', 'first', 'second']);
+    assert.ok(Number(await endedBy('sign_on.policy_changed')) >= 1);
+    const challenges = await world.query('SELECT 1 FROM freehold.sign_in_challenges WHERE user_id = $1', [
+      waiting.userId,
+    ]);
+    assert.deepEqual(challenges, []);
+    // Who changes it goes on.
+    await identity.setSignOnPolicy(a.tenantId, owner, policy(false), shown);
+    cookies.member = await byPassword();
+
+    await identity.setConnectionState(a.tenantId, owner, connectionId, 'off', shown);
+    assert.deepEqual(await signedIn(), ['marked', 'member', 'second']);
+    assert.ok(Number(await endedBy('connection.turned_off')) >= 1);
+    await identity.setConnectionState(a.tenantId, owner, connectionId, 'on', shown);
+
+    await identity.changeConnection(a.tenantId, owner, second, { name: 'Second', secondFactor: 'provider' }, shown);
+    assert.deepEqual(await signedIn(), ['marked', 'member', 'second']);
+    await identity.changeConnection(a.tenantId, owner, second, { secondFactor: 'own' }, shown);
+    assert.deepEqual(await signedIn(), ['marked', 'member']);
+    cookies.second = await over(second, 'three@second.example');
+    await identity.removeConnection(a.tenantId, owner, second, shown);
+    assert.deepEqual(await signedIn(), ['marked', 'member']);
+    assert.ok(await identity.authenticate(b.tenantId, inOther));
   });
 
   it('is changed only by owners who show who they are, and every change is recorded', async () => {

@@ -9,6 +9,7 @@ import { deleteSessions, forgetDevices, lockActiveOwners, raiseEpoch } from '../
 import { deleteTokens } from '../tokens/api-tokens-sql.ts';
 import { changing } from './connections.ts';
 import { signOnErrors } from './errors.ts';
+import { endSessionsWithoutProvider } from './leaving-sql.ts';
 import { deleteIdentities, findSignOnPolicy, lockSignOnPolicy, replacePolicy, selectBreakGlass } from './people-sql.ts';
 import { selectConnections } from './sign-on-sql.ts';
 import type { SignOnPolicy } from './types.ts';
@@ -72,6 +73,8 @@ export function createSignOnPolicies(confirmSelf: OwnConfirmation['confirmSelf']
         }
         await replacePolicy(db, policy);
         await keepBreakGlass(db);
+        const begins = policy.enforced && !before.enforced;
+        const sessionsEnded = begins ? await endSessionsWithoutProvider(db, actor.session.sessionId) : 0;
         await recordTenantAudit(db, {
           name: 'sign_on.policy_changed',
           actor: `user:${userId}`,
@@ -81,6 +84,7 @@ export function createSignOnPolicies(confirmSelf: OwnConfirmation['confirmSelf']
             from: before.enforced ? 'enforced' : 'optional',
             to: policy.enforced ? 'enforced' : 'optional',
             breakGlass: policy.breakGlass.join(' '),
+            ...(begins && { sessionsEnded }),
           },
         });
       }),
