@@ -241,6 +241,11 @@ export async function deleteSessions(db: Queryable, userId: string): Promise<num
   return rows.length;
 }
 
+export async function isSessionThere(db: Queryable, sessionId: string): Promise<boolean> {
+  const rows = await db.query('SELECT 1 FROM freehold.sessions WHERE session_id = $1', [sessionId]);
+  return rows.length > 0;
+}
+
 export async function deleteOtherSessions(db: Queryable, userId: string, sessionId: string): Promise<number> {
   const rows = await db.query(
     'DELETE FROM freehold.sessions WHERE user_id = $1 AND session_id <> $2 RETURNING session_id',

@@ -62,6 +62,9 @@ export function createStaffEnrolment(deps: {
     },
 
     async beginTotp(password, caller) {
+      // Before anything is asked for that would be for nothing: a right password lets the count of wrong codes begin anew.
+      const { session: asking } = await needSession(db, caller.cookieHeader);
+      if ((await findTotp(db, asking.staffId))?.confirmedAt) throw identityErrors.FH_SECOND_FACTOR_EXISTS();
       await stepUp.showPassword(password, caller);
       const secret = randomBytes(totpSecretBytes);
       const email = await db.transaction(async (tx) => {
@@ -79,9 +82,10 @@ export function createStaffEnrolment(deps: {
       // What is refused is returned, so that its count stays.
       const done = await db
         .transaction(async (tx) => {
-          const { session } = await needSession(tx, caller.cookieHeader);
-          const { staffId } = session;
+          const { staffId } = (await needSession(tx, caller.cookieHeader)).session;
           await lockStaff(tx, staffId);
+          // Whoever held the lock may have ended it.
+          const { session } = await needSession(tx, caller.cookieHeader);
           const totp = await findTotp(tx, staffId);
           if (totp?.confirmedAt) throw identityErrors.FH_SECOND_FACTOR_EXISTS();
           if (!totp) throw identityErrors.FH_SECOND_FACTOR_NOT_FOUND();

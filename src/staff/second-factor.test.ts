@@ -170,6 +170,20 @@ test('step-up: password and code, or a code where the password was shown just no
   assert.deepEqual(await world.events('staff.step_up_confirmed'), [{ method: 'totp' }, { method: 'totp' }]);
 });
 
+test('no call without a code makes the count of wrong codes begin anew, not even with the right password', async () => {
+  const { header } = await world.setUpEnrolled();
+  const at = callerOf(header);
+  await world.db.query('UPDATE staff_sessions SET password_shown_at = now()');
+  for (let tries = 0; tries < 5; tries++) {
+    await assert.rejects(world.staff.confirmStepUp({ code: other(await world.code()) }, at), wrong);
+    for (const shown of [undefined, password])
+      await assert.rejects(world.staff.beginTotp(shown, at), { code: 'FH_SECOND_FACTOR_EXISTS' });
+  }
+  const throttled = { code: 'FH_SIGN_IN_THROTTLED' };
+  await assert.rejects(world.staff.confirmStepUp({ code: other(await world.code()) }, at), throttled);
+  await assert.rejects(world.staff.confirmStepUp({ password, code: await world.code() }, at), throttled);
+});
+
 test('one code confirms once, of a hundred at a time', async () => {
   const { header } = await world.setUpEnrolled();
   const code = await world.code();

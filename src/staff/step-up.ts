@@ -127,7 +127,8 @@ export function createStepUp(deps: {
           await db.transaction(async (tx) => {
             if (isShown && !(await notePasswordShown(tx, tokenHash, passwordHash)))
               throw staffErrors.FH_STAFF_SESSION_REQUIRED();
-            await limiter.succeed(tx, attempts);
+            // Nothing was shown where nothing was asked for.
+            if (isShown) await limiter.succeed(tx, attempts);
           });
         }),
       ),

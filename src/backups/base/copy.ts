@@ -49,7 +49,10 @@ export async function copyBackup({ from, to, manifest, log, signal }: CopyBackup
     const source = await from.get(object);
     if (!source) throw baseBackupErrors.FH_BACKUP_OBJECT_MISSING({ detail: `${from.region}: ${object}` });
     const content = expected ? checked(source, expected, `${from.region}: ${object}`) : source;
-    const result = await to.put(object, content, { expectedBytes: expected?.storedBytes, signal });
+    const result = await to
+      .put(object, content, { expectedBytes: expected?.storedBytes, signal })
+      // Of what was refused before it was read, nobody else lets go.
+      .finally(() => source.destroy());
     if (result.outcome === 'exists') throw taken(to, object);
     copiedObjects++;
     copiedBytes += result.sizeBytes;

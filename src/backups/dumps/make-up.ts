@@ -43,7 +43,9 @@ export async function copyDump({
     // Before the end, so that nothing else is published.
     if (again.digest('hex') !== sha256) throw dumpErrors.FH_DUMP_DAMAGED({ detail: `${from.region}: ${dump.dumpId}` });
   }
-  const { sizeBytes, outcome } = await to.put(name, same(), { ...(signal && { signal }) });
+  const { sizeBytes, outcome } = await to
+    .put(name, same(), { ...(signal && { signal }) })
+    .finally(() => source.destroy());
   await failpoint('backups.dump.copied');
   return outcome === 'created' ? sizeBytes : 0;
 }

@@ -37,6 +37,12 @@ test('setting up: after the password, and it counts after a first right code; ev
   assert.ok((await started(user.enter())).session, 'not yet in the way of anybody');
 
   const code = await user.code();
+  // Its body came after the session had ended: at the door it was still there.
+  const ended = (await started(user.enter())).session;
+  await two.identity.revokeSession(tenantId, actor, ended.sessionId);
+  await assert.rejects(two.identity.confirmTotp(tenantId, { session: ended }, code, user.caller()), {
+    code: 'FH_SESSION_REQUIRED',
+  });
   await assert.rejects(two.identity.confirmTotp(tenantId, actor, other(code), user.caller()), {
     code: 'FH_CODE_WRONG',
   });

@@ -10,7 +10,7 @@ import { type Actor, administrators, requireRole } from '../sessions/access.ts';
 import { type BrowserCookies, type Caller, describeUserAgent } from '../sessions/browser.ts';
 import type { OwnConfirmation, Shown } from '../sessions/own-confirmation.ts';
 import { type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
-import { deleteSessions, findUserById, lockActiveOwners, raiseEpoch } from '../sql.ts';
+import { deleteSessions, findUserById, isSessionThere, lockActiveOwners, raiseEpoch } from '../sql.ts';
 import { keepBreakGlass } from '../sso/sign-on-policy.ts';
 import { roles } from '../types.ts';
 import type { TenantWords } from '../users/invitations.ts';
@@ -132,8 +132,10 @@ export function createSecondFactors(deps: {
       const attempts = [{ limit: attemptLimits.firstCode, subject: userId }];
       // What is refused is returned, so that its count stays.
       const done = await databases.platform.transact(tenantId, async (db) => {
-        const user = await requireRole(db, actor, roles);
         await lockUser(db, userId);
+        const user = await requireRole(db, actor, roles);
+        // Ended since the door, perhaps by whoever held the lock: a code that comes late makes no factor of somebody who was thrown out.
+        if (!(await isSessionThere(db, actor.session.sessionId))) throw identityErrors.FH_SESSION_REQUIRED();
         const factor = await findTotp(db, userId);
         if (factor?.confirmedAt) throw identityErrors.FH_SECOND_FACTOR_EXISTS();
         if (!factor) throw identityErrors.FH_SECOND_FACTOR_NOT_FOUND();
