@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
-import { kernelErrors } from '#src/kernel/index.ts';
+import { type AuditEventName, recordAudit } from '#src/audit/index.ts';
+import { kernelErrors, type OperationId } from '#src/kernel/index.ts';
 import { parseTenantName } from '#src/tenants/index.ts';
 import { type ConsoleApiDeps, type OperationParams, objectSchema, operationParams } from './api.ts';
 
@@ -9,15 +10,26 @@ const defaultMaxBytes = 1024 ** 4;
 export function archiveRoutes(deps: ConsoleApiDeps) {
   const { lifecycle, portability, actorOf, requireStepUp, maxArchiveBytes = defaultMaxBytes } = deps;
 
+  async function record(name: AuditEventName, operationId: OperationId, actor: string): Promise<void> {
+    const { tenantId } = await lifecycle.getOperation(operationId);
+    await recordAudit(deps.db, { name, actor, subject: operationId, tenantId });
+  }
+
   return async (app: FastifyInstance): Promise<void> => {
     app.get<{ Params: OperationParams }>(
       '/api/exports/:operationId/download',
       { config: { operation: 'export.download' }, schema: { params: operationParams } },
       async (request, reply) => {
+        const actor = actorOf(request);
         await requireStepUp(request);
         const { operationId } = request.params;
         const operation = await lifecycle.getOperation(operationId);
         const { content, sizeBytes } = await portability.openExport(operationId);
+        // Before the first byte: whoever has a part of it has that part.
+        await record('tenant.archive_downloaded', operationId, actor).catch((error) => {
+          content.destroy();
+          throw error;
+        });
         const day = operation.startedAt.toISOString().slice(0, 10);
         reply.header('content-disposition', `attachment; filename="${operation.tenantName}-${day}.tar"`);
         reply.header('content-length', sizeBytes).header('cache-control', 'no-store').type('application/x-tar');
@@ -29,7 +41,10 @@ export function archiveRoutes(deps: ConsoleApiDeps) {
       '/api/exports/:operationId',
       { config: { operation: 'export.delete' }, schema: { params: operationParams } },
       async (request, reply) => {
-        await portability.removeExport(request.params.operationId);
+        const actor = actorOf(request);
+        const { operationId } = request.params;
+        await portability.removeExport(operationId);
+        await record('tenant.archive_removed', operationId, actor);
         return reply.code(204).send();
       },
     );

@@ -120,6 +120,7 @@ test('what is dangerous asks the member again who they are, and the rest does no
   const moment = { kind: 'time', time: new Date().toISOString() };
   const confirm = 'valued';
   for (const [method, url, body] of [
+    ['POST', '/api/operations/opr_00000000000000000000000000/retry', {}],
     ['POST', '/api/tenants/valued/delete', { confirm }],
     ['POST', '/api/tenants/valued/delete', { confirm, now: true }],
     ['POST', '/api/tenants/valued/restore', { moment, inPlace: true, confirm }],
@@ -205,7 +206,7 @@ test('an archive goes out and comes in over the same door', async () => {
   const { body } = await call('POST', '/api/tenants/mover/export', {});
   const { operationId } = body.operation;
   await world.lifecycle.waitForOperation(operationId);
-  const download = await app.inject({ method: 'GET', url: `/api/exports/${operationId}/download` });
+  const download = (await call('GET', `/api/exports/${operationId}/download`, undefined, 'staff:stf_b')).raw;
   assert.match(String(download.headers['content-disposition']), /^attachment; filename="mover-\d{4}-\d\d-\d\d\.tar"$/);
   const upload = (payload: Buffer, name: string) =>
     app.inject({
@@ -220,8 +221,17 @@ test('an archive goes out and comes in over the same door', async () => {
   assert.equal(done.state, 'succeeded', JSON.stringify(done.error));
   assert.equal((await upload(download.rawPayload, 'moved')).json().code, 'FH_TENANT_NAME_TAKEN');
   assert.equal((await upload(download.rawPayload.subarray(1_000), 'other')).json().code, 'FH_ARCHIVE_INVALID');
-  assert.equal((await app.inject({ method: 'DELETE', url: `/api/exports/${operationId}` })).statusCode, 204);
-  const gone = await app.inject({ method: 'GET', url: `/api/exports/${operationId}/download` });
-  assert.equal(gone.json().code, 'FH_ARCHIVE_NOT_FOUND');
+  assert.equal((await call('DELETE', `/api/exports/${operationId}`, undefined, 'staff:stf_c')).status, 204);
+  assert.equal((await call('GET', `/api/exports/${operationId}/download`)).body.code, 'FH_ARCHIVE_NOT_FOUND');
+  // Who made it, who took it, who removed it.
+  const { events } = (await call('GET', `/api/audit?tenantId=${body.operation.tenantId}`)).body;
+  assert.deepEqual(
+    events.slice(0, 3).map((event: { name: string; actor: string }) => [event.name, event.actor]),
+    [
+      ['tenant.archive_removed', 'staff:stf_c'],
+      ['tenant.archive_downloaded', 'staff:stf_b'],
+      ['tenant.exported', 'staff:stf_a'],
+    ],
+  );
   await waitFor('the upload to be removed', async () => (await world.portability.sweep(0, [])) === 0);
 });
