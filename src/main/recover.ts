@@ -201,7 +201,8 @@ async function copyFiles(
   for await (const { name, sizeBytes } of region.list('files/')) {
     const content = await region.get(name);
     if (!content) continue;
-    const staged = await vault.stage(content);
+    // Of what is refused before it was read, a full disk, nobody else lets go.
+    const staged = await vault.stage(content).finally(() => content.destroy());
     try {
       await staged.publish(name.slice('files/'.length));
     } finally {

@@ -117,8 +117,6 @@ export function createDiskRegion({ region, root: folder, initialise = false }: D
         }
       } catch (error) {
         throw measured.failure ? measured.failure.error : toRegionError(region, error);
-      } finally {
-        measured.release();
       }
     },
     async get(name, { from = 0, to } = {}) {

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
 
 /** Content on its way into a region: counted and hashed as it passes, once. */
 export interface MeasuredContent extends AsyncIterable<Uint8Array> {
@@ -9,8 +8,6 @@ export interface MeasuredContent extends AsyncIterable<Uint8Array> {
   sha256(): string;
   /** The error with which the content itself, or the caller's signal, ended it; so that it is not taken for one of the region. */
   readonly failure: { readonly error: unknown } | undefined;
-  /** In the end: a stream of which not all was read, or nothing, holds no file and no connection any longer. */
-  release(): void;
 }
 
 export function measureContent(content: Uint8Array | AsyncIterable<Uint8Array>, signal?: AbortSignal): MeasuredContent {
@@ -28,9 +25,6 @@ export function measureContent(content: Uint8Array | AsyncIterable<Uint8Array>, 
     sha256() {
       digest ??= hash.digest('hex');
       return digest;
-    },
-    release() {
-      if (content instanceof Readable) content.destroy();
     },
     async *[Symbol.asyncIterator]() {
       try {

@@ -28,6 +28,7 @@ export interface RegionStore {
   /**
    * Writes an object under a name that nobody has yet, and resolves when its bytes were read back and have the same SHA-256. Streams of any length; nothing
    * is visible under the name before all of it is. `expectedBytes`: about how long it will be; only needed beyond 100 GB, for the size of the parts.
+   * Content that is refused before it was read is still the caller's to let go of: its file or connection is open.
    * After an error the name may be taken all the same (an answer was lost on the way): whoever tries again compares on `exists`.
    */
   put(

@@ -88,7 +88,6 @@ export function createS3Region(options: S3RegionOptions): RegionStore {
       } finally {
         // Lets go of the content when we ended before it did.
         await blocks.return(undefined);
-        measured.release();
       }
     },
     async get(name, { from = 0, to } = {}) {
