@@ -8,7 +8,7 @@ export const layers: readonly { readonly folders: readonly string[]; readonly re
     reason: 'the doors: they know features, features do not know which door called',
   },
   {
-    folders: ['hosting', 'identity', 'files', 'staff', 'portability', 'backups', 'mail'],
+    folders: ['hosting', 'identity', 'files', 'staff', 'portability', 'backups', 'mail', 'releases', 'processes'],
     reason: 'what the product does; features meet through ports wired in main',
   },
   { folders: ['databases'], reason: "the only way to a tenant's data" },

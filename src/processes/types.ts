@@ -1,0 +1,52 @@
+import type { TenantId } from '#src/kernel/index.ts';
+import type { RpcProtocol } from '#src/rpc/index.ts';
+
+/** A running app of a tenant. */
+export interface Entrance {
+  /** Another one each time the app is started. */
+  readonly instanceId: string;
+  /** HTTP/1.1 here reaches the app. */
+  readonly socketPath: string;
+}
+
+/** Between gateways and the keeper, over `run/apps/link.sock`. */
+export interface AppLinkProtocol extends RpcProtocol {
+  readonly server: {
+    /**
+     * Wakes the app when it sleeps, and answers when it is healthy. FH_APP_FAILED when it does not start, FH_APP_BUSY when there is no room,
+     * FH_TENANT_NOT_ACTIVE when the tenant is not open.
+     */
+    readonly enter: { params: { tenantId: TenantId }; result: Entrance };
+    /** Tenants whose apps had a request since the last call, or have one now. Every few seconds. */
+    readonly used: { params: { tenantIds: readonly TenantId[] }; result: null };
+  };
+  readonly client: {
+    /** True: no request of this instance is under way, and none begins without another `enter`. */
+    readonly letGo: { params: { tenantId: TenantId; instanceId: string }; result: boolean };
+    /** The instance has ended. */
+    readonly ended: { params: { tenantId: TenantId; instanceId: string }; result: null };
+  };
+}
+
+/** What the keeper learns from control before it starts an app. */
+export interface RunSpec {
+  readonly tenantId: TenantId;
+  readonly app: string;
+  readonly version: string;
+  /** Of `tenant_apps`: the OS user is 1879048192 + this. */
+  readonly place: number;
+  readonly migrate: readonly string[] | undefined;
+  readonly start: readonly string[];
+  /** Whole and resolved; holds secrets. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly port: number;
+  readonly healthPath: string;
+  readonly startMs: number;
+  readonly idleMs: number;
+  readonly limits: {
+    readonly memoryBytes: number;
+    readonly cpus: number;
+    readonly processes: number;
+    readonly folderBytes: number;
+  };
+}

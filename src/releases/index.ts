@@ -1,0 +1,6 @@
+/**
+ * releases: versions of apps that run as processes: what their manifest says, how they come in, what each tenant runs.
+ * Invariants: a version's content never changes; a manifest is checked once, at the door, and what is wrong is said with its line.
+ * Called by control (routes, lifecycle) and the command line.
+ */
+export type * from './types.ts';
