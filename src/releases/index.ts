@@ -3,4 +3,7 @@
  * Invariants: a version's content never changes; a manifest is checked once, at the door, and what is wrong is said with its line.
  * Called by control (routes, lifecycle) and the command line.
  */
+export { releaseErrors } from './errors.ts';
+export * from './manifest/index.ts';
 export type * from './types.ts';
+export { appVersionStates } from './types.ts';
