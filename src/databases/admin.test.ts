@@ -246,7 +246,7 @@ test('migrations of an app cannot leave their role, and leave no login behind', 
   ]);
   await assert.rejects(admin.ensureTemplate('becomes', becomes), { code: 'FH_DB_MIGRATION_FAILED' });
   for (const { platform, app } of [evil, becomes]) {
-    const [platformFiles, appFiles] = [await readMigrations(platform), await readMigrations(app)];
+    const [platformFiles, appFiles] = [await readMigrations(platform), await readMigrations(app!)];
     const name = templateNameOf(digestMigrations({ freehold: platformFiles, app: appFiles }), cluster.control.database);
     made.push(name);
     assert.deepEqual(await pool.query('SELECT rolname FROM pg_roles WHERE rolname = $1', [`${name}_m`]), []);

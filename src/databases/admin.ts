@@ -13,11 +13,12 @@ import {
 } from '#src/postgres/index.ts';
 import { databaseErrors } from './errors.ts';
 import { migrate } from './migrate.ts';
-import { digestMigrations, type MigrationFile, readMigrations } from './migration-files.ts';
+import { digestMigrations, type MigrationFile, type MigrationFolders, readMigrations } from './migration-files.ts';
 import { type DatabaseRoles, isTemplateName, newDatabaseName, rolesOf, templateNameOf } from './names.ts';
 import { createReaders } from './readers.ts';
 import { reownScript } from './reown.ts';
 import {
+  canRefuseViews,
   commitWaitsSql,
   createRolesSql,
   type DatabaseFacts,
@@ -26,12 +27,14 @@ import {
   noteSql,
   openDoorSql,
   selectDatabases,
+  selectGrantedElsewhere,
   selectRoles,
   selectSizeBytes,
   serverTime,
+  takeGrantsAwaySql,
   terminateSessions,
 } from './sql.ts';
-import type { DatabaseAdmin, DatabaseMigration, Template } from './types.ts';
+import type { DatabaseAdmin, DatabaseKind, DatabaseMigration, Template } from './types.ts';
 
 export interface DatabaseAdminOptions {
   /** Control's own pool; nothing here keeps a connection of it for long. */
@@ -43,6 +46,10 @@ export interface DatabaseAdminOptions {
 
 /** Larger databases are copied file by file: their WAL would drown the server. Below, WAL_LOG saves the two checkpoints of FILE_COPY. */
 const walLogLimitBytes = 64 * 1024 * 1024;
+/** Of an app that is a process, unless it says otherwise. */
+const defaultConnectionLimit = 10;
+/** dependent_objects_still_exist; insufficient_privilege: the app took from itself what an owner needs. */
+const notPortable = new Set(['2BP01', '42501']);
 const patience = { attempts: 8, firstDelayMs: 50, maxDelayMs: 2_000, isRetryable };
 
 export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions): DatabaseAdmin {
@@ -71,8 +78,9 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
   async function copyDatabase(
     from: DatabaseRoles,
     to: DatabaseRoles,
-    options: { version: string; byFile: boolean; keepMembership: boolean },
+    options: { version: string; kind: DatabaseKind; byFile: boolean; keepMembership: boolean },
   ): Promise<void> {
+    const { version, kind, keepMembership } = options;
     let found = await findDatabase(pool, to.app);
     if (found && !found.valid) {
       await dropDatabase(to.app);
@@ -80,18 +88,18 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     }
     if (found?.note?.state === 'ready') return;
     const rolesMade = existingRoles(pool, [to.app, to.platform]).then((existing) =>
-      runStatements(createRolesSql(to, existing)),
+      runStatements(createRolesSql(to, existing, kind)),
     );
     const databaseMade = found ? undefined : createFrom(from.app, to.app, options.byFile);
     await settleAll([rolesMade, databaseMade]);
     await failpoint('databases.create.made');
     // What follows is committed in the same WAL, and takes it along to the disk.
-    await runStatements(['SET LOCAL synchronous_commit = off', ...openDoorSql(to)]);
+    await runStatements(['SET LOCAL synchronous_commit = off', ...openDoorSql(to, kind)]);
     await failpoint('databases.create.door');
-    const note = { state: 'ready', version: options.version } as const;
-    const script = reownScript(from, to, { keepMembership: options.keepMembership, note });
+    const note = { state: 'ready', version, kind } as const;
+    const script = reownScript(from, to, { keepMembership, note });
     await runScript(to.app, script, { lingering: true }).catch((error) => {
-      throw sqlState(error) === '2BP01' ? databaseErrors.FH_DB_NOT_PORTABLE({ cause: error }) : error;
+      throw notPortable.has(sqlState(error) ?? '') ? databaseErrors.FH_DB_NOT_PORTABLE({ cause: error }) : error;
     });
     await failpoint('databases.create.ready');
   }
@@ -108,27 +116,29 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
   async function buildTemplate(
     version: string,
     platform: readonly MigrationFile[],
-    app: readonly MigrationFile[],
+    app: readonly MigrationFile[] | undefined,
   ): Promise<void> {
+    const kind = kindOf(app);
     const roles = rolesOf(templateNameOf(version, target.database));
     // One builder at a time, also when two control processes of the installation overlap.
     await pool.withConnection(async (lock) => {
       await lock.query('SELECT pg_advisory_lock(hashtext($1))', [`freehold template ${version}`]);
       if ((await findDatabase(lock, roles.app))?.note?.state === 'ready') return;
+      if (kind === 'process' && !(await canRefuseViews(lock))) throw databaseErrors.FH_DB_SERVER_TOO_OLD();
       log.info('building a template database', { template: roles.app });
       await dropDatabase(roles.app);
-      await runStatements(createRolesSql(roles, new Set()));
+      await runStatements(createRolesSql(roles, new Set(), kind));
       await failpoint('databases.template.roles');
       // template0 is pristine on every server; template1 may hold whatever somebody put there.
       await pool.query(`CREATE DATABASE ${id(roles.app)} TEMPLATE template0 ENCODING 'UTF8' ALLOW_CONNECTIONS false`);
-      await runStatements(openDoorSql(roles));
+      await runStatements(openDoorSql(roles, kind));
       await failpoint('databases.template.made');
       await runScript(
         roles.app,
         `BEGIN;
          GRANT ${id(roles.app)}, ${id(roles.platform)} TO CURRENT_USER;
          DROP SCHEMA IF EXISTS public;
-         CREATE SCHEMA app AUTHORIZATION ${id(roles.app)};
+         CREATE SCHEMA ${kind === 'process' ? 'public' : 'app'} AUTHORIZATION ${id(roles.app)};
          CREATE SCHEMA freehold AUTHORIZATION ${id(roles.platform)};
          COMMIT;`,
       );
@@ -137,7 +147,7 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
       await runScript(roles.app, 'VACUUM (FREEZE, ANALYZE)');
       await closeDatabase(roles.app);
       await pool.query(`ALTER DATABASE ${id(roles.app)} ALLOW_CONNECTIONS false`);
-      await pool.query(noteSql(roles.app, { state: 'ready', version }));
+      await pool.query(noteSql(roles.app, { state: 'ready', version, kind }));
       await failpoint('databases.template.ready');
     });
   }
@@ -149,7 +159,7 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
   async function runMigrations(
     roles: DatabaseRoles,
     platform: readonly MigrationFile[],
-    app: readonly MigrationFile[],
+    app: readonly MigrationFile[] | undefined,
   ): Promise<DatabaseMigration> {
     const password = newPassword();
     const login = { ...targetOf(roles.app), user: roles.migrator, password };
@@ -163,7 +173,9 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     try {
       const platformResult = await migrate(login, { schema: 'freehold', folder: platform, role: roles.platform });
       await runStatements([`REVOKE ${id(roles.platform)} FROM ${id(roles.migrator)}`]);
-      const appResult = await migrate(login, { schema: 'app', folder: app, role: roles.app });
+      const appResult = app
+        ? await migrate(login, { schema: 'app', folder: app, role: roles.app })
+        : { from: 0, to: 0, applied: [] };
       return { platform: platformResult, app: appResult };
     } finally {
       await runStatements([`DROP ROLE ${id(roles.migrator)}`]);
@@ -204,18 +216,37 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     const existing = await existingRoles(pool, inOrder);
     for (const role of inOrder) {
       if (!existing.has(role)) continue;
-      await runStatements([`DROP ROLE IF EXISTS ${id(role)}`]).catch((error) => {
+      await dropRole(role).catch((error) => {
         // A half-made copy still holds objects of its template's roles; they go as orphans once it is finished or dropped.
         if (!isTemplateName(name) || sqlState(error) !== '2BP01') throw error;
       });
     }
   }
 
-  async function requireReady(name: string): Promise<DatabaseFacts & { version: string }> {
+  /** Every role can see the names of all, and an app may grant something of its own to any of them: that must not keep another tenant from being deleted. */
+  async function dropRole(role: string): Promise<void> {
+    const drop = () => runStatements([`DROP ROLE IF EXISTS ${id(role)}`]);
+    await drop().catch(async (error) => {
+      const others = sqlState(error) === '2BP01' ? await selectGrantedElsewhere(pool, role) : [];
+      if (others.length === 0) throw error;
+      for (const other of others) await runScript(other, takeGrantsAwaySql(role, rolesOf(other)));
+      await drop();
+    });
+  }
+
+  async function requireReady(name: string): Promise<DatabaseFacts & { version: string; kind: DatabaseKind }> {
     rolesOf(name);
     const found = await findDatabase(pool, name);
     if (!found?.valid || found.note?.state !== 'ready') throw databaseErrors.FH_DB_NOT_FOUND({ detail: name });
-    return { ...found, version: found.note.version };
+    return { ...found, version: found.note.version, kind: found.note.kind };
+  }
+
+  async function readFolders(folders: MigrationFolders) {
+    const [platform, app] = await Promise.all([
+      readMigrations(folders.platform),
+      folders.app === undefined ? undefined : readMigrations(folders.app),
+    ]);
+    return { platform, app, version: digestMigrations({ freehold: platform, app }) };
   }
 
   return {
@@ -224,8 +255,7 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
       const made = templates.get(key);
       if (made) return made;
       const making = (async () => {
-        const [platform, app] = await Promise.all([readMigrations(folders.platform), readMigrations(folders.app)]);
-        const version = digestMigrations({ freehold: platform, app });
+        const { platform, app, version } = await readFolders(folders);
         await buildTemplate(version, platform, app);
         return { template: templateNameOf(version, target.database), version };
       })();
@@ -235,22 +265,26 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
       return making;
     },
     async createDatabase(name, { template }) {
-      const { version } = await requireReady(template);
-      await copyDatabase(rolesOf(template), rolesOf(name), { version, byFile: false, keepMembership: true });
+      const { version, kind } = await requireReady(template);
+      await copyDatabase(rolesOf(template), rolesOf(name), { version, kind, byFile: false, keepMembership: true });
     },
     async migrateDatabase(name, folders) {
-      const [platform, app] = await Promise.all([readMigrations(folders.platform), readMigrations(folders.app)]);
-      const version = digestMigrations({ freehold: platform, app });
-      if ((await requireReady(name)).version === version) return undefined;
+      const { platform, app, version } = await readFolders(folders);
+      const found = await requireReady(name);
+      if (found.version === version) return undefined;
+      const kind = kindOf(app);
+      if (found.kind !== kind) throw databaseErrors.FH_DB_WRONG_KIND({ detail: `${name} is of kind ${found.kind}` });
       const result = await runMigrations(rolesOf(name), platform, app);
       await failpoint('databases.migrate.done');
-      await pool.query(noteSql(name, { state: 'ready', version }));
+      await pool.query(noteSql(name, { state: 'ready', version, kind }));
       return result;
     },
-    async openDatabase(name, { appPassword, platformPassword }) {
+    async openDatabase(name, { appPassword, platformPassword }, { connectionLimit = defaultConnectionLimit } = {}) {
       const roles = rolesOf(name);
+      const found = await findDatabase(pool, name);
+      const limit = found?.note?.kind === 'process' ? ` CONNECTION LIMIT ${Math.trunc(connectionLimit)}` : '';
       await runStatements([
-        `ALTER ROLE ${id(roles.app)} LOGIN PASSWORD ${literal(scramVerifier(appPassword))}`,
+        `ALTER ROLE ${id(roles.app)} LOGIN PASSWORD ${literal(scramVerifier(appPassword))}${limit}`,
         `ALTER ROLE ${id(roles.platform)} LOGIN PASSWORD ${literal(scramVerifier(platformPassword))}`,
       ]);
       await failpoint('databases.open.done');
@@ -258,9 +292,9 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     closeDatabase,
     openReader: createReaders({ pool, runStatements }),
     async cloneDatabase(from, to) {
-      const { version } = await requireReady(from);
+      const { version, kind } = await requireReady(from);
       const byFile = ((await selectSizeBytes(pool, from)) ?? 0) > walLogLimitBytes;
-      await copyDatabase(rolesOf(from), rolesOf(to), { version, byFile, keepMembership: false });
+      await copyDatabase(rolesOf(from), rolesOf(to), { version, kind, byFile, keepMembership: false });
     },
     dropDatabase,
     async databaseSize(name) {
@@ -302,6 +336,11 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     },
     server: { host: target.host, port: target.port, tls: target.tls ?? 'off', ca: target.ca },
   };
+}
+
+/** Apps that are processes have no migrations of ours. */
+function kindOf(app: readonly MigrationFile[] | undefined): DatabaseKind {
+  return app ? 'sdk' : 'process';
 }
 
 /** Waits for all, then throws the first failure: nothing may still be under way when the caller cleans up. */

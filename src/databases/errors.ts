@@ -40,7 +40,17 @@ export const databaseErrors = defineErrors({
   FH_DB_NOT_PORTABLE: {
     status: 500,
     title: 'The database holds something whose owner cannot be changed',
-    hint: 'Migrations must not use ALTER DEFAULT PRIVILEGES, policies FOR a role, or large objects of another role.',
+    hint: 'Neither migrations nor the app may use ALTER DEFAULT PRIVILEGES or policies FOR a role, or take CREATE on its own schema away from itself.',
+  },
+  FH_DB_WRONG_KIND: {
+    status: 500,
+    title: 'The database is of another kind than its app',
+    hint: 'Apps that are part of the program and apps that run as processes keep their data differently: export the tenant and import it under the other app.',
+  },
+  FH_DB_SERVER_TOO_OLD: {
+    status: 503,
+    title: 'This PostgreSQL server is too old for apps that run as processes',
+    hint: 'Update PostgreSQL to 15.8, 16.4 or anything newer, and try again.',
   },
   FH_DB_MIGRATION_INVALID: {
     status: 500,

@@ -22,8 +22,8 @@ export type MigrationSource = string | URL | readonly MigrationFile[];
 export interface MigrationFolders {
   /** Schema `freehold`, run as the platform role, first. */
   readonly platform: MigrationSource;
-  /** Schema `app`, run as the app role. */
-  readonly app: MigrationSource;
+  /** Schema `app`, run as the app role. undefined: the app runs as a process (kind `process`) and makes what it needs itself. */
+  readonly app: MigrationSource | undefined;
 }
 
 /** Reads a folder in order; throws FH_DB_MIGRATION_INVALID on gaps, duplicates, foreign files and transaction control. */
@@ -50,11 +50,12 @@ export async function readMigrations(folder: MigrationSource): Promise<readonly 
   return files;
 }
 
-/** Names a set of migrations by its content: 20 characters, 100 bits. */
-export function digestMigrations(schemas: Readonly<Record<string, readonly MigrationFile[]>>): string {
+/** Names a set of migrations by its content: 20 characters, 100 bits. `app` undefined: a database of kind `process`. */
+export function digestMigrations(schemas: Readonly<Record<string, readonly MigrationFile[] | undefined>>): string {
   const hash = createHash('sha256');
   for (const [schema, files] of Object.entries(schemas)) {
-    for (const { name, checksum } of files) hash.update(`${schema} ${name} ${checksum}\n`);
+    if (!files) hash.update(`${schema} is made by a process\n`);
+    for (const { name, checksum } of files ?? []) hash.update(`${schema} ${name} ${checksum}\n`);
   }
   return nameOfDigest(hash.digest());
 }

@@ -8,7 +8,7 @@ const tenantName = /^t_[0-9a-hjkmnp-tv-z]{20}$/;
 const templateName = /^tpl_[0-9a-hjkmnp-tv-z]{20}$/;
 
 export interface DatabaseRoles {
-  /** Owns schema `app`; called like the database, which is what `samerole` in pg_hba.conf and migrations rely on. */
+  /** Owns what is the app's; called like the database, which is what `samerole` in pg_hba.conf and migrations rely on. */
   readonly app: string;
   /** Owns schema `freehold`; member of the app role. */
   readonly platform: string;

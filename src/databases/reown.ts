@@ -23,8 +23,7 @@ BEGIN;
 SET LOCAL search_path = pg_catalog;
 GRANT ${newRoles} TO CURRENT_USER;
 ${keepMembership ? '' : `GRANT ${oldRoles} TO CURRENT_USER;`}
-ALTER SCHEMA app OWNER TO ${id(to.app)};
-ALTER SCHEMA freehold OWNER TO ${id(to.platform)};
+${reownSchemasSql(from, to)}
 REASSIGN OWNED BY ${id(from.app)} TO ${id(to.app)};
 REASSIGN OWNED BY ${id(from.platform)} TO ${id(to.platform)};
 ${copyGrantsSql(from, to)}
@@ -32,6 +31,23 @@ ${keepMembership ? '' : `REVOKE ${oldRoles} FROM CURRENT_USER;`}
 REVOKE ${newRoles} FROM CURRENT_USER;
 ${noteSql(to.app, note)};
 COMMIT;`;
+}
+
+/** Ahead of what is in them: a new owner needs CREATE on the schema, and REASSIGN OWNED takes them in any order. An app that is a process has as many as it likes. */
+function reownSchemasSql(from: DatabaseRoles, to: DatabaseRoles): string {
+  return `
+DO $freehold$
+DECLARE
+  entry record;
+BEGIN
+  FOR entry IN
+    SELECT nspname, CASE nspowner WHEN ${literal(from.app)}::regrole THEN ${literal(to.app)} ELSE ${literal(to.platform)} END AS new_owner
+    FROM pg_namespace WHERE nspowner IN (${literal(from.app)}::regrole, ${literal(from.platform)}::regrole)
+  LOOP
+    EXECUTE format('ALTER SCHEMA %I OWNER TO %I', entry.nspname, entry.new_owner);
+  END LOOP;
+END
+$freehold$;`;
 }
 
 function copyGrantsSql(from: DatabaseRoles, to: DatabaseRoles): string {
@@ -59,6 +75,8 @@ BEGIN
       SELECT 'ROUTINE ' || s.objid::regprocedure, p.proacl, NULL FROM pg_proc p WHERE s.classid = 'pg_proc'::regclass AND p.oid = s.objid
       UNION ALL
       SELECT 'SCHEMA ' || quote_ident(n.nspname), n.nspacl, NULL FROM pg_namespace n WHERE s.classid = 'pg_namespace'::regclass AND n.oid = s.objid
+      UNION ALL
+      SELECT 'LARGE OBJECT ' || l.oid, l.lomacl, NULL FROM pg_largeobject_metadata l WHERE s.classid = 'pg_largeobject'::regclass AND l.oid = s.objid
       UNION ALL
       SELECT 'TYPE ' || s.objid::regtype, t.typacl, NULL FROM pg_type t WHERE s.classid = 'pg_type'::regclass AND t.oid = s.objid
     ) o

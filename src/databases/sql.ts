@@ -1,11 +1,13 @@
 import { quoteIdentifier as id, quoteLiteral as literal, type Queryable } from '#src/postgres/index.ts';
 import type { DatabaseRoles } from './names.ts';
+import type { DatabaseKind } from './types.ts';
 
 /** What is said about a database in its comment, which lies in a catalogue of the whole server: readable without connecting to it. */
 export interface DatabaseNote {
   readonly state: 'making' | 'ready';
   /** Digest of the migrations it is at. */
   readonly version: string;
+  readonly kind: DatabaseKind;
 }
 
 export interface DatabaseFacts {
@@ -16,15 +18,19 @@ export interface DatabaseFacts {
   readonly valid: boolean;
 }
 
-const notePattern = /^freehold (making|ready) ([0-9a-z]{20})$/;
+const notePattern = /^freehold (making|ready) ([0-9a-z]{20})( process)?$/;
 
 function parseNote(comment: string | null): DatabaseNote | undefined {
   const match = comment === null ? null : notePattern.exec(comment);
-  return match ? { state: match[1] as DatabaseNote['state'], version: match[2]! } : undefined;
+  return match
+    ? { state: match[1] as DatabaseNote['state'], version: match[2]!, kind: match[3] ? 'process' : 'sdk' }
+    : undefined;
 }
 
-export function noteSql(name: string, note: DatabaseNote): string {
-  return `COMMENT ON DATABASE ${id(name)} IS ${literal(`freehold ${note.state} ${note.version}`)}`;
+/** Only the owner of a database, who is control, may comment on it. */
+export function noteSql(name: string, { state, version, kind }: DatabaseNote): string {
+  const text = `freehold ${state} ${version}${kind === 'process' ? ' process' : ''}`;
+  return `COMMENT ON DATABASE ${id(name)} IS ${literal(text)}`;
 }
 
 interface FactsRow {
@@ -74,17 +80,17 @@ export async function selectSizeBytes(db: Queryable, name: string): Promise<numb
 
 /**
  * Statements that make a database's two roles, closed. `default_transaction_read_only` and the search path belong to the role, so
- * that they hold for whoever connects, not only for our gateway.
+ * that they hold for whoever connects, not only for our gateway. A role may change its own defaults and its own password (PostgreSQL manual, ALTER ROLE), so nothing
+ * that closes anybody in rests on them; LOGIN and CONNECTION LIMIT it may not. The app role of kind `process` has PostgreSQL's own defaults.
  */
-export function createRolesSql(roles: DatabaseRoles, existing: ReadonlySet<string>): string[] {
+export function createRolesSql(roles: DatabaseRoles, existing: ReadonlySet<string>, kind: DatabaseKind): string[] {
   const statements: string[] = [];
   if (!existing.has(roles.app)) statements.push(`CREATE ROLE ${id(roles.app)} NOLOGIN`);
   if (!existing.has(roles.platform))
     statements.push(`CREATE ROLE ${id(roles.platform)} NOLOGIN IN ROLE ${id(roles.app)}`);
-  for (const [role, schema] of [
-    [roles.app, 'app'],
-    [roles.platform, 'freehold'],
-  ] as const) {
+  const defaults: [role: string, schema: string][] = [[roles.platform, 'freehold']];
+  if (kind === 'sdk') defaults.push([roles.app, 'app']);
+  for (const [role, schema] of defaults) {
     statements.push(`ALTER ROLE ${id(role)} SET search_path = ${id(schema)}`);
     statements.push(`ALTER ROLE ${id(role)} SET default_transaction_read_only = on`);
   }
@@ -100,12 +106,16 @@ export function readerRoleSql({ reader, platform }: DatabaseRoles, login: string
   ];
 }
 
-/** One transaction lets the tenant's roles in and everybody else out; until then nobody can connect at all. */
-export function openDoorSql(roles: DatabaseRoles): string[] {
+/**
+ * One transaction lets the tenant's roles in and everybody else out; until then nobody can connect at all. An app that is a process makes schemas and extensions
+ * (trusted ones: PostgreSQL manual, CREATE EXTENSION) and temporary tables.
+ */
+export function openDoorSql(roles: DatabaseRoles, kind: DatabaseKind): string[] {
   const database = id(roles.app);
   return [
     `REVOKE ALL ON DATABASE ${database} FROM PUBLIC`,
     `GRANT CONNECT ON DATABASE ${database} TO ${id(roles.app)}, ${id(roles.platform)}`,
+    ...(kind === 'process' ? [`GRANT CREATE, TEMPORARY ON DATABASE ${database} TO ${id(roles.app)}`] : []),
     `ALTER DATABASE ${database} ALLOW_CONNECTIONS true`,
   ];
 }
@@ -142,6 +152,36 @@ export const describeSessionSql = `SELECT current_database() AS database, sessio
   current_setting('transaction_read_only') AS "readOnly",
   EXISTS (SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
           WHERE d.datname = current_database() AND s.setrole = 0 AND 'synchronous_commit=remote_apply' = ANY (s.setconfig)) AS waits`;
+
+/** Reading by name is safe from views put in the place of a table only where this can be said (CVE-2024-7348: 15.8, 16.4 and later). */
+export async function canRefuseViews(db: Queryable): Promise<boolean> {
+  const rows = await db.query(`SELECT FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'`);
+  return rows.length > 0;
+}
+
+/** Databases of ours in which something was granted to this role, or names it in a policy, and in which it owns nothing. */
+export async function selectGrantedElsewhere(db: Queryable, role: string): Promise<string[]> {
+  const rows = await db.query<{ name: string }>(
+    `SELECT d.datname AS name FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
+     WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = (SELECT oid FROM pg_roles WHERE rolname = $1)
+       AND d.datname ~ '^t_[0-9a-hjkmnp-tv-z]{20}$' AND pg_get_userbyid(d.datdba) = current_user AND d.datallowconn
+     GROUP BY d.datname HAVING bool_and(s.deptype IN ('a', 'r')) ORDER BY 1`,
+    [role],
+  );
+  return rows.map((row) => row.name);
+}
+
+/** Takes away what a tenant granted to somebody else's role, which may be done by who is a member of both. */
+export function takeGrantsAwaySql(role: string, { app, platform }: DatabaseRoles): string {
+  const members = [role, app, platform].map(id).join(', ');
+  return `
+BEGIN;
+SET LOCAL search_path = pg_catalog;
+GRANT ${members} TO CURRENT_USER;
+DROP OWNED BY ${id(role)};
+REVOKE ${members} FROM CURRENT_USER;
+COMMIT;`;
+}
 
 export async function serverTime(db: Queryable): Promise<Date> {
   const [row] = await db.query<{ now: Date }>('SELECT clock_timestamp() AS now');

@@ -49,6 +49,17 @@ export interface TenantDatabases {
   stop(): Promise<void>;
 }
 
+/**
+ * `sdk`: the platform migrates schema `app`, and the app comes to it through leases. `process`: the app connects itself and owns whatever it makes outside of
+ * schema `freehold` (docs/decisions/0038).
+ */
+export type DatabaseKind = 'sdk' | 'process';
+
+export interface OpenOptions {
+  /** Sessions of the app role at one time, in a database of kind `process`. Default 10. */
+  readonly connectionLimit?: number | undefined;
+}
+
 export interface RolePasswords {
   readonly appPassword: string;
   readonly platformPassword: string;
@@ -95,7 +106,7 @@ export interface DatabaseAdmin {
   /** Brings both schemas forward, whether the database is open or closed. No connection is made when it is there already. */
   migrateDatabase(name: string, folders: MigrationFolders): Promise<DatabaseMigration | undefined>;
   /** Sets the passwords and lets both roles in. */
-  openDatabase(name: string, passwords: RolePasswords): Promise<void>;
+  openDatabase(name: string, passwords: RolePasswords, options?: OpenOptions): Promise<void>;
   /** Lets nobody in and ends every session; returns when none is left. */
   closeDatabase(name: string): Promise<void>;
   /**

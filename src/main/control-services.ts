@@ -175,9 +175,10 @@ export async function startControlServices({
     createdBy: `freehold ${program.version}`,
     clock,
   });
+  // Apps that are no part of the program run as processes, and make their schemas themselves (decision 0038).
   const foldersOfApp = (name: string) => ({
     platform: program.platformMigrations,
-    app: program.appMigrations.get(name)!,
+    app: program.appMigrations.get(name),
   });
   const tenantUrl = (name: string): string =>
     `https://${name}.${config.domain}${config.publicPort === 443 ? '' : `:${config.publicPort}`}`;

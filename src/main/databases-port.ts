@@ -9,10 +9,13 @@ const newDatabaseBytes = 48 * 1024 * 1024;
 export function createDatabasesPort({
   admin,
   foldersOfApp,
+  connectionLimitOf,
   roomIn,
 }: {
   readonly admin: DatabaseAdmin;
   readonly foldersOfApp: (app: string) => MigrationFolders;
+  /** Sessions that the app of this database may have at one time, when it is a process. Default: as `OpenOptions` says. */
+  readonly connectionLimitOf?: (databaseName: string) => Promise<number | undefined>;
   /**
    * Folder of a server of our own: when it finds no room for its log, it ends for all tenants, so nothing is begun that would come near to it. undefined: the
    * server is not ours.
@@ -30,7 +33,8 @@ export function createDatabasesPort({
       await admin.createDatabase(name, options);
     },
     migrateDatabase: async (name, app) => void (await admin.migrateDatabase(name, foldersOfApp(app))),
-    openDatabase: (name, passwords) => admin.openDatabase(name, passwords),
+    openDatabase: async (name, passwords) =>
+      admin.openDatabase(name, passwords, { connectionLimit: await connectionLimitOf?.(name) }),
     closeDatabase: (name) => admin.closeDatabase(name),
     cloneDatabase: async (from, to) => {
       await requireDatabaseRoom(await admin.databaseSize(from));

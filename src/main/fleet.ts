@@ -39,7 +39,8 @@ export async function reportFleet({ lifecycle, databases }: ControlServices, pro
           .query<{ at: number }>(`SELECT coalesce(max(position), 0)::int AS at FROM ${schema}.schema_migrations`)
           .then(([row]) => row?.at ?? 0);
       const platformAt = await databases.platform.read(tenantId, (db) => latest(db, 'freehold'));
-      const appAt = await databases.app.read(tenantId, (db) => latest(db, 'app'));
+      // The tables of an app that runs as a process are nobody's to read by name.
+      const appAt = program.appMigrations.has(app) ? await databases.app.read(tenantId, (db) => latest(db, 'app')) : 0;
       return { ...facts, platform: { at: platformAt, of: of.platform }, appMigrations: { at: appAt, of: of.app } };
     } catch (error) {
       return {
