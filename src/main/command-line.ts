@@ -35,7 +35,7 @@ export async function runCommandLine(argv: readonly string[], env: Env): Promise
       program
         .command('run <role>')
         .description(
-          'run one process alone: control, gateway or shipper; settings come from the environment (docs/operations.md)',
+          'run one process alone: control, gateway, shipper or apps; settings come from the environment (docs/operations.md)',
         )
         .action((role: string) => runRole(role, env));
     },
@@ -65,8 +65,9 @@ async function runRole(role: string, env: Env): Promise<void> {
   if (role === 'control') return (await import('./control.ts')).runControl(env);
   if (role === 'gateway') return (await import('./gateway.ts')).runGateway(env);
   if (role === 'shipper') return (await import('./shipper.ts')).runShipper(env);
+  if (role === 'apps') return (await import('./apps-keeper.ts')).runAppsKeeper(env);
   if (role === 'shipped-wal' && process.channel) return (await import('./shipped-wal.ts')).runShippedWal(env);
-  throw new TypeError(`there is no role ${role}; use control, gateway or shipper`);
+  throw new TypeError(`there is no role ${role}; use control, gateway, shipper or apps`);
 }
 
 /** A child of the supervisor: what keeps it from starting goes up the channel, in words. */

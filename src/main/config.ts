@@ -49,6 +49,8 @@ export interface Config {
   readonly statementTimeoutMs: number;
   /** Prepared databases kept ready for new tenants; 0: none. */
   readonly preparedDatabases: number;
+  /** What apps that are processes may use together while they are awake. */
+  readonly appsMemoryBytes: number;
   /** Absolute path of a list of breached passwords; undefined: none. */
   readonly breachedPasswords: string | undefined;
   /** Fetched every minute while nothing is wrong; undefined: nobody listens. May hold a secret. */
@@ -123,6 +125,8 @@ export const settings = {
     'Database connections that all gateways may open together. Default: 16 per GiB of memory, at least 80 and at most 400; 80 with an external server.',
   FREEHOLD_BACKENDS_PER_TENANT: 'Database connections one tenant may hold in one gateway. Default: 8.',
   FREEHOLD_STATEMENT_TIMEOUT_MS: 'Longest statement of an app. Default: 30000.',
+  FREEHOLD_APPS_MEMORY_MB:
+    'Memory that apps that are processes may use together while they are awake. Default: half of the machine.',
   FREEHOLD_PREPARED_DATABASES: 'Databases kept ready for new tenants. Default: 4.',
   FREEHOLD_LOG_LEVEL: 'debug, info, warn, error or silent. Default: info.',
   FREEHOLD_FAILPOINTS: 'For tests only: where to fail on purpose; opens /api/failpoints on the command socket.',
@@ -206,6 +210,8 @@ export function parseConfig(env: Env): Config {
     backendsPerTenant: whole('FREEHOLD_BACKENDS_PER_TENANT', 8, 1, 1_000),
     statementTimeoutMs: whole('FREEHOLD_STATEMENT_TIMEOUT_MS', 30_000, 100, 3_600_000),
     preparedDatabases: whole('FREEHOLD_PREPARED_DATABASES', 4, 0, 1_000),
+    appsMemoryBytes:
+      whole('FREEHOLD_APPS_MEMORY_MB', Math.max(256, Math.floor(totalmem() / 2 ** 21)), 64, 2 ** 24) * 2 ** 20,
     breachedPasswords: absolutePath('FREEHOLD_BREACHED_PASSWORDS', text('FREEHOLD_BREACHED_PASSWORDS')),
     heartbeatUrl: heartbeatUrl(text('FREEHOLD_HEARTBEAT_URL')),
     dnsServers: nameServers(text('FREEHOLD_DNS_SERVERS')),

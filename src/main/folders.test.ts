@@ -46,7 +46,7 @@ test('an empty folder of root becomes a region, anything else is left as it is',
   t.after(() => rmSync(home, { recursive: true }));
   chmodSync(home, 0o711);
   const user = { name: 'nobody', uid: 65_534, gid: 65_534 };
-  const users = { postgres: user, standby: user, control: user, gateway: user, shipper: user };
+  const users = { postgres: user, standby: user, control: user, gateway: user, shipper: user, apps: user };
   const place = (name: string) => join(home, name);
   for (const name of ['empty', 'used', 'others', 'behind a link']) mkdirSync(place(name), { mode: 0o755 });
   mkdirSync(join(place('empty'), 'lost+found'));

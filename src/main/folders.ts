@@ -62,6 +62,20 @@ export interface Folders {
   readonly shipperRun: string;
   readonly shipperSocket: string;
   readonly log: string;
+  /** Versions of apps that are processes, as APP/VERSION. */
+  readonly apps: string;
+  /** Writable folders of such apps, by tenant. */
+  readonly appData: string;
+  readonly appLogs: string;
+  /** What was sent to become a version. */
+  readonly appsIncoming: string;
+  readonly appsRun: string;
+  /** Gateways and control ask for apps here. */
+  readonly appsSocket: string;
+  /** The keeper asks control what to run. */
+  readonly appSpecsSocket: string;
+  /** Sandboxes' own folders. */
+  readonly sandboxes: string;
 }
 
 /** A unix socket's path holds 107 bytes at most (unix(7)); `/.s.PGSQL.5432.lock` follows the folder. */
@@ -105,6 +119,14 @@ export function foldersOf(dataDir: string): Folders {
     shipperRun: join(run, 'shipper'),
     shipperSocket: join(run, 'shipper', 'link.sock'),
     log: join(dataDir, 'log'),
+    apps: join(dataDir, 'apps'),
+    appData: join(dataDir, 'app-data'),
+    appLogs: join(dataDir, 'app-logs'),
+    appsIncoming: join(dataDir, 'apps-incoming'),
+    appsRun: join(run, 'apps'),
+    appsSocket: join(run, 'apps', 'link.sock'),
+    appSpecsSocket: join(run, 'app-specs', 'link.sock'),
+    sandboxes: join(run, 'box'),
   };
 }
 
@@ -121,7 +143,7 @@ export function ensureFolders(
   regionFolders: readonly string[] = [],
 ): void {
   const me: OsUser | undefined = undefined;
-  const { postgres, standby, control, gateway, shipper, sharedGid, filesGid, regionsGid } = users ?? {};
+  const { postgres, standby, control, gateway, shipper, apps, sharedGid, filesGid, regionsGid } = users ?? {};
   claimDataFolder(folders.data);
   make(folders.data, 0o711, me);
   make(join(folders.data, 'pg'), 0o711, me);
@@ -147,8 +169,15 @@ export function ensureFolders(
     if (dirname(location) === folders.regions) make(location, users ? 0o2770 : 0o700, shipper, regionsGid);
     else if (shipper) giveEmptyRegion(location, shipper, regionsGid);
   make(folders.log, 0o700, me);
+  make(folders.apps, 0o711, me);
+  make(folders.appData, 0o711, me);
+  make(folders.sandboxes, 0o711, me);
+  make(folders.appLogs, 0o700, apps);
+  make(folders.appsIncoming, 0o700, control);
+  make(folders.appsRun, users ? 0o710 : 0o700, apps, gateway?.gid);
+  make(dirname(folders.appSpecsSocket), users ? 0o710 : 0o700, control, apps?.gid);
   if (users)
-    for (const user of [users.postgres, users.standby, users.control, users.gateway, users.shipper])
+    for (const user of [users.postgres, users.standby, users.control, users.gateway, users.shipper, users.apps])
       checkReachable(folders.data, user);
 }
 

@@ -22,6 +22,8 @@ export interface ManagedProcessOptions {
   readonly log: Log;
   /** A child that has sent a beat and then none for so long hangs: it is killed, and started again. Default: nobody waits for one. */
   readonly beatWithinMs?: number;
+  /** Called with every child, before it can say anything. */
+  readonly onSpawned?: (child: ChildProcess) => void;
 }
 
 const entry = 'src/main/cli.ts';
@@ -94,6 +96,7 @@ export class ManagedProcess {
     });
     closeSync(fd);
     this.#child = child;
+    this.#options.onSpawned?.(child);
     log.debug('started a process', { name, childPid: child.pid });
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
@@ -108,6 +111,7 @@ export class ManagedProcess {
       child.on('message', (message: ChildMessage) => {
         if (message.type === 'beat') return this.#hear(child, message.isWatching);
         if (message.type === 'failed') return fail(message.text, message.hint);
+        if (message.type !== 'ready') return;
         clearTimeout(timer);
         resolve(message.facts);
       });

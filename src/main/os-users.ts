@@ -12,6 +12,7 @@ export const osUserNames = {
   control: 'freehold-control',
   gateway: 'freehold-gateway',
   shipper: 'freehold-shipper',
+  apps: 'freehold-apps',
 } as const;
 const groupNames = { shared: 'freehold', files: 'freehold-files', regions: 'freehold-regions' } as const;
 export type Part = keyof typeof osUserNames;
@@ -30,6 +31,8 @@ export interface OsUsers {
   readonly gateway: OsUser;
   /** Ships WAL. */
   readonly shipper: OsUser;
+  /** Keeps apps that are processes; each of those runs as a user of its own. */
+  readonly apps: OsUser;
   /** Group `freehold` of all of them: may enter the folder of the database's socket. */
   readonly sharedGid: number;
   /** Group `freehold-files` of control and gateway: tenants' sealed files are written and read by both. */
@@ -87,6 +90,7 @@ export function findOsUsers(): OsUsers | undefined {
     control: getUser(osUserNames.control),
     gateway: getUser(osUserNames.gateway),
     shipper: getUser(osUserNames.shipper),
+    apps: getUser(osUserNames.apps),
     sharedGid: getGroup(groupNames.shared),
     filesGid: getGroup(groupNames.files),
     regionsGid: getGroup(groupNames.regions),

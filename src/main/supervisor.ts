@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { type ClusterPair, type FailoverReport, longestShutdownMs, type ShippedWal } from '#src/clusters/index.ts';
 import { isPortFree } from '#src/gateway/index.ts';
 import type { Log } from '#src/kernel/index.ts';
+import { createAppLauncher } from './app-launcher.ts';
 import { createEmbeddedCluster, publish } from './cluster.ts';
 import { type Config, type Env, settings } from './config.ts';
 import { mainErrors } from './errors.ts';
 import { ensureFolders, type Folders, foldersOf } from './folders.ts';
-import { ManagedProcess } from './managed-process.ts';
+import { ManagedProcess, type ManagedProcessOptions } from './managed-process.ts';
 import { ensureOsUsers } from './os-users.ts';
 import { placeProgram } from './program-copy.ts';
 import { openShippedWalReader } from './shipped-wal-reader.ts';
@@ -35,7 +36,7 @@ export interface Running {
   readonly recoveryKit: string | undefined;
 }
 
-type Role = 'control' | 'gateway' | 'shipper';
+type Role = 'control' | 'gateway' | 'shipper' | 'apps';
 
 const startDeadlineMs = 60_000;
 const drainDeadlineMs = 15_000;
@@ -66,8 +67,9 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
   const programDir = placeProgram(config.dataDir, users !== undefined);
   const pair = config.externalDatabase ? undefined : await startCluster();
 
-  const manage = (name: string, role: Role): ManagedProcess =>
+  const manage = (name: string, role: Role, more: Pick<ManagedProcessOptions, 'onSpawned'> = {}): ManagedProcess =>
     new ManagedProcess({
+      ...more,
       name,
       role,
       programDir,
@@ -92,12 +94,20 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
   // Stops after the gateways: what they still write is shipped as well.
   if (shipper) shutdown.add('shipper', drainDeadlineMs, async () => shipper?.stop(drainDeadlineMs - 2_000));
 
+  const appLauncher = await createAppLauncher({ config, folders, users, programDir, log });
+  const apps = manage('apps', 'apps', { onSpawned: (child) => appLauncher.serve(child) });
+  // After the gateways, whose last requests still go there.
+  shutdown.add('apps', drainDeadlineMs + 5_000, async () => {
+    await apps.stop(drainDeadlineMs);
+    await appLauncher.killAll();
+  });
+
   say(`starting ${config.workers} gateway${config.workers === 1 ? '' : 's'}`);
   const gateways = Array.from({ length: config.workers }, (_, index) => manage(`gateway-${index + 1}`, 'gateway'));
   shutdown.add('gateways', drainDeadlineMs + 5_000, async () => {
     await Promise.all(gateways.map((gateway) => gateway.stop(drainDeadlineMs)));
   });
-  await Promise.all([...gateways, ...(shipper ? [shipper] : [])].map((part) => part.start()));
+  await Promise.all([...gateways, apps, ...(shipper ? [shipper] : [])].map((part) => part.start()));
   // Last, and in the background: whoever waits for the installation does not wait for a copy of the data.
   await pair?.startStandby();
   const fact = (name: string) => (typeof facts[name] === 'string' ? facts[name] : undefined);

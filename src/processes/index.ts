@@ -3,4 +3,12 @@
  * Invariants: one tenant's process reaches its own folder, database and port and nothing else; it runs only while its tenant is open;
  * none sleeps while a request of it is under way. The supervisor starts processes, the keeper decides, control knows what to run.
  */
+export { type ControlGroups, findControlGroups, type ProcessLimits, removeLeftGroups } from './control-groups.ts';
+export { processErrors } from './errors.ts';
+export type { LauncherPort } from './instance.ts';
+export { createKeeper, type Keeper } from './keeper.ts';
+export { startKeeperLink } from './keeper-link.ts';
+export { createLauncher, type Launcher, type LaunchRequest } from './launcher.ts';
+export { builderPlace, firstAppUid, inside } from './sandbox.ts';
+export { connectToSpecs, createSpecsServer, type SpecsServer } from './specs-link.ts';
 export type * from './types.ts';

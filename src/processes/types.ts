@@ -50,3 +50,21 @@ export interface RunSpec {
     readonly folderBytes: number;
   };
 }
+
+export const appStates = ['asleep', 'waking', 'awake', 'stopping', 'failed'] as const;
+export type AppState = (typeof appStates)[number];
+
+/** How the app of a tenant is. */
+export interface KeptApp {
+  readonly tenantId: TenantId;
+  readonly state: AppState;
+  readonly version: string | undefined;
+  /** Since its last request. */
+  readonly idleMs: number;
+  readonly upMs: number | undefined;
+  /** Crashes and failed starts in a row. */
+  readonly failures: number;
+  readonly memoryBytes: number | undefined;
+  /** Why it failed, with the last lines of its log. For staff only. */
+  readonly error: string | undefined;
+}

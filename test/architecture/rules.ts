@@ -103,9 +103,9 @@ export const owners: readonly Owner[] = [
   },
   {
     what: 'child processes',
-    where: ['src/clusters/', 'src/main/', 'src/databases/', 'src/portability/'],
+    where: ['src/clusters/', 'src/main/', 'src/databases/', 'src/portability/', 'src/processes/'],
     reason:
-      "clusters run PostgreSQL, main runs our own processes, databases and portability run pg_dump and pg_restore on one tenant's database; a request must never start a process",
+      "clusters run PostgreSQL, main runs our own processes, databases and portability run pg_dump and pg_restore on one tenant's database, processes start sandboxes and what is in them; a request must never start a process",
     modules: [{ name: 'node:child_process' }, { name: 'child_process' }, { name: 'node:cluster' }],
   },
   {

@@ -1,0 +1,73 @@
+import type { ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Log } from '#src/kernel/index.ts';
+import { createLauncher, findControlGroups, type LaunchRequest, removeLeftGroups } from '#src/processes/index.ts';
+import type { Config } from './config.ts';
+import type { Folders } from './folders.ts';
+import { type Calls, createCalls } from './ipc-calls.ts';
+import type { OsUsers } from './os-users.ts';
+import { freehold } from './program.ts';
+
+export interface AppLauncher {
+  /** Answers this keeper from now on; what an earlier one had started is ended first. */
+  serve(keeper: ChildProcess): void;
+  killAll(): Promise<void>;
+}
+
+/** The supervisor's side of apps that are processes: the keeper asks, over the channel to its parent, and nobody else can. */
+export async function createAppLauncher(of: {
+  readonly config: Config;
+  readonly folders: Folders;
+  readonly users: OsUsers | undefined;
+  readonly programDir: string;
+  readonly log: Log;
+}): Promise<AppLauncher> {
+  const { folders, users, log } = of;
+  // Of this installation, and of no other on this machine.
+  const parent = `freehold-${folders.run.replace(/[^a-z0-9]+/gi, '-').slice(-60)}`;
+  const groups = await findControlGroups(parent);
+  if (groups) await removeLeftGroups(groups, parent);
+  let calls: Calls | undefined;
+  const launcher = createLauncher({
+    bubblewrap: findBubblewrap(),
+    users: users && {
+      keeper: users.apps,
+      gatewayGid: users.gateway.gid,
+      controlUid: users.control.uid,
+      sharedGid: users.sharedGid,
+    },
+    node: freehold.node,
+    doorProgram: join(of.programDir, 'src/processes/door.ts'),
+    appsDir: folders.apps,
+    dataDir: folders.appData,
+    runDir: folders.sandboxes,
+    socketFolders: of.config.externalDatabase
+      ? []
+      : [folders.databaseSocket, folders.clusterSocket, folders.standbySocket],
+    groups,
+    // A keeper that is gone needs to know nothing.
+    onEnded: (sandboxId) => void calls?.call('ended', [sandboxId], 10_000).catch(() => undefined),
+    log,
+  });
+  return {
+    serve(keeper) {
+      const ready = launcher.killAll();
+      calls = createCalls(keeper, {
+        prepare: async (request: LaunchRequest) => {
+          await ready;
+          return launcher.prepare(request);
+        },
+        launch: (request: LaunchRequest) => launcher.launch(request),
+        kill: (sandboxId: number) => launcher.kill(sandboxId),
+        clear: (request: LaunchRequest) => launcher.clear(request),
+        removeData: (tenantId: string) => launcher.removeData(tenantId),
+      });
+    },
+    killAll: () => launcher.killAll(),
+  };
+}
+
+export function findBubblewrap(): string | undefined {
+  return ['/usr/bin/bwrap', '/usr/local/bin/bwrap', '/bin/bwrap'].find((path) => existsSync(path));
+}

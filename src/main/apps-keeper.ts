@@ -1,0 +1,67 @@
+import { armFailpoints, systemClock } from '#src/kernel/index.ts';
+import { connectToSpecs, createKeeper, type LauncherPort, startKeeperLink } from '#src/processes/index.ts';
+import { createChild } from './child.ts';
+import { type Config, type Env, parseConfig } from './config.ts';
+import { foldersOf } from './folders.ts';
+import { createCalls } from './ipc-calls.ts';
+
+const idleCheckMs = 1_000;
+const launchDeadlineMs = 30_000;
+
+/** The keeper of apps that are processes: who is awake. It holds the environment of those that are, and no key. */
+export async function runAppsKeeper(env: Env): Promise<void> {
+  const config: Config = parseConfig(env);
+  armFailpoints(config.failpoints);
+  const folders = foldersOf(config.dataDir);
+  const child = createChild('apps', config);
+  const { log, shutdown } = child;
+  child.drop();
+  // Sockets for gateways; what else we write is for nobody.
+  process.umask(0o077);
+
+  const endings = new Map<number, () => void>();
+  const calls = createCalls(process, {
+    ended: async (sandboxId: number) => endings.get(sandboxId)?.(),
+  });
+  const ask = <T>(method: string, ...params: unknown[]) => calls.call<T>(method, params, launchDeadlineMs);
+  const launcher: LauncherPort = {
+    prepare: (request) => ask('prepare', request),
+    async launch(request) {
+      const { sandboxId } = await ask<{ sandboxId: number }>('launch', request);
+      const ended = new Promise<void>((resolve) => endings.set(sandboxId, resolve)).then(() => {
+        endings.delete(sandboxId);
+      });
+      return { sandboxId, ended };
+    },
+    kill: (sandboxId) => ask('kill', sandboxId),
+    clear: (request) => ask('clear', request),
+  };
+
+  const specs = connectToSpecs({
+    socketPath: folders.appSpecsSocket,
+    keeper: () => keeper,
+    removeData: (tenantId) => ask('removeData', tenantId),
+    log,
+  });
+  const keeper = createKeeper({
+    launcher,
+    specOf: (tenantId) => specs.specOf(tenantId),
+    migrated: (tenantId, version) => specs.migrated(tenantId, version),
+    letGo: (tenantId, instanceId) => link.letGo(tenantId, instanceId),
+    tellEnded: (tenantId, instanceId) => link.tellEnded(tenantId, instanceId),
+    logDir: folders.appLogs,
+    memoryBytes: config.appsMemoryBytes,
+    clock: systemClock,
+    log,
+  });
+  const link = startKeeperLink({ socketPath: folders.appsSocket, keeper, log });
+  await link.start();
+  shutdown.add('link to control', 2_000, () => specs.close());
+  shutdown.add('link to gateways', 2_000, () => link.stop());
+  shutdown.add('apps', 12_000, () => keeper.stop());
+  const timer = setInterval(() => {
+    void keeper.sleepIdle().catch((error) => log.error('idle apps could not be put to sleep', { error }));
+  }, idleCheckMs);
+  shutdown.add('watch for idle apps', 1_000, async () => clearInterval(timer));
+  child.ready({});
+}

@@ -1,0 +1,134 @@
+import { createReadStream } from 'node:fs';
+import { appendFile, open, rename, stat } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { type Clock, redactText } from '#src/kernel/index.ts';
+
+/** What an app wrote, line by line with the time; rotated, and without its secrets. */
+export interface AppLog {
+  /** Bytes as they come; lines of more than 8 KiB are cut. */
+  write(chunk: Uint8Array): void;
+  /** A line of ours, between those of the app. */
+  note(text: string): void;
+  /** The last lines, also those that are not on disk yet. */
+  tail(lines: number): readonly string[];
+  /** Everything that was written before is on disk. */
+  flush(): Promise<void>;
+}
+
+export interface AppLogOptions {
+  readonly path: string;
+  /** Values that must not appear: what the environment holds that is secret. */
+  readonly secrets: readonly string[];
+  readonly clock: Clock;
+  /** Default 2 MiB; there are `files` of them. */
+  readonly maxBytes?: number;
+  /** Default 5. */
+  readonly files?: number;
+  /** Bytes a second beyond which lines are dropped, and counted. Default 1 MiB. */
+  readonly bytesPerSecond?: number;
+  readonly onLine?: (line: string) => void;
+}
+
+const longestLine = 8_192;
+const keptLines = 200;
+/** Shorter ones would blot out ordinary words. */
+const shortestSecret = 8;
+
+export function createAppLog(options: AppLogOptions): AppLog {
+  const { path, clock, maxBytes = 2 * 2 ** 20, files = 5, bytesPerSecond = 2 ** 20 } = options;
+  const secrets = options.secrets.filter((secret) => secret.length >= shortestSecret);
+  const decoder = new TextDecoder();
+  const recent: string[] = [];
+  let rest = '';
+  let pending = '';
+  let writing: Promise<void> = Promise.resolve();
+  let isScheduled = false;
+  let second = 0;
+  let bytes = 0;
+  let dropped = 0;
+
+  function add(text: string): void {
+    const now = clock.now();
+    if (Math.floor(now / 1_000) !== second) {
+      second = Math.floor(now / 1_000);
+      bytes = 0;
+      const lost = dropped;
+      dropped = 0;
+      if (lost > 0) add(`freehold: ${lost} lines were dropped, because the app wrote too fast`);
+    }
+    bytes += text.length;
+    if (bytes > bytesPerSecond) {
+      dropped++;
+      return;
+    }
+    const line = `${new Date(now).toISOString()} ${clean(text)}`;
+    recent.push(line);
+    if (recent.length > keptLines) recent.shift();
+    options.onLine?.(line);
+    pending += `${line}\n`;
+    if (!isScheduled) {
+      isScheduled = true;
+      writing = writing.then(store, store);
+    }
+  }
+
+  function clean(text: string): string {
+    let line = text.length > longestLine ? `${text.slice(0, longestLine)}…` : text;
+    for (const secret of secrets) line = line.replaceAll(secret, '[redacted]');
+    // Control characters could rewrite what a terminal shows.
+    return redactText(line).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd');
+  }
+
+  /** A log that cannot be written must not stop the app. */
+  async function store(): Promise<void> {
+    isScheduled = false;
+    const text = pending;
+    pending = '';
+    try {
+      await appendFile(path, text, { mode: 0o600 });
+      if ((await stat(path)).size > maxBytes) await rotate();
+    } catch {
+      dropped += text.split('\n').length - 1;
+    }
+  }
+
+  async function rotate(): Promise<void> {
+    for (let number = files - 1; number > 0; number--)
+      await rename(number === 1 ? path : `${path}.${number - 1}`, `${path}.${number}`).catch(() => undefined);
+  }
+
+  return {
+    write(chunk) {
+      rest += decoder.decode(chunk, { stream: true });
+      const lines = rest.split(/\r?\n/);
+      rest = lines.pop()!;
+      for (const line of lines) add(line);
+      if (rest.length > longestLine) {
+        add(rest);
+        rest = '';
+      }
+    },
+    note: (text) => add(`freehold: ${text}`),
+    tail: (lines) => [...recent, ...(rest === '' ? [] : [clean(rest)])].slice(-lines),
+    async flush() {
+      if (rest !== '') add(rest);
+      rest = '';
+      await writing;
+    },
+  };
+}
+
+/** The last lines of a log on disk, the older file first. A log that is not there has none. */
+export async function readAppLog(path: string, lines: number): Promise<string[]> {
+  const found: string[] = [];
+  for (const file of [`${path}.1`, path]) {
+    const handle = await open(file).catch(() => undefined);
+    if (!handle) continue;
+    await handle.close();
+    for await (const line of createInterface({ input: createReadStream(file) })) {
+      found.push(line);
+      if (found.length > lines) found.shift();
+    }
+  }
+  return found;
+}

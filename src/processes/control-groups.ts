@@ -1,0 +1,124 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface ProcessLimits {
+  readonly memoryBytes: number;
+  /** Cores, for example 0.5. */
+  readonly cpus: number;
+  /** Processes and threads. */
+  readonly processes: number;
+}
+
+type File = readonly [controller: string, file: string, value: string];
+
+/** One group per sandbox. Kernel documentation: admin-guide/cgroup-v2.rst, admin-guide/cgroup-v1/. */
+export interface ControlGroups {
+  readonly version: 1 | 2;
+  /** Folders whose `cgroup.procs` a process writes itself into before anything else. Limits are in force then. */
+  make(name: string, limits: ProcessLimits): Promise<readonly string[]>;
+  /** After its last process has ended. */
+  remove(name: string): Promise<void>;
+}
+
+const root = '/sys/fs/cgroup';
+const controllers = ['memory', 'pids', 'cpu'] as const;
+const cpuPeriodUs = 100_000;
+
+/**
+ * What this machine has of them; undefined: nothing bounds what an app uses together, and `doctor` says so.
+ * @param parent name of the folder that holds all of ours
+ */
+export async function findControlGroups(parent: string): Promise<ControlGroups | undefined> {
+  const unified = join(root, 'cgroup.controllers');
+  if (existsSync(unified)) {
+    const available = readFileSync(unified, 'utf8').split(/\s/);
+    return controllers.every((name) => available.includes(name)) ? tryGroups(2, parent) : undefined;
+  }
+  return controllers.every((name) => existsSync(join(root, name, 'cgroup.procs'))) ? tryGroups(1, parent) : undefined;
+}
+
+async function tryGroups(version: 1 | 2, parent: string): Promise<ControlGroups | undefined> {
+  const groups = version === 2 ? groupsV2(parent) : groupsV1(parent);
+  try {
+    await groups.make('try', { memoryBytes: 64 * 2 ** 20, cpus: 1, processes: 16 });
+    await groups.remove('try');
+    return groups;
+  } catch {
+    // Not root, read-only, or the groups of this machine are somebody else's.
+    return undefined;
+  }
+}
+
+function groupsV2(parent: string): ControlGroups {
+  const folderOf = (name: string) => join(root, parent, name);
+  return {
+    version: 2,
+    async make(name, limits) {
+      await mkdir(folderOf(name), { recursive: true });
+      for (const folder of [root, join(root, parent)])
+        await writeFile(join(folder, 'cgroup.subtree_control'), controllers.map((one) => `+${one}`).join(' '));
+      await writeAll(folderOf(name), [
+        ['memory', 'memory.max', String(limits.memoryBytes)],
+        ['memory', 'memory.swap.max', '0'],
+        // The whole app, not the one process that asked last.
+        ['memory', 'memory.oom.group', '1'],
+        ['pids', 'pids.max', String(limits.processes)],
+        ['cpu', 'cpu.max', `${Math.round(limits.cpus * cpuPeriodUs)} ${cpuPeriodUs}`],
+      ]);
+      return [folderOf(name)];
+    },
+    remove: (name) => removeFolder(folderOf(name)),
+  };
+}
+
+function groupsV1(parent: string): ControlGroups {
+  const folderOf = (controller: string, name: string) => join(root, controller, parent, name);
+  return {
+    version: 1,
+    async make(name, limits) {
+      for (const controller of controllers) await mkdir(folderOf(controller, name), { recursive: true });
+      const files: readonly File[] = [
+        ['memory', 'memory.limit_in_bytes', String(limits.memoryBytes)],
+        ['pids', 'pids.max', String(limits.processes)],
+        ['cpu', 'cpu.cfs_period_us', String(cpuPeriodUs)],
+        ['cpu', 'cpu.cfs_quota_us', String(Math.round(limits.cpus * cpuPeriodUs))],
+      ];
+      for (const file of files) await writeAll(folderOf(file[0], name), [file]);
+      return controllers.map((controller) => folderOf(controller, name));
+    },
+    async remove(name) {
+      await Promise.all(controllers.map((controller) => removeFolder(folderOf(controller, name))));
+    },
+  };
+}
+
+async function writeAll(folder: string, files: readonly File[]): Promise<void> {
+  for (const [, file, value] of files)
+    await writeFile(join(folder, file), value).catch((error) => {
+      // Kernels without accounting of swap do not have it.
+      if (file !== 'memory.swap.max') throw error;
+    });
+}
+
+/** The kernel lets go of a group a moment after its last process. */
+async function removeFolder(folder: string): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await rmdir(folder);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return;
+      if (code !== 'EBUSY' || tries === 100) throw error;
+      await delay(20);
+    }
+  }
+}
+
+/** Groups that an earlier run left behind. */
+export async function removeLeftGroups(groups: ControlGroups, parent: string): Promise<void> {
+  const folder = groups.version === 2 ? join(root, parent) : join(root, 'memory', parent);
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  for (const entry of entries) if (entry.isDirectory()) await groups.remove(entry.name).catch(() => undefined);
+}

@@ -1,0 +1,138 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+
+/**
+ * The door-keeper: the first process in a sandbox. It starts the app as the app's user, then becomes a user without rights itself, and passes bytes between
+ * the sandbox's own network and two unix sockets: requests in, PostgreSQL out. It imports nothing of ours, because nothing else is in the sandbox.
+ * Arguments: uid of the app, uid and gid of itself, and the group that may reach PostgreSQL's socket; or none of them, where a person started everything.
+ */
+
+/** What the keeper says first, as one line. */
+interface Task {
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly folder: string;
+  /** `serve`: pass requests to `port`. `run`: to its end; standard input and output are streams of the keeper. */
+  readonly kind: 'serve' | 'run';
+  readonly port: number;
+  /** Of the app's user: processes and threads, as a second fence where control groups are not to be had. 0: none. */
+  readonly processes: number;
+}
+
+const [appUid, doorUid, doorGid, databaseGid] = process.argv.slice(2).map(Number);
+const sockets = { link: '/freehold/link/keeper.sock', http: '/freehold/http/http.sock' };
+const database = { port: 5432, path: '/freehold/sockets/pg/.s.PGSQL.5432' };
+
+const control = connect(sockets.link, () => control.write('control\n'));
+// Without the keeper nobody wants us.
+control.on('error', () => process.exit(1)).on('close', () => process.exit(1));
+createInterface({ input: control }).once('line', (line) => begin(JSON.parse(line) as Task));
+
+async function begin(task: Task): Promise<void> {
+  const output = await openStream('output');
+  const input = task.kind === 'run' ? await openStream('input') : undefined;
+  const [app, ender] = startAs(appUid, task);
+  becomeNobody();
+  for (const stream of [app.stdout, app.stderr]) stream?.pipe(output, { end: false });
+  if (input && app.stdin) input.pipe(app.stdin.on('error', () => input.destroy()));
+  app.once('error', (error) => end({ event: 'ended', failure: error.message }));
+  app.once('close', (code, signal) => output.end(() => end({ event: 'ended', code, signal })));
+  // Whatever else comes from the keeper means the same: end, please.
+  control.on('data', () => ender.stdin?.end('\n'));
+  const servers = [listen(database.port, () => connect({ path: database.path, allowHalfOpen: true }))];
+  if (task.kind === 'serve') servers.push(listen(sockets.http, () => connectToApp(task.port)));
+  await Promise.all(servers);
+  tell({ event: 'started' });
+}
+
+/** The app, and a process of the same user that ends all of that user's processes when it is told to: we may not any more. */
+function startAs(uid: number | undefined, task: Task): [ChildProcess, ChildProcess] {
+  const user = uid === undefined ? {} : { uid, gid: uid };
+  const limits = ['--core=0', ...(task.processes > 0 ? [`--nproc=${task.processes}`] : [])];
+  const app = spawn(
+    '/usr/bin/prlimit',
+    [...limits, '--', '/usr/bin/setpriv', '--inh-caps=-all', '--', ...task.command],
+    {
+      ...user,
+      env: { ...task.env },
+      cwd: task.folder,
+      detached: true,
+      stdio: [task.kind === 'run' ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    },
+  );
+  // All that it may signal; where there is one user only, that would be us as well.
+  const ended = uid === undefined ? `-${app.pid ?? 0}` : '-1';
+  const ender = spawn('/bin/sh', ['-c', `read -r _; trap '' TERM; kill -s TERM -- ${ended}`], {
+    ...user,
+    env: {},
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  ender.on('error', () => undefined);
+  ender.stdin?.on('error', () => undefined);
+  return [app, ender];
+}
+
+function becomeNobody(): void {
+  if (doorUid === undefined || doorGid === undefined) return;
+  process.setgroups!(databaseGid === undefined ? [] : [databaseGid]);
+  process.setgid!(doorGid);
+  process.setuid!(doorUid);
+  if (process.getuid!() !== doorUid || process.geteuid!() !== doorUid || process.getgid!() !== doorGid) process.exit(1);
+}
+
+function openStream(name: string): Promise<Socket> {
+  return new Promise((resolve) => {
+    const stream = connect({ path: sockets.link, allowHalfOpen: true }, () => {
+      stream.write(`${name}\n`);
+      resolve(stream);
+    });
+    stream.on('error', () => process.exit(1));
+  });
+}
+
+/** Every connection to `at` is one to what `open` opens; whichever end goes, the other goes with it. */
+function listen(at: number | string, open: () => Socket): Promise<Server> {
+  const server = createServer({ allowHalfOpen: true }, (outer) => {
+    const inner = open();
+    outer.pipe(inner);
+    inner.pipe(outer);
+    const destroy = () => {
+      outer.destroy();
+      inner.destroy();
+    };
+    outer.on('error', destroy).on('close', () => inner.destroy());
+    inner.on('error', destroy).on('close', () => outer.destroy());
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    const done = () => resolve(server);
+    // The folder says who may enter.
+    if (typeof at === 'string') server.listen({ path: at, readableAll: true, writableAll: true }, done);
+    else server.listen(at, '127.0.0.1', done);
+  });
+}
+
+/** Some listen on `localhost`, which may mean either. */
+function connectToApp(port: number): Socket {
+  return connect({
+    host: 'localhost',
+    port,
+    allowHalfOpen: true,
+    noDelay: true,
+    autoSelectFamily: true,
+    lookup: (_name, _options, found) =>
+      found(null, [
+        { address: '127.0.0.1', family: 4 },
+        { address: '::1', family: 6 },
+      ]),
+  });
+}
+
+function tell(message: object): void {
+  control.write(`${JSON.stringify(message)}\n`);
+}
+
+function end(message: object): void {
+  control.write(`${JSON.stringify(message)}\n`, () => process.exit(0));
+}

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { waitFor } from '#src/kernel/index.ts';
+import { startWorld, type World } from './world.fixture.ts';
+
+let world: World;
+before(async () => {
+  world = await startWorld();
+});
+after(() => world.stop());
+
+const stateOf = (tenantId: string) => world.keeper.list().find((app) => app.tenantId === tenantId)?.state;
+
+test('an app wakes on request, once for all who wait, and sleeps when nobody holds it', async () => {
+  const tenantId = world.tenant({ idleMs: 1 });
+  const entrances = await Promise.all(Array.from({ length: 20 }, () => world.keeper.enter(tenantId)));
+  assert.equal(new Set(entrances.map(({ instanceId }) => instanceId)).size, 1);
+  const { socketPath } = entrances[0]!;
+  assert.equal((await world.fetch(socketPath, '/')).status, 200);
+
+  world.gateway.isFree = false;
+  await waitFor('idle', () => world.keeper.list()[0]!.idleMs > 2);
+  await world.keeper.sleepIdle();
+  assert.equal(stateOf(tenantId), 'awake');
+  world.gateway.isFree = true;
+  await world.keeper.sleepIdle();
+  assert.equal(stateOf(tenantId), 'asleep');
+  assert.ok(!existsSync(socketPath));
+  assert.deepEqual(readdirSync(join(world.folder, 'box')), []);
+  assert.ok(world.gateway.ended.includes(entrances[0]!.instanceId));
+
+  const again = await world.keeper.enter(tenantId);
+  assert.notEqual(again.instanceId, entrances[0]!.instanceId);
+  const lines = await world.keeper.tail(tenantId, 50);
+  assert.ok(lines.some((line) => line.includes('the app goes to sleep')));
+  assert.ok(
+    lines.some((line) => line.endsWith('Z ending')),
+    lines.join('\n'),
+  );
+  await world.keeper.evict(tenantId);
+});
+
+test('an app that dies is started again, slower each time; its log says why, without its secrets', async () => {
+  const tenantId = world.tenant();
+  const { socketPath, instanceId } = await world.keeper.enter(tenantId);
+  await assert.rejects(world.fetch(socketPath, '/die'));
+  await waitFor('another instance', async () => (await world.keeper.enter(tenantId)).instanceId !== instanceId);
+  const lines = (await world.keeper.tail(tenantId, 50)).join('\n');
+  assert.match(lines, /dying, secret \[redacted\]/);
+  assert.match(lines, /the app is gone: it ended with exit code 9/);
+  await world.keeper.evict(tenantId);
+});
+
+for (const [mode, startMs, expected] of [
+  ['dies', 30_000, /exit code 3 before it was healthy[\s\S]*cannot find the thing/],
+  ['ill', 700, /not healthy after 0.7 s: \/health answers 500/],
+  ['deaf', 700, /not healthy after 0.7 s: \/health does not answer/],
+] as const)
+  test(`an app that ${mode === 'dies' ? 'ends at once' : `is ${mode}`} has failed, with the reason`, async () => {
+    const tenantId = world.tenant({ env: { MODE: mode }, startMs });
+    const error = await world.keeper.enter(tenantId).then(
+      () => undefined,
+      (reason) => reason,
+    );
+    assert.equal(error.code, 'FH_APP_FAILED');
+    assert.match(error.detail, expected);
+    assert.equal(stateOf(tenantId), 'failed');
+    await world.keeper.evict(tenantId);
+    assert.equal(stateOf(tenantId), undefined);
+  });
+
+test('a program that is not there has failed, too', async () => {
+  const tenantId = world.tenant({ start: ['/nowhere/program'] });
+  await assert.rejects(world.keeper.enter(tenantId), (error: { code: string; detail: string }) => {
+    assert.equal(error.code, 'FH_APP_FAILED');
+    assert.match(error.detail, /nowhere/);
+    return true;
+  });
+  await world.keeper.evict(tenantId);
+});
+
+test('a tenant that is closed while its app wakes has no app afterwards', async () => {
+  const tenantId = world.tenant({ env: { MODE: 'deaf' } });
+  const entering = world.keeper.enter(tenantId);
+  entering.catch(() => undefined);
+  await waitFor('waking', () => stateOf(tenantId) === 'waking');
+  await world.keeper.evict(tenantId);
+  await assert.rejects(entering);
+  assert.equal(stateOf(tenantId), undefined);
+  assert.deepEqual(readdirSync(join(world.folder, 'box')), []);
+});
+
+test('migrations run before the start, to their end, and a failed one keeps the app from starting', async () => {
+  const good = world.tenant({ migrate: ['/bin/sh', '-c', 'echo migrated >/data/done'] });
+  assert.equal((await world.shell(good, 'cat /data/done')).stdout, 'migrated\n');
+  const bad = world.tenant({ migrate: ['/bin/sh', '-c', 'echo column is missing >&2; exit 4'] });
+  await assert.rejects(world.keeper.enter(bad), (error: { detail: string }) =>
+    /migrate: it ended with exit code 4[\s\S]*column is missing/.test(error.detail),
+  );
+  await Promise.all([world.keeper.evict(good), world.keeper.evict(bad)]);
+});
+
+test('who needs room gets that of an idle one, and none of a busy one', async () => {
+  const small = await startWorld({ memoryBytes: 600 * 2 ** 20 });
+  try {
+    const [first, second, third] = [small.tenant(), small.tenant(), small.tenant()];
+    await small.keeper.enter(first);
+    await small.keeper.enter(second);
+    await assert.rejects(small.keeper.enter(third), { code: 'FH_APP_BUSY' });
+    await waitFor('the first was idle for a while', () => small.keeper.list().every(({ idleMs }) => idleMs > 2_100));
+    small.keeper.used([second]);
+    await small.keeper.enter(third);
+    const awake = small.keeper.list().filter(({ state }) => state === 'awake');
+    assert.deepEqual(awake.map(({ tenantId }) => tenantId).sort(), [second, third].sort());
+  } finally {
+    await small.stop();
+  }
+});

@@ -1,0 +1,351 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
+import { type AppLog, createAppLog, readAppLog } from './app-log.ts';
+import { type DoorEnd, describeEnd } from './door-link.ts';
+import { processErrors } from './errors.ts';
+import { type Instance, type LauncherPort, openSandbox, startInstance } from './instance.ts';
+import type { AppState, Entrance, KeptApp, RunSpec } from './types.ts';
+
+export interface KeeperDeps {
+  readonly launcher: LauncherPort;
+  /** FH_TENANT_NOT_ACTIVE unless the tenant may run now. */
+  readonly specOf: (tenantId: TenantId) => Promise<RunSpec>;
+  /** The `migrate` command of this version has come to its end with 0. */
+  readonly migrated: (tenantId: TenantId, version: string) => Promise<void>;
+  /** Whether every gateway lets go of the instance: nobody's request is under way. */
+  readonly letGo: (tenantId: TenantId, instanceId: string) => Promise<boolean>;
+  readonly tellEnded: (tenantId: TenantId, instanceId: string) => void;
+  readonly logDir: string;
+  /** Of all that are awake together. */
+  readonly memoryBytes: number;
+  /** Time to end by itself after SIGTERM. Default 10,000. */
+  readonly graceMs?: number;
+  /** After the first crash; doubled with each, up to a minute. Default 500. */
+  readonly firstBackOffMs?: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface Keeper {
+  /** Wakes the app, and resolves when it is healthy. Errors as in AppLinkProtocol. */
+  enter(tenantId: TenantId): Promise<Entrance>;
+  used(tenantIds: readonly TenantId[]): void;
+  /** The tenant is closed, or is to be started anew: ends its app, also one that is waking. */
+  evict(tenantId: TenantId): Promise<void>;
+  /** Puts to sleep who was idle for long enough and is let go of by everybody. */
+  sleepIdle(): Promise<void>;
+  list(): readonly KeptApp[];
+  tail(tenantId: TenantId, lines: number): Promise<readonly string[]>;
+  stop(): Promise<void>;
+}
+
+interface Kept {
+  state: AppState;
+  spec: RunSpec | undefined;
+  instance: Instance | undefined;
+  /** Of a change under way: whoever comes meanwhile waits for it. */
+  change: Promise<unknown> | undefined;
+  abort: AbortController;
+  log: AppLog | undefined;
+  lastUsedMs: number;
+  failures: number;
+  error: FreeholdError | undefined;
+  retryAtMs: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
+const longestBackOffMs = 60_000;
+/** Whoever lived so long is well again. */
+const settledMs = 60_000;
+/** A request waits for the end of a back-off that is shorter. */
+const patienceMs = 3_000;
+/** Used so lately, an app is not put to sleep to make room. */
+const restMs = 2_000;
+
+/**
+ * Who is awake. Invariants: one instance per tenant at a time; none is ended while a gateway has a request of it, but when its tenant is closed; all that are
+ * awake together fit into `memoryBytes`.
+ */
+export function createKeeper(deps: KeeperDeps): Keeper {
+  const { clock, log, graceMs = 10_000, firstBackOffMs = 500 } = deps;
+  const apps = new Map<TenantId, Kept>();
+  const now = () => clock.monotonicMs();
+  let count = 0;
+  let isStopping = false;
+
+  function keptOf(tenantId: TenantId): Kept {
+    let kept = apps.get(tenantId);
+    if (!kept) {
+      kept = {
+        state: 'asleep',
+        spec: undefined,
+        instance: undefined,
+        change: undefined,
+        abort: new AbortController(),
+        log: undefined,
+        lastUsedMs: now(),
+        failures: 0,
+        error: undefined,
+        retryAtMs: 0,
+        timer: undefined,
+      };
+      apps.set(tenantId, kept);
+    }
+    return kept;
+  }
+
+  async function enter(tenantId: TenantId): Promise<Entrance> {
+    const kept = keptOf(tenantId);
+    for (;;) {
+      if (isStopping) throw processErrors.FH_APP_BUSY({ detail: 'the keeper stops' });
+      kept.lastUsedMs = now();
+      if (kept.state === 'awake' && kept.instance) return kept.instance.entrance;
+      const waitMs = kept.retryAtMs - now();
+      const was = kept.state;
+      if (kept.change) await kept.change;
+      else if (kept.state === 'failed' && waitMs > patienceMs) throw kept.error!;
+      else if (kept.state === 'failed' && waitMs > 0) await delay(waitMs);
+      else await begin(tenantId, kept);
+      // A start that failed has failed for everybody who waited for it.
+      if (was === 'waking' && (kept.state as AppState) === 'failed') throw kept.error!;
+    }
+  }
+
+  /** One change at a time: whoever begins one has seen that there is none. */
+  function change(kept: Kept, work: () => Promise<void>): Promise<void> {
+    const done = work();
+    const settled = done
+      .catch(() => undefined)
+      .then(() => {
+        if (kept.change === settled) kept.change = undefined;
+      });
+    kept.change = settled;
+    return done;
+  }
+
+  function begin(tenantId: TenantId, kept: Kept): Promise<void> {
+    return change(kept, async () => {
+      kept.state = 'waking';
+      clearTimeout(kept.timer);
+      const abort = new AbortController();
+      kept.abort = abort;
+      try {
+        const spec = await deps.specOf(tenantId);
+        kept.spec = spec;
+        await makeRoom(tenantId, spec.limits.memoryBytes);
+        kept.log ??= createAppLog({ path: pathOf(tenantId), secrets: secretsOf(spec), clock });
+        if (spec.migrate) await migrate(spec, spec.migrate, kept.log, abort.signal);
+        const { launcher } = deps;
+        const instanceId = `${process.pid}-${++count}`;
+        const instance = await startInstance(spec, instanceId, {
+          launcher,
+          log: kept.log,
+          clock,
+          signal: abort.signal,
+        });
+        kept.instance = instance;
+        kept.state = 'awake';
+        kept.error = undefined;
+        void instance.ended.then((end) => {
+          // While it is being changed, whoever changes it looks.
+          if (kept.instance === instance && !kept.change)
+            void change(kept, () => crashed(tenantId, kept, instance, end));
+        });
+        if (abort.signal.aborted) await end(tenantId, kept, instance);
+        else if (instance.end) await crashed(tenantId, kept, instance, instance.end);
+      } catch (error) {
+        if (abort.signal.aborted) {
+          kept.state = 'asleep';
+          throw error;
+        }
+        const failure = toFreeholdError(error);
+        if (failure.code !== 'FH_APP_FAILED') {
+          kept.state = 'asleep';
+          throw failure;
+        }
+        fail(tenantId, kept, failure);
+        throw failure;
+      }
+    });
+  }
+
+  async function migrate(
+    spec: RunSpec,
+    command: readonly string[],
+    appLog: AppLog,
+    signal: AbortSignal,
+  ): Promise<void> {
+    appLog.note(`migrating to version ${spec.version}`);
+    const sandbox = await openSandbox(spec, { kind: 'run', command }, deps);
+    const stop = () => void sandbox.stop(0);
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      const output = await sandbox.link.output;
+      output.on('data', (chunk: Buffer) => appLog.write(chunk)).on('error', () => undefined);
+      (await sandbox.link.input).end();
+      const ended = await sandbox.link.ended;
+      await appLog.flush();
+      if (ended.code !== 0)
+        throw processErrors.FH_APP_FAILED({
+          detail: `migrate: ${describeEnd(ended)}\n${appLog.tail(20).join('\n')}`,
+        });
+    } catch (error) {
+      if (toFreeholdError(error).code === 'FH_APP_FAILED') throw error;
+      throw processErrors.FH_APP_FAILED({ detail: 'migrate could not be started', cause: error });
+    } finally {
+      signal.removeEventListener('abort', stop);
+      await sandbox.stop(0);
+    }
+    await deps.migrated(spec.tenantId, spec.version);
+  }
+
+  async function crashed(tenantId: TenantId, kept: Kept, instance: Instance, how: DoorEnd): Promise<void> {
+    const reason = describeEnd(how);
+    kept.state = 'stopping';
+    kept.instance = undefined;
+    deps.tellEnded(tenantId, instance.entrance.instanceId);
+    kept.log?.note(`the app is gone: ${reason}`);
+    log.warn('an app died', { tenantId, reason });
+    await instance.stop(0);
+    if (now() - instance.startedMs > settledMs) kept.failures = 0;
+    const lines = kept.log?.tail(20).join('\n') ?? '';
+    fail(tenantId, kept, processErrors.FH_APP_FAILED({ detail: `${reason}\n${lines}` }));
+    // It may have work to do without anybody asking; but who is not used any more may as well sleep.
+    const isInUse = kept.spec !== undefined && (kept.spec.idleMs === 0 || now() - kept.lastUsedMs < kept.spec.idleMs);
+    if (isInUse && !isStopping)
+      kept.timer = setTimeout(() => {
+        if (!kept.change && kept.state === 'failed') void begin(tenantId, kept).catch(() => undefined);
+      }, kept.retryAtMs - now()).unref();
+  }
+
+  function fail(tenantId: TenantId, kept: Kept, error: FreeholdError): void {
+    const pauseMs = Math.min(longestBackOffMs, firstBackOffMs * 2 ** Math.min(kept.failures++, 20));
+    kept.state = 'failed';
+    kept.instance = undefined;
+    kept.error = error;
+    kept.retryAtMs = now() + pauseMs;
+    log.warn('an app does not run', { tenantId, failures: kept.failures, pauseMs });
+  }
+
+  async function end(tenantId: TenantId, kept: Kept, instance: Instance): Promise<void> {
+    kept.state = 'stopping';
+    deps.tellEnded(tenantId, instance.entrance.instanceId);
+    await instance.stop(graceMs);
+    await kept.log?.flush();
+    kept.instance = undefined;
+    kept.state = 'asleep';
+  }
+
+  /** @returns whether it sleeps now */
+  async function trySleep(tenantId: TenantId, kept: Kept): Promise<boolean> {
+    const { instance } = kept;
+    if (kept.change || kept.state !== 'awake' || !instance) return false;
+    const usedMs = kept.lastUsedMs;
+    let sleeps = false;
+    await change(kept, async () => {
+      // Whoever enters from here on waits for this change, and finds it awake, or wakes it again.
+      kept.state = 'stopping';
+      const isFree = await deps.letGo(tenantId, instance.entrance.instanceId).catch(() => false);
+      if (instance.end) return crashed(tenantId, kept, instance, instance.end);
+      if (!isFree || kept.lastUsedMs !== usedMs) {
+        kept.state = 'awake';
+        return;
+      }
+      kept.log?.note('the app goes to sleep');
+      await end(tenantId, kept, instance);
+      sleeps = true;
+    });
+    return sleeps;
+  }
+
+  async function makeRoom(tenantId: TenantId, wantedBytes: number): Promise<void> {
+    const taken = () =>
+      [...apps].reduce(
+        (sum, [id, { state, spec }]) =>
+          sum +
+          (id !== tenantId && (state === 'awake' || state === 'waking' || state === 'stopping')
+            ? (spec?.limits.memoryBytes ?? 0)
+            : 0),
+        0,
+      );
+    if (wantedBytes > deps.memoryBytes)
+      throw processErrors.FH_APP_BUSY({ detail: 'its memory limit is larger than what all apps may have together' });
+    const byUse = () =>
+      [...apps]
+        .filter(([, kept]) => kept.state === 'awake' && !kept.change)
+        .sort((a, b) => a[1].lastUsedMs - b[1].lastUsedMs);
+    for (const [id, kept] of byUse()) {
+      if (taken() + wantedBytes <= deps.memoryBytes) return;
+      if (now() - kept.lastUsedMs > restMs) await trySleep(id, kept);
+    }
+    if (taken() + wantedBytes > deps.memoryBytes) throw processErrors.FH_APP_BUSY();
+  }
+
+  const pathOf = (tenantId: TenantId): string => join(deps.logDir, `${tenantId}.log`);
+
+  return {
+    enter,
+    used(tenantIds) {
+      for (const tenantId of tenantIds) {
+        const kept = apps.get(tenantId);
+        if (kept) kept.lastUsedMs = now();
+      }
+    },
+    async evict(tenantId) {
+      const kept = apps.get(tenantId);
+      if (!kept) return;
+      clearTimeout(kept.timer);
+      for (;;) {
+        kept.abort.abort(new Error('the tenant was closed'));
+        if (kept.change) await kept.change;
+        else if (kept.instance) {
+          const { instance } = kept;
+          await change(kept, () => end(tenantId, kept, instance));
+        } else break;
+      }
+      clearTimeout(kept.timer);
+      await kept.log?.flush();
+      apps.delete(tenantId);
+    },
+    async sleepIdle() {
+      for (const [tenantId, kept] of apps) {
+        const idleMs = kept.spec?.idleMs ?? 0;
+        if (idleMs > 0 && now() - kept.lastUsedMs >= idleMs) await trySleep(tenantId, kept);
+      }
+    },
+    list: () =>
+      [...apps].map(([tenantId, { state, spec, lastUsedMs, failures, instance, error }]) => ({
+        tenantId,
+        state,
+        version: spec?.version,
+        idleMs: Math.round(now() - lastUsedMs),
+        upMs: instance ? Math.round(now() - instance.startedMs) : undefined,
+        failures,
+        memoryBytes: spec?.limits.memoryBytes,
+        error: state === 'failed' ? error?.detail : undefined,
+      })),
+    async tail(tenantId, lines) {
+      await apps.get(tenantId)?.log?.flush();
+      return readAppLog(pathOf(tenantId), lines);
+    },
+    async stop() {
+      isStopping = true;
+      await Promise.all(
+        [...apps].map(async ([tenantId, kept]) => {
+          clearTimeout(kept.timer);
+          kept.abort.abort(new Error('the keeper stops'));
+          while (kept.change) await kept.change;
+          if (kept.instance) await end(tenantId, kept, kept.instance);
+        }),
+      );
+    },
+  };
+}
+
+/** Whatever the environment holds that nobody can guess. */
+function secretsOf(spec: RunSpec): string[] {
+  return Object.entries(spec.env)
+    .filter(([name, value]) => value.length >= 16 && !/^(FREEHOLD_URL|PATH|HOME)$/.test(name))
+    .map(([, value]) => value);
+}

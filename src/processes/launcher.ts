@@ -1,0 +1,228 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmod, chown, mkdir, rm, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isId, type Log } from '#src/kernel/index.ts';
+import type { ControlGroups, ProcessLimits } from './control-groups.ts';
+import { processErrors } from './errors.ts';
+import { builderPlace, firstAppUid, inside, madeUpEtc, sandboxArgs } from './sandbox.ts';
+
+/** What the keeper may ask of the supervisor. Everything in it is checked here: the supervisor is root, the keeper is not. */
+export interface LaunchRequest {
+  /** `serve` and `run` are for a tenant, `build` writes a version that is not finished. */
+  readonly kind: 'serve' | 'run' | 'build';
+  /** `ten_…`, or for a build any name of 1 to 64 of a–z, 0–9 and `-`. */
+  readonly owner: string;
+  readonly app: string;
+  readonly version: string;
+  readonly place: number;
+  readonly limits: ProcessLimits;
+}
+
+export interface LauncherUsers {
+  readonly keeper: { readonly uid: number; readonly gid: number };
+  readonly gatewayGid: number;
+  readonly controlUid: number;
+  /** May reach PostgreSQL's sockets. */
+  readonly sharedGid: number;
+}
+
+export interface LauncherOptions {
+  readonly bubblewrap: string | undefined;
+  /** undefined: a person started us. */
+  readonly users: LauncherUsers | undefined;
+  readonly node: string;
+  /** `door.ts`. */
+  readonly doorProgram: string;
+  /** Versions, as `APP/VERSION`; tenants' writable folders; sandboxes' own folders. Only we write their first level. */
+  readonly appsDir: string;
+  readonly dataDir: string;
+  readonly runDir: string;
+  readonly socketFolders: readonly string[];
+  readonly groups: ControlGroups | undefined;
+  readonly onEnded: (sandboxId: number) => void;
+  readonly log: Log;
+}
+
+export interface Launcher {
+  /** Where the app's door and the link to the keeper are. FH_APP_SANDBOX_MISSING, FH_APP_LAUNCH_REFUSED. */
+  prepare(request: LaunchRequest): Promise<{ readonly folder: string }>;
+  /** After the keeper listens on `link/keeper.sock` in that folder. */
+  launch(request: LaunchRequest): Promise<{ readonly sandboxId: number }>;
+  /** Ends every process in it at once; resolves when none is left. */
+  kill(sandboxId: number): Promise<void>;
+  /** Removes what `prepare` made. */
+  clear(request: LaunchRequest): Promise<void>;
+  /** The tenant's writable folder, for good. */
+  removeData(tenantId: string): Promise<void>;
+  killAll(): Promise<void>;
+}
+
+const namePattern = /^[a-z0-9][a-z0-9-]{0,63}$/;
+const versionPattern = /^(?!\.)[A-Za-z0-9._+-]{1,64}$/;
+
+interface Sandbox {
+  readonly owner: string;
+  readonly child: ChildProcess;
+  readonly ended: Promise<void>;
+}
+
+/** The supervisor's hands: starts sandboxes and ends them. It reads nothing that an app, a tenant or the network has written. */
+export function createLauncher(options: LauncherOptions): Launcher {
+  const { users, groups, log } = options;
+  const sandboxes = new Map<number, Sandbox>();
+  let count = 0;
+
+  const foldersOf = ({ kind, owner, app, version, place }: LaunchRequest) => ({
+    // Short, because a unix socket's path holds 107 bytes at most (unix(7)).
+    run: join(options.runDir, `${place}${kind === 'run' ? 'r' : ''}`),
+    app: join(options.appsDir, app, kind === 'build' ? `${version}.building` : version),
+    data: kind === 'build' ? undefined : join(options.dataDir, owner),
+  });
+
+  async function makeFolder(path: string, mode: number, uid?: number, gid?: number): Promise<void> {
+    await mkdir(path, { recursive: true, mode });
+    if (users && uid !== undefined && gid !== undefined) await chown(path, uid, gid);
+    await chmod(path, mode);
+  }
+
+  return {
+    async prepare(request) {
+      const { owner, place, kind } = check(request);
+      if (!options.bubblewrap) throw processErrors.FH_APP_SANDBOX_MISSING();
+      const { run, data } = foldersOf(request);
+      const uid = firstAppUid + place;
+      // Only we write on this level, so no name in it can be a link of somebody else's.
+      await makeFolder(run, 0o711);
+      await makeFolder(join(run, 'etc'), 0o755);
+      for (const [name, text] of Object.entries(
+        madeUpEtc(users ? uid : process.getuid!(), { hasNetwork: kind === 'build' }),
+      ))
+        await writeFile(join(run, 'etc', name), text, { mode: 0o644 });
+      await makeFolder(join(run, 'link'), 0o700, users?.keeper.uid, users?.keeper.gid);
+      await makeFolder(join(run, 'http'), users ? 0o710 : 0o700, users?.keeper.uid, users?.gatewayGid);
+      if (data !== undefined) {
+        await makeFolder(options.dataDir, 0o711);
+        await makeFolder(data, 0o700, uid, uid);
+      }
+      log.debug('prepared a sandbox', { owner });
+      return { folder: run };
+    },
+
+    async launch(request) {
+      const { kind, owner, place, limits } = check(request);
+      if (!options.bubblewrap) throw processErrors.FH_APP_SANDBOX_MISSING();
+      const { run, app, data } = foldersOf(request);
+      const sandboxId = ++count;
+      const group = `${owner}-${sandboxId}`;
+      const groupFolders = (await groups?.make(group, limits)) ?? [];
+      const uid = firstAppUid + place;
+      const args = sandboxArgs({
+        bubblewrap: options.bubblewrap,
+        isRoot: users !== undefined,
+        node: options.node,
+        doorProgram: options.doorProgram,
+        app: { folder: app, writable: kind === 'build' },
+        dataFolder: data,
+        runFolder: run,
+        socketFolders: kind === 'build' ? [] : options.socketFolders,
+        hasNetwork: kind === 'build',
+      });
+      const doorArgs = users ? [uid, users.keeper.uid, users.keeper.gid, users.sharedGid].map(String) : [];
+      // The shell joins the groups before there is a second process that could be forgotten.
+      const join = groupFolders.map((folder) => `echo $$ >'${folder}/cgroup.procs'`).join(' && ');
+      const child = spawn(
+        '/bin/sh',
+        [
+          '-c',
+          `${join === '' ? '' : `${join} && `}exec "$@"`,
+          'freehold-app',
+          options.bubblewrap,
+          ...args,
+          '--',
+          inside.node,
+          inside.door,
+          ...doorArgs,
+        ],
+        { env: {}, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] },
+      );
+      const complaint = firstWords(child);
+      const ended = new Promise<void>((resolve) => {
+        const over = async () => {
+          sandboxes.delete(sandboxId);
+          if (complaint.text !== '') log.error('a sandbox complained', { owner, text: complaint.text });
+          await groups
+            ?.remove(group)
+            .catch((error) => log.warn('a control group could not be removed', { owner, error }));
+          resolve();
+          options.onEnded(sandboxId);
+        };
+        child.once('exit', over);
+        child.once('error', (error) => {
+          log.error('a sandbox could not be started', { owner, error });
+          void over();
+        });
+      });
+      sandboxes.set(sandboxId, { owner, child, ended });
+      return { sandboxId };
+    },
+
+    async kill(sandboxId) {
+      const sandbox = sandboxes.get(sandboxId);
+      sandbox?.child.kill('SIGKILL');
+      await sandbox?.ended;
+    },
+
+    async clear(request) {
+      const { run } = foldersOf(check(request));
+      await rm(join(run, 'etc'), { recursive: true, force: true });
+      // Not what lies in them: they are the keeper's, who may have put anything there.
+      for (const folder of [join(run, 'link'), join(run, 'http'), run]) await rmdir(folder).catch(() => undefined);
+    },
+
+    async removeData(tenantId) {
+      if (!isId('ten', tenantId)) throw processErrors.FH_APP_LAUNCH_REFUSED({ detail: 'not a tenant' });
+      // Whoever could still write there could lead us elsewhere.
+      if ([...sandboxes.values()].some(({ owner }) => owner === tenantId))
+        throw processErrors.FH_APP_LAUNCH_REFUSED({ detail: 'its app still runs' });
+      await rm(join(options.dataDir, tenantId), { recursive: true, force: true });
+    },
+
+    async killAll() {
+      for (const { child } of sandboxes.values()) child.kill('SIGKILL');
+      await Promise.all([...sandboxes.values()].map(({ ended }) => ended));
+    },
+  };
+}
+
+/** Of bubblewrap and of our door-keeper; the app's own go to the keeper. */
+function firstWords(child: ChildProcess): { text: string } {
+  const words = { text: '' };
+  child.stderr?.on('data', (chunk: Buffer) => {
+    if (words.text.length < 2_000) words.text += chunk.toString();
+  });
+  return words;
+}
+
+function requireOwner(owner: string): void {
+  if (!isId('ten', owner) && !namePattern.test(owner))
+    throw processErrors.FH_APP_LAUNCH_REFUSED({ detail: 'malformed owner' });
+}
+
+/** Nothing in it may lead elsewhere than to what it names. */
+function check(request: LaunchRequest): LaunchRequest {
+  const { kind, owner, app, version, place, limits } = request;
+  const refuse = (detail: string) => processErrors.FH_APP_LAUNCH_REFUSED({ detail });
+  if (kind !== 'serve' && kind !== 'run' && kind !== 'build') throw refuse('unknown kind');
+  requireOwner(String(owner));
+  if ((kind === 'build') === isId('ten', owner)) throw refuse('an owner of another kind');
+  if (typeof app !== 'string' || !namePattern.test(app)) throw refuse('malformed name of an app');
+  if (typeof version !== 'string' || !versionPattern.test(version) || version.endsWith('.building'))
+    throw refuse('malformed version');
+  const isPlace = Number.isInteger(place) && place >= 0 && place <= builderPlace;
+  if (!isPlace || (place === builderPlace) !== (kind === 'build')) throw refuse('a place that is not one');
+  const { memoryBytes, cpus, processes } = limits ?? {};
+  if (!(Number.isInteger(memoryBytes) && memoryBytes >= 2 ** 24 && memoryBytes <= 2 ** 40)) throw refuse('memory');
+  if (!(typeof cpus === 'number' && cpus >= 0.05 && cpus <= 1_024)) throw refuse('cpus');
+  if (!(Number.isInteger(processes) && processes >= 8 && processes <= 100_000)) throw refuse('processes');
+  return request;
+}

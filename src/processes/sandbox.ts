@@ -1,0 +1,143 @@
+import { lstatSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Above every range that systemd's "Users, Groups, UIDs and GIDs on systemd Systems" lists as in use. */
+export const firstAppUid = 1_879_048_192;
+/** Whoever builds versions; places of tenants stay below. */
+export const builderPlace = 65_535;
+
+/** Names inside the sandbox. */
+export const inside = {
+  app: '/app',
+  data: '/data',
+  node: '/freehold/node',
+  door: '/freehold/door.mts',
+  link: '/freehold/link',
+  http: '/freehold/http',
+  sockets: '/freehold/sockets',
+} as const;
+
+export interface SandboxPlan {
+  /** Program `bwrap`. */
+  readonly bubblewrap: string;
+  /** What the supervisor runs as: root gives real users inside, a person has one user inside and out. */
+  readonly isRoot: boolean;
+  /** Node.js, and our door-keeper's program. */
+  readonly node: string;
+  readonly doorProgram: string;
+  /** The version of the app; `writable` only while it is built. */
+  readonly app: { readonly folder: string; readonly writable: boolean };
+  /** undefined: nothing is kept (a build). */
+  readonly dataFolder: string | undefined;
+  /** Ours, made for this sandbox: `etc` (read by all), `link` (to the keeper), `http` (the app's door). */
+  readonly runFolder: string;
+  /** Folders of PostgreSQL's sockets, all side by side, because the first holds a link into the others. */
+  readonly socketFolders: readonly string[];
+  /** Only builds reach the internet. */
+  readonly hasNetwork: boolean;
+}
+
+/**
+ * Arguments of bubblewrap: what the sandbox sees and what it shares with the machine. Nothing is there that is not named here.
+ * Tested in sandbox.test.ts and by what an app inside can do, in escape.test.ts. (bwrap(1))
+ */
+export function sandboxArgs(plan: SandboxPlan): string[] {
+  const { app, runFolder, isRoot } = plan;
+  return [
+    '--unshare-ipc',
+    '--unshare-pid',
+    '--unshare-uts',
+    '--unshare-cgroup-try',
+    ...(plan.hasNetwork ? [] : ['--unshare-net']),
+    // The door-keeper becomes the app's user and then its own; both are without any capability afterwards.
+    ...(isRoot ? ['--cap-add', 'CAP_SETUID', '--cap-add', 'CAP_SETGID'] : ['--unshare-user']),
+    '--die-with-parent',
+    // No terminal of ours to push input into (TIOCSTI).
+    '--new-session',
+    '--hostname',
+    'app',
+    '--clearenv',
+    ...systemFolders(),
+    '--proc',
+    '/proc',
+    '--dev',
+    '/dev',
+    '--perms',
+    '1777',
+    '--tmpfs',
+    '/tmp',
+    '--perms',
+    '1777',
+    '--tmpfs',
+    '/dev/shm',
+    '--perms',
+    '0755',
+    '--dir',
+    '/etc',
+    ...madeUpFiles.flatMap((name) => readOnly(join(runFolder, 'etc', name), `/etc/${name}`)),
+    ...(plan.hasNetwork ? readOnly('/etc/resolv.conf', '/etc/resolv.conf') : []),
+    ...systemConfiguration(),
+    app.writable ? '--bind' : '--ro-bind',
+    app.folder,
+    inside.app,
+    ...(plan.dataFolder === undefined ? [] : ['--bind', plan.dataFolder, inside.data]),
+    '--perms',
+    '0755',
+    '--dir',
+    '/freehold',
+    ...readOnly(plan.node, inside.node),
+    ...readOnly(plan.doorProgram, inside.door),
+    '--bind',
+    join(runFolder, 'link'),
+    inside.link,
+    '--bind',
+    join(runFolder, 'http'),
+    inside.http,
+    '--perms',
+    '0755',
+    '--dir',
+    inside.sockets,
+    ...plan.socketFolders.flatMap((folder) => readOnly(folder, join(inside.sockets, nameOf(folder)))),
+    '--chdir',
+    inside.app,
+    '--remount-ro',
+    '/',
+  ];
+}
+
+const readOnly = (from: string, to: string): string[] => ['--ro-bind', from, to];
+const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+
+/** `/usr`, and what on this system leads into it or lies beside it. */
+function systemFolders(): string[] {
+  const merged = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'].flatMap((path) => {
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (!found) return [];
+    return found.isSymbolicLink() ? ['--symlink', `usr${path}`, path] : readOnly(path, path);
+  });
+  return [...readOnly('/usr', '/usr'), ...merged];
+}
+
+/** Of `/etc` only what programs need to be loaded, to check certificates and to know the time of day. */
+function systemConfiguration(): string[] {
+  return ['alternatives', 'ld.so.cache', 'localtime', 'ssl', 'ca-certificates', 'pki', 'mime.types'].flatMap((name) => [
+    '--ro-bind-try',
+    `/etc/${name}`,
+    `/etc/${name}`,
+  ]);
+}
+
+const madeUpFiles = ['passwd', 'group', 'hosts', 'nsswitch.conf'] as const;
+
+/** The made-up part of `/etc`, by file name. @param uid of the app */
+export function madeUpEtc(
+  uid: number,
+  { hasNetwork }: { readonly hasNetwork: boolean },
+): Record<(typeof madeUpFiles)[number], string> {
+  return {
+    passwd: `root:x:0:0::/:/usr/sbin/nologin\napp:x:${uid}:${uid}::${inside.data}:/bin/sh\n`,
+    group: `root:x:0:\napp:x:${uid}:\n`,
+    hosts: '127.0.0.1 localhost app\n::1 localhost\n',
+    'nsswitch.conf': `passwd: files\ngroup: files\nhosts: files${hasNetwork ? ' dns' : ''}\n`,
+  };
+}
