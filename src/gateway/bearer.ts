@@ -13,6 +13,12 @@ export function bearerOf({ headers }: Pick<FastifyRequest, 'headers'>): string |
   return match ? (match[1] ?? '') : undefined;
 }
 
+/** Whether the request comes with what looks like an API token of ours; other bearer tokens are an app's own. */
+export function isApiToken(request: Pick<FastifyRequest, 'headers'>): boolean {
+  const bearer = bearerOf(request);
+  return bearer !== undefined && hashApiToken(bearer) !== undefined;
+}
+
 /**
  * A request is made either with a token or in a session: of two, one would count that its sender did not think of, and a token must not make
  * up for checks that keep other sites from using the cookie. Of two `Authorization` headers it would be chance which counts.

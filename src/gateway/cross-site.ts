@@ -13,16 +13,19 @@ export function refuseUnlessNavigation(headers: IncomingHttpHeaders): void {
  * have no ambient cookie. W3C Fetch Metadata; OWASP CSRF cheat sheet.
  */
 export function refuseCrossSite(method: string, headers: IncomingHttpHeaders, origin: string): void {
+  if (isCrossSite(method, headers, origin)) throw gatewayErrors.FH_CROSS_SITE();
+}
+
+/** A link from elsewhere may be followed, and is none; reading, embedding, probing and changing from elsewhere are. */
+export function isCrossSite(method: string, headers: IncomingHttpHeaders, origin: string): boolean {
   const site = headers['sec-fetch-site'];
-  const isSafe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
-  if (!isSafe) {
-    if (site !== undefined && site !== 'same-origin' && site !== 'none') throw gatewayErrors.FH_CROSS_SITE();
-    if (headers.origin !== undefined && headers.origin !== origin) throw gatewayErrors.FH_CROSS_SITE();
-    return;
-  }
-  if (site === 'cross-site' || site === 'same-site') {
-    // A link from elsewhere may be followed; reading, embedding and probing from elsewhere may not.
-    if (headers['sec-fetch-mode'] !== 'navigate' || headers['sec-fetch-dest'] !== 'document')
-      throw gatewayErrors.FH_CROSS_SITE();
-  }
+  if (method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS')
+    return (
+      (site !== undefined && site !== 'same-origin' && site !== 'none') ||
+      (headers.origin !== undefined && headers.origin !== origin)
+    );
+  return (
+    (site === 'cross-site' || site === 'same-site') &&
+    (headers['sec-fetch-mode'] !== 'navigate' || headers['sec-fetch-dest'] !== 'document')
+  );
 }

@@ -5,6 +5,7 @@ import { type FreeholdError, toFreeholdError } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import { gatewayErrors } from './errors.ts';
 import { type HostRules, parseAuthority, readAuthority } from './host.ts';
+import { proxiedMethods } from './proxied-door.ts';
 import type { GatewayDirectory, GatewayLimits } from './types.ts';
 
 /** What the door found out about a raw request; carried on it to the Fastify instance that answers. */
@@ -38,9 +39,10 @@ export const healthPath = '/-/healthz';
 
 /** Raw request → tenant, or the reason why not. Fails closed: there is no default tenant. Waits only for a tenant that is not known yet. */
 export function createDoor({ domain, publicPort, directory, limits }: DoorOptions) {
-  const toTenant = (host: string, tenant: TenantRoute | undefined): Passage => {
+  const toTenant = (host: string, tenant: TenantRoute | undefined, { method, url }: IncomingMessage): Passage => {
     // The directory is asked for exactly this host, so any other answer is a mistake in it; refused, not used.
     if (tenant?.host !== host) throw gatewayErrors.FH_HOST_UNKNOWN();
+    if (!methods.has(method!) && !(tenant.process && !url!.startsWith('/-/'))) throw httpErrors.FH_METHOD_NOT_ALLOWED();
     return { to: 'tenant', tenant, origin: originOf(host, publicPort()) };
   };
   const refused = (error: unknown): Passage => ({ to: 'nowhere', refusal: toFreeholdError(error) });
@@ -50,16 +52,17 @@ export function createDoor({ domain, publicPort, directory, limits }: DoorOption
       const rules: HostRules = { domain, publicPort: publicPort() };
       const { kind, host } = parseAuthority(readAuthority(request), rules);
       refuseExcess(request, limits);
-      if (!methods.has(request.method!)) throw httpErrors.FH_METHOD_NOT_ALLOWED();
+      if (!(kind === 'tenant' ? proxiedMethods : methods).has(request.method!))
+        throw httpErrors.FH_METHOD_NOT_ALLOWED();
       // The certificate that the client checked must be the one of the host it asks (RFC 9110, 7.4).
       if (serverNameOf(request) !== host) throw gatewayErrors.FH_HOST_MISDIRECTED();
       if (kind === 'base') return { to: 'platform' };
       if (kind === 'foreign') throw gatewayErrors.FH_HOST_UNKNOWN();
       const known = directory.knownRoute?.(host);
-      if (known) return toTenant(host, known);
+      if (known) return toTenant(host, known, request);
       return directory
         .findRoute(host)
-        .then((found) => toTenant(host, found))
+        .then((found) => toTenant(host, found, request))
         .catch(refused);
     } catch (error) {
       return refused(error);

@@ -71,6 +71,9 @@ export interface Gateway {
   readonly stats: { readonly connections: number; readonly requests: number };
 }
 
+/** All apps that run as processes have one instance, under a name that no app can have. */
+const proxiedApps = '(processes)';
+
 export function createGateway(options: GatewayOptions): Gateway {
   const { directory, domain, log, clock, metrics = createHttpMetrics() } = options;
   const limits: GatewayLimits = { ...defaultLimits, ...options.limits };
@@ -105,7 +108,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const makeApp = (name: string): Promise<FastifyInstance> => {
     let making = appsBeingMade.get(name);
     if (!making) {
-      making = createTenantApp(name, tenantAppOptions)
+      making = createTenantApp(name, tenantAppOptions, name === proxiedApps ? 'proxied' : 'in-process')
         .then((app) => {
           apps.set(name, app);
           return app;
@@ -146,12 +149,16 @@ export function createGateway(options: GatewayOptions): Gateway {
       return undefined;
     }
     setPassage(request, passage);
-    const app = passage.to === 'platform' ? platform : apps.get(passage.tenant.app);
+    const isProxied = passage.to === 'tenant' && passage.tenant.process !== undefined;
+    // A process says itself whether it wants what the client holds back (RFC 9110, 10.1.1).
+    if (request.headers.expect !== undefined && !isProxied) response.writeContinue();
+    const name = passage.to === 'tenant' ? (isProxied ? proxiedApps : passage.tenant.app) : undefined;
+    const app = name === undefined ? platform : apps.get(name);
     if (app) {
       app.routing(request, response);
       return undefined;
     }
-    return makeApp((passage as Extract<Passage, { to: 'tenant' }>).tenant.app).then(
+    return makeApp(name!).then(
       (made) => {
         if (!lifetimes.isOver(request)) made.routing(request, response);
       },

@@ -103,6 +103,8 @@ export function createListener(options: ListenerOptions): Listener {
     socket.destroy();
   });
   secure.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => answerBrokenRequest(error, socket, hsts));
+  // Without this Node asks for the content before anybody knows whether it is wanted.
+  secure.on('checkContinue', options.handle as never);
   // A tunnel is never made. Without this the connection would be closed without an answer.
   secure.on('connect', (request: IncomingMessage, socket: Duplex) => {
     if (request.httpVersionMajor === 1) answerBrokenRequest({ code: 'CONNECT' }, socket, hsts);

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { proxiedRoute } from '#src/hosting/index.ts';
 import {
   createHttpApp,
   type HttpMetrics,
@@ -13,14 +14,15 @@ import { identityErrors, scimPath } from '#src/identity/index.ts';
 import type { PresumedSession } from '#src/identity/types.ts';
 import type { CancelSignal, Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
-import { bearerOf, enterWithScimToken, enterWithToken, refuseAmbiguousCredentials } from './bearer.ts';
-import { refuseCrossSite, refuseUnlessNavigation } from './cross-site.ts';
-import { passageOf } from './door.ts';
+import { bearerOf, enterWithScimToken, enterWithToken, isApiToken, refuseAmbiguousCredentials } from './bearer.ts';
+import { isCrossSite, refuseCrossSite, refuseUnlessNavigation } from './cross-site.ts';
+import { type Passage, passageOf } from './door.ts';
 import { gatewayErrors } from './errors.ts';
 import type { LimitGuard } from './limits.ts';
 import { describePlatform } from './openapi.ts';
+import { configOf, leaveOwnCookies, proxiedMethods, routedTarget } from './proxied-door.ts';
 import { addSamlAnswer } from './saml-answer.ts';
-import { canCarryKey } from './session-renewal.ts';
+import { type Answer, canCarryKey } from './session-renewal.ts';
 import { refuseClosedTenant } from './tenant-states.ts';
 import { createTokenGuard } from './token-guard.ts';
 import type { GatewayLimits, HostingPort, IdentityPort } from './types.ts';
@@ -47,10 +49,14 @@ export interface TenantAppOptions {
 }
 
 /**
- * The Fastify instance of one app, for all its tenants: the platform below `/-/`, the app everywhere else.
+ * The Fastify instance of one app, for all its tenants: the platform below `/-/`, the app everywhere else. `proxied`: of all apps that run as processes.
  * Every request passes `enter` first, before its route, and before a byte of its body is read.
  */
-export async function createTenantApp(appName: string, options: TenantAppOptions): Promise<FastifyInstance> {
+export async function createTenantApp(
+  appName: string,
+  options: TenantAppOptions,
+  kind: 'in-process' | 'proxied' = 'in-process',
+): Promise<FastifyInstance> {
   const { identity, hosting, guard, limits } = options;
   const tokenGuard = createTokenGuard(
     { failuresPerMinute: limits.tokenFailuresPerAddress, unlimitedAddresses: limits.unlimitedAddresses },
@@ -71,7 +77,11 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     describe: describeRequest,
     errorAction: (_request, code) =>
       code === 'FH_NOT_FOUND' ? { href: '/', text: 'Go to the start page' } : undefined,
+    ...(kind === 'proxied' && { rewriteUrl: routedTarget }),
   });
+  if (kind === 'proxied')
+    for (const method of proxiedMethods)
+      if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true });
   app.decorateRequest('tenant');
   app.decorateRequest('askedBy', undefined);
   app.decorateRequest('session');
@@ -132,6 +142,10 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     request.tenant = passage.tenant;
     guard.countRequest(request.ip, passage.tenant.tenantId);
     refuseClosedTenant(passage.tenant.state);
+    if (request.routeConfig.passesOn) {
+      enterProcess(request, passage);
+      return;
+    }
     const isWithToken = bearerOf(request) !== undefined;
     if (isWithToken) refuseAmbiguousCredentials(request);
     // Other sites make browsers send cookies, not tokens; so what comes with a token, and therefore without cookies, comes from whoever holds it.
@@ -140,6 +154,19 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     else if (!isWithToken || !(acceptsTokens || acceptsScimTokens))
       refuseCrossSite(request.method, request.headers, passage.origin);
     limitBodyTime(request, limits.bodyMs);
+  };
+
+  /** The same for a request to a tenant's process. Only a token of ours is a token here: whatever else `Authorization` says, it says to the app. */
+  const enterProcess = (request: FastifyRequest, { tenant, origin }: Extract<Passage, { to: 'tenant' }>): void => {
+    const { process } = tenant;
+    if (!process) throw gatewayErrors.FH_HOST_UNKNOWN();
+    if (process.identity.kind === 'headers') leaveOwnCookies(request);
+    const isWithToken = isApiToken(request);
+    if (isWithToken) refuseAmbiguousCredentials(request);
+    const isForeign = !isWithToken && isCrossSite(request.method, request.headers, origin);
+    const config = configOf(process, request.originalUrl, isForeign);
+    if (!config) throw gatewayErrors.FH_CROSS_SITE();
+    request.routeConfig = { ...config, url: proxiedRoute, method: request.method };
   };
 
   /** Undefined: done, or not needed. Otherwise wait; what comes is the redirection that was answered, if any. */
@@ -151,6 +178,7 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     // Nothing is behind an address without a route, so the database is not asked.
     if (request.is404 || config.withoutSession === 'allow') return undefined;
     const bearer = bearerOf(request);
+    if (config.passesOn && !isApiToken(request)) return authenticate(request, reply);
     if (config.acceptsScimTokens) return authenticateDirectory(request, reply, bearer);
     if (bearer !== undefined) return authenticateToken(request, reply, bearer);
     if (!config.mayPresume || !hasNoBody(request)) return authenticate(request, reply);
@@ -173,13 +201,14 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
   const authenticate = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
     const config = request.routeConfig;
     const session = await identity.authenticate(request);
+    if (config.withoutSession === 'optional' && (!session || session.mustEnrol)) return undefined;
     if (!session) {
       if (config.withoutSession === 'sign-in' && isNavigation(request))
-        return reply.redirect(pathTo('sign-in', request.url), 303);
+        return reply.redirect(pathTo('sign-in', request.originalUrl), 303);
       throw identityErrors.FH_SESSION_REQUIRED();
     }
     if (session.mustEnrol && config.withoutSession === 'sign-in' && isNavigation(request))
-      return reply.redirect(pathTo('second-factor', request.url), 303);
+      return reply.redirect(pathTo('second-factor', request.originalUrl), 303);
     request.askedBy = session.user.userId;
     requireFactor(session, request);
     requireRole(session, config.roles);
@@ -230,8 +259,15 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     reply.raw.destroy();
   });
 
+  const renew = (request: FastifyRequest, answer: Answer) =>
+    canCarryKey(request, answer, options) ? identity.renew?.(request) : undefined;
+
   app.addHook('onSend', (request, reply, _payload, done) => {
-    const renewal = canCarryKey(request, reply, options) ? identity.renew?.(request) : undefined;
+    const renewal = renew(request, {
+      status: reply.statusCode,
+      cacheControl: String(reply.getHeader('cache-control') ?? ''),
+      setCookies: [reply.getHeader('set-cookie') ?? []].flat().map(String),
+    });
     if (!renewal) return done();
     renewal.then((setCookie) => {
       if (setCookie !== undefined) reply.header('set-cookie', setCookie);
@@ -257,9 +293,14 @@ export async function createTenantApp(appName: string, options: TenantAppOptions
     pageConfig: { operation: 'account.page', withoutSession: 'allow' },
     assetConfig: { operation: 'account.asset', withoutSession: 'allow' },
   });
-  await app.register(hosting.plugin(appName));
+  await app.register(kind === 'proxied' ? getProxied(hosting)([...proxiedMethods], renew) : hosting.plugin(appName));
   await app.ready();
   return app;
+}
+
+function getProxied({ proxied }: HostingPort): NonNullable<HostingPort['proxied']> {
+  if (!proxied) throw gatewayErrors.FH_HOST_UNKNOWN();
+  return proxied;
 }
 
 /** For the log line: whose request it was, and where a refused one came from (ASVS 5.0 16.2.1, 16.3.2). */

@@ -2,12 +2,13 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { ApiTokenUse, PresumedSession, Role, ScimTokenUse, Session } from '#src/identity/types.ts';
 import type { CancelSignal, TenantId, UserId } from '#src/kernel/index.ts';
 import type { TenantDirectory, TenantRoute } from '#src/tenants/types.ts';
+import type { Answer } from './session-renewal.ts';
 import type { UnconfirmedSession } from './unconfirmed-session.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What happens without a session. `allow`: the gateway does not even look for one. Default: `refuse`. */
-    withoutSession?: 'refuse' | 'sign-in' | 'allow';
+    /** What happens without a session. `allow`: the gateway does not even look for one; `optional`: it looks. Default: `refuse`. */
+    withoutSession?: 'refuse' | 'sign-in' | 'allow' | 'optional';
     /** Also for those who must set up a second factor and have not: the way to it. Default false. */
     whileEnrolling?: boolean;
     /** Who may call it. Default: every signed-in user. */
@@ -63,10 +64,15 @@ export interface IdentityPort {
   readonly routes: FastifyPluginAsync;
 }
 
+/** `Set-Cookie` with the session's next key, if there is one and the answer can carry it. Never rejects. */
+export type Renew = (request: FastifyRequest, answer: Answer) => Promise<string | undefined> | undefined;
+
 /** What the gateway needs of hosting. */
 export interface HostingPort {
   /** Routes and page of one app. Throws when there is no such app. */
   plugin(appName: string): FastifyPluginAsync;
+  /** What passes requests of all tenants whose app is a process on to it. Default: there are none. */
+  proxied?(methods: readonly string[], renew: Renew): FastifyPluginAsync;
   /** Ends event streams, then gives background work this long. Called at the beginning of a drain. */
   stop?(deadlineMs: number): Promise<void>;
 }

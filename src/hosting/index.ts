@@ -12,4 +12,7 @@ export { createHosting } from './hosting.ts';
 export { digestOfApp, migrationsFolderOf, migrationsFolders } from './migrations.ts';
 export { describeApp } from './openapi.ts';
 export { parseApp } from './parse-app.ts';
+export { divideCookies } from './proxied/cookies.ts';
+export { createProxiedPlugin, proxiedRoute } from './proxied/plugin.ts';
+export type { AppProcesses, ProxiedDeps, Visit } from './proxied/types.ts';
 export type { HostedRequest, Hosting, HostingDeps } from './types.ts';

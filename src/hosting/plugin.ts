@@ -16,8 +16,8 @@ import { receiveUpload } from './upload.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What happens without a session. `allow`: the gateway does not even look for one. Default: `refuse`. */
-    withoutSession?: 'refuse' | 'sign-in' | 'allow';
+    /** What happens without a session. `allow`: the gateway does not even look for one; `optional`: it looks. Default: `refuse`. */
+    withoutSession?: 'refuse' | 'sign-in' | 'allow' | 'optional';
     /** Who may call it. Default: every signed-in user. */
     roles?: readonly Role[];
     /** It only reads, and answers only after `HostedRequest.unconfirmed` was asked. */

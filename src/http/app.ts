@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import fastify, {
   type FastifyInstance,
   type FastifyReply,
@@ -50,6 +51,8 @@ export interface HttpAppOptions {
   readonly errorAction?: (request: FastifyRequest, code: string) => { href: `/${string}`; text: string } | undefined;
   /** Makes the server that will listen, for example `(handler) => https.createServer({ ...tlsFloor, key, cert }, handler)`. */
   readonly serverFactory?: FastifyServerOptions['serverFactory'];
+  /** The target that is routed in place of the received one, which stays in `request.originalUrl`. */
+  readonly rewriteUrl?: (request: IncomingMessage) => string;
   /** Log level of the line per request. Default `info`. */
   readonly requestLogLevel?: 'debug' | 'info';
 }
@@ -90,6 +93,7 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
       begin(request, reply);
       answerError(error, request, reply);
     },
+    ...(options.rewriteUrl ? { rewriteUrl: options.rewriteUrl } : {}),
     ...(options.serverFactory ? { serverFactory: options.serverFactory } : {}),
   });
   // text/plain needs no preflight, so accepting it would let other sites send bodies.
@@ -183,7 +187,7 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
 export function wantsPage(request: FastifyRequest): boolean {
   return (
     (request.method === 'GET' || request.method === 'HEAD') &&
-    !/^\/(?:-\/)?api(?:\/|$|\?)/.test(request.url) &&
+    !/^\/(?:-\/)?api(?:\/|$|\?)/.test(request.originalUrl) &&
     (request.headers.accept?.includes('text/html') ?? false)
   );
 }

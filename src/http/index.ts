@@ -12,6 +12,7 @@ export { type EventStream, type EventStreamOptions, openEventStream, type Stream
 export { createHttpMetrics, figuresAsMetrics, type HttpMetrics, type MetricFigure, mergeMetrics } from './metrics.ts';
 export { isNavigation, loadPage, type Page, type ServePageOptions, servePage } from './page.ts';
 export { type Problem, toProblem, toPublicError } from './problem.ts';
+export { discardContent } from './refusal.ts';
 export {
   contentSecurityPolicy,
   type HstsOptions,

@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeaders } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { constants } from 'node:http2';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -26,22 +26,29 @@ export function sendRefusal(request: FastifyRequest, reply: FastifyReply, text: 
   const headers = reply.getHeaders() as OutgoingHttpHeaders;
   response.writeHead(reply.statusCode, { ...headers, 'content-length': body.length, connection: 'close' });
   if (request.method !== 'HEAD') response.write(body);
+  discardContent(raw, () => response.end());
+  return reply;
+}
+
+/** Throws the rest of a request away, for a while and up to a size; then, or when there is no more, calls `end`, once. */
+export function discardContent(raw: IncomingMessage, end: () => void): void {
   let thrownAway = 0;
-  const end = () => {
+  const finish = () => {
     clearTimeout(timer);
     raw.off('data', count);
-    response.end();
+    raw.off('end', finish);
+    raw.off('close', finish);
+    end();
   };
-  const timer = setTimeout(end, lingerMs);
+  const timer = setTimeout(finish, lingerMs);
   const count = (chunk: Buffer) => {
     thrownAway += chunk.length;
-    if (thrownAway > lingerBytes) end();
+    if (thrownAway > lingerBytes) finish();
   };
   raw.on('data', count);
-  raw.once('end', end);
-  raw.once('close', end);
+  raw.once('end', finish);
+  raw.once('close', finish);
   raw.resume();
-  return reply;
 }
 
 function announcesBody(headers: FastifyRequest['raw']['headers']): boolean {

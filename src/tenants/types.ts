@@ -147,6 +147,13 @@ export interface TenantRoute {
   readonly app: string;
   /** Host name without port, lower case: `acme.localhost`. */
   readonly host: string;
+  /** The app runs as a process of this tenant (docs/decisions/0038); undefined: inside the gateway. */
+  readonly process?: {
+    readonly version: string;
+    readonly identity: { readonly kind: 'none' | 'headers'; readonly publicPaths: readonly string[] };
+    readonly healthPath: string;
+    readonly bodyBytes: number;
+  };
 }
 
 /** What a gateway worker gets while a tenant is hot: the means to reach this tenant's data and nothing else. */
