@@ -1,10 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { gatewayErrors } from './errors.ts';
 
-/** For the one kind of route that takes forms of other sites: somebody's browser goes there; no script, frame or image does. */
-export function refuseUnlessNavigation(headers: IncomingHttpHeaders): void {
+/** For the one kind of route that takes forms of other sites: somebody's browser goes there; no script or image does, and no frame unless the route says so. */
+export function refuseUnlessNavigation(headers: IncomingHttpHeaders, mayBeFramed = false): void {
   const { 'sec-fetch-mode': mode = 'navigate', 'sec-fetch-dest': destination = 'document' } = headers;
-  if (mode !== 'navigate' || destination !== 'document') throw gatewayErrors.FH_CROSS_SITE();
+  const isFrame = destination === 'iframe' || destination === 'frame';
+  if (mode !== 'navigate' || (destination !== 'document' && !(mayBeFramed && isFrame)))
+    throw gatewayErrors.FH_CROSS_SITE();
 }
 
 /**

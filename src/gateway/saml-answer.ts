@@ -20,13 +20,13 @@ export function addSamlAnswer(app: FastifyInstance, page: Page): void {
         return reply
           .code(fields ? 200 : 400)
           .type('text/html; charset=utf-8')
-          .send(fields ? html.replace('</body>', () => `${formOf(fields)}</body>`) : html);
+          .send(fields ? html.replace('</body>', () => `${samlForm(fields)}</body>`) : html);
       },
     );
   });
 }
 
-const formMediaType = 'application/x-www-form-urlencoded';
+export const formMediaType = 'application/x-www-form-urlencoded';
 
 interface Fields {
   readonly samlResponse: string;
@@ -42,9 +42,14 @@ function readFields(body: unknown): Fields | undefined {
   // Base64 may be broken into lines.
   const samlResponse = responses[0]!.replace(/\r?\n/g, '');
   const relayState = states[0]!;
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(samlResponse) || !/^[A-Za-z0-9_-]{43}$/.test(relayState)) return undefined;
+  if (!isBase64Field(samlResponse) || !isOurRelayState(relayState)) return undefined;
   return { samlResponse, relayState };
 }
 
-const formOf = ({ samlResponse, relayState }: Fields) =>
+export const isBase64Field = (text: string) => /^[A-Za-z0-9+/]+={0,2}$/.test(text);
+
+export const isOurRelayState = (text: string) => /^[A-Za-z0-9_-]{43}$/.test(text);
+
+/** For values that were looked at: nothing is escaped. */
+export const samlForm = ({ samlResponse, relayState }: Fields) =>
   `<form hidden id="saml-answer"><input type="hidden" name="samlResponse" value="${samlResponse}"><input type="hidden" name="relayState" value="${relayState}"></form>`;

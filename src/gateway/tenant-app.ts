@@ -22,6 +22,7 @@ import type { LimitGuard } from './limits.ts';
 import { describePlatform } from './openapi.ts';
 import { configOf, leaveOwnCookies, proxiedMethods, routedTarget } from './proxied-door.ts';
 import { addSamlAnswer } from './saml-answer.ts';
+import { addSamlLogOut } from './saml-log-out.ts';
 import { type Answer, canCarryKey } from './session-renewal.ts';
 import { refuseClosedTenant } from './tenant-states.ts';
 import { createTokenGuard } from './token-guard.ts';
@@ -149,8 +150,8 @@ export async function createTenantApp(
     const isWithToken = bearerOf(request) !== undefined;
     if (isWithToken) refuseAmbiguousCredentials(request);
     // Other sites make browsers send cookies, not tokens; so what comes with a token, and therefore without cookies, comes from whoever holds it.
-    const { acceptsTokens, acceptsScimTokens, takesForeignForms } = request.routeConfig;
-    if (takesForeignForms) refuseUnlessNavigation(request.headers);
+    const { acceptsTokens, acceptsScimTokens, takesForeignForms, mayBeFramed } = request.routeConfig;
+    if (takesForeignForms) refuseUnlessNavigation(request.headers, mayBeFramed);
     else if (!isWithToken || !(acceptsTokens || acceptsScimTokens))
       refuseCrossSite(request.method, request.headers, passage.origin);
     limitBodyTime(request, limits.bodyMs);
@@ -287,6 +288,7 @@ export async function createTenantApp(
   }));
   app.get('/-/api/openapi.json', { config: { operation: 'platform.openapi', withoutSession: 'allow' } }, describe);
   addSamlAnswer(app, options.accountPage);
+  addSamlLogOut(app, options.accountPage, identity);
   servePage(app, options.accountPage, {
     prefix: '/-/',
     except: ['/-/api/', '/-/scim/', '/-/healthz'],

@@ -57,7 +57,12 @@ export interface Answer {
 
 const sameUserId = newId('usr');
 
-export async function startWorld(t: TestContext, options: Partial<GatewayOptions> = {}): Promise<World> {
+/** `identity`: of its port what there is besides, or in place of, what the world has. */
+export type WorldOptions = Omit<Partial<GatewayOptions>, 'identity'> & {
+  readonly identity?: Partial<GatewayOptions['identity']>;
+};
+
+export async function startWorld(t: TestContext, { identity: more, ...options }: WorldOptions = {}): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), 'fh-gateway-'));
   const authority = await createLocalAuthority(join(folder, 'ca'), { domain: 'localhost' });
   const { privateKeyPem, publicKeyPem } = await createGatewayKey(join(folder, 'tls'));
@@ -112,6 +117,7 @@ export async function startWorld(t: TestContext, options: Partial<GatewayOptions
       );
       app.get('/users', { config: { roles: ['owner', 'admin'] } }, () => []);
     },
+    ...more,
   };
 
   const liveEvents = createLiveEvents(() => {});

@@ -24,6 +24,8 @@ declare module 'fastify' {
     acceptsScimTokens?: boolean;
     /** A form that a page of another site posts as a navigation gets in. Only where no cookie is read and nothing is done. Default false. */
     takesForeignForms?: boolean;
+    /** With `takesForeignForms`: in a frame, too. Only where the answer shows nothing to act on. Default false. */
+    mayBeFramed?: boolean;
   }
   interface FastifyRequest {
     /** Set before any handler runs: no request reaches a route without exactly one tenant. */
@@ -58,6 +60,17 @@ export interface IdentityPort {
   checkToken?(request: FastifyRequest, tokenHash: Buffer): Promise<ApiTokenUse | undefined>;
   /** What SCIM token this is at `request.tenant`, now; undefined: it is not good. Asked on every request with one. */
   checkScimToken?(request: FastifyRequest, tokenHash: Buffer): Promise<ScimTokenUse | undefined>;
+  /**
+   * Ends the sessions that a SAML provider names in a signed message to the log-out address of a connection. @returns where the browser goes with our answer.
+   * Undefined: nobody signs in over a provider.
+   */
+  endFromProvider?(
+    request: FastifyRequest,
+    connectionId: string,
+    received:
+      | { readonly binding: 'redirect'; readonly rawQuery: string }
+      | { readonly binding: 'post'; readonly message: string; readonly relayState?: string },
+  ): Promise<string | undefined>;
   /** Everything below `/-/scim/v2`; undefined: nothing is provisioned. */
   readonly scim?: FastifyPluginAsync;
   /** Everything below `/-/api/`; registered with that prefix. */

@@ -96,6 +96,7 @@ export function createIdentity({
   const confirmation = createOwnConfirmation({ ...shared, redeem, proofs });
   const tokenCheck = createApiTokenCheck(shared);
   const scim = createScim({ ...shared, confirmation });
+  const ownSessions = createOwnSessions({ ...shared, confirmSelf: confirmation.confirmSelf });
   return {
     ...authenticator,
     ...resets,
@@ -114,14 +115,21 @@ export function createIdentity({
     },
     ...createUsers(databases, limiter),
     ...createInvitations(databases, cookies, queue, rules, userMail),
-    ...createOwnSessions({ ...shared, confirmSelf: confirmation.confirmSelf }),
+    ...ownSessions,
     ...confirmation,
     ...createSecondFactors({ ...shared, secrets, confirmSelf: confirmation.confirmSelf }),
     ...createSecondFactorPolicy(databases, confirmation.confirmSelf),
     ...createSecondStep({ ...shared, redeem, proofs }),
     ...createPasskeys({ ...shared, proofs, confirmSelf: confirmation.confirmSelf }),
     ...createPasskeySignIn({ ...shared, proofs }),
-    ...createSignOn({ ...shared, cookieKeyOf, factorsKeyOf, confirmSelf: confirmation.confirmSelf, ports }),
+    ...createSignOn({
+      ...shared,
+      cookieKeyOf,
+      factorsKeyOf,
+      confirmSelf: confirmation.confirmSelf,
+      signOut: ownSessions.signOut,
+      ports,
+    }),
     ...createSessionNotices(shared),
     checkPassword: rules.check,
     signIn: (tenantId, credentials, caller) => signIn(shared, tenantId, credentials, caller),

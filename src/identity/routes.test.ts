@@ -97,6 +97,7 @@ test('every route says who may call it; signed out, other roles and the other te
   const guarded: [InjectOptions['method'], string, unknown, boolean][] = [
     ['GET', '/session', undefined, false],
     ['DELETE', '/session', undefined, false],
+    ['POST', '/session/sign-out', undefined, false],
     ['GET', '/sessions', undefined, false],
     ['DELETE', '/sessions', undefined, false],
     ['DELETE', '/sessions/ses_x', undefined, false],
@@ -200,6 +201,7 @@ test('every route says who may call it; signed out, other roles and the other te
     'POST /sign-on/start',
     'POST /sign-on/oidc',
     'POST /sign-on/saml',
+    'POST /sign-on/saml/log-out/:id',
     'GET /sign-on/saml/metadata',
     'GET /sign-on/saml/metadata/:id',
   ])

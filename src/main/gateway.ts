@@ -63,6 +63,11 @@ export async function runGateway(env: Env): Promise<void> {
           address: request.ip,
           userAgent: request.headers['user-agent'],
         }),
+      endFromProvider: ({ tenant, ip: address, headers }, connectionId, received) =>
+        parts().identity.endFromProvider(tenant.tenantId, urlOf(tenant), connectionId, received, {
+          address,
+          userAgent: headers['user-agent'],
+        }),
       scim: async (app) => scimRoutes(parts().identity, { originOf: urlOf, log })(app, {}),
       renew: (request) => parts().identity.renew(request.tenant.tenantId, request.headers.cookie),
       routes: async (app) => identityRoutes(parts().identity, { originOf: urlOf })(app, {}),

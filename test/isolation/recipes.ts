@@ -56,6 +56,7 @@ const identity: Record<string, Recipe> = {
   },
   'identity.session.get': { for: 'member', call: none },
   'identity.session.delete': { for: 'member', call: none, fresh: freshSession, status: 204 },
+  'identity.session.sign_out': { for: 'member', call: none, fresh: freshSession },
   'identity.session.list': { for: 'member', call: none },
   'identity.session.delete_all': {
     for: 'member',

@@ -21,6 +21,11 @@ export const signOnRecipes: Record<string, Recipe> = {
     call: () => ({ body: { samlResponse: 'bm9uZQ==', relayState: 'none' } }),
     status: 404,
   },
+  'identity.sign_on.finish_saml_log_out': {
+    for: 'anyone',
+    call: () => ({ params: { id: 'con_none' }, body: { query: 'SAMLResponse=none&RelayState=none' } }),
+    status: 404,
+  },
   'identity.sign_on.get_saml_metadata': { for: 'anyone', call: none },
   'identity.sign_on.get_connection_metadata': {
     for: 'anyone',

@@ -2,13 +2,12 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { Navigate, Outlet } from '@tanstack/react-router';
 import {
   AccountMenu,
-  apiFetch,
   ErrorState,
   IconArrowLeft,
   LoadingState,
-  leaveAccount,
   notifyProblem,
   PageShell,
+  signOut,
 } from '../design/index.ts';
 import { sessionQuery, useTenantTitle } from './api.ts';
 
@@ -16,11 +15,7 @@ import { sessionQuery, useTenantTitle } from './api.ts';
 export function AccountLayout() {
   const title = useTenantTitle();
   const session = useQuery(sessionQuery);
-  const signOut = useMutation({
-    mutationFn: () => apiFetch('/-/api/session', { method: 'DELETE' }),
-    onSuccess: () => leaveAccount('/-/signed-out'),
-    onError: notifyProblem,
-  });
+  const leaving = useMutation({ mutationFn: signOut, onError: notifyProblem });
   const user = session.data?.user;
   if (session.data?.session.mustEnrol)
     return (
@@ -45,7 +40,7 @@ export function AccountLayout() {
       name={title}
       home={{ href: '/' }}
       nav={nav}
-      end={user && <AccountMenu name={user.name} email={user.email} onSignOut={() => signOut.mutate()} />}
+      end={user && <AccountMenu name={user.name} email={user.email} onSignOut={() => leaving.mutate()} />}
     >
       {user ? (
         <Outlet />

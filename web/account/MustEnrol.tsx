@@ -3,13 +3,12 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
 import {
-  apiFetch,
   CenteredShell,
   ErrorState,
   LoadingState,
-  leaveAccount,
   notifyProblem,
   safeNext,
+  signOut,
   useDocumentTitle,
 } from '../design/index.ts';
 import { sessionQuery, useTenantTitle } from './api.ts';
@@ -25,9 +24,8 @@ export function MustEnrol() {
   const session = useQuery(sessionQuery);
   const [chosen, setChosen] = useState<'passkey' | 'app'>();
   const leave = () => window.location.assign(safeNext(next));
-  const signOut = useMutation({
-    mutationFn: () => apiFetch('/-/api/session', { method: 'DELETE' }),
-    onSuccess: () => leaveAccount('/-/signed-out'),
+  const leaving = useMutation({
+    mutationFn: signOut,
     onError: notifyProblem,
   });
   if (!session.data)
@@ -67,7 +65,7 @@ export function MustEnrol() {
           <Button variant={knowsPasskeys ? 'default' : 'filled'} onClick={() => setChosen('app')}>
             Set up an app
           </Button>
-          <Button variant="default" loading={signOut.isPending} onClick={() => signOut.mutate()}>
+          <Button variant="default" loading={leaving.isPending} onClick={() => leaving.mutate()}>
             Sign out
           </Button>
         </Group>

@@ -29,7 +29,8 @@ export function SamlCallback() {
   return <Finishing take={() => ({ path: '/-/api/sign-on/saml', body: takeSamlAnswer() })} />;
 }
 
-function takeSamlAnswer() {
+/** Once: it is gone from the page then. */
+export function takeSamlAnswer() {
   const form = document.querySelector<HTMLFormElement>('#saml-answer');
   const fields = form ? new FormData(form) : undefined;
   form?.remove();

@@ -35,6 +35,11 @@ const samlCallback = createRoute({
   path: '/sign-on/saml',
   component: lazyRouteComponent(() => import('./SignOnCallback.tsx'), 'SamlCallback'),
 });
+const samlLogOut = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-on/saml/log-out/$id',
+  component: lazyRouteComponent(() => import('./SamlLogOut.tsx'), 'SamlLogOut'),
+});
 const mustEnrol = createRoute({
   getParentRoute: () => root,
   path: '/second-factor',
@@ -44,6 +49,8 @@ const mustEnrol = createRoute({
 const signedOut = createRoute({
   getParentRoute: () => root,
   path: '/signed-out',
+  validateSearch: (search): { organisation?: 'not-asked' } =>
+    search.organisation === 'not-asked' ? { organisation: 'not-asked' } : {},
   component: lazyRouteComponent(() => import('./SignedOut.tsx'), 'SignedOut'),
 });
 const forgotPassword = createRoute({
@@ -118,6 +125,7 @@ export const router = createRouter({
     secondStep,
     signOnCallback,
     samlCallback,
+    samlLogOut,
     mustEnrol,
     signedOut,
     forgotPassword,

@@ -46,6 +46,7 @@ export { SecondStepForm, type SecondStepFormProps, SignInOver } from './SecondSt
 export { type BegunApp, SetUpApp, type SetUpAppProps } from './SetUpApp.tsx';
 export { SignInForm, type SignInFormProps } from './SignInForm.tsx';
 export { StateBadge, type Tone } from './StateBadge.tsx';
+export { signOut } from './sign-out.ts';
 export { EmptyState, ErrorState, LoadingState, Notice, ProblemNotice } from './states.tsx';
 export { type ChartPoint, TimeChart, type TimeChartProps } from './TimeChart.tsx';
 export { TimeSlider, type TimeSliderProps } from './TimeSlider.tsx';

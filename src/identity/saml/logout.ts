@@ -32,6 +32,8 @@ export function judgeLogoutRequest(received: LogoutMessage, expected: ExpectedLo
     issuer: expected.idpEntityId,
     nameId: nameId.text,
     nameIdFormat,
+    nameQualifier: nameId.attributes.get('NameQualifier'),
+    spNameQualifier: nameId.attributes.get('SPNameQualifier'),
     sessionIndexes,
     relayState,
     notOnOrAfter: new Date(parseInstant(message.attributes.get('IssueInstant')) + freshMs + 2 * rules.skewMs),

@@ -72,6 +72,9 @@ export interface LogoutRequest {
   readonly issuer: string;
   readonly nameId: string;
   readonly nameIdFormat: string;
+  /** Namespaces of the name, as the identity provider gave them. */
+  readonly nameQualifier?: string;
+  readonly spNameQualifier?: string;
   /** Empty: all sessions of this name. */
   readonly sessionIndexes: readonly string[];
   readonly relayState?: string;

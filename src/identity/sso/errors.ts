@@ -22,6 +22,16 @@ export const signOnErrors = defineErrors({
     hint: 'Wait a moment.',
     retry: 'soon',
   },
+  FH_LOG_OUT_REFUSED: {
+    status: 403,
+    title: 'This sign-out message was not accepted',
+    hint: 'It has signed nobody out. Sign out here yourself; an administrator of your account finds the reason in the security log.',
+  },
+  FH_LOG_OUT_NOT_FOUND: {
+    status: 404,
+    title: 'This answer belongs to no sign-out of this browser',
+    hint: 'Who signs out here is signed out here at once. Whether your organisation did the same is not known: look there.',
+  },
   FH_CONNECTION_NOT_FOUND: { status: 404, title: 'There is no such connection' },
   FH_CONNECTION_REFUSED: { status: 422, title: 'The connection cannot be set up like this' },
   FH_CONNECTION_LIMIT: {

@@ -7,3 +7,9 @@ import type { Origin } from './flow.ts';
 export function samlAddressesOf(origin: Origin) {
   return { entityId: `${origin}/-/api/sign-on/saml/metadata`, acsUrl: `${origin}/-/sign-on/saml` };
 }
+
+/**
+ * Where a provider's log-out messages arrive, one address per connection: which one a message is for is said by the address, to which its signature binds it
+ * (Destination), and never by the message. The gateway serves it (src/gateway/saml-log-out.ts).
+ */
+export const sloUrlOf = (origin: Origin, connectionId: string) => `${origin}/-/sign-on/saml/log-out/${connectionId}`;

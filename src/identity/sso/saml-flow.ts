@@ -37,7 +37,19 @@ export interface SamlFlow {
   >;
 }
 
-const clockSkewMs = 60_000;
+export const clockSkewMs = 60_000;
+
+/** What every message is judged and signed with; refused where the connection cannot be used. */
+export async function openSamlConnection(
+  { secrets, clock }: { readonly secrets: ConnectionSecrets; readonly clock: Clock },
+  tenantId: TenantId,
+  { connectionId, settings, sealedSecret }: SamlConnection,
+) {
+  if (settings.validUntil !== null && Date.parse(settings.validUntil) <= clock.now())
+    return refusedFor('metadata_expired');
+  const keys = await openSamlKeys(secrets, tenantId, connectionId, sealedSecret);
+  return keys[0] === undefined ? refusedFor('secret_missing') : { ok: true as const, newest: keys[0], keys };
+}
 
 /** Entity ID and addresses are made of the configured origin, never of the request; keys and certificates are those of the connection. */
 export function createSamlFlow({
@@ -49,13 +61,8 @@ export function createSamlFlow({
   readonly secrets: ConnectionSecrets;
   readonly clock: Clock;
 }): SamlFlow {
-  /** What every message is judged with; refused where the connection cannot be used. */
-  async function keysOf(tenantId: TenantId, { connectionId, settings, sealedSecret }: SamlConnection) {
-    if (settings.validUntil !== null && Date.parse(settings.validUntil) <= clock.now())
-      return refusedFor('metadata_expired');
-    const keys = await openSamlKeys(secrets, tenantId, connectionId, sealedSecret);
-    return keys[0] === undefined ? refusedFor('secret_missing') : { ok: true as const, newest: keys[0], keys };
-  }
+  const keysOf = (tenantId: TenantId, connection: SamlConnection) =>
+    openSamlConnection({ secrets, clock }, tenantId, connection);
 
   return {
     async begin(tenantId, origin, connection, relayState) {

@@ -3,7 +3,7 @@ import type { TenantId } from '#src/kernel/index.ts';
 import { serviceProviderMetadata } from '../saml/index.ts';
 import { signOnErrors } from './errors.ts';
 import type { Origin } from './flow.ts';
-import { samlAddressesOf } from './saml-addresses.ts';
+import { samlAddressesOf, sloUrlOf } from './saml-addresses.ts';
 import { findConnection } from './sign-on-sql.ts';
 
 /** What identity providers read about us; public. */
@@ -25,6 +25,7 @@ export function createSamlMetadata(databases: TenantDatabases): SamlMetadata {
       const certificates = connection.sealedSecret ? connection.settings.ownCertificates : [];
       return serviceProviderMetadata({
         ...provider,
+        sloUrl: sloUrlOf(origin, connection.connectionId),
         signingCertificates: certificates,
         encryptionCertificates: certificates.slice(0, 1),
       });

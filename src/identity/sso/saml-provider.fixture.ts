@@ -63,15 +63,20 @@ export class SamlProvider {
     entityId = this.entityId,
     signer = this.signer,
     validUntil,
+    slo = true,
   }: {
     entityId?: string;
     signer?: Signer;
     validUntil?: string;
+    slo?: boolean;
   } = {}): string {
     return (
       `<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" entityID="${entityId}"${validUntil ? ` validUntil="${validUntil}"` : ''}>` +
       '<md:IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">' +
       `<md:KeyDescriptor use="signing"><ds:KeyInfo>${keyInfoOf(signer.certificate)}</ds:KeyInfo></md:KeyDescriptor>` +
+      (slo
+        ? '<md:SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example.org/slo" ResponseLocation="https://idp.example.org/slo/done"/>'
+        : '') +
       '<md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example.org/sso"/>' +
       '</md:IDPSSODescriptor></md:EntityDescriptor>'
     );

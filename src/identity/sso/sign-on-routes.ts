@@ -1,16 +1,14 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import type { Identity } from '../identity.ts';
-import { callerOf, open, scope } from '../request-scope.ts';
+import { actorOf, callerOf, enrolling, open, scope } from '../request-scope.ts';
+import { clearSessionCookie } from '../sessions/browser.ts';
 import { addressRange } from '../sign-in/address.ts';
-import { signOnErrors } from './errors.ts';
+import { createAdmission, perMinute } from './admission.ts';
 import type { SignOnOutcome } from './flow.ts';
 import { signOnLifetimeSeconds } from './sign-on-cookie.ts';
 import { signOnAnswers, signOnBodies, signOnParams } from './sign-on-schemas.ts';
 
-/** Of one network at one worker: an office that comes to work at nine is no attack. */
-const perMinute = 300;
 /** Answers to one sign-in that somebody began, refused ones included: a provider sends one, and a page may be sent again. */
 const answersPerRequest = 10;
 
@@ -20,17 +18,10 @@ export function addSignOnRoutes(
   identity: Identity,
   originOf: (tenant: TenantRoute) => string,
 ): void {
-  const starts = new RateLimiterMemory({ points: perMinute, duration: 60 });
+  const admitStart = createAdmission(perMinute, 60);
   // A refused answer uses no request up, so somebody could have messages judged, and the log written, without end.
-  const answers = new RateLimiterMemory({ points: perMinute, duration: 60 });
-  const answersOfOne = new RateLimiterMemory({ points: answersPerRequest, duration: signOnLifetimeSeconds });
-  const admit = (limiter: RateLimiterMemory, key: string) =>
-    limiter.consume(key).catch((refusal) => {
-      if (!(refusal instanceof RateLimiterRes)) throw refusal;
-      throw signOnErrors.FH_SIGN_ON_TOO_OFTEN({
-        retryAfterSeconds: Math.min(60, Math.ceil(refusal.msBeforeNext / 1000)),
-      });
-    });
+  const admitAnswer = createAdmission(perMinute, 60);
+  const admitAnswerToOne = createAdmission(answersPerRequest, signOnLifetimeSeconds);
 
   app.get(
     '/sign-on',
@@ -54,7 +45,7 @@ export function addSignOnRoutes(
     { config: open('sign_on.start'), schema: { body: signOnBodies.start, response: { 200: signOnAnswers.started } } },
     async (request, reply) => {
       const { tenant } = scope(request);
-      await admit(starts, addressRange(request.ip));
+      await admitStart(addressRange(request.ip));
       const { url, setCookies } = await identity.beginSignOn(
         tenant.tenantId,
         originOf(tenant),
@@ -92,10 +83,49 @@ export function addSignOnRoutes(
     },
     async (request, reply) => {
       const { tenant } = scope(request);
-      await admit(answers, addressRange(request.ip));
-      await admit(answersOfOne, request.body.relayState);
+      await admitAnswer(addressRange(request.ip));
+      await admitAnswerToOne(request.body.relayState);
       const outcome = await identity.finishSaml(tenant.tenantId, originOf(tenant), request.body, callerOf(request));
       return sendOutcome(reply, outcome);
+    },
+  );
+
+  // As `DELETE /session`, for pages: the browser goes on to the provider where the session came over one that signs out, too.
+  app.post(
+    '/session/sign-out',
+    { config: enrolling('session.sign_out'), schema: { response: { 200: signOnAnswers.left } } },
+    async (request, reply) => {
+      const { tenant } = scope(request);
+      const { next, setCookies } = await identity.leave(
+        tenant.tenantId,
+        originOf(tenant),
+        actorOf(request),
+        callerOf(request),
+      );
+      return reply.header('set-cookie', [clearSessionCookie, ...setCookies]).send({ next });
+    },
+  );
+
+  app.post<{ Params: { id: string }; Body: { samlResponse?: string; relayState?: string; query?: string } }>(
+    '/sign-on/saml/log-out/:id',
+    {
+      config: open('sign_on.finish_saml_log_out'),
+      schema: {
+        params: signOnParams.connection,
+        body: signOnBodies.samlLogOut,
+        response: { 200: signOnAnswers.loggedOut },
+      },
+    },
+    async (request) => {
+      const { tenant } = scope(request);
+      const { body, params } = request;
+      await admitAnswer(addressRange(request.ip));
+      const { query: rawQuery = '', samlResponse: message, relayState = '' } = body;
+      const received =
+        message === undefined
+          ? ({ binding: 'redirect', rawQuery } as const)
+          : ({ binding: 'post', message, relayState } as const);
+      return identity.finishLeaving(tenant.tenantId, originOf(tenant), params.id, received, callerOf(request));
     },
   );
 

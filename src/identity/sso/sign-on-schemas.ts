@@ -34,6 +34,8 @@ export const signOnBodies = {
   oidc: object({ query: text(16_000) }, ['query']),
   /** As much as a form may have at the gateway. */
   saml: object({ samlResponse: text(262_144), relayState: text(100) }, ['samlResponse', 'relayState']),
+  /** As it arrived: by a form, or the whole query string, which is what was signed. */
+  samlLogOut: object({ samlResponse: text(262_144), relayState: text(100), query: text(16_000) }, []),
   create: object(
     {
       kind: { type: 'string', enum: connectionKinds },
@@ -73,6 +75,9 @@ export const signOnAnswers = {
     'secondFactor',
     'tested',
   ]),
+  /** A page of ours, or the provider's address with our request. */
+  left: object({ next: text(20_000) }, ['next']),
+  loggedOut: object({ organisation: text(60), succeeded: { type: 'boolean' } }, ['organisation', 'succeeded']),
   created: object({ connectionId }, ['connectionId']),
   domain: object({ domain: text(253), connectionId, recordName: text(300), token: text(100), provenAt: nullableDate }, [
     'domain',

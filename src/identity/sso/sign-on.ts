@@ -6,12 +6,14 @@ import type { SamlEngine } from '../saml/index.ts';
 import type { FactorsKeyOf } from '../second-factors/redeem.ts';
 import type { BrowserCookies, CookieKeyOf } from '../sessions/browser.ts';
 import type { OwnConfirmation } from '../sessions/own-confirmation.ts';
+import type { OwnSessions } from '../sessions/own-sessions.ts';
 import type { UserMail } from '../users/user-mail.ts';
 import { type Connections, createConnections } from './connections.ts';
 import { createMailDomains, type MailDomains } from './domains.ts';
 import { createSignOnFlow, type SignOnFlow } from './flow.ts';
 import { createOidcClients } from './oidc.ts';
 import { createSamlFlow } from './saml-flow.ts';
+import { createSamlLogOut, type SamlLogOut } from './saml-log-out.ts';
 import { createSamlMetadata, type SamlMetadata } from './saml-metadata.ts';
 import { createSamlSetup } from './saml-setup.ts';
 import { createConnectionSecrets } from './secrets.ts';
@@ -28,7 +30,7 @@ export interface SignOnPorts {
 }
 
 /** Single sign-on of a tenant's people: connections to identity providers, the way there and back, and who has to take it. */
-export interface SignOn extends SignOnFlow, SamlMetadata, Connections, MailDomains, SignOnPolicies {}
+export interface SignOn extends SignOnFlow, SamlLogOut, SamlMetadata, Connections, MailDomains, SignOnPolicies {}
 
 export function createSignOn(deps: {
   readonly databases: TenantDatabases;
@@ -36,6 +38,7 @@ export function createSignOn(deps: {
   readonly cookieKeyOf: CookieKeyOf;
   readonly factorsKeyOf: FactorsKeyOf;
   readonly confirmSelf: OwnConfirmation['confirmSelf'];
+  readonly signOut: OwnSessions['signOut'];
   readonly queue: PasswordQueue;
   readonly userMail: UserMail;
   /** Undefined: nobody signs in here, as where demo data is written. */
@@ -52,6 +55,7 @@ export function createSignOn(deps: {
   const flow = createSignOnFlow({ ...deps, signOnCookies, secrets, oidc, saml });
   return {
     ...flow,
+    ...createSamlLogOut({ ...deps, engine, secrets, signOnCookies }),
     ...createSamlMetadata(deps.databases),
     ...createConnections({ ...deps, secrets, oidc, samlSetup, flow }),
     ...createMailDomains({ ...deps, resolveTxt }),

@@ -1,4 +1,4 @@
-import { apiFetch, leaveAccount, notifyProblem } from '../../../../web/design/index.ts';
+import { signOut as leave, notifyProblem } from '../../../../web/design/index.ts';
 
 /** Whoever signs out does not want to come back here; requests that were under way may still find the session gone. */
 let leaving = false;
@@ -13,8 +13,7 @@ export function goToSignIn(): void {
 export async function signOut(): Promise<void> {
   leaving = true;
   try {
-    await apiFetch('/-/api/session', { method: 'DELETE' });
-    leaveAccount('/-/signed-out');
+    await leave();
   } catch (error) {
     leaving = false;
     notifyProblem(error);
