@@ -23,6 +23,7 @@ const access: TenantAccess = {
   cookieKey: new Uint8Array(32).fill(1),
   filesKey: new Uint8Array(32).fill(2),
   factorsKey: new Uint8Array(32).fill(3),
+  identityKey: new Uint8Array(32).fill(4),
 };
 
 async function start(t: TestContext) {

@@ -4,10 +4,11 @@ import type { TenantAccess, TenantRoute } from '#src/tenants/types.ts';
 import type { LiveEvent } from './types.ts';
 
 /** TenantAccess as JSON: keys as base64. */
-export type WireTenantAccess = Omit<TenantAccess, 'cookieKey' | 'filesKey' | 'factorsKey'> & {
+export type WireTenantAccess = Omit<TenantAccess, 'cookieKey' | 'filesKey' | 'factorsKey' | 'identityKey'> & {
   readonly cookieKey: string;
   readonly filesKey: string;
   readonly factorsKey: string;
+  readonly identityKey: string;
 };
 
 /** What gateways ask control, and what control asks every gateway, over link.sock. */
@@ -45,6 +46,7 @@ export function encodeTenantAccess(access: TenantAccess): WireTenantAccess {
     cookieKey: Buffer.from(access.cookieKey).toString('base64'),
     filesKey: Buffer.from(access.filesKey).toString('base64'),
     factorsKey: Buffer.from(access.factorsKey).toString('base64'),
+    identityKey: Buffer.from(access.identityKey).toString('base64'),
   };
 }
 
@@ -54,6 +56,7 @@ export function decodeTenantAccess(wire: WireTenantAccess): TenantAccess {
     cookieKey: parseKey(wire.cookieKey),
     filesKey: parseKey(wire.filesKey),
     factorsKey: parseKey(wire.factorsKey),
+    identityKey: parseKey(wire.identityKey),
   };
 }
 

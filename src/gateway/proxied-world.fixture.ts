@@ -4,7 +4,7 @@ import { createServer as createRawServer, type Server as NetServer, type Socket 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { type AppProcesses, createProxiedPlugin } from '#src/hosting/index.ts';
+import { type AppProcesses, createProxied } from '#src/hosting/index.ts';
 import { type Log, silentLog, systemClock, type TenantId } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import type { GatewayOptions } from './gateway.ts';
@@ -23,6 +23,10 @@ export interface ProxiedWorld extends World {
   readonly wakes: Map<string, number>;
   readonly visits: { count: number };
   readonly forgotten: string[];
+  /** Names of tenants whose users are not signed in any more, if a stream asks. */
+  readonly signedOut: Set<string>;
+  readonly identityKey: Uint8Array;
+  evict(name: string): void;
 }
 
 export async function startProxiedWorld(
@@ -37,6 +41,7 @@ export async function startProxiedWorld(
   const wakes = new Map<string, number>();
   const visits = { count: 0 };
   const forgotten: string[] = [];
+  const signedOut = new Set<string>();
   const awake = new Set<TenantId>();
   const sockets = new Set<Socket>();
   const servers = new Map<string, NetServer>();
@@ -66,17 +71,29 @@ export async function startProxiedWorld(
       awake.delete(tenantId);
     },
   };
+  const identityKey = Buffer.alloc(32, 7);
+  const proxied = createProxied({
+    processes,
+    identify: (request) => ({
+      tenant: request.tenant,
+      session: request.session ?? request.apiToken,
+      requestId: request.id,
+      signal: request.signalAbort,
+      isStillSignedIn: async () => !signedOut.has(request.tenant.name),
+    }),
+    identityKeyOf: async () => identityKey,
+    urlOf: ({ host }) => world!.gateway.urlOf(host),
+    recheckMs: 50,
+    clock: systemClock,
+    log,
+  });
   world = await startWorld(t, {
     hosting: {
       plugin: () => {
         throw new Error('no app runs inside the gateway');
       },
-      proxied: (methods, renew) =>
-        createProxiedPlugin(
-          { processes, urlOf: ({ host }) => world!.gateway.urlOf(host), clock: systemClock, log },
-          methods,
-          renew,
-        ),
+      proxied: proxied.plugin,
+      stop: async () => proxied.stop(),
     },
     ...options,
     log,
@@ -115,6 +132,9 @@ export async function startProxiedWorld(
     wakes,
     visits,
     forgotten,
+    signedOut,
+    identityKey,
+    evict: (name: string) => proxied.evict(world.tenants.get(`${name}.localhost`)!.tenantId),
     serve: (name: string, app: RequestListener) => listen(name, createServer(app)),
     serveRaw: (name: string, app: (socket: Socket) => void) => listen(name, createRawServer(app)),
   });

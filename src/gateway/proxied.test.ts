@@ -1,33 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import type { IncomingMessage, RequestListener } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { request as requestHttps } from 'node:https';
 import { test } from 'node:test';
+import { echo, echoedOf, valuesOf } from './proxied-echo.fixture.ts';
 import { startProxiedWorld } from './proxied-world.fixture.ts';
 import { parseAnswer, type World } from './test-world.ts';
-
-/** What arrived, as JSON. */
-const echo: RequestListener = async (request, response) => {
-  const body: Buffer[] = [];
-  for await (const chunk of request) body.push(chunk);
-  const { method, url, rawHeaders, rawTrailers } = request;
-  response.setHeader('content-type', 'application/json');
-  response.end(JSON.stringify({ method, url, rawHeaders, rawTrailers, body: Buffer.concat(body).toString('latin1') }));
-};
-
-interface Echoed {
-  readonly method: string;
-  readonly url: string;
-  readonly rawHeaders: readonly string[];
-  readonly rawTrailers: readonly string[];
-  readonly body: string;
-}
-
-function valuesOf({ rawHeaders }: Echoed, name: string): string[] {
-  return rawHeaders.filter((_value, at) => at % 2 === 1 && rawHeaders[at - 1]!.toLowerCase() === name);
-}
 
 function optionsOf({ port, ca }: World) {
   return { host: '127.0.0.1', port, ca, servername: 'acme.localhost', headers: { host: `acme.localhost:${port}` } };
@@ -53,23 +33,17 @@ test('path, method, headers and content reach the app as they were sent, and onl
     '//x',
     '/api/a;b=c',
   ])
-    assert.equal(((await world.request({ path })).json() as unknown as Echoed).url, path, path);
+    assert.equal(echoedOf(await world.request({ path })).url, path, path);
   for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'MKCOL', 'REPORT', 'QUERY', 'PURGE']) {
-    const echoed = (await world.request({ path: '/x', method })).json() as unknown as Echoed;
+    const echoed = echoedOf(await world.request({ path: '/x', method }));
     assert.equal(echoed.method, method);
     assert.equal(echoed.body, '');
     assert.deepEqual(valuesOf(echoed, 'transfer-encoding'), [], method);
   }
   assert.equal((await world.request({ path: '/x', method: 'TRACE' })).status, 405);
   assert.equal((await world.request({ path: '/-/x', method: 'PROPFIND' })).status, 405);
-  const sent = (
-    await world.request({
-      path: '/',
-      method: 'POST',
-      body: '{"a":1}',
-      headers: { 'x-a': '1', 'accept-encoding': 'br' },
-    })
-  ).json() as unknown as Echoed;
+  const headers = { 'x-a': '1', 'accept-encoding': 'br' };
+  const sent = echoedOf(await world.request({ path: '/', method: 'POST', body: '{"a":1}', headers }));
   assert.equal(sent.body, '{"a":1}');
   assert.deepEqual(valuesOf(sent, 'x-a'), ['1']);
   assert.deepEqual(valuesOf(sent, 'accept-encoding'), ['br']);
@@ -98,7 +72,7 @@ test('the app learns from us who asks, and not from the client', async (t) => {
     'proxy-authorization': 'Basic x',
     cookie: 'a=1; __Host-freehold=secret; b="2; 3"; __Host-freehold-device=secret',
   };
-  const echoed = (await world.request({ path: '/', headers: spoofed })).json() as unknown as Echoed;
+  const echoed = echoedOf(await world.request({ path: '/', headers: spoofed }));
   assert.doesNotMatch(JSON.stringify(echoed), /6\.6\.6\.6|evil|admin|forged|root|secret|Basic|gzip/);
   assert.deepEqual(valuesOf(echoed, 'cookie'), ['a=1; b="2; 3"']);
   assert.deepEqual(valuesOf(echoed, 'host'), [`acme.localhost:${world.port}`]);

@@ -161,8 +161,9 @@ export async function createTenantApp(
   const enterProcess = (request: FastifyRequest, { tenant, origin }: Extract<Passage, { to: 'tenant' }>): void => {
     const { process } = tenant;
     if (!process) throw gatewayErrors.FH_HOST_UNKNOWN();
-    if (process.identity.kind === 'headers') leaveOwnCookies(request);
-    const isWithToken = isApiToken(request);
+    const asksWho = process.identity.kind === 'headers';
+    if (asksWho) leaveOwnCookies(request);
+    const isWithToken = asksWho && isApiToken(request);
     if (isWithToken) refuseAmbiguousCredentials(request);
     const isForeign = !isWithToken && isCrossSite(request.method, request.headers, origin);
     const config = configOf(process, request.originalUrl, isForeign);

@@ -13,6 +13,6 @@ export { digestOfApp, migrationsFolderOf, migrationsFolders } from './migrations
 export { describeApp } from './openapi.ts';
 export { parseApp } from './parse-app.ts';
 export { divideCookies } from './proxied/cookies.ts';
-export { createProxiedPlugin, proxiedRoute } from './proxied/plugin.ts';
-export type { AppProcesses, ProxiedDeps, Visit } from './proxied/types.ts';
+export { createProxied, proxiedRoute } from './proxied/plugin.ts';
+export type { AppProcesses, Proxied, ProxiedDeps, Visit } from './proxied/types.ts';
 export type { HostedRequest, Hosting, HostingDeps } from './types.ts';

@@ -59,7 +59,7 @@ const openDatabases = (): TenantDatabases => {
         const { host, port, database: name, user, password } = targets.get(tenantId)!;
         const database = { host, port, name, tls: 'off' } as const;
         const platform = { user: `${user}_p`, password };
-        const keys = { cookieKey: noKey, filesKey: noKey, factorsKey: noKey };
+        const keys = { cookieKey: noKey, filesKey: noKey, factorsKey: noKey, identityKey: noKey };
         return { tenantId, database, app: { user, password }, platform, ...keys };
       },
       onChanged: () => {},

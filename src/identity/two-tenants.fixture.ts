@@ -63,6 +63,7 @@ export async function startTwoTenants({ signOn }: { signOn?: SignOnPorts } = {})
       cookieKey,
       filesKey: randomBytes(32),
       factorsKey,
+      identityKey: randomBytes(32),
     });
     const title = `${name} works`;
     const route: TenantRoute = { tenantId, name, title, state: 'active', app: 'desk', host: `${name}.localhost` };

@@ -4,7 +4,14 @@ import type { ClusterId, InstallationId, KitId, TenantId } from '#src/kernel/ind
  * What a key may be used for. Each purpose gets its own key, derived from the tenant's key by HKDF-SHA-256,
  * so that what is sealed for one purpose cannot be opened for another.
  */
-export type KeyPurpose = 'session-cookie' | 'database-credentials' | 'files' | 'export' | 'mail' | 'second-factors';
+export type KeyPurpose =
+  | 'session-cookie'
+  | 'database-credentials'
+  | 'files'
+  | 'export'
+  | 'mail'
+  | 'second-factors'
+  | 'app-identity';
 
 /** Seals small values: AES-256-GCM, 96-bit random nonce, key version in front, `context` authenticated with it. */
 export interface Sealer {

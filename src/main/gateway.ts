@@ -3,10 +3,11 @@ import type { FastifyRequest } from 'fastify';
 import { createTenantDatabases } from '#src/databases/index.ts';
 import { createTenantFiles } from '#src/files/index.ts';
 import { backupRoutes, connectToBackups, connectToControl, createGateway } from '#src/gateway/index.ts';
-import { createHosting } from '#src/hosting/index.ts';
+import { createHosting, createProxied, type HostedRequest } from '#src/hosting/index.ts';
 import { createIdentity, createSamlEngine, identityRoutes, scimRoutes } from '#src/identity/index.ts';
 import { armFailpoints, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createGatewayKey } from '#src/keys/index.ts';
+import { createAppProcesses } from '#src/processes/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import { createChild } from './child.ts';
 import { type Config, type Env, parseConfig } from './config.ts';
@@ -74,7 +75,11 @@ export async function runGateway(env: Env): Promise<void> {
     },
     hosting: {
       plugin: (name) => parts().hosting.plugin(name),
-      stop: (deadlineMs) => parts().hosting.stop(deadlineMs),
+      proxied: (...about) => parts().proxied.plugin(...about),
+      stop: (deadlineMs) => {
+        parts().proxied.stop();
+        return parts().hosting.stop(deadlineMs);
+      },
     },
     ...(config.backups === 'on' &&
       !config.externalDatabase && {
@@ -153,6 +158,19 @@ export async function runGateway(env: Env): Promise<void> {
     clock,
   });
   shutdown.add('last uses of sessions', 3_000, () => identity.settle());
+  const identify = (request: FastifyRequest): HostedRequest => ({
+    tenant: request.tenant,
+    session: request.session ?? request.apiToken,
+    unconfirmed: request.unconfirmed,
+    requestId: request.id,
+    signal: request.signalAbort,
+    // By its id: the key that the stream began with may have been replaced meanwhile, as it should.
+    isStillSignedIn: async () => {
+      const { tenant, session, apiToken } = request;
+      if (apiToken) return identity.isApiTokenLive(tenant.tenantId, apiToken.tokenId);
+      return session !== undefined && identity.isSessionLive(tenant.tenantId, session.sessionId);
+    },
+  });
   const hosting = createHosting({
     apps: program.apps,
     pages,
@@ -168,20 +186,18 @@ export async function runGateway(env: Env): Promise<void> {
     users: {
       listUsers: async (tenantId) => (await identity.listUsers(tenantId)).filter((user) => user.state === 'active'),
     },
-    identify: (request: FastifyRequest) => ({
-      tenant: request.tenant,
-      session: request.session ?? request.apiToken,
-      unconfirmed: request.unconfirmed,
-      requestId: request.id,
-      signal: request.signalAbort,
-      // By its id: the key that the stream began with may have been replaced meanwhile, as it should.
-      isStillSignedIn: async () => {
-        const { tenant, session, apiToken } = request;
-        if (apiToken) return identity.isApiTokenLive(tenant.tenantId, apiToken.tokenId);
-        return session !== undefined && identity.isSessionLive(tenant.tenantId, session.sessionId);
-      },
-    }),
+    identify,
     publishEvent: (tenantId, event) => liveEvents.publishToOthers(tenantId, event),
+    urlOf,
+    clock,
+    log,
+  });
+  const processes = createAppProcesses({ socketPath: folders.appsSocket, log });
+  shutdown.add('link to the keeper of apps', 2_000, () => processes.stop());
+  const proxied = createProxied({
+    processes,
+    identify,
+    identityKeyOf: async (tenantId) => (await accessOf(tenantId)).identityKey,
     urlOf,
     clock,
     log,
@@ -189,9 +205,10 @@ export async function runGateway(env: Env): Promise<void> {
   liveEvents.onRemote((tenantId, event) => hosting.deliverEvent(tenantId, event));
   // A tenant that is no longer open loses its event streams and background work before control goes on.
   directory.onChanged((tenantId) => hosting.evict(tenantId));
+  directory.onChanged(async (tenantId) => proxied.evict(tenantId));
   directory.onChanged(async (tenantId) => identity.forgetPresumed(tenantId));
   directory.onFlush(async () => identity.forgetPresumed());
-  const parts = () => ({ identity, hosting });
+  const parts = () => ({ identity, hosting, proxied });
 
   await gateway.ready();
   shutdown.add('gateway', drainDeadlineMs + 1_000, () => gateway.stop({ deadlineMs: drainDeadlineMs }));

@@ -5,6 +5,7 @@
  */
 export { type ControlGroups, findControlGroups, type ProcessLimits, removeLeftGroups } from './control-groups.ts';
 export { processErrors } from './errors.ts';
+export { type AppProcessesClient, type AppVisit, createAppProcesses } from './gateway-link.ts';
 export type { LauncherPort } from './instance.ts';
 export { createKeeper, type Keeper } from './keeper.ts';
 export { startKeeperLink } from './keeper-link.ts';

@@ -57,14 +57,15 @@ test('only the exact host of a tenant is a tenant', async () => {
 
 test('access leads to one tenant, with keys and passwords of its own', async () => {
   const [a, b] = [await world.directory.getAccess(acme), await world.directory.getAccess(globex)];
-  const secrets = [a, b].flatMap(({ app, platform, cookieKey, filesKey, factorsKey }) => [
+  const secrets = [a, b].flatMap(({ app, platform, cookieKey, filesKey, factorsKey, identityKey }) => [
     app.password,
     platform.password,
     Buffer.from(cookieKey).toString('hex'),
     Buffer.from(filesKey).toString('hex'),
     Buffer.from(factorsKey).toString('hex'),
+    Buffer.from(identityKey).toString('hex'),
   ]);
-  assert.equal(new Set(secrets).size, 10);
+  assert.equal(new Set(secrets).size, 12);
   assert.notEqual(a.database.name, b.database.name);
   assert.deepEqual([a.app.user, a.platform.user], [a.database.name, `${a.database.name}_p`]);
   await assert.rejects(world.directory.getAccess(newId('ten')), { code: 'FH_TENANT_NOT_FOUND' });

@@ -66,12 +66,13 @@ export function createControlDirectory(deps: ControlDirectoryDeps): ControlDirec
       keys.deriveTenantKey(tenantId, 'session-cookie'),
       keys.deriveTenantKey(tenantId, 'files'),
       keys.deriveTenantKey(tenantId, 'second-factors'),
+      keys.deriveTenantKey(tenantId, 'app-identity'),
     ]);
     // A tenant without credentials may have no key either; the former is what is said.
     opened.catch(() => {});
     const passwords = await credentials.find(tenantId);
     if (!passwords) throw tenantErrors.FH_TENANT_NOT_ACTIVE({ detail: 'it has no credentials yet' });
-    const [cookieKey, filesKey, factorsKey] = await opened;
+    const [cookieKey, filesKey, factorsKey, identityKey] = await opened;
     return {
       tenantId,
       database: { ...server, name: databaseName },
@@ -80,6 +81,7 @@ export function createControlDirectory(deps: ControlDirectoryDeps): ControlDirec
       cookieKey,
       filesKey,
       factorsKey,
+      identityKey,
     };
   }
 

@@ -174,6 +174,8 @@ export interface TenantAccess {
   readonly cookieKey: Uint8Array;
   readonly filesKey: Uint8Array;
   readonly factorsKey: Uint8Array;
+  /** Of the JWT in `Freehold-Identity`; the tenant's app has it, too, and the platform trusts nothing that is signed with it. */
+  readonly identityKey: Uint8Array;
 }
 
 /** The gateway's view of control. Answers may be cached until `onChanged` names the tenant or `onFlush` fires. */

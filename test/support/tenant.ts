@@ -109,6 +109,7 @@ function describe(
       cookieKey: Buffer.from(newPassword(), 'base64url'),
       filesKey: Buffer.from(newPassword(), 'base64url'),
       factorsKey: Buffer.from(newPassword(), 'base64url'),
+      identityKey: Buffer.from(newPassword(), 'base64url'),
     },
     appTarget: { host, port, database: databaseName, ...app },
     platformTarget: { host, port, database: databaseName, ...platform },

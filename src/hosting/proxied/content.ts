@@ -72,7 +72,7 @@ export function receiveContent(answer: IncomingMessage, request: IncomingMessage
     endOf(request, response);
   });
   answer.once('close', () => {
-    if (!answer.complete) cut(response);
+    if (!answer.complete && !response.writableEnded) cut(response);
   });
   // A first event must not wait for the second; an answer that is there at once goes out in one piece.
   setImmediate(() => {

@@ -1,12 +1,16 @@
-import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { httpErrors } from '#src/http/index.ts';
+import { FreeholdError } from '#src/kernel/index.ts';
 import { cut, passInformation, receiveContent, sendContent } from './content.ts';
+import { connectToApp } from './entering.ts';
 import { proxiedErrors } from './errors.ts';
+import type { IdentityTokens } from './identity-token.ts';
 import { framingOf, requestHeaders } from './request-headers.ts';
 import { responseHeaders } from './response-headers.ts';
 import type { ProxiedDeps, Renew } from './types.ts';
-import { answerOf, NotConnected, openUpstream, whenConnected } from './upstream.ts';
+import type { Entry, UnderWay } from './under-way.ts';
+import { answerOf } from './upstream.ts';
 
 /** From the connection to the head of the answer; less than a client's connection may be silent. */
 const answerMs = 110_000;
@@ -14,41 +18,47 @@ const answerMs = 110_000;
 export interface PassDeps extends ProxiedDeps {
   readonly connections: Agent;
   readonly renew: Renew;
-}
-
-/** What is said to the app beside what the client said. */
-export interface Passing {
-  /** `Freehold-Identity`, if anybody is to be named. */
-  readonly identity: string | undefined;
-  readonly isWithToken: boolean;
+  readonly underWay: UnderWay;
+  readonly tokens: IdentityTokens;
 }
 
 /**
  * Passes a request on to the process of its tenant and the answer back, both as they come. Resolves when the answer's head has been sent, rejects with what is
  * to be answered instead.
  */
-export async function passOn(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  passing: Passing,
-  deps: PassDeps,
-): Promise<void> {
+export async function passOn(request: FastifyRequest, reply: FastifyReply, deps: PassDeps): Promise<void> {
   const { raw, tenant } = request;
   if (Number(raw.headers['content-length'] ?? 0) > tenant.process!.bodyBytes) throw httpErrors.FH_BODY_TOO_LARGE();
-  const headers = requestHeaders(raw, {
-    ...passing,
-    authority: new URL(deps.urlOf(tenant)).host,
-    clientAddress: request.ip,
-    requestId: request.id,
-  });
-  let answer: IncomingMessage;
+  const headers = await headersOf(request, deps);
+  let asked: Asked;
   try {
-    answer = await ask(request, reply, headers, deps.connections, deps);
+    asked = await ask(request, reply, headers, deps.connections, deps);
   } catch (error) {
     if (!(error instanceof EndedBefore)) throw error;
-    answer = await ask(request, reply, headers, false, deps);
+    asked = await ask(request, reply, headers, false, deps);
   }
-  await sendHead(request, reply, answer, deps);
+  await sendHead(request, reply, asked, deps);
+}
+
+/** What the app is told; what cannot be read in one way only is refused before anything is woken. */
+export async function headersOf(
+  request: FastifyRequest,
+  { tokens, urlOf }: Pick<PassDeps, 'tokens' | 'urlOf'>,
+): Promise<string[]> {
+  const { tenant, session, apiToken } = request;
+  const user = (session ?? apiToken)?.user;
+  return requestHeaders(request.raw, {
+    authority: new URL(urlOf(tenant)).host,
+    clientAddress: request.ip,
+    requestId: request.id,
+    identity: user && (await tokens.sign(tenant, user, request.id)),
+    isWithToken: apiToken !== undefined,
+  });
+}
+
+interface Asked {
+  readonly answer: IncomingMessage;
+  readonly entry: Entry;
 }
 
 /** The app ended a kept connection at the very moment in which we used it: a request that changes nothing is made once more (RFC 9110, 9.2.2). */
@@ -60,10 +70,10 @@ async function ask(
   headers: readonly string[],
   agent: Agent | false,
   deps: PassDeps,
-): Promise<IncomingMessage> {
+): Promise<Asked> {
   const { raw, signalAbort } = request;
   const { hasBody, headers: framing } = framingOf(raw);
-  const upstream = await connect(request, reply, [...headers, ...framing], agent, deps);
+  const upstream = await connectToApp(request, reply, [...headers, ...framing], { ...deps, agent });
   const answered = answerOf(upstream);
   let refusal: Error | undefined;
   const end = (error: Error) => {
@@ -74,12 +84,13 @@ async function ask(
   const leave = () => end(httpErrors.FH_CLIENT_GONE());
   signalAbort.addEventListener('abort', leave);
   upstream.once('close', () => signalAbort.removeEventListener('abort', leave));
+  const entry = deps.underWay.begin(request, reply, () => end(proxiedErrors.FH_APP_UNREACHABLE()));
   const timer = setTimeout(() => end(proxiedErrors.FH_APP_SILENT()), answerMs);
   passInformation(upstream, raw, reply.raw);
   if (hasBody) sendContent(raw, upstream, request.tenant.process!.bodyBytes, end);
   else upstream.end();
   try {
-    return await answered;
+    return { answer: await answered, entry };
   } catch (cause) {
     const mayRepeat = upstream.reusedSocket && !hasBody && /^(?:GET|HEAD|OPTIONS)$/.test(request.method);
     if (!refusal && mayRepeat) throw new EndedBefore();
@@ -89,40 +100,10 @@ async function ask(
   }
 }
 
-/** A connection to the tenant's process. When nobody listens there any more, once to its next life. */
-async function connect(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  headers: readonly string[],
-  agent: Agent | false,
-  { processes }: PassDeps,
-): Promise<ClientRequest> {
-  const { tenantId } = request.tenant;
-  for (let attempt = 1; ; attempt++) {
-    const visit = await processes.visit(tenantId, request.signalAbort);
-    try {
-      if (request.signalAbort.aborted) throw httpErrors.FH_CLIENT_GONE();
-      const upstream = openUpstream({ agent, visit, method: request.method, target: request.originalUrl, headers });
-      await whenConnected(upstream);
-      if (request.signalAbort.aborted) {
-        upstream.on('error', () => {}).destroy();
-        throw httpErrors.FH_CLIENT_GONE();
-      }
-      reply.raw.once('close', visit.leave);
-      return upstream;
-    } catch (error) {
-      visit.leave();
-      if (!(error instanceof NotConnected)) throw error;
-      processes.forget(tenantId, visit.instanceId);
-      if (attempt === 2) throw proxiedErrors.FH_APP_UNREACHABLE({ cause: error });
-    }
-  }
-}
-
 async function sendHead(
   request: FastifyRequest,
   reply: FastifyReply,
-  answer: IncomingMessage,
+  { answer, entry }: Asked,
   { log, renew }: PassDeps,
 ): Promise<void> {
   answer.on('error', () => {});
@@ -146,11 +127,18 @@ async function sendHead(
   // What is still to come of the request may never be read; nobody may take it for the next one (RFC 9112, 9.6).
   if (raw.httpVersionMajor === 1 && !raw.complete) headers.push('Connection', 'close');
   try {
+    if (/^text\/event-stream\b/i.test(answer.headers['content-type'] ?? '')) {
+      entry.becomeStream(() => {
+        reply.raw.end();
+        answer.destroy();
+      });
+      answer.on('data', entry.touch);
+    }
     if (raw.httpVersionMajor === 1) reply.raw.writeHead(status, answer.statusMessage, headers);
     else reply.raw.writeHead(status, headers);
   } catch (cause) {
     answer.destroy();
-    throw proxiedErrors.FH_APP_UNREACHABLE({ cause });
+    throw cause instanceof FreeholdError ? cause : proxiedErrors.FH_APP_UNREACHABLE({ cause });
   }
   reply.hijack();
   receiveContent(answer, raw, reply.raw);

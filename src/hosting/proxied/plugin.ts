@@ -1,7 +1,9 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { createConnections } from './connections.ts';
-import { passOn } from './pass.ts';
-import type { ProxiedDeps, Renew } from './types.ts';
+import { createIdentityTokens } from './identity-token.ts';
+import { type PassDeps, passOn } from './pass.ts';
+import type { Proxied, ProxiedDeps, Renew } from './types.ts';
+import { createUnderWay, type UnderWay } from './under-way.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -13,11 +15,24 @@ declare module 'fastify' {
 /** Every target that is not below `/-/` is routed to this one; the app gets what was received. */
 export const proxiedRoute = '/';
 
-/** Passes everything of tenants whose app is a process on to it. Register it on an instance that takes the methods of `methods`. */
-export function createProxiedPlugin(deps: ProxiedDeps, methods: readonly string[], renew: Renew): FastifyPluginAsync {
+export function createProxied(deps: ProxiedDeps): Proxied {
+  const underWay = createUnderWay(deps);
+  return {
+    plugin: (methods, renew) => createPlugin(deps, underWay, methods, renew),
+    evict: underWay.evict,
+    stop: underWay.endStreams,
+  };
+}
+
+function createPlugin(
+  deps: ProxiedDeps,
+  underWay: UnderWay,
+  methods: readonly string[],
+  renew: Renew,
+): FastifyPluginAsync {
   return async (fastify) => {
     const connections = createConnections();
-    const passing = { ...deps, connections, renew };
+    const passing: PassDeps = { ...deps, connections, renew, underWay, tokens: createIdentityTokens(deps) };
     fastify.addHook('onClose', async () => connections.destroy());
     fastify.route({
       method: [...methods],
@@ -26,7 +41,7 @@ export function createProxiedPlugin(deps: ProxiedDeps, methods: readonly string[
       config: { operation: 'app.request', passesOn: true },
       // Before the framework looks at the content, which is none of its business.
       onRequest: (request, reply, done) => {
-        passOn(request, reply, { identity: undefined, isWithToken: false }, passing).catch(done);
+        passOn(request, reply, passing).catch(done);
       },
       handler: () => {
         throw new Error('a request was not passed on');

@@ -1,6 +1,7 @@
-import type { FastifyRequest } from 'fastify';
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { CancelSignal, Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
+import type { HostedRequest } from '../types.ts';
 
 /** A request's stay at a tenant's process, which does not sleep meanwhile. */
 export interface Visit {
@@ -15,7 +16,7 @@ export interface Visit {
 export interface AppProcesses {
   /** False: the first `visit` would have to wake it. */
   isAwake(tenantId: TenantId): boolean;
-  /** Wakes the tenant's app when it sleeps. Throws FH_APP_FAILED, FH_APP_BUSY, FH_TENANT_NOT_ACTIVE. */
+  /** Wakes the tenant's app when it sleeps. Throws FH_APP_FAILED, FH_APP_BUSY, FH_TENANT_NOT_ACTIVE, and the signal's reason. */
   visit(tenantId: TenantId, signal: CancelSignal): Promise<Visit>;
   /** Nothing answers there: the next `visit` asks anew. */
   forget(tenantId: TenantId, instanceId: string): void;
@@ -29,8 +30,24 @@ export type Renew = (
 
 export interface ProxiedDeps {
   readonly processes: AppProcesses;
+  /** Reads what the gateway decorated the request with. */
+  readonly identify: (request: FastifyRequest) => HostedRequest;
+  /** 32 bytes, the tenant's: `TenantAccess.identityKey`. */
+  readonly identityKeyOf: (tenantId: TenantId) => Promise<Uint8Array>;
   /** `https://NAME.DOMAIN[:PORT]`, no trailing slash. */
   readonly urlOf: (route: TenantRoute) => string;
+  /** How often the session behind a stream is checked while something passes. Default 5,000. */
+  readonly recheckMs?: number;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+/** Passes requests of tenants whose app is a process on to it. */
+export interface Proxied {
+  /** For an instance that takes these methods. */
+  plugin(methods: readonly string[], renew: Renew): FastifyPluginAsync;
+  /** The tenant is not open any more, or another process is its app: nothing of it goes on. */
+  evict(tenantId: TenantId): void;
+  /** Ends event streams and WebSockets. */
+  stop(): void;
 }

@@ -194,6 +194,7 @@ async function probeLookups(report: Report): Promise<void> {
     cookieKey: Buffer.alloc(32).toString('base64'),
     filesKey: Buffer.alloc(32).toString('base64'),
     factorsKey: Buffer.alloc(32).toString('base64'),
+    identityKey: Buffer.alloc(32).toString('base64'),
   });
   let loads = 0;
   const client = createDirectoryClient(
