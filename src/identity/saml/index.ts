@@ -8,6 +8,7 @@ export { type CertificateFacts, describeCertificate } from './certificates.ts';
 export { createSamlEngine, type SamlEngineDeps } from './engine.ts';
 export { serviceProviderMetadata } from './outgoing.ts';
 export { type RefusalCode, refusals } from './refusals.ts';
+export { logOutMemoryMs } from './times.ts';
 export type {
   Assertion,
   AuthnRequestInput,

@@ -76,9 +76,11 @@ test('a signed request signs out, by POST and by redirect', async () => {
     issuer: idpEntityId,
     nameId: attacker,
     nameIdFormat: persistent,
+    nameQualifier: undefined,
+    spNameQualifier: undefined,
     sessionIndexes: ['_s0001'],
     relayState: 'r1',
-    notOnOrAfter: new Date(nowMs - 1000 + 12 * minute),
+    notOnOrAfter: new Date(nowMs - 1000 + 20 * minute),
   });
   const other = await engine.verifyLogoutRequest({ received: redirect(signedQuery()), expected: expected() });
   assert.deepEqual(other.ok && other.request.sessionIndexes, ['_s0001', '_s0002']);

@@ -8,7 +8,7 @@ import { readSignedQuery } from './redirect.ts';
 import { refuse } from './refused.ts';
 import { readSigned } from './signature.ts';
 import { checkStructure } from './structure.ts';
-import { freshMs, parseInstant, timeRules } from './times.ts';
+import { logOutMemoryMs, parseInstant, timeRules } from './times.ts';
 import type { ExpectedLogout, LogoutMessage, LogoutRequest, LogoutResponse } from './types.ts';
 import { childrenOf, findChild, messageLimits, readXml, type XmlElement } from './xml.ts';
 
@@ -36,7 +36,7 @@ export function judgeLogoutRequest(received: LogoutMessage, expected: ExpectedLo
     spNameQualifier: nameId.attributes.get('SPNameQualifier'),
     sessionIndexes,
     relayState,
-    notOnOrAfter: new Date(parseInstant(message.attributes.get('IssueInstant')) + freshMs + 2 * rules.skewMs),
+    notOnOrAfter: new Date(parseInstant(message.attributes.get('IssueInstant')) + logOutMemoryMs),
   };
 }
 

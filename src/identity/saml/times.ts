@@ -4,6 +4,8 @@ export const defaultClockSkewMs = 60_000;
 const mostClockSkewMs = 300_000;
 /** How long after its writing a message may arrive. */
 export const freshMs = 10 * 60_000;
+/** From the writing of a log-out request: how long it must be remembered, so that it is good once with the largest clock skew, too. */
+export const logOutMemoryMs = freshMs + 2 * mostClockSkewMs;
 /** No assertion holds for longer; 10 years would be a password. */
 export const longestLifetimeMs = 24 * 60 * 60_000;
 

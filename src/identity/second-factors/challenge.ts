@@ -17,6 +17,8 @@ import { hashToken, newToken } from '../sessions/cookie.ts';
 import { type StartedSession, startSession } from '../sessions/session-start.ts';
 import { type Attempt, type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
 import { findUserById, forgetDevice, isKnownDevice, noteSignIn, type UserRow } from '../sql.ts';
+import { insertSignOnSession } from '../sso/people-sql.ts';
+import type { SignOnWay } from '../sso/types.ts';
 import type { UserMail } from '../users/user-mail.ts';
 import type { RedeemFactor } from './redeem.ts';
 import {
@@ -61,13 +63,13 @@ export interface ShownFactor {
 /** A flood of right passwords without codes ends here; whoever floods is somebody who has the password and not the factor. */
 const maxOfStrangers = 30;
 
-/** In the transaction that found the password right. */
+/** In the transaction that found the password right, or, with `way`, somebody vouched for. */
 export async function awaitSecondFactor(
   db: Queryable,
   cookies: BrowserCookies,
   tenantId: TenantId,
   user: UserRow,
-  { known, caller }: { known: boolean; caller: Caller },
+  { known, caller, way }: { known: boolean; caller: Caller; way?: SignOnWay },
 ): Promise<AwaitedSignIn> {
   const token = newToken();
   const expiresAt = await insertChallenge(db, {
@@ -76,6 +78,7 @@ export async function awaitSecondFactor(
     isKnownDevice: known,
     lifetimeSeconds: challengeLifetimeSeconds,
     maxOfStrangers,
+    way,
   });
   if (!expiresAt) throw identityErrors.FH_CODE_THROTTLED({ retryAfterSeconds: challengeLifetimeSeconds });
   await recordTenantAudit(db, {
@@ -141,10 +144,12 @@ export function createSecondStep(deps: {
       if (locked && !isOver && known) await forgetDevice(db, userId, deviceHash);
       return { user, known, isSlowed, isOver, started: undefined, method };
     }
-    if (!(await spendChallenge(db, tokenHash))) throw identityErrors.FH_CHALLENGE_NOT_FOUND();
+    const spent = await spendChallenge(db, tokenHash);
+    if (!spent) throw identityErrors.FH_CHALLENGE_NOT_FOUND();
     await limiter.succeed(db, attempts);
     await noteSignIn(db, userId);
     const started = await startSession(db, cookies, tenantId, user, caller);
+    if (spent.way) await insertSignOnSession(db, started.session.sessionId, spent.way);
     await failpoint('identity.second_step.before_commit');
     return { user, known, isSlowed, isOver: false, started, method };
   }

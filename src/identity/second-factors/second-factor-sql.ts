@@ -1,5 +1,6 @@
 import type { Queryable } from '#src/postgres/types.ts';
 import type { UserRow } from '../sql.ts';
+import type { SignOnWay } from '../sso/types.ts';
 
 /** What is being set up is good for so long. */
 const setUpSeconds = 900;
@@ -155,23 +156,36 @@ export interface NewChallenge {
   readonly lifetimeSeconds: number;
   /** Of strangers, at the same time; browsers that signed in before are not counted. */
   readonly maxOfStrangers: number;
+  /** Over which provider; undefined: with the password. */
+  readonly way?: SignOnWay | undefined;
 }
 
 /** @returns when it ends; undefined: too many are waiting for this user's code */
 export async function insertChallenge(db: Queryable, challenge: NewChallenge): Promise<Date | undefined> {
-  const { tokenHash, user, isKnownDevice, lifetimeSeconds, maxOfStrangers } = challenge;
+  const { tokenHash, user, isKnownDevice, lifetimeSeconds, maxOfStrangers, way } = challenge;
   await db.query(
     `DELETE FROM freehold.sign_in_challenges WHERE token_hash = ANY (ARRAY(
        SELECT token_hash FROM freehold.sign_in_challenges WHERE expires_at <= now()
        ORDER BY expires_at LIMIT 20 FOR UPDATE SKIP LOCKED))`,
   );
   const [row] = await db.query<{ expires_at: Date }>(
-    `INSERT INTO freehold.sign_in_challenges (token_hash, user_id, user_epoch, known_device, expires_at)
-     SELECT $1::bytea, $2::text, $3::integer, $4::boolean, now() + make_interval(secs => $5)
+    `INSERT INTO freehold.sign_in_challenges (token_hash, user_id, user_epoch, known_device, expires_at,
+       connection_id, subject, session_index, name_qualifier, sp_name_qualifier)
+     SELECT $1::bytea, $2::text, $3::integer, $4::boolean, now() + make_interval(secs => $5), $7, $8, $9, $10, $11
      WHERE $4 OR $6::integer > (SELECT count(*) FROM freehold.sign_in_challenges
                        WHERE user_id = $2 AND NOT known_device AND expires_at > now())
      RETURNING expires_at`,
-    [tokenHash, user.userId, user.epoch, isKnownDevice, lifetimeSeconds, maxOfStrangers],
+    [
+      tokenHash,
+      user.userId,
+      user.epoch,
+      isKnownDevice,
+      lifetimeSeconds,
+      maxOfStrangers,
+      ...[way?.connectionId, way?.subject, way?.sessionIndex, way?.nameQualifier, way?.spNameQualifier].map(
+        (value) => value ?? null,
+      ),
+    ],
   );
   return row?.expires_at;
 }
@@ -195,13 +209,18 @@ export async function findChallenge(db: Queryable, tokenHash: Buffer): Promise<C
   return row;
 }
 
-/** Uses it up: of many who show it at once, one gets true. */
-export async function spendChallenge(db: Queryable, tokenHash: Buffer): Promise<boolean> {
-  const rows = await db.query(
-    `DELETE FROM freehold.sign_in_challenges c USING freehold.users u WHERE ${isOpen} RETURNING c.user_id`,
+/** Uses it up: of many who show it at once, one gets it. With the way over a provider, if that was it. */
+export async function spendChallenge(
+  db: Queryable,
+  tokenHash: Buffer,
+): Promise<{ readonly way: SignOnWay | undefined } | undefined> {
+  const [row] = await db.query<{ way: SignOnWay | null }>(
+    `DELETE FROM freehold.sign_in_challenges c USING freehold.users u WHERE ${isOpen}
+     RETURNING CASE WHEN c.connection_id IS NOT NULL THEN jsonb_build_object('connectionId', c.connection_id, 'subject', c.subject,
+       'sessionIndex', c.session_index, 'nameQualifier', c.name_qualifier, 'spNameQualifier', c.sp_name_qualifier) END AS way`,
     [tokenHash],
   );
-  return rows.length > 0;
+  return row && { way: row.way ?? undefined };
 }
 
 export async function deleteChallenge(db: Queryable, tokenHash: Buffer): Promise<void> {

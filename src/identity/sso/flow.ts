@@ -11,6 +11,7 @@ import { type StartedSession, startSession } from '../sessions/session-start.ts'
 import { isKnownDevice, noteSignIn, type UserRow } from '../sql.ts';
 import type { UserMail } from '../users/user-mail.ts';
 import { signOnErrors } from './errors.ts';
+import { wasEnded } from './log-out-sql.ts';
 import { domainOf } from './mail-domain.ts';
 import { parseNextPath } from './next-path.ts';
 import type { OidcClients } from './oidc.ts';
@@ -30,7 +31,7 @@ import {
   spendMessage,
   spendRequest,
 } from './sign-on-sql.ts';
-import type { Connection, ConnectionId, SignOnPerson, SignOnTest } from './types.ts';
+import type { Connection, ConnectionId, SignOnPerson, SignOnTest, SignOnWay } from './types.ts';
 
 /** What became of an answer of a provider. */
 export type SignOnOutcome =
@@ -169,6 +170,8 @@ export function createSignOnFlow(deps: SignOnFlowDeps): SignOnFlow {
         const found = await findOrMakeUser(db, connection, person, { unusedHash, address: caller.address });
         if ('needsHash' in found) throw new NeedsHash();
         if (!found.ok) return found;
+        // The link of the person is locked by now, for a log-out as well: one of the two sees the other.
+        if (await wasEnded(db, connection.connectionId, person)) return refusedFor('session_expired');
         const entered = await begin(db, tenantId, connection, person, found.user, caller);
         await failpoint('identity.sign_on.before_commit');
         return { ...found, ...entered };
@@ -211,19 +214,20 @@ export function createSignOnFlow(deps: SignOnFlowDeps): SignOnFlow {
       address: caller.address,
       details: { connection: connection.name, secondFactor: isTrusted },
     });
+    const way: SignOnWay = {
+      connectionId: connection.connectionId,
+      subject: person.subject,
+      sessionIndex: person.sessionIndex ?? null,
+      nameQualifier: person.nameQualifier ?? null,
+      spNameQualifier: person.spNameQualifier ?? null,
+    };
     if (!isTrusted && (await hasSecondFactor(db, user.userId)))
-      return { known, entered: await awaitSecondFactor(db, cookies, tenantId, user, { known, caller }) };
+      return { known, entered: await awaitSecondFactor(db, cookies, tenantId, user, { known, caller, way }) };
     await noteSignIn(db, user.userId);
     const started = await startSession(db, cookies, tenantId, user, caller);
     const { sessionId } = started.session;
     if (isTrusted) await noteForeignFactor(db, sessionId);
-    const { connectionId } = connection;
-    await insertSignOnSession(db, {
-      sessionId,
-      connectionId,
-      subject: person.subject,
-      sessionIndex: person.sessionIndex,
-    });
+    await insertSignOnSession(db, sessionId, way);
     return { known, entered: started };
   }
 

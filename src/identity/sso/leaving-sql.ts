@@ -3,7 +3,7 @@ import type { ConnectionId } from './types.ts';
 
 /**
  * Ends the sessions of everybody who is linked over the connection, second steps that wait included, but not those that came over another
- * one: a second step that was taken here leaves no trace of the way before it. @returns how many sessions
+ * one. Those that came with a password end, too: such a user is to be who the provider says. @returns how many sessions
  */
 export async function endSessionsOver(db: Queryable, connectionId: ConnectionId, keep: string): Promise<number> {
   await db.query(

@@ -1,6 +1,6 @@
 import type { UserId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
-import type { ConnectionId, MailDomain, SignOnPolicy } from './types.ts';
+import type { ConnectionId, MailDomain, SignOnPolicy, SignOnWay } from './types.ts';
 
 /** Whom connections speak for: domains, people, and who must come this way. */
 
@@ -123,13 +123,11 @@ export async function selectBreakGlass(db: Queryable): Promise<UserId[]> {
 }
 
 /** What ends a session from the provider's side. */
-export async function insertSignOnSession(
-  db: Queryable,
-  session: { sessionId: string; connectionId: ConnectionId; subject: string; sessionIndex: string | undefined },
-): Promise<void> {
+export async function insertSignOnSession(db: Queryable, sessionId: string, way: SignOnWay): Promise<void> {
   await db.query(
-    'INSERT INTO freehold.sign_on_sessions (session_id, connection_id, subject, session_index) VALUES ($1, $2, $3, $4)',
-    [session.sessionId, session.connectionId, session.subject, session.sessionIndex ?? null],
+    `INSERT INTO freehold.sign_on_sessions (session_id, connection_id, subject, session_index, name_qualifier, sp_name_qualifier)
+     VALUES ($1, $2, $3, $4, $5, $6)`,
+    [sessionId, way.connectionId, way.subject, way.sessionIndex, way.nameQualifier, way.spNameQualifier],
   );
 }
 

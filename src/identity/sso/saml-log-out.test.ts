@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { inflateRawSync } from 'node:zlib';
+import { systemClock } from '#src/kernel/index.ts';
 import type { LogoutMessage } from '../saml/index.ts';
+import { hashRecoveryCode, newRecoveryCode, parseRecoveryCode } from '../second-factors/recovery-codes.ts';
 import type { StartedSession } from '../sessions/session-start.ts';
 import { cookieHeaderOf, type TestTenant } from '../two-tenants.fixture.ts';
 import { forgedLogOuts } from './forged-log-outs.fixture.ts';
@@ -9,6 +11,13 @@ import { inRedirect, logOutRequest, logOutResponse, posted, redirected } from '.
 import { newSamlPerson, type SamlPerson, SamlProvider } from './saml-provider.fixture.ts';
 import { originOf, SignOnWorld, shown } from './sign-on-world.fixture.ts';
 import type { ConnectionId } from './types.ts';
+
+interface EnterOptions {
+  readonly connectionId?: ConnectionId;
+  readonly tenant?: TestTenant;
+  /** Default: now. */
+  readonly authnInstant?: string;
+}
 
 const refused = { code: 'FH_LOG_OUT_REFUSED' };
 const gone = { code: 'FH_LOG_OUT_NOT_FOUND' };
@@ -32,17 +41,26 @@ describe('SAML single log-out', { timeout: 600_000 }, () => {
     `${originOf(tenant)}/-/sign-on/saml/log-out/${connectionId}`;
 
   /** A browser with a session that the provider calls `index`. */
-  async function enter(person: SamlPerson, index: string, { connectionId = inA, tenant = world.two.a } = {}) {
-    const { url, cookie } = await world.begin(connectionId, { tenant });
-    const alter = (xml: string) => xml.replace('"_s0001"', `"${index}"`);
-    const outcome = await world.two.identity.finishSaml(
-      tenant.tenantId,
-      originOf(tenant),
-      idp.answer(url, person, { alter }),
-      { cookieHeader: cookie, address: '192.0.2.1', userAgent: 'test' },
-    );
+  async function enter(person: SamlPerson, index: string, options: EnterOptions = {}) {
+    const outcome = await answer(person, index, options);
     assert.ok(outcome.tested === undefined && outcome.entered.session);
     return outcome.entered as StartedSession;
+  }
+  async function answer(
+    person: SamlPerson,
+    index: string,
+    { connectionId = inA, tenant = world.two.a, authnInstant }: EnterOptions = {},
+  ) {
+    const { url, cookie } = await world.begin(connectionId, { tenant });
+    const alter = (xml: string) =>
+      xml
+        .replace('"_s0001"', `"${index}"`)
+        .replace(/AuthnInstant="[^"]+"/, `AuthnInstant="${authnInstant ?? new Date(systemClock.now()).toISOString()}"`);
+    return world.two.identity.finishSaml(tenant.tenantId, originOf(tenant), idp.answer(url, person, { alter }), {
+      cookieHeader: cookie,
+      address: '192.0.2.1',
+      userAgent: 'test',
+    });
   }
   const isIn = async ({ setCookies }: StartedSession, tenant: TestTenant = world.two.a) =>
     (await world.two.identity.authenticate(tenant.tenantId, cookieHeaderOf(setCookies))) !== undefined;
@@ -170,6 +188,60 @@ describe('SAML single log-out', { timeout: 600_000 }, () => {
     ] as const)
       await assert.rejects(end(message, connectionId, tenant), { code: 'FH_CONNECTION_NOT_FOUND' });
     await assert.rejects(end(message, inB, world.two.b), refused);
+  });
+
+  it('what was ended stays ended: an answer that was written before the log-out begins no session (SAML core 3.7.3.2)', async () => {
+    const person = newSamlPerson();
+    const authnInstant = new Date(systemClock.now() - 60_000).toISOString();
+    await enter(person, '_late', { authnInstant });
+    const end1 = logOutRequest({ destination: sloUrlOf(inA), nameId: person.nameId, sessionIndexes: ['_late'] });
+    await end(posted(end1, idp.signer));
+    await assert.rejects(answer(person, '_late', { authnInstant }), { code: 'FH_SIGN_ON_REFUSED' });
+    assert.equal((await world.reasons()).at(-1), 'session_expired');
+    // Another session of the same person, the same one begun anew, and the same names at the other tenant.
+    assert.ok(await enter(person, '_another', { authnInstant }));
+    assert.ok(await enter(person, '_late'));
+    assert.ok(await enter(person, '_late', { authnInstant, connectionId: inB, tenant: world.two.b }));
+    await end(
+      posted(logOutRequest({ destination: sloUrlOf(inA), nameId: person.nameId, sessionIndexes: [] }), idp.signer),
+    );
+    await assert.rejects(answer(person, '_third', { authnInstant }), { code: 'FH_SIGN_ON_REFUSED' });
+  });
+
+  it('who has a second factor here is signed out, too: after the second step, and while it is awaited', async () => {
+    const person = newSamlPerson();
+    const first = await enter(person, '_before');
+    const { identity, a } = world.two;
+    const { userId } = first.session.user;
+    await world.query(
+      'INSERT INTO freehold.totp_factors (user_id, sealed_secret, confirmed_at) VALUES ($1, $2, now())',
+      [userId, Buffer.alloc(49)],
+    );
+    const codes = Array.from({ length: 4 }, newRecoveryCode);
+    for (const code of codes)
+      await world.query('INSERT INTO freehold.recovery_codes (user_id, code_hash) VALUES ($1, $2)', [
+        userId,
+        hashRecoveryCode(userId, parseRecoveryCode(code)!),
+      ]);
+    const wait = async (index: string) => {
+      const outcome = await answer(person, index);
+      assert.ok(outcome.tested === undefined && outcome.entered.session === undefined);
+      return cookieHeaderOf(outcome.entered.setCookies);
+    };
+    const complete = (cookieHeader: string) =>
+      identity.completeSignIn(a.tenantId, { code: codes.pop()! }, { cookieHeader });
+    const [entered, other] = [await complete(await wait('_step')), await complete(await wait('_step2'))];
+    const waiting = await wait('_step');
+    const waitingOther = await wait('_step3');
+    await end(
+      posted(
+        logOutRequest({ destination: sloUrlOf(inA), nameId: person.nameId, sessionIndexes: ['_step'] }),
+        idp.signer,
+      ),
+    );
+    assert.deepEqual([await isIn(entered), await isIn(other)], [false, true]);
+    await assert.rejects(complete(waiting), { code: 'FH_CHALLENGE_NOT_FOUND' });
+    assert.ok(await complete(waitingOther));
   });
 
   it('nothing is ended over a connection that is off or has no keys, and without an address nobody is answered', async () => {

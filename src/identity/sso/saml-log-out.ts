@@ -11,14 +11,14 @@ import { addressRange } from '../sign-in/address.ts';
 import { createAdmission, perMinute } from './admission.ts';
 import { signOnErrors } from './errors.ts';
 import type { Origin } from './flow.ts';
-import { endNamedSessions, findSignOnSession, type SignOnSession } from './log-out-sql.ts';
+import { endNamedSessions, findSignOnSession, rememberEnded } from './log-out-sql.ts';
 import { refusedFor, type SignOnReason, type SignOnRefused } from './reasons.ts';
 import { samlAddressesOf, sloUrlOf } from './saml-addresses.ts';
 import { clockSkewMs, openSamlConnection } from './saml-flow.ts';
 import type { ConnectionSecrets } from './secrets.ts';
 import { type SignOnCookies, signOnLifetimeSeconds } from './sign-on-cookie.ts';
 import { findConnection, findRequest, insertRequest, spendMessage, spendRequest } from './sign-on-sql.ts';
-import type { SamlConnection } from './types.ts';
+import type { SamlConnection, SignOnWay } from './types.ts';
 
 /** Single log-out of SAML (profiles 4.4), over the browser, begun at either side. */
 export interface SamlLogOut {
@@ -117,8 +117,9 @@ export function createSamlLogOut(deps: {
   ): Promise<boolean> {
     const messageHash = hashOf(['log-out', request.issuer, request.id]);
     if (!(await spendMessage(db, messageHash, request.notOnOrAfter))) return false;
-    const named = { subject: request.nameId, indexes: request.sessionIndexes };
-    for (const { sessionId, userId } of await endNamedSessions(db, connectionId, named))
+    const named = { connectionId, subject: request.nameId, indexes: request.sessionIndexes };
+    await rememberEnded(db, named, request.notOnOrAfter);
+    for (const { sessionId, userId } of await endNamedSessions(db, named))
       await recordTenantAudit(db, {
         name: 'session.ended_by_provider',
         actor: 'system',
@@ -135,7 +136,7 @@ export function createSamlLogOut(deps: {
     tenantId: TenantId,
     origin: Origin,
     connection: SamlConnection,
-    { subject, sessionIndex }: SignOnSession,
+    { subject, sessionIndex, nameQualifier, spNameQualifier }: SignOnWay,
     { actor, caller }: { actor: Actor; caller: Caller },
   ): Promise<{ next: string; setCookies: readonly string[] } | undefined> {
     const { slo, nameIdFormat } = connection.settings;
@@ -148,6 +149,8 @@ export function createSamlLogOut(deps: {
       spEntityId: samlAddressesOf(origin).entityId,
       nameId: subject,
       nameIdFormat,
+      ...(nameQualifier !== null && { nameQualifier }),
+      ...(spNameQualifier !== null && { spNameQualifier }),
       ...(sessionIndex !== null && { sessionIndexes: [sessionIndex] }),
       relayState: state,
       signWith: { privateKey: opened.newest },

@@ -40,5 +40,8 @@ export function personOf(assertion: Assertion, settings: SamlSettings): SignOnPe
     hasFactorEvidence: isFactorEvidence({ acr: assertion.authnContext }),
     claims: [...attributes.keys()],
     sessionIndex: assertion.sessionIndex,
+    nameQualifier,
+    spNameQualifier: assertion.spNameQualifier,
+    authnInstant: assertion.authnInstant,
   };
 }

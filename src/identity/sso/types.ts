@@ -88,8 +88,20 @@ export interface SignOnPerson {
   readonly roleValues: readonly string[];
   readonly hasFactorEvidence: boolean;
   readonly claims: readonly string[];
-  /** SAML: what ends the session from there. */
+  /** SAML: what the session is called there, with the namespaces of the subject, and since when it is. */
   readonly sessionIndex?: string | undefined;
+  readonly nameQualifier?: string | undefined;
+  readonly spNameQualifier?: string | undefined;
+  readonly authnInstant?: Date | undefined;
+}
+
+/** How somebody came, as the provider calls it: what finds a session when the provider ends it, and what the provider is told when it ends here. */
+export interface SignOnWay {
+  readonly connectionId: ConnectionId;
+  readonly subject: string;
+  readonly sessionIndex: string | null;
+  readonly nameQualifier: string | null;
+  readonly spNameQualifier: string | null;
 }
 
 export interface MailDomain {
