@@ -8,6 +8,7 @@ import { PassThrough } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { controlAuditLog } from '#src/audit/index.ts';
 import { type ConsoleApiDeps, consoleApi } from '#src/console-api/index.ts';
+import { createFleetRuns } from '#src/fleet/index.ts';
 import { createHttpApp } from '#src/http/index.ts';
 import { silentLog, systemClock } from '#src/kernel/index.ts';
 import { verifyDocument } from '#src/keys/index.ts';
@@ -33,6 +34,13 @@ before(async () => {
     requireStepUp: async () => {},
     tenantUrl: (name) => `https://${name}.localhost:8443`,
     fleetReport: async () => ({ tenants: [] }),
+    fleet: createFleetRuns({
+      db: world.pool,
+      databases: world.admin,
+      folders: new Map(),
+      clock: systemClock,
+      log: silentLog,
+    }),
   };
   await app.register(consoleApi(deps));
   mkdirSync(join(folder, 'data/run/control'), { recursive: true });

@@ -10,6 +10,7 @@ import { addDrillCommand } from './checks.ts';
 import { createCommandClient } from './client.ts';
 import type { CliContext, Env, Streams } from './context.ts';
 import { findInstallation } from './instances.ts';
+import { addMigrationCommands } from './migrations.ts';
 import { addOperationCommands } from './operations.ts';
 import { printError } from './print-error.ts';
 import { addRecordCommands } from './records.ts';
@@ -83,6 +84,7 @@ export async function runCli(
   addRestore(program, context);
   addOperationCommands(program, context);
   addRecordCommands(program, context);
+  addMigrationCommands(program, context);
   inheritSettings(program);
   try {
     await program.parseAsync(argv, { from: 'user' });

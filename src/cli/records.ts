@@ -1,10 +1,9 @@
 import type { Command } from 'commander';
 import type { AuditPage, RecordedEvent } from '#src/audit/index.ts';
-import type { FleetReport } from '#src/console-api/index.ts';
 import { type CliContext, type CommonOptions, print, printJson } from './context.ts';
 import { formatTable } from './table.ts';
 
-/** What happened: security events, and how far the fleet's databases are. */
+/** What happened: security events. */
 export function addRecordCommands(program: Command, context: CliContext): void {
   program
     .command('audit')
@@ -42,46 +41,6 @@ export function addRecordCommands(program: Command, context: CliContext): void {
       );
       if (page.nextBefore) print(context, '', `Older: ./freehold audit --before ${page.nextBefore}`);
     });
-
-  program
-    .command('migrations')
-    .description("show how far every tenant's database is")
-    .option('--json', 'JSON: {"tenants":[…]}')
-    .option('--data <folder>', 'data folder of the installation')
-    .action(async (options: CommonOptions) => {
-      const report = await context.connect(options.data).get<FleetReport>('/api/migrations');
-      if (options.json) return printJson(context, report);
-      const behind = report.tenants.filter(
-        (row) => row.problem || isBehind(row.platform) || isBehind(row.appMigrations),
-      );
-      const count = report.tenants.length;
-      if (count === 0) return print(context, 'There are no tenants yet.');
-      if (behind.length === 0) {
-        return print(
-          context,
-          count === 1 ? 'The only database is up to date.' : `All ${count} databases are up to date.`,
-        );
-      }
-      print(
-        context,
-        formatTable(
-          [
-            { title: 'name', value: (row) => row.name },
-            { title: 'app', value: (row) => row.app },
-            { title: 'platform', value: (row) => `${row.platform.at} of ${row.platform.of}`, align: 'right' },
-            {
-              title: 'app schema',
-              value: (row) => `${row.appMigrations.at} of ${row.appMigrations.of}`,
-              align: 'right',
-            },
-            { title: 'problem', value: (row) => row.problem ?? '' },
-          ],
-          behind,
-        ),
-        '',
-        `${behind.length} of ${count} databases are not up to date.`,
-      );
-    });
 }
 
 type AuditLine = Omit<RecordedEvent, 'recordedAt'> & { readonly recordedAt: string };
@@ -91,8 +50,4 @@ function describe({ details }: AuditLine): string {
     .filter(([key]) => key !== 'name')
     .map(([key, value]) => `${key}=${value}`)
     .join(' ');
-}
-
-function isBehind({ at, of }: { at: number; of: number }): boolean {
-  return at < of;
 }

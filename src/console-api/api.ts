@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { AuditLog } from '#src/audit/index.ts';
+import type { FleetRuns } from '#src/fleet/index.ts';
 import type { OperationId } from '#src/kernel/index.ts';
 import type { Portability } from '#src/portability/index.ts';
 import type { ControlDatabase, Operation, Tenant, TenantLifecycle } from '#src/tenants/index.ts';
@@ -20,6 +21,7 @@ export interface ConsoleApiDeps {
   readonly tenantUrl: (name: string) => string;
   /** How far the fleet's databases are. */
   readonly fleetReport: () => Promise<FleetReport>;
+  readonly fleet: Pick<FleetRuns, 'start' | 'latest' | 'subjects'>;
   /** Largest archive that is taken. Default 1 TiB. */
   readonly maxArchiveBytes?: number;
   /** Ends event streams at drain. */

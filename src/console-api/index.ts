@@ -7,6 +7,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ConsoleApiDeps } from './api.ts';
 import { archiveRoutes } from './archives.ts';
+import { migrationRoutes } from './migrations.ts';
 import { operationRoutes } from './operations.ts';
 import { recordRoutes } from './records.ts';
 import { tenantRoutes } from './tenants.ts';
@@ -42,6 +43,7 @@ export {
 } from './health.ts';
 export { type LagDeps, type LagSeries, type LagView, lagRoutes } from './lag.ts';
 export { type MailDeps, type MailView, mailRoutes } from './mail.ts';
+export type { FleetRunView } from './migrations.ts';
 export {
   type NamedPoint,
   type RegionMoments,
@@ -77,5 +79,6 @@ export function consoleApi(deps: ConsoleApiDeps) {
     await app.register(operationRoutes(deps));
     await app.register(archiveRoutes(deps));
     await app.register(recordRoutes(deps));
+    await app.register(migrationRoutes(deps));
   };
 }

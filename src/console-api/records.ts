@@ -3,7 +3,7 @@ import { type AuditEventName, auditEvents } from '#src/audit/index.ts';
 import type { TenantId } from '#src/kernel/index.ts';
 import { type ConsoleApiDeps, idSchema, objectSchema } from './api.ts';
 
-/** What happened: security events, deletion certificates, migrations of the fleet. */
+/** What happened: security events, deletion certificates. */
 export function recordRoutes(deps: ConsoleApiDeps) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get<{ Querystring: { tenantId?: TenantId; name?: AuditEventName; before?: string; limit?: number } }>(
@@ -32,7 +32,5 @@ export function recordRoutes(deps: ConsoleApiDeps) {
       },
       (request) => deps.lifecycle.getCertificate(request.params.id),
     );
-
-    app.get('/api/migrations', { config: { operation: 'migration.report' } }, () => deps.fleetReport());
   };
 }

@@ -11,8 +11,9 @@ import {
   scramVerifier,
   sqlState,
 } from '#src/postgres/index.ts';
+import { holdAlone, readCatalogues } from './alone.ts';
 import { databaseErrors } from './errors.ts';
-import { migrate } from './migrate.ts';
+import { type MigratePatience, migrate } from './migrate.ts';
 import { digestMigrations, type MigrationFile, type MigrationFolders, readMigrations } from './migration-files.ts';
 import { type DatabaseRoles, isTemplateName, newDatabaseName, rolesOf, templateNameOf } from './names.ts';
 import { createReaders } from './readers.ts';
@@ -160,6 +161,7 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     roles: DatabaseRoles,
     platform: readonly MigrationFile[],
     app: readonly MigrationFile[] | undefined,
+    patience: MigratePatience = {},
   ): Promise<DatabaseMigration> {
     const password = newPassword();
     const login = { ...targetOf(roles.app), user: roles.migrator, password };
@@ -171,10 +173,15 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
       `GRANT ${id(roles.app)}, ${id(roles.platform)} TO ${id(roles.migrator)}`,
     ]);
     try {
-      const platformResult = await migrate(login, { schema: 'freehold', folder: platform, role: roles.platform });
+      const platformResult = await migrate(login, {
+        ...patience,
+        schema: 'freehold',
+        folder: platform,
+        role: roles.platform,
+      });
       await runStatements([`REVOKE ${id(roles.platform)} FROM ${id(roles.migrator)}`]);
       const appResult = app
-        ? await migrate(login, { schema: 'app', folder: app, role: roles.app })
+        ? await migrate(login, { ...patience, schema: 'app', folder: app, role: roles.app })
         : { from: 0, to: 0, applied: [] };
       return { platform: platformResult, app: appResult };
     } finally {
@@ -268,17 +275,25 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
       const { version, kind } = await requireReady(template);
       await copyDatabase(rolesOf(template), rolesOf(name), { version, kind, byFile: false, keepMembership: true });
     },
-    async migrateDatabase(name, folders) {
+    async migrateDatabase(name, folders, migratePatience) {
       const { platform, app, version } = await readFolders(folders);
-      const found = await requireReady(name);
-      if (found.version === version) return undefined;
       const kind = kindOf(app);
-      if (found.kind !== kind) throw databaseErrors.FH_DB_WRONG_KIND({ detail: `${name} is of kind ${found.kind}` });
-      const result = await runMigrations(rolesOf(name), platform, app);
-      await failpoint('databases.migrate.done');
-      await pool.query(noteSql(name, { state: 'ready', version, kind }));
-      return result;
+      const isThere = async () => {
+        const found = await requireReady(name);
+        if (found.version === version) return true;
+        if (found.kind !== kind) throw databaseErrors.FH_DB_WRONG_KIND({ detail: `${name} is of kind ${found.kind}` });
+        return false;
+      };
+      if (await isThere()) return undefined;
+      return holdAlone(target, name, async () => {
+        if (await isThere()) return undefined;
+        const result = await runMigrations(rolesOf(name), platform, app, migratePatience);
+        await failpoint('databases.migrate.done');
+        await pool.query(noteSql(name, { state: 'ready', version, kind }));
+        return result;
+      });
     },
+    readCatalogues: (name, read) => readCatalogues(targetOf(rolesOf(name).app), read),
     async openDatabase(name, { appPassword, platformPassword }, { connectionLimit = defaultConnectionLimit } = {}) {
       const roles = rolesOf(name);
       const found = await findDatabase(pool, name);
@@ -292,9 +307,11 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     closeDatabase,
     openReader: createReaders({ pool, runStatements }),
     async cloneDatabase(from, to) {
-      const { version, kind } = await requireReady(from);
-      const byFile = ((await selectSizeBytes(pool, from)) ?? 0) > walLogLimitBytes;
-      await copyDatabase(rolesOf(from), rolesOf(to), { version, kind, byFile, keepMembership: false });
+      await holdAlone(target, from, async () => {
+        const { version, kind } = await requireReady(from);
+        const byFile = ((await selectSizeBytes(pool, from)) ?? 0) > walLogLimitBytes;
+        await copyDatabase(rolesOf(from), rolesOf(to), { version, kind, byFile, keepMembership: false });
+      });
     },
     dropDatabase,
     async databaseSize(name) {

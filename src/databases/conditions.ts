@@ -1,6 +1,6 @@
 import { FreeholdError } from '#src/kernel/index.ts';
 import { objectErrors } from '#src/objects/index.ts';
-import { CommitUncertainError, ConnectionLostError, sqlState } from '#src/postgres/index.ts';
+import { CommitUncertainError, ConnectionLostError, isRetryable, sqlState } from '#src/postgres/index.ts';
 import { databaseErrors } from './errors.ts';
 
 /** SQLSTATE disk_full. */
@@ -28,4 +28,10 @@ export function describeOpening(error: unknown): unknown {
 
 function isConnectError(error: unknown): boolean {
   return (error as { syscall?: unknown }).syscall !== undefined;
+}
+
+/** True when a migration met what passes by itself: another's lock, a session that was ended, a server that is starting. */
+export function isPassing(error: unknown): boolean {
+  if (isRetryable(error) || error instanceof ConnectionLostError) return true;
+  return error instanceof FreeholdError && error.cause !== undefined && isPassing(error.cause);
 }

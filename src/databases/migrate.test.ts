@@ -3,26 +3,22 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { armFailpoints, newId, silentLog, waitFor } from '#src/kernel/index.ts';
+import { armFailpoints, waitFor } from '#src/kernel/index.ts';
 import { type Connection, openConnection } from '#src/postgres/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
-import { createTestTenants, type TestTenant, type TestTenants } from '../../test/support/tenant.ts';
-import { migrate, migrateFleet, readMigrations } from './index.ts';
+import { migrate, readMigrations } from './index.ts';
 
 let cluster: TestCluster;
 let control: Connection;
 let folder: string;
-let tenants: TestTenants;
 before(async () => {
   cluster = await startTestCluster();
   control = await openConnection(cluster.control, { applicationName: 'test' });
   folder = await mkdtemp(path.join(tmpdir(), 'freehold-migrate-'));
-  tenants = createTestTenants(cluster);
 });
 after(async () => {
   armFailpoints('');
   await control.close();
-  await tenants.stop();
   await cluster.stop();
   await rm(folder, { recursive: true, force: true });
 });
@@ -150,68 +146,20 @@ test('a lock held by somebody else is waited for in small portions', async () =>
   assert.deepEqual((await work).applied, ['0002_alter']);
 });
 
-test('a fleet: one bad tenant does not stop the rest, and the next run takes up only what is left', async () => {
-  const app = { '0001_item.sql': 'CREATE TABLE item (id int);' };
-  const made: TestTenant[] = [];
-  const platform = path.join(import.meta.dirname, '../../migrations/tenant');
-  const first = { platform, app: await write('fleet-1', app) };
-  for (const name of ['a', 'b', 'c', 'd']) {
-    const tenant = await tenants.createTestTenant(name);
-    made.push(tenant);
-    await tenants.admin.migrateDatabase(tenant.databaseName, first);
-  }
-  // b has a row that the new constraint does not allow; c is closed.
-  const bad = await openConnection(
-    { ...made[1]!.appTarget },
-    { applicationName: 'test', options: { default_transaction_read_only: 'off' } },
-  );
-  await bad.query('INSERT INTO item VALUES (NULL)');
-  await bad.close();
-  await tenants.admin.closeDatabase(made[2]!.databaseName);
-
-  const second = {
-    platform,
-    app: await write('fleet-2', { ...app, '0002_not_null.sql': 'ALTER TABLE item ALTER COLUMN id SET NOT NULL;' }),
-  };
-  const subjects = made.map(({ tenantId, databaseName }) => ({ tenantId, databaseName }));
-  subjects.push({ tenantId: newId('ten'), databaseName: tenants.admin.newDatabaseName() });
-  const seen: string[] = [];
-  const report = await migrateFleet(subjects, {
-    admin: tenants.admin,
-    folders: () => second,
-    concurrency: 2,
-    log: silentLog,
-    onProgress: ({ tenantId }) => void seen.push(tenantId),
+test('a statement that PostgreSQL refuses inside a transaction is refused before anything happens', async () => {
+  for (const sql of [
+    'CREATE INDEX CONCURRENTLY i ON t (n);',
+    'CREATE UNIQUE INDEX CONCURRENTLY i ON t (n);',
+    'DROP INDEX\n  CONCURRENTLY i;',
+    'REINDEX TABLE CONCURRENTLY t;',
+    'VACUUM t;',
+  ])
+    await assert.rejects(readMigrations(await write('invalid', { '0001_a.sql': sql })), {
+      code: 'FH_DB_MIGRATION_INVALID',
+      message: /outside a transaction/,
+    });
+  const spoken = await write('spoken', {
+    '0001_a.sql': '-- not CREATE INDEX CONCURRENTLY\nCREATE TABLE t (vacuum int);',
   });
-  assert.deepEqual(
-    report.map(({ state, from, to, error }) => [state, from?.app, to?.app, error?.code]),
-    [
-      ['migrated', 1, 2, undefined],
-      ['failed', undefined, undefined, 'FH_DB_MIGRATION_FAILED'],
-      ['migrated', 1, 2, undefined],
-      ['migrated', 1, 2, undefined],
-      ['failed', undefined, undefined, 'FH_DB_NOT_FOUND'],
-    ],
-  );
-  assert.equal(seen.length, 5);
-  assert.ok(report.every(({ durationMs }) => durationMs >= 0));
-
-  const again = await migrateFleet(subjects.slice(0, 4), {
-    admin: tenants.admin,
-    folders: () => second,
-    concurrency: 2,
-    log: silentLog,
-  });
-  assert.deepEqual(
-    again.map(({ state }) => state),
-    ['current', 'failed', 'current', 'current'],
-  );
-  const stopped = await migrateFleet(subjects, {
-    admin: tenants.admin,
-    folders: () => second,
-    concurrency: 1,
-    log: silentLog,
-    signal: AbortSignal.abort(),
-  });
-  assert.deepEqual([...new Set(stopped.map(({ state }) => state))], ['skipped']);
+  assert.equal((await readMigrations(spoken)).length, 1);
 });

@@ -11,17 +11,21 @@ import {
 import { databaseErrors } from './errors.ts';
 import { type MigrationFile, readMigrations } from './migration-files.ts';
 
-export interface MigrateOptions {
+/** How long a migration waits for locks, and how often it tries. */
+export interface MigratePatience {
+  /** Wait for a lock behind others' work before the file is rolled back and tried again. Default 3,000. */
+  readonly lockTimeoutMs?: number;
+  /** Tries per file. Default 8. */
+  readonly attempts?: number;
+}
+
+export interface MigrateOptions extends MigratePatience {
   /** Must exist. Statements run with it as the search path, and the ledger `schema_migrations` lies in it. */
   readonly schema: string;
   /** Folder of `NNNN_title.sql`, or what readMigrations gave. */
   readonly folder: string | URL | readonly MigrationFile[];
   /** Role to become before the first statement; default: the one that logs in. */
   readonly role?: string;
-  /** Wait for a lock behind others' work before the file is rolled back and tried again. Default 3,000. */
-  readonly lockTimeoutMs?: number;
-  /** Tries per file. Default 8. */
-  readonly attempts?: number;
 }
 
 export interface MigrateResult {

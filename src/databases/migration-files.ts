@@ -26,6 +26,10 @@ export interface MigrationFolders {
   readonly app: MigrationSource | undefined;
 }
 
+/** Statements that PostgreSQL refuses in a transaction block (manual: CREATE INDEX, REINDEX, VACUUM). */
+const outsideTransactions =
+  /(?:^|;)\s*(?:(?:CREATE(?:\s+UNIQUE)?|DROP)\s+INDEX\s+CONCURRENTLY|REINDEX\b[^;]*\bCONCURRENTLY|VACUUM)\b/i;
+
 /** Reads a folder in order; throws FH_DB_MIGRATION_INVALID on gaps, duplicates, foreign files and transaction control. */
 export async function readMigrations(folder: MigrationSource): Promise<readonly MigrationFile[]> {
   if (Array.isArray(folder)) return folder as readonly MigrationFile[];
@@ -43,6 +47,14 @@ export async function readMigrations(folder: MigrationSource): Promise<readonly 
     // Also looked at after the run; this finds it before anything has happened.
     if (/^\s*(BEGIN|COMMIT|ROLLBACK|START\s+TRANSACTION)\b[^;\n]*;/im.test(sql)) {
       throw databaseErrors.FH_DB_MIGRATION_INVALID({ detail: `${fileName}: it begins or ends a transaction` });
+    }
+    const outside = outsideTransactions.exec(sql.replace(/--[^\n]*/g, ''));
+    if (outside) {
+      const statement = outside[0].trim().replace(/\s+/g, ' ');
+      throw databaseErrors.FH_DB_MIGRATION_INVALID({
+        detail: `${fileName}: ${statement} runs only outside a transaction, so a kill would leave it half done`,
+        hint: 'Leave CONCURRENTLY out: a file waits for its locks in short tries and holds up one tenant at a time.',
+      });
     }
     const checksum = createHash('sha256').update(sql).digest('hex');
     files.push({ position: index + 1, name: fileName.slice(0, -'.sql'.length), sql, checksum });

@@ -1,6 +1,6 @@
 import type { CancelSignal, TenantId } from '#src/kernel/index.ts';
 import type { Queryable, Row, ServerAuthorities } from '#src/postgres/types.ts';
-import type { MigrateResult } from './migrate.ts';
+import type { MigratePatience, MigrateResult } from './migrate.ts';
 import type { MigrationFolders } from './migration-files.ts';
 
 /** Statements against one tenant's database, for the duration of one callback. Unusable afterwards (FH_DB_LEASE_ENDED). */
@@ -103,8 +103,17 @@ export interface DatabaseAdmin {
   ensureTemplate(key: string, folders: MigrationFolders): Promise<Template>;
   /** Makes the database and its two roles, closed (NOLOGIN). */
   createDatabase(name: string, options: { readonly template: string }): Promise<void>;
-  /** Brings both schemas forward, whether the database is open or closed. No connection is made when it is there already. */
-  migrateDatabase(name: string, folders: MigrationFolders): Promise<DatabaseMigration | undefined>;
+  /**
+   * Brings both schemas forward, whether the database is open or closed. No connection is made when it is there already. Whoever comes second, also from
+   * another process, waits and then finds it done.
+   */
+  migrateDatabase(
+    name: string,
+    folders: MigrationFolders,
+    patience?: MigratePatience,
+  ): Promise<DatabaseMigration | undefined>;
+  /** Reads a database as control, open or closed: its catalogues, never its rows. One read-only transaction. */
+  readCatalogues<T>(name: string, read: (db: Queryable) => Promise<T>): Promise<T>;
   /** Sets the passwords and lets both roles in. */
   openDatabase(name: string, passwords: RolePasswords, options?: OpenOptions): Promise<void>;
   /** Lets nobody in and ends every session; returns when none is left. */

@@ -28,6 +28,7 @@ export type IdPrefix =
   | 'dmp'
   | 'kit'
   | 'ins'
+  | 'run'
   | 'prj'
   | 'itm'
   | 'cmt'

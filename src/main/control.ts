@@ -12,7 +12,7 @@ import { startConsole } from './console.ts';
 import { startControlServices } from './control-services.ts';
 import { failpointRoutes } from './failpoint-routes.ts';
 import { startFileReplication } from './file-replication.ts';
-import { reportFleet } from './fleet.ts';
+import { createFleet, reportFleet } from './fleet.ts';
 import { foldersOf } from './folders.ts';
 import { measureHealth } from './health.ts';
 import { keyDestruction } from './key-destruction.ts';
@@ -48,6 +48,7 @@ export async function runControl(env: Env): Promise<void> {
 
   const services = await startControlServices({ config, folders, child, target, regionKeys, smtp, program });
   const { lifecycle, pool, usage, link, portability, auditLog, tenantUrl, clock, backups, baseBackups } = services;
+  const fleet = createFleet(services, program, child);
   const metrics = createHttpMetrics();
   metrics.gauge('freehold_gateways', 'Gateway workers that are connected, and that should be.', () => ({
     connected: link.gateways,
@@ -74,6 +75,7 @@ export async function runControl(env: Env): Promise<void> {
     auditLog,
     tenantUrl,
     fleetReport: () => reportFleet(services, program),
+    fleet,
     signal: stopping.signal,
   };
   let watch: Watch | undefined;
@@ -173,6 +175,8 @@ export async function runControl(env: Env): Promise<void> {
   });
   const resumed = await lifecycle.resumeAll();
   if (resumed > 0) log.warn('lifecycle operations go on where they were interrupted', { operations: resumed });
+  // Beside everything else: a tenant is served at its old schema until its turn has come.
+  await fleet.resume().catch((error) => log.error('the fleet could not be looked at for migrations', { error }));
   await services.mail.start();
   services.jobs.add(keyDestruction(lifecycle));
   startMaintenance({ services, log, shutdown });

@@ -1,11 +1,29 @@
 import type { FleetReport } from '#src/console-api/index.ts';
+import type { MigrationFolders } from '#src/databases/index.ts';
+import { createFleetRuns, type FleetRuns, others } from '#src/fleet/index.ts';
+import type { Log } from '#src/kernel/index.ts';
 import type { Tenant } from '#src/tenants/index.ts';
 import type { ControlServices } from './control-services.ts';
 import type { Program } from './program.ts';
+import type { Shutdown } from './shutdown.ts';
 
 type FleetTenant = FleetReport['tenants'][number];
 
 const atOnce = 4;
+
+/** Migrations of all tenants, to what this program brings along. */
+export function createFleet(
+  { pool, admin, clock }: ControlServices,
+  { apps, platformMigrations, appMigrations }: Program,
+  { log, shutdown }: { readonly log: Log; readonly shutdown: Shutdown },
+): FleetRuns {
+  const folders = new Map<string, MigrationFolders>([[others, { platform: platformMigrations, app: undefined }]]);
+  for (const { manifest } of apps)
+    folders.set(manifest.name, { platform: platformMigrations, app: appMigrations.get(manifest.name)! });
+  const fleet = createFleetRuns({ db: pool, databases: admin, folders, clock, log });
+  shutdown.add('migration of the fleet', 20_000, () => fleet.stop());
+  return fleet;
+}
 
 /** How far each tenant's database is: its own ledgers against the migrations of this program. */
 export async function reportFleet({ lifecycle, databases }: ControlServices, program: Program): Promise<FleetReport> {

@@ -12,6 +12,7 @@ import {
   goLive,
   hostStep,
   keyStep,
+  migrationsStep,
   nowOf,
   openStep,
   requireDatabase,
@@ -32,6 +33,8 @@ export function createCloneFlow(deps: FlowDeps): Flow<'clone'> {
       gateStep(deps),
       copyStep(deps),
       reopenStep(deps),
+      // The source may be waiting for its turn in a migration of the fleet.
+      migrationsStep(deps),
       openStep(deps),
       { name: 'strip', run: ({ tenantId }) => deps.identity.stripClone(tenantId) },
       filesStep(deps),

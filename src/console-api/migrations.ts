@@ -1,0 +1,68 @@
+import type { FastifyInstance } from 'fastify';
+import {
+  type FleetRun,
+  type FleetRuns,
+  type FleetSubject,
+  fleetErrors,
+  type SubjectState,
+  subjectStates,
+} from '#src/fleet/index.ts';
+import { type ConsoleApiDeps, objectSchema, stateList, withoutZero } from './api.ts';
+
+/** Moments are ISO 8601 on the wire. */
+export interface FleetRunView {
+  /** null: nobody is behind. */
+  readonly run: FleetRun | null;
+  /** Those that were asked for; by default those that failed. */
+  readonly tenants: readonly FleetSubject[];
+}
+
+export interface MigrationDeps extends Pick<ConsoleApiDeps, 'lifecycle' | 'fleetReport' | 'actorOf'> {
+  readonly fleet: Pick<FleetRuns, 'start' | 'latest' | 'subjects'>;
+}
+
+/** Migrations of the fleet: how far everybody is, the run that brings them forward. */
+export function migrationRoutes({ lifecycle, fleet, fleetReport, actorOf }: MigrationDeps) {
+  return async (app: FastifyInstance): Promise<void> => {
+    app.get('/api/migrations', { config: { operation: 'migration.report' } }, () => fleetReport());
+
+    app.get<{ Querystring: { states?: string; limit?: number } }>(
+      '/api/migration-runs/latest',
+      {
+        config: { operation: 'migration.run' },
+        schema: {
+          querystring: objectSchema({
+            states: stateList(subjectStates),
+            limit: { type: 'integer', minimum: 0, maximum: 100_000 },
+          }),
+        },
+      },
+      async (request) => {
+        const run = await fleet.latest();
+        if (!run) throw fleetErrors.FH_FLEET_RUN_NOT_FOUND();
+        const states = (request.query.states ?? 'failed').split(',') as SubjectState[];
+        return { run, tenants: await fleet.subjects(run.runId, { states, limit: request.query.limit }) };
+      },
+    );
+
+    app.post<{ Body: { tenant?: string; maxFailedPercent?: number; minFailed?: number } }>(
+      '/api/migration-runs',
+      {
+        config: { operation: 'migration.start' },
+        schema: {
+          body: objectSchema({
+            tenant: { type: 'string', minLength: 1, maxLength: 64, pattern: withoutZero },
+            maxFailedPercent: { type: 'integer', minimum: 0, maximum: 100 },
+            minFailed: { type: 'integer', minimum: 1, maximum: 1_000_000 },
+          }),
+        },
+      },
+      async (request, reply) => {
+        const { tenant, ...rule } = request.body;
+        const tenantId = tenant === undefined ? undefined : (await lifecycle.getTenant(tenant)).tenantId;
+        const run = await fleet.start({ ...rule, requestedBy: actorOf(request), tenantId });
+        return reply.code(run ? 202 : 200).send({ run: run ?? null, tenants: [] });
+      },
+    );
+  };
+}
