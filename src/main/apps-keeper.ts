@@ -1,5 +1,5 @@
 import { armFailpoints, systemClock } from '#src/kernel/index.ts';
-import { connectToSpecs, createKeeper, type LauncherPort, startKeeperLink } from '#src/processes/index.ts';
+import { connectToSpecs, createKeeper, type LaunchRequest, startKeeperLink } from '#src/processes/index.ts';
 import { createChild } from './child.ts';
 import { type Config, type Env, parseConfig } from './config.ts';
 import { foldersOf } from './folders.ts';
@@ -24,23 +24,27 @@ export async function runAppsKeeper(env: Env): Promise<void> {
     ended: async (sandboxId: number) => endings.get(sandboxId)?.(),
   });
   const ask = <T>(method: string, ...params: unknown[]) => calls.call<T>(method, params, launchDeadlineMs);
-  const launcher: LauncherPort = {
-    prepare: (request) => ask('prepare', request),
-    async launch(request) {
+  const launcher = {
+    prepare: (request: LaunchRequest) => ask<{ folder: string }>('prepare', request),
+    async launch(request: LaunchRequest) {
       const { sandboxId } = await ask<{ sandboxId: number }>('launch', request);
       const ended = new Promise<void>((resolve) => endings.set(sandboxId, resolve)).then(() => {
         endings.delete(sandboxId);
       });
       return { sandboxId, ended };
     },
-    kill: (sandboxId) => ask('kill', sandboxId),
-    clear: (request) => ask('clear', request),
+    kill: (sandboxId: number) => ask<void>('kill', sandboxId),
+    clear: (request: LaunchRequest) => ask<void>('clear', request),
+    removeData: (tenantId: string) => ask<void>('removeData', tenantId),
+    finishBuild: (app: string, version: string) => ask<void>('finishBuild', app, version),
+    removeVersion: (app: string, version: string) => ask<void>('removeVersion', app, version),
   };
 
   const specs = connectToSpecs({
     socketPath: folders.appSpecsSocket,
     keeper: () => keeper,
-    removeData: (tenantId) => ask('removeData', tenantId),
+    streamsPath: folders.appStreamsSocket,
+    launcher,
     log,
   });
   const keeper = createKeeper({

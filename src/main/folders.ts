@@ -74,6 +74,8 @@ export interface Folders {
   readonly appsSocket: string;
   /** The keeper asks control what to run. */
   readonly appSpecsSocket: string;
+  /** Bytes of tasks in sandboxes. */
+  readonly appStreamsSocket: string;
   /** Sandboxes' own folders. */
   readonly sandboxes: string;
 }
@@ -126,6 +128,7 @@ export function foldersOf(dataDir: string): Folders {
     appsRun: join(run, 'apps'),
     appsSocket: join(run, 'apps', 'link.sock'),
     appSpecsSocket: join(run, 'app-specs', 'link.sock'),
+    appStreamsSocket: join(run, 'app-specs', 'streams.sock'),
     sandboxes: join(run, 'box'),
   };
 }

@@ -13,6 +13,8 @@ export interface DoorTask {
   readonly folder: string;
   readonly kind: 'serve' | 'run';
   readonly port: number;
+  /** Whether standard error comes with standard output; otherwise it is dropped. */
+  readonly withErrors: boolean;
   readonly processes: number;
 }
 
@@ -37,6 +39,8 @@ export interface DoorLink {
   readonly output: Promise<Readable>;
   /** Standard input of a `run`. */
   readonly input: Promise<Writable>;
+  /** Nothing is in the sandbox any more: what it has said is still heard, then the link is closed. */
+  gone(): Promise<void>;
   /** Asks the app to end (SIGTERM to all its processes). */
   end(): void;
   close(): Promise<void>;
@@ -78,6 +82,7 @@ export async function listenForDoor(folder: string, task: DoorTask): Promise<Doo
 
   function takeControl(socket: Socket): void {
     control = socket;
+    socket.on('end', () => socket.end());
     socket.on('close', () => void drained().then(() => ended.resolve(lost)));
     const lines = createInterface({ input: socket });
     lines.on('error', () => undefined);
@@ -99,13 +104,7 @@ export async function listenForDoor(folder: string, task: DoorTask): Promise<Doo
   /** Its last words come another way than the news of its end. */
   async function drained(): Promise<void> {
     if (!output || output.closed || output.readableEnded) return;
-    const timer = new AbortController();
-    await Promise.race([
-      once(output, 'end').catch(() => undefined),
-      once(output, 'close').catch(() => undefined),
-      delay(lastWordsMs, undefined, { signal: timer.signal }).catch(() => undefined),
-    ]);
-    timer.abort();
+    await atMost(lastWordsMs, Promise.race([once(output, 'end'), once(output, 'close')]));
   }
 
   await rm(path, { force: true });
@@ -115,20 +114,36 @@ export async function listenForDoor(folder: string, task: DoorTask): Promise<Doo
     ended: ended.promise,
     output: streams.output.promise,
     input: streams.input.promise,
-    end: () => control?.write('end\n'),
-    close() {
-      closing ??= close();
-      return closing;
+    async gone() {
+      // Its sockets are at their end; what lies in them comes first.
+      if (control) await atMost(lastWordsMs, ended.promise);
+      await close();
     },
+    end: () => control?.write('end\n'),
+    close,
   };
 
-  async function close(): Promise<void> {
+  function close(): Promise<void> {
+    closing ??= closeAll();
+    return closing;
+  }
+
+  async function closeAll(): Promise<void> {
     ended.resolve(lost);
     for (const socket of sockets) socket.destroy();
     await new Promise<void>((resolve) => server.close(() => resolve()));
     for (const file of [path, join(folder, 'http', 'http.sock')])
       await rm(file, { force: true }).catch(() => undefined);
   }
+}
+
+async function atMost(ms: number, promise: Promise<unknown>): Promise<void> {
+  const timer = new AbortController();
+  await Promise.race([
+    promise.catch(() => undefined),
+    delay(ms, undefined, { signal: timer.signal }).catch(() => undefined),
+  ]);
+  timer.abort();
 }
 
 /** Up to the first line's end, byte by byte, because what follows may be a stream. */

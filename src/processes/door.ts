@@ -16,6 +16,8 @@ interface Task {
   /** `serve`: pass requests to `port`. `run`: to its end; standard input and output are streams of the keeper. */
   readonly kind: 'serve' | 'run';
   readonly port: number;
+  /** Whether standard error comes with standard output; otherwise it is dropped. */
+  readonly withErrors: boolean;
   /** Of the app's user: processes and threads, as a second fence where control groups are not to be had. 0: none. */
   readonly processes: number;
 }
@@ -58,7 +60,7 @@ function startAs(uid: number | undefined, task: Task): [ChildProcess, ChildProce
       env: { ...task.env },
       cwd: task.folder,
       detached: true,
-      stdio: [task.kind === 'run' ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+      stdio: [task.kind === 'run' ? 'pipe' : 'ignore', 'pipe', task.withErrors ? 'pipe' : 'ignore'],
     },
   );
   // All that it may signal; where there is one user only, that would be us as well.

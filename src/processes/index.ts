@@ -6,10 +6,10 @@
 export { type ControlGroups, findControlGroups, type ProcessLimits, removeLeftGroups } from './control-groups.ts';
 export { processErrors } from './errors.ts';
 export { type AppProcessesClient, type AppVisit, createAppProcesses } from './gateway-link.ts';
-export type { LauncherPort } from './instance.ts';
 export { createKeeper, type Keeper } from './keeper.ts';
 export { startKeeperLink } from './keeper-link.ts';
 export { createLauncher, type Launcher, type LaunchRequest } from './launcher.ts';
 export { builderPlace, firstAppUid, inside } from './sandbox.ts';
+export type { LauncherPort } from './sandboxes.ts';
 export { connectToSpecs, createSpecsServer, type SpecsServer } from './specs-link.ts';
 export type * from './types.ts';

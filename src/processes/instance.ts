@@ -2,21 +2,13 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '#src/kernel/index.ts';
 import type { AppLog } from './app-log.ts';
-import { type DoorEnd, type DoorLink, describeEnd, listenForDoor } from './door-link.ts';
+import { type DoorEnd, type DoorLink, type DoorTask, describeEnd } from './door-link.ts';
 import { processErrors } from './errors.ts';
 import { askHealth } from './health.ts';
 import type { LaunchRequest } from './launcher.ts';
 import { inside } from './sandbox.ts';
+import { type LauncherPort, openSandbox } from './sandboxes.ts';
 import type { Entrance, RunSpec } from './types.ts';
-
-/** What the keeper has of the supervisor. */
-export interface LauncherPort {
-  prepare(request: LaunchRequest): Promise<{ readonly folder: string }>;
-  /** @returns ended: resolves when nothing is in it any more */
-  launch(request: LaunchRequest): Promise<{ readonly sandboxId: number; readonly ended: Promise<void> }>;
-  kill(sandboxId: number): Promise<void>;
-  clear(request: LaunchRequest): Promise<void>;
-}
 
 export interface Instance {
   readonly entrance: Entrance;
@@ -53,6 +45,11 @@ export function requestOf(spec: RunSpec, kind: 'serve' | 'run'): LaunchRequest {
     limits: { memoryBytes: memoryBytes + ownMemoryBytes, cpus, processes: processes + ownProcesses },
   };
 }
+function serveTask(spec: RunSpec): DoorTask {
+  const { start: command, env, port } = spec;
+  return { kind: 'serve', command, env, port, folder: inside.app, withErrors: true, processes: spec.limits.processes };
+}
+
 const ownProcesses = 24;
 const ownMemoryBytes = 64 * 2 ** 20;
 
@@ -60,7 +57,7 @@ const ownMemoryBytes = 64 * 2 ** 20;
 export async function startInstance(spec: RunSpec, instanceId: string, deps: StartDeps): Promise<Instance> {
   const { log, clock, signal } = deps;
   const startedMs = clock.monotonicMs();
-  const sandbox = await openSandbox(spec, { kind: 'serve', command: spec.start }, deps);
+  const sandbox = await openSandbox(requestOf(spec, 'serve'), serveTask(spec), deps.launcher);
   try {
     const output = await sandbox.link.output;
     output.on('data', (chunk: Buffer) => log.write(chunk));
@@ -93,54 +90,6 @@ export async function startInstance(spec: RunSpec, instanceId: string, deps: Sta
   }
 }
 
-export interface Sandbox {
-  readonly folder: string;
-  readonly link: DoorLink;
-  stop(graceMs: number): Promise<void>;
-}
-
-export async function openSandbox(
-  spec: RunSpec,
-  task: { readonly kind: 'serve' | 'run'; readonly command: readonly string[] },
-  { launcher }: Pick<StartDeps, 'launcher'>,
-): Promise<Sandbox> {
-  const request = requestOf(spec, task.kind);
-  const { folder } = await launcher.prepare(request);
-  const link = await listenForDoor(folder, {
-    ...task,
-    env: spec.env,
-    folder: inside.app,
-    port: spec.port,
-    processes: spec.limits.processes,
-  });
-  try {
-    const { sandboxId, ended } = await launcher.launch(request);
-    // Also when the door-keeper never came.
-    void ended.then(() => link.close());
-    let stopping: Promise<void> | undefined;
-    const stop = async (graceMs: number): Promise<void> => {
-      link.end();
-      const timer = new AbortController();
-      await Promise.race([link.ended, delay(graceMs, undefined, { signal: timer.signal }).catch(() => undefined)]);
-      timer.abort();
-      await launcher.kill(sandboxId);
-      await link.close();
-      await launcher.clear(request);
-    };
-    return {
-      folder,
-      link,
-      stop(graceMs) {
-        stopping ??= stop(graceMs);
-        return stopping;
-      },
-    };
-  } catch (error) {
-    await link.close();
-    throw error;
-  }
-}
-
 async function becomeHealthy(
   spec: RunSpec,
   socketPath: string,
@@ -163,8 +112,9 @@ async function becomeHealthy(
       throw new Error(
         `it was not healthy after ${spec.startMs / 1000} s: ${spec.healthPath} ${last === undefined ? 'does not answer' : `answers ${last}`}`,
       );
-    last = await askHealth(socketPath, spec.healthPath, host, Math.min(leftMs, 5_000));
-    if (last !== undefined && last >= 200 && last < 400) return;
+    const status = await askHealth(socketPath, spec.healthPath, host, Math.min(leftMs, 5_000));
+    if (status !== undefined && status >= 200 && status < 400) return;
+    last = status ?? last;
     await delay(tries < quickTries ? firstPauseMs : pauseMs, undefined, { signal });
   }
 }

@@ -4,7 +4,9 @@ import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdErro
 import { type AppLog, createAppLog, readAppLog } from './app-log.ts';
 import { type DoorEnd, describeEnd } from './door-link.ts';
 import { processErrors } from './errors.ts';
-import { type Instance, type LauncherPort, openSandbox, startInstance } from './instance.ts';
+import { type Instance, requestOf, startInstance } from './instance.ts';
+import type { LauncherPort } from './sandboxes.ts';
+import { runTask } from './tasks.ts';
 import type { AppState, Entrance, KeptApp, RunSpec } from './types.ts';
 
 export interface KeeperDeps {
@@ -177,26 +179,15 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     signal: AbortSignal,
   ): Promise<void> {
     appLog.note(`migrating to version ${spec.version}`);
-    const sandbox = await openSandbox(spec, { kind: 'run', command }, deps);
-    const stop = () => void sandbox.stop(0);
-    signal.addEventListener('abort', stop, { once: true });
-    try {
-      const output = await sandbox.link.output;
-      output.on('data', (chunk: Buffer) => appLog.write(chunk)).on('error', () => undefined);
-      (await sandbox.link.input).end();
-      const ended = await sandbox.link.ended;
-      await appLog.flush();
-      if (ended.code !== 0)
-        throw processErrors.FH_APP_FAILED({
-          detail: `migrate: ${describeEnd(ended)}\n${appLog.tail(20).join('\n')}`,
-        });
-    } catch (error) {
-      if (toFreeholdError(error).code === 'FH_APP_FAILED') throw error;
-      throw processErrors.FH_APP_FAILED({ detail: 'migrate could not be started', cause: error });
-    } finally {
-      signal.removeEventListener('abort', stop);
-      await sandbox.stop(0);
-    }
+    const ended = await runTask(requestOf(spec, 'run'), { command, env: spec.env }, deps.launcher, {
+      signal,
+      onOutput: (chunk) => appLog.write(chunk),
+    }).catch((cause) => {
+      throw processErrors.FH_APP_FAILED({ detail: 'migrate could not be started', cause });
+    });
+    await appLog.flush();
+    if (ended.code !== 0)
+      throw processErrors.FH_APP_FAILED({ detail: `migrate: ${describeEnd(ended)}\n${appLog.tail(20).join('\n')}` });
     await deps.migrated(spec.tenantId, spec.version);
   }
 

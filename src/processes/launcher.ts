@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmod, chown, mkdir, rm, rmdir, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, open, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isId, type Log } from '#src/kernel/index.ts';
+import { isId, type Log, newId } from '#src/kernel/index.ts';
 import type { ControlGroups, ProcessLimits } from './control-groups.ts';
 import { processErrors } from './errors.ts';
 import { builderPlace, firstAppUid, inside, madeUpEtc, sandboxArgs } from './sandbox.ts';
@@ -54,6 +54,10 @@ export interface Launcher {
   clear(request: LaunchRequest): Promise<void>;
   /** The tenant's writable folder, for good. */
   removeData(tenantId: string): Promise<void>;
+  /** What was built becomes the version: from here on nothing writes there. Throws when there is one already. */
+  finishBuild(app: string, version: string): Promise<void>;
+  /** Finished or not. */
+  removeVersion(app: string, version: string): Promise<void>;
   killAll(): Promise<void>;
 }
 
@@ -61,7 +65,6 @@ const namePattern = /^[a-z0-9][a-z0-9-]{0,63}$/;
 const versionPattern = /^(?!\.)[A-Za-z0-9._+-]{1,64}$/;
 
 interface Sandbox {
-  readonly owner: string;
   readonly child: ChildProcess;
   readonly ended: Promise<void>;
 }
@@ -79,6 +82,12 @@ export function createLauncher(options: LauncherOptions): Launcher {
     data: kind === 'build' ? undefined : join(options.dataDir, owner),
   });
 
+  /** Whoever could still write there could lead us elsewhere. */
+  function requireUnused(folder: string): void {
+    if ([...sandboxes.values()].some(({ child }) => child.spawnargs.includes(folder)))
+      throw processErrors.FH_APP_LAUNCH_REFUSED({ detail: 'a sandbox still has it' });
+  }
+
   async function makeFolder(path: string, mode: number, uid?: number, gid?: number): Promise<void> {
     await mkdir(path, { recursive: true, mode });
     if (users && uid !== undefined && gid !== undefined) await chown(path, uid, gid);
@@ -89,7 +98,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
     async prepare(request) {
       const { owner, place, kind } = check(request);
       if (!options.bubblewrap) throw processErrors.FH_APP_SANDBOX_MISSING();
-      const { run, data } = foldersOf(request);
+      const { run, app, data } = foldersOf(request);
       const uid = firstAppUid + place;
       // Only we write on this level, so no name in it can be a link of somebody else's.
       await makeFolder(run, 0o711);
@@ -100,10 +109,8 @@ export function createLauncher(options: LauncherOptions): Launcher {
         await writeFile(join(run, 'etc', name), text, { mode: 0o644 });
       await makeFolder(join(run, 'link'), 0o700, users?.keeper.uid, users?.keeper.gid);
       await makeFolder(join(run, 'http'), users ? 0o710 : 0o700, users?.keeper.uid, users?.gatewayGid);
-      if (data !== undefined) {
-        await makeFolder(options.dataDir, 0o711);
-        await makeFolder(data, 0o700, uid, uid);
-      }
+      if (data !== undefined) await makeFolder(data, 0o700, uid, uid);
+      else await makeFolder(app, 0o755, uid, uid);
       log.debug('prepared a sandbox', { owner });
       return { folder: run };
     },
@@ -162,7 +169,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
           void over();
         });
       });
-      sandboxes.set(sandboxId, { owner, child, ended });
+      sandboxes.set(sandboxId, { child, ended });
       return { sandboxId };
     },
 
@@ -181,10 +188,23 @@ export function createLauncher(options: LauncherOptions): Launcher {
 
     async removeData(tenantId) {
       if (!isId('ten', tenantId)) throw processErrors.FH_APP_LAUNCH_REFUSED({ detail: 'not a tenant' });
-      // Whoever could still write there could lead us elsewhere.
-      if ([...sandboxes.values()].some(({ owner }) => owner === tenantId))
-        throw processErrors.FH_APP_LAUNCH_REFUSED({ detail: 'its app still runs' });
+      requireUnused(join(options.dataDir, tenantId));
       await rm(join(options.dataDir, tenantId), { recursive: true, force: true });
+    },
+
+    async finishBuild(app, version) {
+      const { app: folder } = foldersOf(checkVersion('build', app, version));
+      requireUnused(folder);
+      await rename(folder, join(options.appsDir, app, version));
+      await flushFolder(join(options.appsDir, app));
+    },
+
+    async removeVersion(app, version) {
+      for (const kind of ['build', 'serve'] as const) {
+        const { app: folder } = foldersOf(checkVersion(kind, app, version));
+        requireUnused(folder);
+        await rm(folder, { recursive: true, force: true });
+      }
     },
 
     async killAll() {
@@ -192,6 +212,15 @@ export function createLauncher(options: LauncherOptions): Launcher {
       await Promise.all([...sandboxes.values()].map(({ ended }) => ended));
     },
   };
+}
+
+async function flushFolder(path: string): Promise<void> {
+  const folder = await open(path);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
 
 /** Of bubblewrap and of our door-keeper; the app's own go to the keeper. */
@@ -206,6 +235,12 @@ function firstWords(child: ChildProcess): { text: string } {
 function requireOwner(owner: string): void {
   if (!isId('ten', owner) && !namePattern.test(owner))
     throw processErrors.FH_APP_LAUNCH_REFUSED({ detail: 'malformed owner' });
+}
+
+function checkVersion(kind: 'build' | 'serve', app: string, version: string): LaunchRequest {
+  const limits = { memoryBytes: 2 ** 30, cpus: 1, processes: 64 };
+  const owner = kind === 'build' ? 'build' : newId('ten');
+  return check({ kind, owner, app, version, place: kind === 'build' ? builderPlace : 0, limits });
 }
 
 /** Nothing in it may lead elsewhere than to what it names. */

@@ -1,8 +1,16 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { Log, TenantId } from '#src/kernel/index.ts';
 import { connectRpc, createRpcServer, type RpcProtocol } from '#src/rpc/index.ts';
+import type { DoorEnd } from './door-link.ts';
 import { processErrors } from './errors.ts';
 import type { Keeper } from './keeper.ts';
 import { parseTenantId } from './keeper-link.ts';
+import type { LaunchRequest } from './launcher.ts';
+import type { LauncherPort } from './sandboxes.ts';
+import { createTaskQueue, type VersionsPort } from './task-queue.ts';
+import { createTaskStreams } from './task-streams.ts';
+import type { TaskCommand } from './tasks.ts';
 import type { KeptApp, RunSpec } from './types.ts';
 
 /** Between control and the keeper, over `run/app-specs/link.sock`. */
@@ -19,12 +27,24 @@ interface SpecsProtocol extends RpcProtocol {
     readonly list: { params: null; result: readonly KeptApp[] };
     readonly tail: { params: { tenantId: TenantId; lines: number }; result: readonly string[] };
     readonly removeData: { params: { tenantId: TenantId }; result: null };
+    /** Answered when the task is over. */
+    readonly runTask: { params: WireTask; result: DoorEnd };
+    /** What a build has written becomes a version. */
+    readonly finishBuild: { params: { app: string; version: string }; result: null };
+    readonly removeVersion: { params: { app: string; version: string }; result: null };
   };
+}
+
+/** A command in a sandbox; its standard input and output are the stream that belongs to the ticket. */
+interface WireTask extends TaskCommand {
+  readonly request: LaunchRequest;
+  readonly ticket: string;
 }
 
 /** The longest start that a manifest may ask for, and its migration. */
 const wakeDeadlineMs = 15 * 60_000;
 const evictDeadlineMs = 60_000;
+const taskDeadlineMs = 60 * 60_000;
 
 /** What the keeper asks of control. */
 export interface SpecsClient {
@@ -36,9 +56,11 @@ export interface SpecsClient {
 export function connectToSpecs(of: {
   readonly socketPath: string;
   readonly keeper: () => Keeper;
-  readonly removeData: (tenantId: TenantId) => Promise<void>;
+  readonly streamsPath: string;
+  readonly launcher: LauncherPort & VersionsPort;
   readonly log: Log;
 }): SpecsClient {
+  const tasks = createTaskQueue(of);
   const link = connectRpc<SpecsProtocol>({
     socketPath: of.socketPath,
     handlers: {
@@ -54,7 +76,16 @@ export function connectToSpecs(of: {
       tail: ({ tenantId, lines }) => of.keeper().tail(tenantId, lines),
       removeData: async ({ tenantId }) => {
         await of.keeper().evict(tenantId);
-        await of.removeData(tenantId);
+        await of.launcher.removeData(tenantId);
+        return null;
+      },
+      runTask: (task) => tasks.run(task),
+      finishBuild: async ({ app, version }) => {
+        await of.launcher.finishBuild(app, version);
+        return null;
+      },
+      removeVersion: async ({ app, version }) => {
+        await of.launcher.removeVersion(app, version);
         return null;
       },
     },
@@ -65,7 +96,10 @@ export function connectToSpecs(of: {
     migrated: async (tenantId, version) => {
       await link.call('migrated', { tenantId, version });
     },
-    close: () => link.close(),
+    async close() {
+      tasks.stop();
+      await link.close();
+    },
   };
 }
 
@@ -79,10 +113,21 @@ export interface SpecsServer {
   list(): Promise<readonly KeptApp[]>;
   tail(tenantId: TenantId, lines: number): Promise<readonly string[]>;
   removeData(tenantId: TenantId): Promise<void>;
+  /** Runs a command in a sandbox to its end; the longest may take an hour. Rejects when it could not be begun, or `input` failed. */
+  runTask(request: LaunchRequest, task: TaskCommand, streams: ServedStreams): Promise<DoorEnd>;
+  finishBuild(app: string, version: string): Promise<void>;
+  removeVersion(app: string, version: string): Promise<void>;
+}
+
+export interface ServedStreams {
+  readonly input?: AsyncIterable<Uint8Array>;
+  /** Reads the output to its end. */
+  readonly output: (content: Readable) => Promise<void>;
 }
 
 export function createSpecsServer(of: {
   readonly socketPath: string;
+  readonly streamsPath: string;
   readonly mode: number;
   readonly specOf: (tenantId: TenantId) => Promise<RunSpec>;
   readonly migrated: (tenantId: TenantId, version: string) => Promise<void>;
@@ -105,9 +150,43 @@ export function createSpecsServer(of: {
     if (!newest) throw processErrors.FH_APP_BUSY({ detail: 'the keeper of apps is not there' });
     return newest;
   };
+  const streams = createTaskStreams(of.streamsPath, of.mode);
   return {
-    start: () => server.start(),
-    stop: () => server.stop(),
+    async start() {
+      await streams.start();
+      await server.start();
+    },
+    async stop() {
+      await server.stop();
+      await streams.stop();
+    },
+    async runTask(request, task, { input, output }) {
+      const { ticket, socket, cancel } = streams.expect();
+      const serving = socket.then(async (stream) => {
+        try {
+          const fed = input
+            ? pipeline(Readable.from(input), stream, { end: true })
+            : Promise.resolve(void stream.end());
+          await Promise.all([fed, output(stream)]);
+        } finally {
+          stream.destroy();
+        }
+      });
+      serving.catch(() => undefined);
+      try {
+        const ended = await keeper().call('runTask', { ...task, request, ticket }, { timeoutMs: taskDeadlineMs });
+        await serving;
+        return ended;
+      } finally {
+        cancel(new Error('the task is over'));
+      }
+    },
+    async finishBuild(app, version) {
+      await keeper().call('finishBuild', { app, version }, { timeoutMs: evictDeadlineMs });
+    },
+    async removeVersion(app, version) {
+      await keeper().call('removeVersion', { app, version }, { timeoutMs: evictDeadlineMs });
+    },
     async evict(tenantId) {
       await server.broadcast('evict', { tenantId }, { timeoutMs: evictDeadlineMs });
     },

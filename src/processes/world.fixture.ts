@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createLog, newId, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { type ControlGroups, findControlGroups } from './control-groups.ts';
-import type { LauncherPort } from './instance.ts';
 import { createKeeper, type Keeper, type KeeperDeps } from './keeper.ts';
 import { createLauncher, type Launcher, type LaunchRequest } from './launcher.ts';
+import type { LauncherPort } from './sandboxes.ts';
 import type { RunSpec } from './types.ts';
 
 /** An app that answers, says what it sees, and misbehaves when asked to. */
@@ -122,7 +122,7 @@ export async function startWorld(change: Partial<KeeperDeps> = {}): Promise<Worl
         version: '1.0.0',
         place: places++,
         migrate: undefined,
-        start: ['/freehold/node', 'app.mjs'],
+        start: ['/freehold/bin/node', 'app.mjs'],
         env: { PORT: '8080', HOME: '/data', PATH: '/usr/bin:/bin', SECRET: `s3cret-of-${tenantId}`, ...rest.env },
         port: 8080,
         healthPath: '/health',

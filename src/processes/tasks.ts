@@ -1,0 +1,67 @@
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { DoorEnd } from './door-link.ts';
+import type { LaunchRequest } from './launcher.ts';
+import { inside } from './sandbox.ts';
+import { type LauncherPort, openSandbox } from './sandboxes.ts';
+
+export interface TaskCommand {
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Default `/app`. */
+  readonly folder?: string;
+  /** Default true: standard error comes with the output. */
+  readonly withErrors?: boolean;
+}
+
+export interface TaskStreams {
+  /** Standard input; default: none. */
+  readonly input?: Readable;
+  readonly onOutput: (chunk: Buffer) => void;
+  /** Resolves when more output may come. */
+  readonly onFull?: () => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+/** Runs a command in a sandbox to its end. @returns how it ended; rejects when it was not begun, or when its input broke off */
+export async function runTask(
+  request: LaunchRequest,
+  { command, env, folder = inside.app, withErrors = true }: TaskCommand,
+  launcher: LauncherPort,
+  { input, onOutput, onFull, signal }: TaskStreams,
+): Promise<DoorEnd> {
+  const { processes } = request.limits;
+  const sandbox = await openSandbox(
+    request,
+    { kind: 'run', command, env, folder, withErrors, port: 0, processes },
+    launcher,
+  );
+  const stop = () => void sandbox.stop(0);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const output = await sandbox.link.output;
+    const reading = (async () => {
+      for await (const chunk of output as AsyncIterable<Buffer>) {
+        onOutput(chunk);
+        await onFull?.();
+      }
+    })();
+    reading.catch(() => undefined);
+    const stdin = await sandbox.link.input;
+    // A command that ends early reads no more: how it ended says whether that was right.
+    const fed = input
+      ? pipeline(input, stdin).catch((error) => ignoreClosed(error))
+      : Promise.resolve(void stdin.end());
+    const [ended] = await Promise.all([sandbox.link.ended, fed, reading.catch(() => undefined)]);
+    signal.throwIfAborted();
+    return ended;
+  } finally {
+    signal.removeEventListener('abort', stop);
+    await sandbox.stop(0);
+  }
+}
+
+function ignoreClosed(error: NodeJS.ErrnoException): void {
+  if (!['EPIPE', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED'].includes(error.code ?? ''))
+    throw error;
+}
