@@ -5,6 +5,7 @@ import { isId, type Log, newId } from '#src/kernel/index.ts';
 import type { ControlGroups, ProcessLimits } from './control-groups.ts';
 import { processErrors } from './errors.ts';
 import { builderPlace, firstAppUid, inside, madeUpEtc, sandboxArgs } from './sandbox.ts';
+import { systemCallFilter } from './system-calls.ts';
 
 /** What the keeper may ask of the supervisor. Everything in it is checked here: the supervisor is root, the keeper is not. */
 export interface LaunchRequest {
@@ -62,6 +63,7 @@ export interface Launcher {
 }
 
 const namePattern = /^[a-z0-9][a-z0-9-]{0,63}$/;
+const filterName = 'system-calls.bpf';
 const versionPattern = /^(?!\.)[A-Za-z0-9._+-]{1,64}$/;
 
 interface Sandbox {
@@ -73,6 +75,7 @@ interface Sandbox {
 export function createLauncher(options: LauncherOptions): Launcher {
   const { users, groups, log } = options;
   const sandboxes = new Map<number, Sandbox>();
+  const filter = systemCallFilter(process.arch);
   let count = 0;
 
   const foldersOf = ({ kind, owner, app, version, place }: LaunchRequest) => ({
@@ -107,6 +110,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
         madeUpEtc(users ? uid : process.getuid!(), { hasNetwork: kind === 'build' }),
       ))
         await writeFile(join(run, 'etc', name), text, { mode: 0o644 });
+      if (filter) await writeFile(join(run, 'etc', filterName), filter, { mode: 0o644 });
       await makeFolder(join(run, 'link'), 0o700, users?.keeper.uid, users?.keeper.gid);
       await makeFolder(join(run, 'http'), users ? 0o710 : 0o700, users?.keeper.uid, users?.gatewayGid);
       if (data !== undefined) await makeFolder(data, 0o700, uid, uid);
@@ -132,16 +136,18 @@ export function createLauncher(options: LauncherOptions): Launcher {
         dataFolder: data,
         runFolder: run,
         socketFolders: kind === 'build' ? [] : options.socketFolders,
+        hasFilter: filter !== undefined,
         hasNetwork: kind === 'build',
       });
       const doorArgs = users ? [uid, users.keeper.uid, users.keeper.gid, users.sharedGid].map(String) : [];
       // The shell joins the groups before there is a second process that could be forgotten.
-      const join = groupFolders.map((folder) => `echo $$ >'${folder}/cgroup.procs'`).join(' && ');
+      const joining = groupFolders.map((folder) => `echo $$ >'${folder}/cgroup.procs'`).join(' && ');
+      const filterFile = filter && (await open(join(run, 'etc', filterName)));
       const child = spawn(
         '/bin/sh',
         [
           '-c',
-          `${join === '' ? '' : `${join} && `}exec "$@"`,
+          `${joining === '' ? '' : `${joining} && `}exec "$@"`,
           'freehold-app',
           options.bubblewrap,
           ...args,
@@ -150,8 +156,9 @@ export function createLauncher(options: LauncherOptions): Launcher {
           inside.door,
           ...doorArgs,
         ],
-        { env: {}, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] },
+        { env: {}, cwd: '/', stdio: ['ignore', 'ignore', 'pipe', ...(filterFile ? [filterFile.fd] : [])] },
       );
+      await filterFile?.close();
       const complaint = firstWords(child);
       const ended = new Promise<void>((resolve) => {
         const over = async () => {

@@ -6,6 +6,9 @@ export const firstAppUid = 1_879_048_192;
 /** Whoever builds versions; places of tenants stay below. */
 export const builderPlace = 65_535;
 
+/** Where bubblewrap reads the filter of system calls. */
+export const filterDescriptor = 3;
+
 /** Names inside the sandbox. */
 export const inside = {
   app: '/app',
@@ -33,6 +36,8 @@ export interface SandboxPlan {
   readonly runFolder: string;
   /** Folders of PostgreSQL's sockets, all side by side, because the first holds a link into the others. */
   readonly socketFolders: readonly string[];
+  /** Whether descriptor 3 holds the filter of system calls. */
+  readonly hasFilter: boolean;
   /** Only builds reach the internet. */
   readonly hasNetwork: boolean;
 }
@@ -57,6 +62,7 @@ export function sandboxArgs(plan: SandboxPlan): string[] {
     '--hostname',
     'app',
     '--clearenv',
+    ...(plan.hasFilter ? ['--seccomp', String(filterDescriptor)] : []),
     ...systemFolders(),
     '--proc',
     '/proc',
