@@ -61,8 +61,8 @@ export async function createAppLauncher(of: {
         launch: (request: LaunchRequest) => launcher.launch(request),
         kill: (sandboxId: number) => launcher.kill(sandboxId),
         clear: (request: LaunchRequest) => launcher.clear(request),
-        finishBuild: (app: string, version: string) => launcher.finishBuild(app, version),
-        removeVersion: (app: string, version: string) => launcher.removeVersion(app, version),
+        finishBuild: (app: string, digest: string) => launcher.finishBuild(app, digest),
+        removeVersion: (app: string, digest: string) => launcher.removeVersion(app, digest),
         removeData: (tenantId: string) => launcher.removeData(tenantId),
       });
     },

@@ -36,8 +36,8 @@ export async function runAppsKeeper(env: Env): Promise<void> {
     kill: (sandboxId: number) => ask<void>('kill', sandboxId),
     clear: (request: LaunchRequest) => ask<void>('clear', request),
     removeData: (tenantId: string) => ask<void>('removeData', tenantId),
-    finishBuild: (app: string, version: string) => ask<void>('finishBuild', app, version),
-    removeVersion: (app: string, version: string) => ask<void>('removeVersion', app, version),
+    finishBuild: (app: string, digest: string) => ask<void>('finishBuild', app, digest),
+    removeVersion: (app: string, digest: string) => ask<void>('removeVersion', app, digest),
   };
 
   const specs = connectToSpecs({

@@ -34,13 +34,13 @@ const quickTries = 100;
 
 export function requestOf(spec: RunSpec, kind: 'serve' | 'run'): LaunchRequest {
   const { memoryBytes, cpus, processes } = spec.limits;
-  const { tenantId: owner, app, version, place } = spec;
+  const { tenantId: owner, app, digest, place } = spec;
   // Beside the app's own there are ours: bubblewrap twice, the door-keeper and its threads, and what ends the app.
   return {
     kind,
     owner,
     app,
-    version,
+    digest,
     place,
     limits: { memoryBytes: memoryBytes + ownMemoryBytes, cpus, processes: processes + ownProcesses },
   };

@@ -14,7 +14,8 @@ export interface LaunchRequest {
   /** `ten_…`, or for a build any name of 1 to 64 of a–z, 0–9 and `-`. */
   readonly owner: string;
   readonly app: string;
-  readonly version: string;
+  /** SHA-256 of the version's content, hex: the name of its folder. */
+  readonly digest: string;
   readonly place: number;
   readonly limits: ProcessLimits;
 }
@@ -34,7 +35,7 @@ export interface LauncherOptions {
   readonly node: string;
   /** `door.ts`. */
   readonly doorProgram: string;
-  /** Versions, as `APP/VERSION`; tenants' writable folders; sandboxes' own folders. Only we write their first level. */
+  /** Versions, as `APP/DIGEST`; tenants' writable folders; sandboxes' own folders. Only we write their first level. */
   readonly appsDir: string;
   readonly dataDir: string;
   readonly runDir: string;
@@ -55,16 +56,15 @@ export interface Launcher {
   clear(request: LaunchRequest): Promise<void>;
   /** The tenant's writable folder, for good. */
   removeData(tenantId: string): Promise<void>;
-  /** What was built becomes the version: from here on nothing writes there. Throws when there is one already. */
-  finishBuild(app: string, version: string): Promise<void>;
+  /** What was built becomes the version: from here on nothing writes there. The one of an earlier build stays. */
+  finishBuild(app: string, digest: string): Promise<void>;
   /** Finished or not. */
-  removeVersion(app: string, version: string): Promise<void>;
+  removeVersion(app: string, digest: string): Promise<void>;
   killAll(): Promise<void>;
 }
 
 const namePattern = /^[a-z0-9][a-z0-9-]{0,63}$/;
 const filterName = 'system-calls.bpf';
-const versionPattern = /^(?!\.)[A-Za-z0-9._+-]{1,64}$/;
 
 interface Sandbox {
   readonly child: ChildProcess;
@@ -78,10 +78,10 @@ export function createLauncher(options: LauncherOptions): Launcher {
   const filter = systemCallFilter(process.arch);
   let count = 0;
 
-  const foldersOf = ({ kind, owner, app, version, place }: LaunchRequest) => ({
+  const foldersOf = ({ kind, owner, app, digest, place }: LaunchRequest) => ({
     // Short, because a unix socket's path holds 107 bytes at most (unix(7)).
     run: join(options.runDir, `${place}${kind === 'run' ? 'r' : ''}`),
-    app: join(options.appsDir, app, kind === 'build' ? `${version}.building` : version),
+    app: join(options.appsDir, app, kind === 'build' ? `${digest}.building` : digest),
     data: kind === 'build' ? undefined : join(options.dataDir, owner),
   });
 
@@ -199,16 +199,19 @@ export function createLauncher(options: LauncherOptions): Launcher {
       await rm(join(options.dataDir, tenantId), { recursive: true, force: true });
     },
 
-    async finishBuild(app, version) {
-      const { app: folder } = foldersOf(checkVersion('build', app, version));
+    async finishBuild(app, digest) {
+      const { app: folder } = foldersOf(checkVersion('build', app, digest));
       requireUnused(folder);
-      await rename(folder, join(options.appsDir, app, version));
+      await rename(folder, join(options.appsDir, app, digest)).catch(async (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+        await rm(folder, { recursive: true });
+      });
       await flushFolder(join(options.appsDir, app));
     },
 
-    async removeVersion(app, version) {
+    async removeVersion(app, digest) {
       for (const kind of ['build', 'serve'] as const) {
-        const { app: folder } = foldersOf(checkVersion(kind, app, version));
+        const { app: folder } = foldersOf(checkVersion(kind, app, digest));
         requireUnused(folder);
         await rm(folder, { recursive: true, force: true });
       }
@@ -244,22 +247,21 @@ function requireOwner(owner: string): void {
     throw processErrors.FH_APP_LAUNCH_REFUSED({ detail: 'malformed owner' });
 }
 
-function checkVersion(kind: 'build' | 'serve', app: string, version: string): LaunchRequest {
+function checkVersion(kind: 'build' | 'serve', app: string, digest: string): LaunchRequest {
   const limits = { memoryBytes: 2 ** 30, cpus: 1, processes: 64 };
   const owner = kind === 'build' ? 'build' : newId('ten');
-  return check({ kind, owner, app, version, place: kind === 'build' ? builderPlace : 0, limits });
+  return check({ kind, owner, app, digest, place: kind === 'build' ? builderPlace : 0, limits });
 }
 
 /** Nothing in it may lead elsewhere than to what it names. */
 function check(request: LaunchRequest): LaunchRequest {
-  const { kind, owner, app, version, place, limits } = request;
+  const { kind, owner, app, digest, place, limits } = request;
   const refuse = (detail: string) => processErrors.FH_APP_LAUNCH_REFUSED({ detail });
   if (kind !== 'serve' && kind !== 'run' && kind !== 'build') throw refuse('unknown kind');
   requireOwner(String(owner));
   if ((kind === 'build') === isId('ten', owner)) throw refuse('an owner of another kind');
   if (typeof app !== 'string' || !namePattern.test(app)) throw refuse('malformed name of an app');
-  if (typeof version !== 'string' || !versionPattern.test(version) || version.endsWith('.building'))
-    throw refuse('malformed version');
+  if (typeof digest !== 'string' || !/^[0-9a-f]{64}$/.test(digest)) throw refuse('malformed digest');
   const isPlace = Number.isInteger(place) && place >= 0 && place <= builderPlace;
   if (!isPlace || (place === builderPlace) !== (kind === 'build')) throw refuse('a place that is not one');
   const { memoryBytes, cpus, processes } = limits ?? {};

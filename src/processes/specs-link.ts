@@ -30,8 +30,8 @@ interface SpecsProtocol extends RpcProtocol {
     /** Answered when the task is over. */
     readonly runTask: { params: WireTask; result: DoorEnd };
     /** What a build has written becomes a version. */
-    readonly finishBuild: { params: { app: string; version: string }; result: null };
-    readonly removeVersion: { params: { app: string; version: string }; result: null };
+    readonly finishBuild: { params: { app: string; digest: string }; result: null };
+    readonly removeVersion: { params: { app: string; digest: string }; result: null };
   };
 }
 
@@ -80,12 +80,12 @@ export function connectToSpecs(of: {
         return null;
       },
       runTask: (task) => tasks.run(task),
-      finishBuild: async ({ app, version }) => {
-        await of.launcher.finishBuild(app, version);
+      finishBuild: async ({ app, digest }) => {
+        await of.launcher.finishBuild(app, digest);
         return null;
       },
-      removeVersion: async ({ app, version }) => {
-        await of.launcher.removeVersion(app, version);
+      removeVersion: async ({ app, digest }) => {
+        await of.launcher.removeVersion(app, digest);
         return null;
       },
     },
@@ -115,8 +115,8 @@ export interface SpecsServer {
   removeData(tenantId: TenantId): Promise<void>;
   /** Runs a command in a sandbox to its end; the longest may take an hour. Rejects when it could not be begun, or `input` failed. */
   runTask(request: LaunchRequest, task: TaskCommand, streams: ServedStreams): Promise<DoorEnd>;
-  finishBuild(app: string, version: string): Promise<void>;
-  removeVersion(app: string, version: string): Promise<void>;
+  finishBuild(app: string, digest: string): Promise<void>;
+  removeVersion(app: string, digest: string): Promise<void>;
 }
 
 export interface ServedStreams {
@@ -181,11 +181,11 @@ export function createSpecsServer(of: {
         cancel(new Error('the task is over'));
       }
     },
-    async finishBuild(app, version) {
-      await keeper().call('finishBuild', { app, version }, { timeoutMs: evictDeadlineMs });
+    async finishBuild(app, digest) {
+      await keeper().call('finishBuild', { app, digest }, { timeoutMs: evictDeadlineMs });
     },
-    async removeVersion(app, version) {
-      await keeper().call('removeVersion', { app, version }, { timeoutMs: evictDeadlineMs });
+    async removeVersion(app, digest) {
+      await keeper().call('removeVersion', { app, digest }, { timeoutMs: evictDeadlineMs });
     },
     async evict(tenantId) {
       await server.broadcast('evict', { tenantId }, { timeoutMs: evictDeadlineMs });

@@ -9,8 +9,8 @@ import { runTask, type TaskCommand } from './tasks.ts';
 /** What only the supervisor may do to folders. */
 export interface VersionsPort {
   removeData(tenantId: string): Promise<void>;
-  finishBuild(app: string, version: string): Promise<void>;
-  removeVersion(app: string, version: string): Promise<void>;
+  finishBuild(app: string, digest: string): Promise<void>;
+  removeVersion(app: string, digest: string): Promise<void>;
 }
 
 /** Tasks that control asks for: one at a time for each place, because they share its folder. */

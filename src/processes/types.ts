@@ -33,6 +33,8 @@ export interface RunSpec {
   readonly tenantId: TenantId;
   readonly app: string;
   readonly version: string;
+  /** SHA-256 of the version's content, hex. */
+  readonly digest: string;
   /** Of `tenant_apps`: the OS user is 1879048192 + this. */
   readonly place: number;
   readonly migrate: readonly string[] | undefined;

@@ -52,6 +52,7 @@ export interface World {
 }
 
 let worlds = 0;
+const digest = '0'.repeat(64);
 const keeperUser = { uid: 64_001, gid: 64_001 };
 
 /** A launcher and a keeper in one process, as root: what the supervisor and the keeper are together. */
@@ -59,7 +60,7 @@ export async function startWorld(change: Partial<KeeperDeps> = {}): Promise<Worl
   const folder = await mkdtemp(join(tmpdir(), 'fh-apps-'));
   await chmod(folder, 0o711);
   const log = createLog({ level: 'silent' });
-  const version = join(folder, 'apps', 'probe', '1.0.0');
+  const version = join(folder, 'apps', 'probe', digest);
   await mkdir(version, { recursive: true });
   await writeFile(join(version, 'app.mjs'), program);
   const logDir = join(folder, 'logs');
@@ -120,6 +121,7 @@ export async function startWorld(change: Partial<KeeperDeps> = {}): Promise<Worl
         tenantId,
         app: 'probe',
         version: '1.0.0',
+        digest,
         place: places++,
         migrate: undefined,
         start: ['/freehold/bin/node', 'app.mjs'],
