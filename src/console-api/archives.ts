@@ -83,6 +83,7 @@ export function archiveRoutes(deps: ConsoleApiDeps) {
                 archivePath,
                 title: request.query.title ?? manifest.tenant.title,
                 app: manifest.app.name,
+                appVersion: manifest.app.version,
                 createdFrom: manifest.createdFrom,
                 ...(manifest.tenant.adminEmail ? { adminEmail: manifest.tenant.adminEmail } : {}),
               },

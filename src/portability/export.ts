@@ -55,7 +55,7 @@ export async function exportArchive(
       createdBy: deps.createdBy,
       createdFrom: tenant.tenantId,
       tenant: { name: tenant.name, title: tenant.title, adminEmail: tenant.adminEmail },
-      app: { name: tenant.app, version: deps.appVersion(tenant.app) },
+      app: { name: tenant.app, version: tenant.appVersion ?? deps.appVersion(tenant.app) },
       migrations: snapshot.migrations,
       content: snapshot.content,
       members: [dumpMember, ...files],

@@ -46,6 +46,7 @@ export interface PortabilityOptions {
   readonly vault: FileVaultPort;
   /** The platform role of a tenant's database, reachable also while gateways may not reach it. */
   readonly openTarget: (tenantId: TenantId) => Promise<ConnectionTarget>;
+  /** Of an app that runs inside the gateway. */
   readonly appVersion: (app: string) => string;
   /** For example `freehold 0.1.0`. */
   readonly createdBy: string;

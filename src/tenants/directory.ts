@@ -3,7 +3,8 @@ import type { KeyStore } from '#src/keys/index.ts';
 import { createCredentials } from './credentials.ts';
 import { tenantErrors } from './errors.ts';
 import type { ControlDatabase, DatabasesPort } from './ports.ts';
-import { findRouteByName, findTenant } from './sql.ts';
+import { findRouteByName } from './routes-sql.ts';
+import { findTenant } from './sql.ts';
 import type { Tenant, TenantAccess, TenantDirectory, TenantState } from './types.ts';
 
 export interface ControlDirectoryDeps {

@@ -13,7 +13,15 @@ export interface OperationInputs {
   set: { recoveryPoint: RecoveryPoint };
   clone: { newName: string; title?: string };
   export: Record<never, never>;
-  import: { name: string; archivePath: string; title?: string; adminEmail?: string; app: string; createdFrom: string };
+  import: {
+    name: string;
+    archivePath: string;
+    title?: string;
+    adminEmail?: string;
+    app: string;
+    appVersion?: string;
+    createdFrom: string;
+  };
   /**
    * `newName`: default the name of a deleted tenant, if it is still held for it, otherwise NAME-restored. `inPlace`: the two exchange their names when the
    * restored one goes live, and `newName` (default NAME-before) is what the old one is kept as.

@@ -110,6 +110,17 @@ export interface RestorePort {
   removeArchive(operationId: OperationId): Promise<void>;
 }
 
+/** Apps that run as processes, at versions that were added (docs/decisions/0038). */
+export interface AppVersionsPort {
+  /** Apps with a ready version. */
+  listApps(db: Queryable): Promise<string[]>;
+  /**
+   * The version that a new tenant is to run: `preferred` when it is ready, otherwise the newest ready one; undefined: the app has none. It cannot be removed
+   * before the transaction ends.
+   */
+  pinVersion(tx: Queryable, app: string, preferred?: string): Promise<string | undefined>;
+}
+
 /** Which commits wait until every region holds them. */
 export interface RecoveryPointPort {
   /** False: nothing is shipped to regions, so no commit can wait for them; one that does from before can be told not to any more. */
@@ -128,6 +139,8 @@ export interface LifecyclePorts {
   /** undefined: no backups are kept. */
   readonly restores?: RestorePort;
   readonly recoveryPoints: RecoveryPointPort;
+  /** undefined: no app runs as a process. */
+  readonly appVersions?: AppVersionsPort;
   /** Tells every gateway that a tenant's state, name or access changed, and waits until each has dropped what it knew. */
   notifyGateways(tenantId: TenantId): Promise<void>;
   /** Fills a tenant with the app's demo data. */
@@ -147,7 +160,7 @@ export interface LifecycleDeps extends LifecyclePorts {
 }
 
 export interface LifecycleSettings {
-  /** Apps that can be hosted. */
+  /** Apps that run inside the gateway. */
   readonly apps: readonly string[];
   readonly defaultApp: string;
   /** `https://NAME.DOMAIN[:PORT]`, no trailing slash. */

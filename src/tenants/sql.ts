@@ -2,10 +2,11 @@ import type { TenantId } from '#src/kernel/index.ts';
 import { lazily, type Queryable, sqlState } from '#src/postgres/index.ts';
 import { tenantErrors } from './errors.ts';
 import { canMove } from './transitions.ts';
-import type { Edition, RecoveryPoint, Tenant, TenantRoute, TenantState } from './types.ts';
+import type { Edition, RecoveryPoint, Tenant, TenantState } from './types.ts';
 
 const tenantColumns = `t.tenant_id, t.name, t.title, t.state, t.edition, t.app, t.admin_email, t.database_name, t.created_at,
   t.state_changed_at, t.last_used_at, t.size_bytes, t.key_due_at, t.recovery_point,
+  (SELECT a.version FROM tenant_apps a WHERE a.tenant_id = t.tenant_id) AS app_version,
   coalesce((SELECT l.operation_id FROM tenant_locks l WHERE l.tenant_id = t.tenant_id),
            (SELECT o.operation_id FROM operations o WHERE o.tenant_id = t.tenant_id AND o.state = 'failed'
               AND NOT EXISTS (SELECT FROM operations newer WHERE newer.tenant_id = o.tenant_id AND newer.started_at > o.started_at)
@@ -18,6 +19,7 @@ interface TenantRow {
   state: TenantState;
   edition: Edition;
   app: string;
+  app_version: string | null;
   admin_email: string;
   database_name: string | null;
   created_at: Date;
@@ -37,6 +39,7 @@ function toTenant(row: TenantRow): Tenant {
     state: row.state,
     edition: row.edition,
     app: row.app,
+    appVersion: row.app_version ?? undefined,
     adminEmail: row.admin_email,
     databaseName: row.database_name ?? undefined,
     createdAt: row.created_at,
@@ -55,6 +58,8 @@ export interface NewTenant {
   readonly title: string;
   readonly edition: Edition;
   readonly app: string;
+  /** Of an app that runs as a process. */
+  readonly appVersion?: string | undefined;
   readonly adminEmail: string;
 }
 
@@ -65,6 +70,12 @@ export async function insertTenant(db: Queryable, tenant: NewTenant, now: Date):
      VALUES ($1, $2, $3, 'creating', $4, $5, $6, $7, $7)`,
     [tenant.tenantId, tenant.name, tenant.title, tenant.edition, tenant.app, tenant.adminEmail, now],
   );
+  if (tenant.appVersion !== undefined)
+    await db.query('INSERT INTO tenant_apps (tenant_id, app, version) VALUES ($1, $2, $3)', [
+      tenant.tenantId,
+      tenant.app,
+      tenant.appVersion,
+    ]);
 }
 
 export async function findTenant(db: Queryable, tenantId: TenantId): Promise<Tenant | undefined> {
@@ -229,18 +240,6 @@ export async function retireNames(db: Queryable, tenantId: TenantId, heldUntil: 
     `UPDATE tenant_names SET status = 'former', held_until = greatest(held_until, $2) WHERE tenant_id = $1`,
     [tenantId, heldUntil],
   );
-}
-
-/** The tenant behind a name that is answered, or, for a deleted tenant, was answered last. */
-export async function findRouteByName(db: Queryable, name: string): Promise<Omit<TenantRoute, 'host'> | undefined> {
-  const rows = await db.query<{ tenant_id: TenantId; name: string; title: string; state: TenantState; app: string }>(
-    `SELECT t.tenant_id, n.name, t.title, t.state, t.app
-     FROM tenant_names n JOIN tenants t ON t.tenant_id = n.tenant_id
-     WHERE n.name = $1 AND (n.status = 'current' OR (t.state IN ('deleting', 'deleted') AND t.name = n.name))`,
-    [name],
-  );
-  const row = rows[0];
-  return row && { tenantId: row.tenant_id, name: row.name, title: row.title, state: row.state, app: row.app };
 }
 
 export async function setDatabaseName(db: Queryable, tenantId: TenantId, databaseName: string | null): Promise<void> {

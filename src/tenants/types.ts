@@ -34,6 +34,8 @@ export interface Tenant {
   readonly edition: Edition;
   /** Name of the hosted app, for example `desk`. */
   readonly app: string;
+  /** Of an app that runs as a process: the version that this tenant runs. Undefined: the app runs inside the gateway, always at its newest. */
+  readonly appVersion: string | undefined;
   readonly adminEmail: string;
   /** Opaque name of its database and of its app role: never shows whose it is. Undefined until one is assigned. */
   readonly databaseName: string | undefined;
@@ -148,12 +150,16 @@ export interface TenantRoute {
   /** Host name without port, lower case: `acme.localhost`. */
   readonly host: string;
   /** The app runs as a process of this tenant (docs/decisions/0038); undefined: inside the gateway. */
-  readonly process?: {
-    readonly version: string;
-    readonly identity: { readonly kind: 'none' | 'headers'; readonly publicPaths: readonly string[] };
-    readonly healthPath: string;
-    readonly bodyBytes: number;
-  };
+  readonly process?: TenantProcess;
+}
+
+/** What gateways know of a tenant's app that runs as a process. Shapes and defaults: AppManifest in src/releases/types.ts. */
+export interface TenantProcess {
+  readonly version: string;
+  readonly identity: { readonly kind: 'none' | 'headers'; readonly publicPaths: readonly string[] };
+  readonly healthPath: string;
+  /** Most that the body of one request may have. */
+  readonly bodyBytes: number;
 }
 
 /** What a gateway worker gets while a tenant is hot: the means to reach this tenant's data and nothing else. */

@@ -1,5 +1,4 @@
 import { newId } from '#src/kernel/index.ts';
-import { tenantErrors } from '../errors.ts';
 import type { Flow, Step, StepContext } from '../flow.ts';
 import { parseEmail, parseTenantName, parseTitle } from '../names.ts';
 import { mergeResult } from '../operations-sql.ts';
@@ -14,6 +13,7 @@ import {
   keyStep,
   migrationsStep,
   openStep,
+  pinAppVersion,
   requireDatabase,
   withOpenDatabase,
 } from './steps.ts';
@@ -79,11 +79,10 @@ export function createImportFlow(deps: FlowDeps): Flow<'import'> {
       const name = parseTenantName(input.name);
       const title = input.title === undefined ? name : parseTitle(input.title);
       const adminEmail = input.adminEmail === undefined ? '' : parseEmail(input.adminEmail);
-      if (!deps.settings.apps.includes(input.app)) {
-        throw tenantErrors.FH_TENANT_APP_UNKNOWN({ detail: `the archive belongs to ${JSON.stringify(input.app)}` });
-      }
+      const detail = `the archive belongs to ${JSON.stringify(input.app)}`;
+      const appVersion = await pinAppVersion(tx, deps, input.app, { app: detail, preferred: input.appVersion });
       const tenantId = newId('ten');
-      const tenant = { tenantId, name, title, adminEmail, app: input.app, edition: 'standard' } as const;
+      const tenant = { tenantId, name, title, adminEmail, app: input.app, appVersion, edition: 'standard' } as const;
       await beginNewTenant(tx, deps, tenant, operationId);
       return { tenantId, tenantName: name, input: { ...input, name, title, adminEmail } };
     },

@@ -47,8 +47,9 @@ export function createCloneFlow(deps: FlowDeps): Flow<'clone'> {
       const name = parseTenantName(input.newName);
       const title = input.title === undefined ? `${source.title} (copy)`.slice(0, 120) : parseTitle(input.title);
       const tenantId = newId('ten');
-      const { app, adminEmail, edition } = source;
-      await beginNewTenant(tx, deps, { tenantId, name, title, app, adminEmail, edition }, operationId);
+      // The same version, whatever is newer: it is a copy. That the source runs it keeps it from being removed.
+      const { app, appVersion, adminEmail, edition } = source;
+      await beginNewTenant(tx, deps, { tenantId, name, title, app, appVersion, adminEmail, edition }, operationId);
       return {
         tenantId,
         tenantName: name,

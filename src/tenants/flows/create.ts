@@ -13,6 +13,7 @@ import {
   keyStep,
   migrationsStep,
   openStep,
+  pinAppVersion,
 } from './steps.ts';
 
 export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
@@ -40,14 +41,10 @@ export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
         throw tenantErrors.FH_TENANT_EDITION_UNAVAILABLE({ detail: 'private-cloud' });
       }
       const app = input.app ?? deps.settings.defaultApp;
-      if (!deps.settings.apps.includes(app)) {
-        throw tenantErrors.FH_TENANT_APP_UNKNOWN({
-          detail: JSON.stringify(app),
-          hint: `Use one of: ${deps.settings.apps.join(', ')}.`,
-        });
-      }
+      const appVersion = await pinAppVersion(tx, deps, app, { app: JSON.stringify(app) });
       const tenantId = newId('ten');
-      await beginNewTenant(tx, deps, { tenantId, name, title, adminEmail, app, edition: 'standard' }, operationId);
+      const tenant = { tenantId, name, title, adminEmail, app, appVersion, edition: 'standard' } as const;
+      await beginNewTenant(tx, deps, tenant, operationId);
       return { tenantId, tenantName: name, input: { ...input, name, title, adminEmail, app } };
     },
 

@@ -21,6 +21,7 @@ import {
   keyStep,
   migrationsStep,
   openStep,
+  pinAppVersion,
 } from './steps.ts';
 
 /**
@@ -69,8 +70,13 @@ export function createRestoreFlow(deps: FlowDeps): Flow<'restore'> {
       const title = input.title === undefined ? given : parseTitle(input.title);
       const tenantId = newId('ten');
       const { app, adminEmail, edition } = source;
+      const appVersion = await pinAppVersion(tx, deps, app, {
+        app: `${source.name} runs ${JSON.stringify(app)}`,
+        preferred: source.appVersion,
+      });
       const heirOf = heldUntil && source.tenantId;
-      await beginNewTenant(tx, deps, { tenantId, name, title, app, adminEmail, edition }, operationId, heirOf);
+      const tenant = { tenantId, name, title, app, appVersion, adminEmail, edition };
+      await beginNewTenant(tx, deps, tenant, operationId, heirOf);
       return {
         tenantId,
         tenantName: name,

@@ -63,6 +63,26 @@ export async function beginNewTenant(
   await claimName(tx, tenant.name, tenant.tenantId, now, heirOf);
 }
 
+/**
+ * What a new tenant of this app runs; undefined: the app runs inside the gateway. FH_TENANT_APP_UNKNOWN with `app` as detail when it can be hosted in
+ * neither way.
+ */
+export async function pinAppVersion(
+  tx: Queryable,
+  { settings, appVersions }: FlowDeps,
+  app: string,
+  { app: detail, preferred }: { readonly app: string; readonly preferred?: string | undefined },
+): Promise<string | undefined> {
+  if (settings.apps.includes(app)) return undefined;
+  const version = await appVersions?.pinVersion(tx, app, preferred);
+  if (version !== undefined) return version;
+  const apps = [...settings.apps, ...((await appVersions?.listApps(tx)) ?? [])];
+  throw tenantErrors.FH_TENANT_APP_UNKNOWN({
+    detail,
+    hint: `Use one of: ${apps.join(', ')}. An app of your own is added with: ./freehold app add FOLDER`,
+  });
+}
+
 export function keyStep(deps: FlowDeps): Step {
   return {
     name: 'key',

@@ -1,0 +1,23 @@
+import type { AppCommand } from './types.ts';
+
+/** Builds versions. Another process does it, in a sandbox (docs/decisions/0038). */
+export interface AppInstaller {
+  /**
+   * Lays out the archive as the version's folder, runs `build` in it, and makes it read-only. Resolves when it is durable; may be called again after a crash, also
+   * when it had finished. Rejects with the last lines of the build when that fails: what it throws is shown to staff.
+   */
+  install(order: InstallOrder): Promise<void>;
+  /** Removes the version's folder; does nothing when it is gone. */
+  remove(version: { readonly app: string; readonly version: string }): Promise<void>;
+}
+
+export interface InstallOrder {
+  readonly app: string;
+  readonly version: string;
+  /** Of the content. A folder of another one that lies in the place was left by a version that was removed, and is to be replaced. */
+  readonly digest: string;
+  /** Absolute; inspected, and stays there until `install` has ended. For `unpackVersion`. */
+  readonly archivePath: string;
+  /** undefined: nothing is to be built. */
+  readonly build: AppCommand | undefined;
+}
