@@ -103,6 +103,7 @@ export async function listenForDoor(folder: string, task: DoorTask): Promise<Doo
 
   /** Its last words come another way than the news of its end. */
   async function drained(): Promise<void> {
+    if (!output) await atMost(lastWordsMs, streams.output.promise);
     if (!output || output.closed || output.readableEnded) return;
     await atMost(lastWordsMs, Promise.race([once(output, 'end'), once(output, 'close')]));
   }
@@ -116,7 +117,7 @@ export async function listenForDoor(folder: string, task: DoorTask): Promise<Doo
     input: streams.input.promise,
     async gone() {
       // Its sockets are at their end; what lies in them comes first.
-      if (control) await atMost(lastWordsMs, ended.promise);
+      if (control) await atMost(3 * lastWordsMs, ended.promise);
       await close();
     },
     end: () => control?.write('end\n'),

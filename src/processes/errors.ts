@@ -18,5 +18,6 @@ export const processErrors = defineErrors({
     title: 'Apps cannot be fenced in on this machine, so none is started',
     hint: 'Install bubblewrap (Debian and Ubuntu: apt-get install bubblewrap) and start Freehold again.',
   },
+  FH_APP_FOLDER_MISSING: { status: 500, title: "The writable folder of the tenant's app is not there", retry: 'later' },
   FH_APP_LAUNCH_REFUSED: { status: 500, title: 'The supervisor refused to start an app' },
 });

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
 import { type AppLog, createAppLog, readAppLog } from './app-log.ts';
 import { type DoorEnd, describeEnd } from './door-link.ts';
@@ -15,6 +16,12 @@ export interface KeeperDeps {
   readonly specOf: (tenantId: TenantId) => Promise<RunSpec>;
   /** The `migrate` command of this version has come to its end with 0. */
   readonly migrated: (tenantId: TenantId, version: string) => Promise<void>;
+  /** Whether the tenant's writable folder is there. */
+  readonly hasFolder: (tenantId: TenantId) => Promise<boolean>;
+  /** Makes it, from what is kept of it. */
+  readonly layOut: (tenantId: TenantId) => Promise<void>;
+  /** Keeps what lies in it now. Called when the app has ended. */
+  readonly keepFolder: (tenantId: TenantId) => Promise<void>;
   /** Whether every gateway lets go of the instance: nobody's request is under way. */
   readonly letGo: (tenantId: TenantId, instanceId: string) => Promise<boolean>;
   readonly tellEnded: (tenantId: TenantId, instanceId: string) => void;
@@ -35,6 +42,10 @@ export interface Keeper {
   used(tenantIds: readonly TenantId[]): void;
   /** The tenant is closed, or is to be started anew: ends its app, also one that is waking. */
   evict(tenantId: TenantId): Promise<void>;
+  /** Something about the tenant has changed: its app goes on only when it may run now, and would be started just as it was. */
+  recheck(tenantId: TenantId): Promise<void>;
+  /** After control was away. */
+  recheckAll(): Promise<void>;
   /** Puts to sleep who was idle for long enough and is let go of by everybody. */
   sleepIdle(): Promise<void>;
   list(): readonly KeptApp[];
@@ -137,6 +148,8 @@ export function createKeeper(deps: KeeperDeps): Keeper {
         kept.spec = spec;
         await makeRoom(tenantId, spec.limits.memoryBytes);
         kept.log ??= createAppLog({ path: pathOf(tenantId), secrets: secretsOf(spec), clock });
+        if (!(await deps.hasFolder(tenantId))) await deps.layOut(tenantId);
+        abort.signal.throwIfAborted();
         if (spec.migrate) await migrate(spec, spec.migrate, kept.log, abort.signal);
         const { launcher } = deps;
         const instanceId = `${process.pid}-${++count}`;
@@ -245,6 +258,8 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       }
       kept.log?.note('the app goes to sleep');
       await end(tenantId, kept, instance);
+      // What lies there stays there; this is its copy.
+      await deps.keepFolder(tenantId).catch((error) => log.warn('a folder could not be kept', { tenantId, error }));
       sleeps = true;
     });
     return sleeps;
@@ -273,6 +288,23 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     if (taken() + wantedBytes > deps.memoryBytes) throw processErrors.FH_APP_BUSY();
   }
 
+  async function evict(tenantId: TenantId): Promise<void> {
+    const kept = apps.get(tenantId);
+    if (!kept) return;
+    clearTimeout(kept.timer);
+    for (;;) {
+      kept.abort.abort(new Error('the tenant was closed'));
+      if (kept.change) await kept.change;
+      else if (kept.instance) {
+        const { instance } = kept;
+        await change(kept, () => end(tenantId, kept, instance));
+      } else break;
+    }
+    clearTimeout(kept.timer);
+    await kept.log?.flush();
+    apps.delete(tenantId);
+  }
+
   const pathOf = (tenantId: TenantId): string => join(deps.logDir, `${tenantId}.log`);
 
   return {
@@ -283,21 +315,21 @@ export function createKeeper(deps: KeeperDeps): Keeper {
         if (kept) kept.lastUsedMs = now();
       }
     },
-    async evict(tenantId) {
+    evict,
+    async recheck(tenantId) {
       const kept = apps.get(tenantId);
       if (!kept) return;
-      clearTimeout(kept.timer);
-      for (;;) {
-        kept.abort.abort(new Error('the tenant was closed'));
-        if (kept.change) await kept.change;
-        else if (kept.instance) {
-          const { instance } = kept;
-          await change(kept, () => end(tenantId, kept, instance));
-        } else break;
+      if (kept.change || !kept.spec) return evict(tenantId);
+      const { migrate: _was, ...before } = kept.spec;
+      const now = await deps.specOf(tenantId).catch(() => undefined);
+      if (now) {
+        const { migrate: _is, ...after } = now;
+        if (isDeepStrictEqual(before, after)) return;
       }
-      clearTimeout(kept.timer);
-      await kept.log?.flush();
-      apps.delete(tenantId);
+      await evict(tenantId);
+    },
+    async recheckAll() {
+      for (const tenantId of [...apps.keys()]) await this.recheck(tenantId);
     },
     async sleepIdle() {
       for (const [tenantId, kept] of apps) {

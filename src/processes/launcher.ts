@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmod, chown, mkdir, open, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, open, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isId, type Log, newId } from '#src/kernel/index.ts';
 import type { ControlGroups, ProcessLimits } from './control-groups.ts';
@@ -9,8 +9,8 @@ import { systemCallFilter } from './system-calls.ts';
 
 /** What the keeper may ask of the supervisor. Everything in it is checked here: the supervisor is root, the keeper is not. */
 export interface LaunchRequest {
-  /** `serve` and `run` are for a tenant, `build` writes a version that is not finished. */
-  readonly kind: 'serve' | 'run' | 'build';
+  /** `serve` and `run` are for a tenant with its folder, `lay-out` for one whose folder is being made, `build` writes a version that is not finished. */
+  readonly kind: 'serve' | 'run' | 'lay-out' | 'build';
   /** `ten_…`, or for a build any name of 1 to 64 of a–z, 0–9 and `-`. */
   readonly owner: string;
   readonly app: string;
@@ -54,6 +54,10 @@ export interface Launcher {
   kill(sandboxId: number): Promise<void>;
   /** Removes what `prepare` made. */
   clear(request: LaunchRequest): Promise<void>;
+  /** Whether the tenant's writable folder is there, whole. */
+  hasData(tenantId: string): Promise<boolean>;
+  /** What was laid out becomes the tenant's folder. */
+  finishData(tenantId: string): Promise<void>;
   /** The tenant's writable folder, for good. */
   removeData(tenantId: string): Promise<void>;
   /** What was built becomes the version: from here on nothing writes there. The one of an earlier build stays. */
@@ -80,15 +84,20 @@ export function createLauncher(options: LauncherOptions): Launcher {
 
   const foldersOf = ({ kind, owner, app, digest, place }: LaunchRequest) => ({
     // Short, because a unix socket's path holds 107 bytes at most (unix(7)).
-    run: join(options.runDir, `${place}${kind === 'run' ? 'r' : ''}`),
+    run: join(options.runDir, `${place}${kind === 'run' || kind === 'lay-out' ? 'r' : ''}`),
     app: join(options.appsDir, app, kind === 'build' ? `${digest}.building` : digest),
-    data: kind === 'build' ? undefined : join(options.dataDir, owner),
+    data: kind === 'build' ? undefined : join(options.dataDir, kind === 'lay-out' ? `${owner}.new` : owner),
   });
 
   /** Whoever could still write there could lead us elsewhere. */
   function requireUnused(folder: string): void {
     if ([...sandboxes.values()].some(({ child }) => child.spawnargs.includes(folder)))
       throw processErrors.FH_APP_LAUNCH_REFUSED({ detail: 'a sandbox still has it' });
+  }
+
+  function dataOf(tenantId: string): string {
+    if (!isId('ten', tenantId)) throw processErrors.FH_APP_LAUNCH_REFUSED({ detail: 'not a tenant' });
+    return join(options.dataDir, tenantId);
   }
 
   async function makeFolder(path: string, mode: number, uid?: number, gid?: number): Promise<void> {
@@ -113,8 +122,12 @@ export function createLauncher(options: LauncherOptions): Launcher {
       if (filter) await writeFile(join(run, 'etc', filterName), filter, { mode: 0o644 });
       await makeFolder(join(run, 'link'), 0o700, users?.keeper.uid, users?.keeper.gid);
       await makeFolder(join(run, 'http'), users ? 0o710 : 0o700, users?.keeper.uid, users?.gatewayGid);
-      if (data !== undefined) await makeFolder(data, 0o700, uid, uid);
-      else await makeFolder(app, 0o755, uid, uid);
+      if (kind === 'lay-out') {
+        requireUnused(data!);
+        await rm(data!, { recursive: true, force: true });
+        await makeFolder(data!, 0o700, uid, uid);
+      } else if (data === undefined) await makeFolder(app, 0o755, uid, uid);
+      else if (!(await isFolder(data))) throw processErrors.FH_APP_FOLDER_MISSING();
       log.debug('prepared a sandbox', { owner });
       return { folder: run };
     },
@@ -193,10 +206,20 @@ export function createLauncher(options: LauncherOptions): Launcher {
       for (const folder of [join(run, 'link'), join(run, 'http'), run]) await rmdir(folder).catch(() => undefined);
     },
 
+    hasData: (tenantId) => isFolder(dataOf(tenantId)),
+
+    async finishData(tenantId) {
+      const folder = dataOf(tenantId);
+      requireUnused(`${folder}.new`);
+      await rename(`${folder}.new`, folder);
+      await flushFolder(options.dataDir);
+    },
+
     async removeData(tenantId) {
-      if (!isId('ten', tenantId)) throw processErrors.FH_APP_LAUNCH_REFUSED({ detail: 'not a tenant' });
-      requireUnused(join(options.dataDir, tenantId));
-      await rm(join(options.dataDir, tenantId), { recursive: true, force: true });
+      for (const folder of [`${dataOf(tenantId)}.new`, dataOf(tenantId)]) {
+        requireUnused(folder);
+        await rm(folder, { recursive: true, force: true });
+      }
     },
 
     async finishBuild(app, digest) {
@@ -222,6 +245,10 @@ export function createLauncher(options: LauncherOptions): Launcher {
       await Promise.all([...sandboxes.values()].map(({ ended }) => ended));
     },
   };
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
 
 async function flushFolder(path: string): Promise<void> {
@@ -257,7 +284,7 @@ function checkVersion(kind: 'build' | 'serve', app: string, digest: string): Lau
 function check(request: LaunchRequest): LaunchRequest {
   const { kind, owner, app, digest, place, limits } = request;
   const refuse = (detail: string) => processErrors.FH_APP_LAUNCH_REFUSED({ detail });
-  if (kind !== 'serve' && kind !== 'run' && kind !== 'build') throw refuse('unknown kind');
+  if (!['serve', 'run', 'lay-out', 'build'].includes(kind)) throw refuse('unknown kind');
   requireOwner(String(owner));
   if ((kind === 'build') === isId('ten', owner)) throw refuse('an owner of another kind');
   if (typeof app !== 'string' || !namePattern.test(app)) throw refuse('malformed name of an app');

@@ -18,12 +18,17 @@ interface SpecsProtocol extends RpcProtocol {
   readonly server: {
     readonly specOf: { params: { tenantId: TenantId }; result: RunSpec };
     readonly migrated: { params: { tenantId: TenantId; version: string }; result: null };
+    /** Answered when the tenant's folder is there. */
+    readonly layOut: { params: { tenantId: TenantId }; result: null };
+    readonly keepFolder: { params: { tenantId: TenantId }; result: null };
   };
   readonly client: {
     /** Answered when nothing of the tenant's app runs. */
     readonly evict: { params: { tenantId: TenantId }; result: null };
     /** Answered when it is healthy. */
     readonly wake: { params: { tenantId: TenantId }; result: null };
+    readonly recheck: { params: { tenantId: TenantId }; result: null };
+    readonly finishData: { params: { tenantId: TenantId }; result: null };
     readonly list: { params: null; result: readonly KeptApp[] };
     readonly tail: { params: { tenantId: TenantId; lines: number }; result: readonly string[] };
     readonly removeData: { params: { tenantId: TenantId }; result: null };
@@ -50,6 +55,8 @@ const taskDeadlineMs = 60 * 60_000;
 export interface SpecsClient {
   specOf(tenantId: TenantId): Promise<RunSpec>;
   migrated(tenantId: TenantId, version: string): Promise<void>;
+  layOut(tenantId: TenantId): Promise<void>;
+  keepFolder(tenantId: TenantId): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -66,6 +73,14 @@ export function connectToSpecs(of: {
     handlers: {
       evict: async ({ tenantId }) => {
         await of.keeper().evict(tenantId);
+        return null;
+      },
+      recheck: async ({ tenantId }) => {
+        await of.keeper().recheck(tenantId);
+        return null;
+      },
+      finishData: async ({ tenantId }) => {
+        await of.launcher.finishData(tenantId);
         return null;
       },
       wake: async ({ tenantId }) => {
@@ -89,12 +104,28 @@ export function connectToSpecs(of: {
         return null;
       },
     },
+    onConnected: () => {
+      // What was said meanwhile was not heard. Not awaited: it asks over this very link.
+      setImmediate(
+        () =>
+          void of
+            .keeper()
+            .recheckAll()
+            .catch((error) => of.log.error('apps could not be looked at', { error })),
+      );
+    },
     log: of.log,
   });
   return {
     specOf: (tenantId) => link.call('specOf', { tenantId }),
     migrated: async (tenantId, version) => {
       await link.call('migrated', { tenantId, version });
+    },
+    async layOut(tenantId) {
+      await link.call('layOut', { tenantId }, { timeoutMs: taskDeadlineMs });
+    },
+    async keepFolder(tenantId) {
+      await link.call('keepFolder', { tenantId }, { timeoutMs: taskDeadlineMs });
     },
     async close() {
       tasks.stop();
@@ -108,6 +139,9 @@ export interface SpecsServer {
   start(): Promise<void>;
   stop(): Promise<void>;
   evict(tenantId: TenantId): Promise<void>;
+  /** Ends the app unless it may go on just as it is. */
+  recheck(tenantId: TenantId): Promise<void>;
+  finishData(tenantId: TenantId): Promise<void>;
   /** FH_APP_FAILED with the last lines of the log; FH_APP_BUSY when there is no keeper. */
   wake(tenantId: TenantId): Promise<void>;
   list(): Promise<readonly KeptApp[]>;
@@ -131,6 +165,8 @@ export function createSpecsServer(of: {
   readonly mode: number;
   readonly specOf: (tenantId: TenantId) => Promise<RunSpec>;
   readonly migrated: (tenantId: TenantId, version: string) => Promise<void>;
+  readonly layOut: (tenantId: TenantId) => Promise<void>;
+  readonly keepFolder: (tenantId: TenantId) => Promise<void>;
   readonly log: Log;
 }): SpecsServer {
   const server = createRpcServer<SpecsProtocol>({
@@ -140,6 +176,14 @@ export function createSpecsServer(of: {
       specOf: ({ tenantId }) => of.specOf(parseTenantId(tenantId)),
       migrated: async ({ tenantId, version }) => {
         await of.migrated(parseTenantId(tenantId), String(version));
+        return null;
+      },
+      layOut: async ({ tenantId }) => {
+        await of.layOut(parseTenantId(tenantId));
+        return null;
+      },
+      keepFolder: async ({ tenantId }) => {
+        await of.keepFolder(parseTenantId(tenantId));
         return null;
       },
     },
@@ -189,6 +233,12 @@ export function createSpecsServer(of: {
     },
     async evict(tenantId) {
       await server.broadcast('evict', { tenantId }, { timeoutMs: evictDeadlineMs });
+    },
+    async recheck(tenantId) {
+      await server.broadcast('recheck', { tenantId }, { timeoutMs: evictDeadlineMs });
+    },
+    async finishData(tenantId) {
+      await keeper().call('finishData', { tenantId });
     },
     async wake(tenantId) {
       await keeper().call('wake', { tenantId }, { timeoutMs: wakeDeadlineMs });

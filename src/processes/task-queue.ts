@@ -8,6 +8,7 @@ import { runTask, type TaskCommand } from './tasks.ts';
 
 /** What only the supervisor may do to folders. */
 export interface VersionsPort {
+  finishData(tenantId: string): Promise<void>;
   removeData(tenantId: string): Promise<void>;
   finishBuild(app: string, digest: string): Promise<void>;
   removeVersion(app: string, digest: string): Promise<void>;

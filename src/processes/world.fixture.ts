@@ -96,6 +96,16 @@ export async function startWorld(change: Partial<KeeperDeps> = {}): Promise<Worl
     launcher: port,
     specOf: async (tenantId) => specs.get(tenantId)!,
     migrated: async () => undefined,
+    hasFolder: (tenantId) => launcher.hasData(tenantId),
+    layOut: async (tenantId) => {
+      const { app, place } = specs.get(tenantId)!;
+      const limits = { memoryBytes: 2 ** 28, cpus: 1, processes: 64 };
+      const request = { kind: 'lay-out', owner: tenantId, app, digest, place, limits } as const;
+      await launcher.prepare(request);
+      await launcher.clear(request);
+      await launcher.finishData(tenantId);
+    },
+    keepFolder: async () => undefined,
     letGo: async () => gateway.isFree,
     tellEnded: (_tenantId, instanceId) => void gateway.ended.push(instanceId),
     logDir,
