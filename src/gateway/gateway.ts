@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
+import { setUpgrade } from '#src/hosting/index.ts';
 import { createHttpApp, createHttpMetrics, type HttpMetrics, hstsOf, type Page } from '#src/http/index.ts';
 import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
 import { createCertificates } from './certificates.ts';
@@ -141,6 +142,18 @@ export function createGateway(options: GatewayOptions): Gateway {
     else passOn(request, response, passage)?.catch(fail);
   };
 
+  /** Every door is the same for them. What answers otherwise than with 101 ends the connection, which no parser reads any more. */
+  const handleUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket);
+    response.once('finish', () => {
+      if (response.statusCode !== 101) socket.end();
+    });
+    setUpgrade(request, head);
+    handle(request, response);
+  };
+
   const passOn = (request: IncomingMessage, response: ServerResponse, passage: Passage): Promise<void> | undefined => {
     // What counts a request waits for its `close`; one that left while its tenant was looked up would be counted for ever.
     if (lifetimes.isOver(request)) return undefined;
@@ -175,6 +188,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     publicPort,
     limits,
     handle,
+    handleUpgrade,
     findContext: async (serverName) => opened?.findContext(serverName),
     log,
   });

@@ -33,6 +33,7 @@ export function createLimitGuard(limits: GatewayLimits, clock: Clock = systemClo
   const strangers = createCounter(limits.strangersPerTenant);
   const strangersOfAddress = createCounter(limits.strangersPerAddress);
   const streams = createCounter(limits.streamsPerTenant);
+  const streamsOfAddress = createCounter(limits.streamsPerAddress);
   const unlimited = new Set(limits.unlimitedAddresses.map(addressKey));
   const keyOf = createAddressKeys();
   const countAddress = (address: string | undefined) => {
@@ -50,6 +51,7 @@ export function createLimitGuard(limits: GatewayLimits, clock: Clock = systemClo
       const address = stranger && addressKey(stranger.address);
       const perAddressKey = address !== undefined && !unlimited.has(address) ? `${tenantId} ${address}` : undefined;
       if (perAddressKey !== undefined) strangersOfAddress.enter(perAddressKey);
+      let ofAddress = strangersOfAddress;
       let among: Counter | undefined = stranger ? strangers : running;
       try {
         among.enter(tenantId);
@@ -59,13 +61,23 @@ export function createLimitGuard(limits: GatewayLimits, clock: Clock = systemClo
       }
       return {
         becomeStream: () => {
-          if (among !== running) return;
+          if (among === undefined || among === streams) return;
           streams.enter(tenantId);
-          running.leave(tenantId);
+          if (perAddressKey !== undefined) {
+            try {
+              streamsOfAddress.enter(perAddressKey);
+            } catch (error) {
+              streams.leave(tenantId);
+              throw error;
+            }
+            strangersOfAddress.leave(perAddressKey);
+            ofAddress = streamsOfAddress;
+          }
+          among.leave(tenantId);
           among = streams;
         },
         leave: () => {
-          if (among && perAddressKey !== undefined) strangersOfAddress.leave(perAddressKey);
+          if (among && perAddressKey !== undefined) ofAddress.leave(perAddressKey);
           among?.leave(tenantId);
           among = undefined;
         },

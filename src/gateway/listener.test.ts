@@ -153,6 +153,7 @@ test('a body that nobody takes yet is not read into memory', async (t) => {
     limits: defaultLimits,
     findContext: async () => undefined,
     log: silentLog,
+    handleUpgrade: (_request, socket) => socket.destroy(),
     handle: async (request, response) => {
       const { socket } = request;
       const look = () => {

@@ -4,6 +4,7 @@ import type { Server as HttpsServer } from 'node:https';
 import { type AddressInfo, Server as NetServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContext, SecureContextOptions, TlsOptions } from 'node:tls';
+import { isWebSocketRequest } from '#src/hosting/index.ts';
 import { answerBrokenRequest, hstsOf, tlsFloor } from '#src/http/index.ts';
 import type { Log } from '#src/kernel/index.ts';
 import { addressKey } from './limits.ts';
@@ -24,6 +25,8 @@ export interface ListenerOptions {
   readonly publicPort: () => number;
   readonly limits: GatewayLimits;
   readonly handle: RequestHandler;
+  /** A WebSocket is asked for: from here on the socket is of whoever answers. */
+  readonly handleUpgrade: (request: IncomingMessage, socket: Socket, head: Buffer) => void;
   readonly findContext: (serverName: string) => Promise<SecureContext | undefined>;
   readonly log: Log;
 }
@@ -105,6 +108,14 @@ export function createListener(options: ListenerOptions): Listener {
   secure.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => answerBrokenRequest(error, socket, hsts));
   // Without this Node asks for the content before anybody knows whether it is wanted.
   secure.on('checkContinue', options.handle as never);
+  // What else is asked to be spoken is not listened to (RFC 9110, 7.8): the request is answered as if nothing had been said.
+  if (!('shouldUpgradeCallback' in secure))
+    throw new Error('the TLS server takes upgrades in a way that we do not know');
+  Object.assign(secure, { shouldUpgradeCallback: isWebSocketRequest });
+  secure.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
+    options.handleUpgrade(request, socket, head);
+  });
   // A tunnel is never made. Without this the connection would be closed without an answer.
   secure.on('connect', (request: IncomingMessage, socket: Duplex) => {
     if (request.httpVersionMajor === 1) answerBrokenRequest({ code: 'CONNECT' }, socket, hsts);

@@ -27,6 +27,10 @@ export interface ProxiedWorld extends World {
   readonly signedOut: Set<string>;
   readonly identityKey: Uint8Array;
   evict(name: string): void;
+  /** No app can be entered from now on. */
+  failVisits(error: Error): void;
+  /** Runs before the first, second, … visit from now on is answered. */
+  beforeVisit(act: (count: number) => Promise<void>): void;
 }
 
 export async function startProxiedWorld(
@@ -43,6 +47,9 @@ export async function startProxiedWorld(
   const forgotten: string[] = [];
   const signedOut = new Set<string>();
   const awake = new Set<TenantId>();
+  let failure: Error | undefined;
+  let before = async (_count: number) => {};
+  let asked = 0;
   const sockets = new Set<Socket>();
   const servers = new Map<string, NetServer>();
   let world: World | undefined;
@@ -50,6 +57,8 @@ export async function startProxiedWorld(
   const processes: AppProcesses = {
     isAwake: (tenantId) => awake.has(tenantId),
     visit: async (tenantId) => {
+      if (failure) throw failure;
+      await before(++asked);
       const name = nameOf(tenantId);
       if (!awake.has(tenantId)) {
         wakes.set(name, (wakes.get(name) ?? 0) + 1);
@@ -134,8 +143,24 @@ export async function startProxiedWorld(
     forgotten,
     signedOut,
     identityKey,
+    failVisits: (error: Error) => {
+      failure = error;
+    },
+    beforeVisit: (act: (count: number) => Promise<void>) => {
+      asked = 0;
+      before = act;
+    },
     evict: (name: string) => proxied.evict(world.tenants.get(`${name}.localhost`)!.tenantId),
     serve: (name: string, app: RequestListener) => listen(name, createServer(app)),
     serveRaw: (name: string, app: (socket: Socket) => void) => listen(name, createRawServer(app)),
   });
+}
+
+/** Waits for a condition, 5 s at most. */
+export async function until(condition: () => boolean, what: string): Promise<void> {
+  const end = systemClock.monotonicMs() + 5_000;
+  while (!condition()) {
+    if (systemClock.monotonicMs() > end) throw new Error(`not within 5 s: ${what}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
-import { proxiedRoute } from '#src/hosting/index.ts';
+import { isUpgrade, proxiedRoute } from '#src/hosting/index.ts';
 import {
   createHttpApp,
   type HttpMetrics,
@@ -165,7 +165,7 @@ export async function createTenantApp(
     if (asksWho) leaveOwnCookies(request);
     const isWithToken = asksWho && isApiToken(request);
     if (isWithToken) refuseAmbiguousCredentials(request);
-    const isForeign = !isWithToken && isCrossSite(request.method, request.headers, origin);
+    const isForeign = !isWithToken && isFromElsewhere(request, origin);
     const config = configOf(process, request.originalUrl, isForeign);
     if (!config) throw gatewayErrors.FH_CROSS_SITE();
     request.routeConfig = { ...config, url: proxiedRoute, method: request.method };
@@ -299,6 +299,11 @@ export async function createTenantApp(
   await app.register(kind === 'proxied' ? getProxied(hosting)([...proxiedMethods], renew) : hosting.plugin(appName));
   await app.ready();
   return app;
+}
+
+/** Browsers let any page open a WebSocket anywhere, with cookies; only its origin tells (RFC 6455, 10.2). */
+function isFromElsewhere({ raw, method, headers }: FastifyRequest, origin: string): boolean {
+  return isUpgrade(raw) ? headers.origin !== origin : isCrossSite(method, headers, origin);
 }
 
 function getProxied({ proxied }: HostingPort): NonNullable<HostingPort['proxied']> {

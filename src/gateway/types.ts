@@ -121,8 +121,10 @@ export interface GatewayLimits {
   /** The same for requests of people who are not signed in, on top of those: of one tenant, and of one address at one tenant. */
   readonly strangersPerTenant: number;
   readonly strangersPerAddress: number;
-  /** Event streams of one tenant. Default 1,000. */
+  /** Event streams and WebSockets of one tenant. Default 1,000. */
   readonly streamsPerTenant: number;
+  /** The same for people who are not signed in, of one address at one tenant. Default 200. */
+  readonly streamsPerAddress: number;
   readonly connections: number;
   readonly connectionsPerAddress: number;
   readonly requestsPerConnection: number;
@@ -153,6 +155,7 @@ export const defaultLimits: GatewayLimits = {
   strangersPerTenant: 128,
   strangersPerAddress: 32,
   streamsPerTenant: 1_000,
+  streamsPerAddress: 200,
   connections: 10_000,
   connectionsPerAddress: 1_000,
   requestsPerConnection: 100_000,

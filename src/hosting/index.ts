@@ -15,4 +15,5 @@ export { parseApp } from './parse-app.ts';
 export { divideCookies } from './proxied/cookies.ts';
 export { createProxied, proxiedRoute } from './proxied/plugin.ts';
 export type { AppProcesses, Proxied, ProxiedDeps, Visit } from './proxied/types.ts';
+export { isUpgrade, isWebSocketRequest, setUpgrade } from './proxied/upgrade.ts';
 export type { HostedRequest, Hosting, HostingDeps } from './types.ts';

@@ -13,7 +13,7 @@ import type { Entry, UnderWay } from './under-way.ts';
 import { answerOf } from './upstream.ts';
 
 /** From the connection to the head of the answer; less than a client's connection may be silent. */
-const answerMs = 110_000;
+export const answerMs = 110_000;
 
 export interface PassDeps extends ProxiedDeps {
   readonly connections: Agent;
@@ -56,7 +56,7 @@ export async function headersOf(
   });
 }
 
-interface Asked {
+export interface Asked {
   readonly answer: IncomingMessage;
   readonly entry: Entry;
 }
@@ -100,7 +100,7 @@ async function ask(
   }
 }
 
-async function sendHead(
+export async function sendHead(
   request: FastifyRequest,
   reply: FastifyReply,
   { answer, entry }: Asked,

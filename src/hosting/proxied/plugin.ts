@@ -1,9 +1,12 @@
-import type { FastifyPluginAsync } from 'fastify';
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { httpErrors } from '#src/http/index.ts';
 import { createConnections } from './connections.ts';
 import { createIdentityTokens } from './identity-token.ts';
 import { type PassDeps, passOn } from './pass.ts';
-import type { Proxied, ProxiedDeps, Renew } from './types.ts';
+import type { AppProcesses, Proxied, ProxiedDeps, Renew } from './types.ts';
 import { createUnderWay, type UnderWay } from './under-way.ts';
+import { isUpgrade, passUpgradeOn } from './upgrade.ts';
+import { nobodyOf } from './visitors.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -24,6 +27,18 @@ export function createProxied(deps: ProxiedDeps): Proxied {
   };
 }
 
+/** Nothing that is not a user wakes an app. @returns whether it was answered without it; throws FH_NOT_FOUND */
+function answerForSleeping(request: FastifyRequest, reply: FastifyReply, processes: AppProcesses): boolean {
+  const { tenant, session, apiToken, method, originalUrl: target, headers } = request;
+  if (session || apiToken || processes.isAwake(tenant.tenantId)) return false;
+  const nobody = nobodyOf({ method, target, headers }, tenant.process!);
+  if (!nobody) return false;
+  request.routeConfig = { ...request.routeConfig, operation: 'app.asleep', isQuiet: true };
+  if (nobody === 'probe') throw httpErrors.FH_NOT_FOUND();
+  void reply.send({ status: 'asleep' });
+  return true;
+}
+
 function createPlugin(
   deps: ProxiedDeps,
   underWay: UnderWay,
@@ -41,7 +56,8 @@ function createPlugin(
       config: { operation: 'app.request', passesOn: true },
       // Before the framework looks at the content, which is none of its business.
       onRequest: (request, reply, done) => {
-        passOn(request, reply, passing).catch(done);
+        if (answerForSleeping(request, reply, deps.processes)) return;
+        (isUpgrade(request.raw) ? passUpgradeOn : passOn)(request, reply, passing).catch(done);
       },
       handler: () => {
         throw new Error('a request was not passed on');

@@ -39,7 +39,8 @@ export function requestHeaders(request: IncomingMessage, saying: Saying): string
   headers.push('X-Forwarded-For', saying.clientAddress, 'X-Forwarded-Proto', 'https');
   headers.push('X-Forwarded-Host', saying.authority, 'X-Forwarded-Port', port, 'X-Request-Id', saying.requestId);
   if (saying.identity !== undefined) headers.push('Freehold-Identity', saying.identity);
-  if (takesTrailers(request)) headers.push('TE', 'trailers', 'Connection', 'TE');
+  if (takesTrailers(request) && request.headers.upgrade === undefined)
+    headers.push('TE', 'trailers', 'Connection', 'TE');
   return headers;
 }
 
