@@ -59,6 +59,8 @@ export const auditEvents = {
   'connection.turned_on': 'An owner let people sign in over a connection.',
   'connection.turned_off': 'Nobody signs in over a connection any more.',
   'connection.removed': 'An owner removed a connection, with its domains and links.',
+  'connection.metadata_changed': 'Metadata of a provider were read again, and its keys or addresses are others.',
+  'connection.metadata_refused': 'Metadata of a provider were read again, and were not taken: what there was goes on.',
   'connection.tested': 'An owner tested a connection.',
   'domain.added': 'An owner named a mail domain for single sign-on.',
   'domain.proven': 'The DNS showed that the tenant rules a mail domain.',

@@ -97,6 +97,14 @@ export function createIdentity({
   const tokenCheck = createApiTokenCheck(shared);
   const scim = createScim({ ...shared, confirmation });
   const ownSessions = createOwnSessions({ ...shared, confirmSelf: confirmation.confirmSelf });
+  const signOn = createSignOn({
+    ...shared,
+    cookieKeyOf,
+    factorsKeyOf,
+    confirmSelf: confirmation.confirmSelf,
+    signOut: ownSessions.signOut,
+    ports,
+  });
   return {
     ...authenticator,
     ...resets,
@@ -111,6 +119,7 @@ export function createIdentity({
         tokenCheck.settleApiTokens(),
         scim.settleScimTokens(),
         userMail.settle(),
+        signOn.settleMetadata(),
       ]);
     },
     ...createUsers(databases, limiter),
@@ -122,14 +131,7 @@ export function createIdentity({
     ...createSecondStep({ ...shared, redeem, proofs }),
     ...createPasskeys({ ...shared, proofs, confirmSelf: confirmation.confirmSelf }),
     ...createPasskeySignIn({ ...shared, proofs }),
-    ...createSignOn({
-      ...shared,
-      cookieKeyOf,
-      factorsKeyOf,
-      confirmSelf: confirmation.confirmSelf,
-      signOut: ownSessions.signOut,
-      ports,
-    }),
+    ...signOn,
     ...createSessionNotices(shared),
     checkPassword: rules.check,
     signIn: (tenantId, credentials, caller) => signIn(shared, tenantId, credentials, caller),

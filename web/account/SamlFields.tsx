@@ -3,6 +3,8 @@ import { Checkbox, FileInput, Radio, Stack, Text, Textarea, TextInput } from '@m
 export interface SamlFormInput {
   readonly metadataXml: string;
   readonly metadataUrl: string;
+  /** Undefined: as it is, or as the metadata say. */
+  readonly sloUrl?: string;
   readonly nameIdFormat: 'persistent' | 'email' | 'unspecified';
   readonly renewsKey: boolean;
 }
@@ -14,10 +16,11 @@ export const noSamlInput: SamlFormInput = {
 };
 
 /** What the API takes of it. */
-export function samlBody({ metadataXml, metadataUrl, nameIdFormat, renewsKey }: SamlFormInput, isNew: boolean) {
+export function samlBody({ metadataXml, metadataUrl, sloUrl, nameIdFormat, renewsKey }: SamlFormInput, isNew: boolean) {
   return {
     ...(metadataXml.trim() && { metadataXml }),
     ...(metadataUrl.trim() && { metadataUrl: metadataUrl.trim() }),
+    ...(sloUrl?.trim() && { sloUrl: sloUrl.trim() }),
     ...(isNew ? { nameIdFormat } : renewsKey && { renewsKey }),
   };
 }
@@ -52,7 +55,11 @@ export function SamlFields({
     <>
       <TextInput
         label="Address of the provider’s metadata"
-        description={isNew ? 'It is read once, now.' : 'Leave it and the metadata empty to keep what is there.'}
+        description={
+          isNew
+            ? 'They are read now, and again each day somebody signs in.'
+            : 'Leave it and the metadata empty to keep what is there.'
+        }
         placeholder="https://login.example.com/metadata.xml"
         autoComplete="off"
         spellCheck={false}
@@ -74,6 +81,16 @@ export function SamlFields({
         value={value.metadataXml}
         onChange={(event) => set({ metadataXml: event.currentTarget.value })}
         error={wrong.metadataXml}
+      />
+      <TextInput
+        label="Sign-out address of the provider"
+        description="Only if its metadata name none: where it takes SAML sign-outs (HTTP-Redirect)."
+        placeholder="https://login.example.com/logout"
+        autoComplete="off"
+        spellCheck={false}
+        value={value.sloUrl ?? ''}
+        onChange={(event) => set({ sloUrl: event.currentTarget.value })}
+        error={wrong.sloUrl}
       />
       {isNew ? (
         <Radio.Group

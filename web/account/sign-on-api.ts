@@ -38,6 +38,15 @@ export interface Connection {
     readonly ssoUrl?: string;
     readonly nameIdFormat?: string;
     readonly metadataUrl?: string | null;
+    /** When the metadata were last read at their address, and in a sentence why what was there was not taken. */
+    readonly metadataReading?: {
+      readonly readAt: string | null;
+      readonly problem: string | null;
+      readonly problemSince: string | null;
+    };
+    /** Until then keys count, too, that the provider took out of its metadata all at once. */
+    readonly retiringUntil?: string;
+    readonly slo?: { readonly url: string; readonly binding: 'redirect' | 'post'; readonly isTyped?: boolean } | null;
     readonly certificates?: readonly CertificateFacts[];
     readonly ownCertificates?: readonly CertificateFacts[];
     readonly createsUsers: boolean;

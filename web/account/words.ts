@@ -72,6 +72,8 @@ const eventWords: Readonly<Record<string, string>> = {
   'connection.turned_on': 'Turned a connection on',
   'connection.turned_off': 'Turned a connection off',
   'connection.removed': 'Removed a connection',
+  'connection.metadata_changed': 'Metadata of the provider read again: changed',
+  'connection.metadata_refused': 'Metadata of the provider read again: not taken',
   'connection.tested': 'Tested a connection',
   'domain.added': 'Added a mail domain',
   'domain.proven': 'Proved a mail domain',

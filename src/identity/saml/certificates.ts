@@ -13,14 +13,24 @@ export function isStrongKey(key: KeyObject): boolean {
   return key.asymmetricKeyType === 'ec' && curves.has(details?.namedCurve ?? '');
 }
 
+/** Of a provider's metadata, and those that it had before. */
+const mostCertificates = 20;
+
+const holds = ({ validFromDate, validToDate, publicKey }: X509Certificate, nowMs: number) =>
+  validFromDate.getTime() <= nowMs && nowMs <= validToDate.getTime() && isStrongKey(publicKey);
+
+/** Whether messages under its key would be taken now. */
+export function isCertificateInForce(pem: string, nowMs: number): boolean {
+  const certificate = readCertificate(pem);
+  return certificate !== undefined && holds(certificate, nowMs);
+}
+
 /** The keys of those certificates of the connection that hold now. None is a refusal: nothing is ever taken unchecked (CVE-2026-28323). */
 export function usableKeys(certificates: readonly string[], nowMs: number): readonly KeyObject[] {
   if (certificates.length === 0) refuse('no_certificate');
-  const keys = certificates.slice(0, 10).flatMap((pem) => {
+  const keys = certificates.slice(0, mostCertificates).flatMap((pem) => {
     const certificate = readCertificate(pem);
-    if (!certificate) return [];
-    const isInForce = certificate.validFromDate.getTime() <= nowMs && nowMs <= certificate.validToDate.getTime();
-    return isInForce && isStrongKey(certificate.publicKey) ? [certificate.publicKey] : [];
+    return certificate && holds(certificate, nowMs) ? [certificate.publicKey] : [];
   });
   return keys.length > 0 ? keys : refuse('certificate_unusable');
 }

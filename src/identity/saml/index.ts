@@ -4,7 +4,7 @@
  * never from the message; a message is judged in a worker thread with limits on bytes, structure, memory and time. Knows no tenants, no
  * database and no requests. Called by: the single sign-on flow (src/identity/sso).
  */
-export { type CertificateFacts, describeCertificate } from './certificates.ts';
+export { type CertificateFacts, describeCertificate, isCertificateInForce } from './certificates.ts';
 export { createSamlEngine, type SamlEngineDeps } from './engine.ts';
 export { serviceProviderMetadata } from './outgoing.ts';
 export { type RefusalCode, refusals } from './refusals.ts';

@@ -35,6 +35,8 @@ export interface OidcInput {
 export interface SamlInput {
   readonly metadataXml?: string;
   readonly metadataUrl?: string;
+  /** Where the provider signs out, if its metadata do not say; empty: nowhere. */
+  readonly sloUrl?: string;
 }
 
 export interface NewSamlInput extends SamlInput {

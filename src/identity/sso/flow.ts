@@ -19,6 +19,7 @@ import { findOrMakeUser, judgeEmail, mappedRole } from './people.ts';
 import { findConnectionOfDomain, findSignOnPolicy, insertSignOnSession, noteForeignFactor } from './people-sql.ts';
 import { refusedFor, type SignOnReason, type SignOnRefused, signOnReasons } from './reasons.ts';
 import type { SamlFlow } from './saml-flow.ts';
+import type { SamlRefresh } from './saml-refresh.ts';
 import type { ConnectionSecrets } from './secrets.ts';
 import { type SignOnCookies, signOnLifetimeSeconds } from './sign-on-cookie.ts';
 import {
@@ -82,13 +83,14 @@ export interface SignOnFlowDeps {
   readonly secrets: ConnectionSecrets;
   readonly oidc: OidcClients;
   readonly saml: SamlFlow;
+  readonly refresh: SamlRefresh;
   readonly queue: PasswordQueue;
   readonly userMail: UserMail;
   readonly clock: Clock;
 }
 
 export function createSignOnFlow(deps: SignOnFlowDeps): SignOnFlow {
-  const { databases, cookies, signOnCookies, secrets, oidc, saml, queue, userMail, clock } = deps;
+  const { databases, cookies, signOnCookies, secrets, oidc, saml, refresh, queue, userMail, clock } = deps;
 
   /** Recorded in a transaction of its own, and told to an owner who tests. */
   async function refuse(
@@ -273,7 +275,7 @@ export function createSignOnFlow(deps: SignOnFlowDeps): SignOnFlow {
       const sent =
         connection.kind === 'oidc'
           ? await oidc(tenantId).authorizationUrl(connection.settings, round, email)
-          : await saml.begin(tenantId, origin, connection, state);
+          : await saml.begin(tenantId, origin, await refresh.refreshIfDue(tenantId, connection), state);
       const request = {
         connectionId: connection.connectionId,
         requestId: sent.ok && 'requestId' in sent ? String(sent.requestId) : undefined,
@@ -318,12 +320,22 @@ export function createSignOnFlow(deps: SignOnFlowDeps): SignOnFlow {
 
     async finishSaml(tenantId, origin, { samlResponse, relayState }, caller) {
       const key = await keyOf(tenantId, relayState, caller);
-      const { request, connection } = await databases.platform.read(tenantId, async (db) => {
+      const found = await databases.platform.read(tenantId, async (db) => {
         const request = await findRequest(db, key.stateHash, key.browserHash);
         return { request: request!, connection: await connectionOf(db, request) };
       });
-      if (connection.kind !== 'saml' || request.requestId === null) throw signOnErrors.FH_SIGN_ON_NOT_FOUND();
-      const verified = await saml.verify(tenantId, origin, connection, request.requestId, samlResponse);
+      const { request } = found;
+      const { requestId } = request;
+      if (found.connection.kind !== 'saml' || requestId === null) throw signOnErrors.FH_SIGN_ON_NOT_FOUND();
+      let { connection } = found;
+      let verified = await saml.verify(tenantId, origin, connection, requestId, samlResponse);
+      if (!verified.ok && ofUnknownKey.has(verified.reason)) {
+        const renewed = await refresh.refreshForKey(tenantId, connection);
+        if (renewed) {
+          connection = renewed;
+          verified = await saml.verify(tenantId, origin, connection, requestId, samlResponse);
+        }
+      }
       // What is refused uses nothing up: the right answer may still come.
       if (!verified.ok) return refuse(tenantId, connection, request, verified.reason, caller);
       const { person, messageHash, messageEndsAt } = verified;
@@ -334,6 +346,13 @@ export function createSignOnFlow(deps: SignOnFlowDeps): SignOnFlow {
     },
   };
 }
+
+/** What new keys of the provider would make good. */
+const ofUnknownKey: ReadonlySet<SignOnReason> = new Set([
+  'signature_invalid',
+  'certificate_unusable',
+  'metadata_expired',
+] as const);
 
 /** Thrown inside a transaction, which it rolls back. */
 class NeedsHash extends Error {}

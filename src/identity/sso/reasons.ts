@@ -18,6 +18,8 @@ export const signOnReasons = {
     'The ID token is not valid: its signature, issuer, audience, nonce or time is not what it has to be. Compare issuer and client ID, and the clocks.',
   secret_missing: 'The secret of the connection is not known here, as in a copy. Enter it again.',
   connection_off: 'The connection is turned off.',
+  metadata_shrunk:
+    'The metadata name no sign-out address any more, so they may not be whole. If that is meant, give them again by hand.',
   replayed: 'The message was used before: each is good once.',
   no_email:
     'The identity provider told no e-mail address. Add it to what it tells this app (OpenID Connect: scope and claim "email").',

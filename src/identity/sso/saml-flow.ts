@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Clock, TenantId } from '#src/kernel/index.ts';
 import type { SamlEngine } from '../saml/index.ts';
+import { trustedCertificates } from './metadata-rollover.ts';
 import { refusedFor, type SignOnRefused } from './reasons.ts';
 import { samlAddressesOf } from './saml-addresses.ts';
 import { personOf } from './saml-person.ts';
@@ -85,7 +86,8 @@ export function createSamlFlow({
       const opened = await keysOf(tenantId, connection);
       if (!opened.ok) return opened;
       const { entityId, acsUrl } = samlAddressesOf(origin);
-      const { idpEntityId, certificates, nameIdFormat } = connection.settings;
+      const { idpEntityId, nameIdFormat } = connection.settings;
+      const certificates = trustedCertificates(connection.settings, clock.now());
       const verdict = await engine.verifyResponse({
         samlResponse,
         expected: {

@@ -12,6 +12,7 @@ import { createAdmission, perMinute } from './admission.ts';
 import { signOnErrors } from './errors.ts';
 import type { Origin } from './flow.ts';
 import { endNamedSessions, findSignOnSession, rememberEnded } from './log-out-sql.ts';
+import { trustedCertificates } from './metadata-rollover.ts';
 import { refusedFor, type SignOnReason, type SignOnRefused } from './reasons.ts';
 import { samlAddressesOf, sloUrlOf } from './saml-addresses.ts';
 import { clockSkewMs, openSamlConnection } from './saml-flow.ts';
@@ -80,9 +81,15 @@ export function createSamlLogOut(deps: {
   }
 
   /** Where they can be, what our side is called; nothing of it comes from a message. */
-  function expectedOf(origin: Origin, { connectionId, settings: { idpEntityId, certificates } }: SamlConnection) {
+  function expectedOf(origin: Origin, { connectionId, settings }: SamlConnection) {
     const spEntityId = samlAddressesOf(origin).entityId;
-    return { spEntityId, idpEntityId, certificates, clockSkewMs, sloUrl: sloUrlOf(origin, connectionId) };
+    return {
+      spEntityId,
+      idpEntityId: settings.idpEntityId,
+      certificates: trustedCertificates(settings, clock.now()),
+      clockSkewMs,
+      sloUrl: sloUrlOf(origin, connectionId),
+    };
   }
 
   async function refuse(

@@ -1,11 +1,12 @@
 import type { Clock, FreeholdError, TenantId } from '#src/kernel/index.ts';
 import { createServiceProviderKey } from '#src/keys/index.ts';
 import type { Outgoing } from '#src/outgoing/types.ts';
-import type { IdpMetadata, SamlEngine } from '../saml/index.ts';
+import type { SamlEngine } from '../saml/index.ts';
 import type { ConnectionChange, NewSamlInput, SamlInput } from './connections.ts';
 import { signOnErrors } from './errors.ts';
 import { signOnReasons } from './reasons.ts';
 import { emailFormat } from './saml-person.ts';
+import { fetchMetadata, settingsOf } from './saml-source.ts';
 import type { ConnectionSecrets } from './secrets.ts';
 import type { ConnectionId, PeopleSettings, SamlConnection, SamlSettings } from './types.ts';
 
@@ -37,7 +38,6 @@ export type NameIdFormat = keyof typeof nameIdFormats;
 
 /** The one in use and, until the provider has read our metadata anew, the one before. */
 const maxKeys = 2;
-const maxMetadataBytes = 1_048_576;
 
 /** Our private keys of a connection, PEM, the newest first; none: not here, as in a copy. */
 export async function openSamlKeys(
@@ -71,24 +71,20 @@ export function createSamlSetup({
     if (url === undefined && xml === undefined) return undefined;
     const field = url === undefined ? 'metadataXml' : 'metadataUrl';
     if (url !== undefined && xml !== undefined) throw refused(field, 'Give the metadata or their address, not both.');
-    const text = xml ?? (await fetchMetadata(tenantId, url!));
+    const text = xml ?? (await fetchText(tenantId, url!));
     const verdict = await engine.parseIdpMetadata(text, entityId === undefined ? {} : { entityId }, tenantId);
     if (!verdict.ok) throw refused(field, verdict.sentence);
-    return { ...settingsOf(verdict.metadata), metadataUrl: url ?? null };
+    const at = new Date(clock.now()).toISOString();
+    const reading = url !== undefined && { triedAt: at, readAt: at, problem: null, problemSince: null };
+    return { ...settingsOf(verdict.metadata), metadataUrl: url ?? null, ...(reading && { metadataReading: reading }) };
   }
 
-  async function fetchMetadata(tenantId: TenantId, url: string): Promise<string> {
+  async function fetchText(tenantId: TenantId, url: string): Promise<string> {
     if (url.length > 2_000 || !URL.canParse(url) || new URL(url).protocol !== 'https:')
       throw refused('metadataUrl', 'Enter an address that begins with https://.');
-    const text = await outgoing
-      .fetch(url, { maxBytes: maxMetadataBytes, onBehalfOf: tenantId })
-      .then((answer) => {
-        if (answer.ok) return answer.text();
-        return answer.body?.cancel().then(() => undefined);
-      })
-      .catch((cause: unknown) => {
-        throw refused('metadataUrl', signOnReasons.provider_unreachable, cause);
-      });
+    const text = await fetchMetadata(outgoing, tenantId, url).catch((cause: unknown) => {
+      throw refused('metadataUrl', signOnReasons.provider_unreachable, cause);
+    });
     return text ?? Promise.reject(refused('metadataUrl', 'There are no metadata at this address.'));
   }
 
@@ -101,6 +97,7 @@ export function createSamlSetup({
         settings: {
           ...people,
           ...metadata,
+          slo: typedSlo(input) ?? metadata.slo,
           nameIdFormat: nameIdFormats[input.nameIdFormat ?? 'persistent'],
           ownCertificates: [key.certificate],
         },
@@ -110,7 +107,11 @@ export function createSamlSetup({
 
     async change(tenantId, { connectionId, settings: before, sealedSecret }, input, people) {
       const metadata = await read(tenantId, input, before.idpEntityId);
-      const settings = { ...before, ...people, ...metadata };
+      // What an owner gives is all there is: nothing of before goes on counting beside it.
+      const { retiring: _, metadataReading: __, ...given } = before;
+      const typed = typedSlo(input);
+      const slo = typed === undefined ? (metadata ? (metadata.slo ?? keptSlo(before)) : before.slo) : typed;
+      const settings = { ...(metadata ? given : before), ...people, ...metadata, slo };
       const keepsTest = metadata === undefined && !input.renewsKey;
       if (!input.renewsKey) return { settings, sealedSecret, keepsTest };
       const key = await createServiceProviderKey(clock.now());
@@ -126,14 +127,19 @@ export function createSamlSetup({
   };
 }
 
-function settingsOf(metadata: IdpMetadata) {
-  return {
-    idpEntityId: metadata.entityId,
-    ssoUrl: metadata.ssoUrl,
-    slo: metadata.slo ?? null,
-    certificates: metadata.certificates,
-    validUntil: metadata.validUntil?.toISOString() ?? null,
-  };
+/** Only one that was typed outlives metadata without one. */
+const keptSlo = ({ slo }: SamlSettings) => (slo?.isTyped ? slo : null);
+
+/** Undefined: nothing is said about it; null: none. Throws FH_CONNECTION_REFUSED. */
+function typedSlo({ sloUrl }: SamlInput): SamlSettings['slo'] | undefined {
+  if (sloUrl === undefined) return undefined;
+  const url = sloUrl.trim();
+  if (url === '') return null;
+  const isPlain = url.length <= 2_000 && /^https:\/\/[\x21-\x7e]+$/.test(url) && !/["<>\\^`{|}#]/.test(url);
+  const parsed = isPlain ? URL.parse(url) : null;
+  if (parsed === null || parsed.username !== '' || parsed.password !== '')
+    throw refused('sloUrl', 'Enter an address that begins with https://.');
+  return { url, responseUrl: url, binding: 'redirect', isTyped: true };
 }
 
 const refused = (field: string, text: string, cause?: unknown): FreeholdError =>

@@ -8,6 +8,7 @@ import type { Shown } from '../sessions/own-confirmation.ts';
 import type { ConnectionChange, NewConnection } from './connections.ts';
 import { redirectUriOf } from './flow.ts';
 import { challengeName } from './mail-domain.ts';
+import { signOnReasons } from './reasons.ts';
 import { samlAddressesOf } from './saml-addresses.ts';
 import { signOnAnswers, signOnBodies, signOnParams } from './sign-on-schemas.ts';
 import type { Connection, MailDomain, SamlSettings, SignOnPolicy } from './types.ts';
@@ -189,9 +190,12 @@ function addressesOf(origin: string) {
 /** Certificates as they can be compared. */
 function describeSettings(connection: Omit<Connection, 'sealedSecret'>) {
   if (connection.kind === 'oidc') return connection.settings;
-  const { certificates, ownCertificates, ...settings } = connection.settings as SamlSettings;
+  const { certificates, ownCertificates, retiring, metadataReading, ...settings } = connection.settings as SamlSettings;
+  const { problem, ...reading } = metadataReading ?? {};
   return {
     ...settings,
+    ...(metadataReading && { metadataReading: { ...reading, problem: problem ? signOnReasons[problem] : null } }),
+    ...(retiring && { retiringUntil: retiring.until }),
     certificates: certificates.flatMap((pem) => describeCertificate(pem) ?? []),
     ownCertificates: ownCertificates.flatMap((pem) => describeCertificate(pem) ?? []),
   };

@@ -21,6 +21,7 @@ const provider = {
   clientSecret: text(4_000),
   metadataXml: text(1_100_000),
   metadataUrl: text(2_000),
+  sloUrl: text(2_000),
 } as const;
 
 export const signOnParams = {

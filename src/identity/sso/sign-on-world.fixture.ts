@@ -1,6 +1,7 @@
 /** For tests: two tenants with the same people, a provider for both, and browsers that sign in over it. */
 import assert from 'node:assert/strict';
 import { silentLog, systemClock } from '#src/kernel/index.ts';
+import type { Outgoing } from '#src/outgoing/types.ts';
 import { createSamlEngine, type SamlEngine } from '../saml/index.ts';
 import {
   cookieHeaderOf,
@@ -42,14 +43,15 @@ export class SignOnWorld {
     this.ownerId = ownerId;
   }
 
-  static async start(): Promise<SignOnWorld> {
+  /** `outgoing`: to other servers than the provider of OpenID Connect. */
+  static async start(outgoing?: Outgoing): Promise<SignOnWorld> {
     const provider = await startOidcProvider(
       ['acme', 'brick'].map((name) => `https://${name}.localhost/-/sign-on/callback`),
     );
     const records = new Map<string, string[]>();
     const saml = createSamlEngine({ clock: systemClock, log: silentLog });
     const resolveTxt = async (name: string) => records.get(name) ?? [];
-    const two = await startTwoTenants({ signOn: { outgoing: provider.outgoing, resolveTxt, saml } });
+    const two = await startTwoTenants({ signOn: { outgoing: outgoing ?? provider.outgoing, resolveTxt, saml } });
     const ownerId = await createTwins(two, 'owner@elsewhere.example', { role: 'owner' });
     return new SignOnWorld(two, provider, records, ownerId, saml);
   }

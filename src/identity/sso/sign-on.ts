@@ -15,6 +15,7 @@ import { createOidcClients } from './oidc.ts';
 import { createSamlFlow } from './saml-flow.ts';
 import { createSamlLogOut, type SamlLogOut } from './saml-log-out.ts';
 import { createSamlMetadata, type SamlMetadata } from './saml-metadata.ts';
+import { createSamlRefresh, type SamlRefresh } from './saml-refresh.ts';
 import { createSamlSetup } from './saml-setup.ts';
 import { createConnectionSecrets } from './secrets.ts';
 import { createSignOnCookies } from './sign-on-cookie.ts';
@@ -30,7 +31,14 @@ export interface SignOnPorts {
 }
 
 /** Single sign-on of a tenant's people: connections to identity providers, the way there and back, and who has to take it. */
-export interface SignOn extends SignOnFlow, SamlLogOut, SamlMetadata, Connections, MailDomains, SignOnPolicies {}
+export interface SignOn
+  extends SignOnFlow,
+    SamlLogOut,
+    SamlMetadata,
+    Connections,
+    MailDomains,
+    SignOnPolicies,
+    Pick<SamlRefresh, 'settleMetadata'> {}
 
 export function createSignOn(deps: {
   readonly databases: TenantDatabases;
@@ -52,9 +60,11 @@ export function createSignOn(deps: {
   const saml = createSamlFlow({ engine, secrets, clock: deps.clock });
   const samlSetup = createSamlSetup({ engine, outgoing, secrets, clock: deps.clock });
   const signOnCookies = createSignOnCookies(deps.cookieKeyOf);
-  const flow = createSignOnFlow({ ...deps, signOnCookies, secrets, oidc, saml });
+  const refresh = createSamlRefresh({ ...deps, engine, outgoing });
+  const flow = createSignOnFlow({ ...deps, signOnCookies, secrets, oidc, saml, refresh });
   return {
     ...flow,
+    settleMetadata: refresh.settleMetadata,
     ...createSamlLogOut({ ...deps, engine, secrets, signOnCookies }),
     ...createSamlMetadata(deps.databases),
     ...createConnections({ ...deps, secrets, oidc, samlSetup, flow }),

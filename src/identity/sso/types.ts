@@ -1,5 +1,6 @@
 import type { Id } from '#src/kernel/index.ts';
 import type { Role } from '../types.ts';
+import type { SignOnReason } from './reasons.ts';
 
 export type ConnectionId = Id<'con'>;
 export const connectionKinds = ['oidc', 'saml'] as const;
@@ -34,11 +35,26 @@ export interface SamlSettings extends PeopleSettings {
   /** Of the NameID that somebody is known by; never changed, because the same text in another format would be another person. */
   readonly nameIdFormat: string;
   readonly ssoUrl: string;
-  readonly slo: { readonly url: string; readonly responseUrl: string; readonly binding: 'redirect' | 'post' } | null;
+  /** `isTyped`: by an owner, because the metadata name none. */
+  readonly slo: {
+    readonly url: string;
+    readonly responseUrl: string;
+    readonly binding: 'redirect' | 'post';
+    readonly isTyped?: true;
+  } | null;
   /** PEM. */
   readonly certificates: readonly string[];
+  /** Keys that the provider took out of its metadata all at once. */
+  readonly retiring?: { readonly certificates: readonly string[]; readonly until: string };
   /** Where the metadata came from; null: from a file. */
   readonly metadataUrl: string | null;
+  /** When they were last read there, ISO 8601; absent: not since they were given. `problem`: why what was there was not taken. */
+  readonly metadataReading?: {
+    readonly triedAt: string;
+    readonly readAt: string | null;
+    readonly problem: SignOnReason | null;
+    readonly problemSince: string | null;
+  };
   /** Ours, public; the private keys are sealed beside them. */
   readonly ownCertificates: readonly string[];
   /** ISO 8601; null: the metadata name no end. */
