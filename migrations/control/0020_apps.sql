@@ -19,16 +19,16 @@ CREATE TABLE app_versions (
 
 CREATE INDEX app_versions_newest ON app_versions (app, added_at) WHERE state = 'ready';
 
--- Never goes back, so no tenant finds a folder of a former owner of its number. With it begins the range of OS users that systemd leaves unused,
--- 1879048192 to 2147483646 (Users, Groups, UIDs and GIDs on systemd Systems).
-CREATE SEQUENCE tenant_app_places AS integer MINVALUE 0 MAXVALUE 268435454 START 0;
+-- Never goes back, so no tenant finds a folder of a former owner of its number. It is added to 1879048192, where the OS users begin that systemd leaves unused
+-- (Users, Groups, UIDs and GIDs on systemd Systems); 65535 is who builds versions.
+CREATE SEQUENCE tenant_app_places AS integer MINVALUE 0 MAXVALUE 65534 START 0;
 
 -- Of tenants whose app runs as a process. Kept for deleted ones as long as they can be restored.
 CREATE TABLE tenant_apps (
   tenant_id text PRIMARY KEY REFERENCES tenants,
   app       text NOT NULL,
   version   text NOT NULL,
-  place     integer NOT NULL UNIQUE DEFAULT nextval('tenant_app_places') CHECK (place BETWEEN 0 AND 268435454),
+  place     integer NOT NULL UNIQUE DEFAULT nextval('tenant_app_places') CHECK (place BETWEEN 0 AND 65534),
   -- No version goes away under a tenant.
   FOREIGN KEY (app, version) REFERENCES app_versions
 );

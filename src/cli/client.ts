@@ -9,7 +9,8 @@ import { cliErrors } from './errors.ts';
 export interface CommandClient {
   get<T>(path: string): Promise<T>;
   send<T>(method: 'POST' | 'DELETE', path: string, body?: object): Promise<T>;
-  upload<T>(path: string, content: Readable, sizeBytes: number): Promise<T>;
+  /** @param sizeBytes undefined: not known before it is sent */
+  upload<T>(path: string, content: Readable, sizeBytes: number | undefined): Promise<T>;
   download(path: string): Promise<IncomingMessage>;
   /** Each state of an operation until it no longer runs. */
   watch(operationId: string): AsyncIterable<Operation>;
@@ -47,7 +48,8 @@ export function createCommandClient(socketPath: string): CommandClient {
       return json(await exchange(method, path, all, (outgoing) => outgoing.end(text)));
     },
     async upload(path, content, sizeBytes) {
-      const headers = { 'content-type': 'application/x-tar', 'content-length': sizeBytes };
+      const headers: Record<string, string | number> = { 'content-type': 'application/x-tar' };
+      if (sizeBytes !== undefined) headers['content-length'] = sizeBytes;
       // A refusal may come before everything was sent; then the answer counts, not the broken pipe.
       const answer = exchange('POST', path, headers, (outgoing) => {
         pipeline(content, outgoing).catch(() => {});

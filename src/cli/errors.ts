@@ -22,6 +22,12 @@ export const cliErrors = defineErrors({
     hint: 'What was begun goes on by itself. See how far it is: ./freehold operation list',
   },
   FH_OPERATION_FAILED: { status: 409, title: 'The operation failed' },
+  FH_APP_CHECK_FAILED: {
+    status: 422,
+    title: 'This folder cannot be added',
+    hint: 'Mend what is named, then see that nothing is left with: ./freehold app check FOLDER',
+  },
+  FH_APP_BUILD_FAILED: { status: 422, title: 'The version could not be built' },
   FH_CONFIRMATION_WRONG: {
     status: 400,
     title: 'What was typed is not the name of the tenant',

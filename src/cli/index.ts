@@ -5,6 +5,7 @@
  */
 import { Command, CommanderError } from 'commander';
 import { systemClock } from '#src/kernel/index.ts';
+import { addAppCommands } from './app.ts';
 import { addBackupCommands } from './backup.ts';
 import { addDrillCommand } from './checks.ts';
 import { createCommandClient } from './client.ts';
@@ -79,6 +80,7 @@ export async function runCli(
   addTenantExport(tenant, context);
   addTenantImport(tenant, context);
   addTenantDelete(tenant, context);
+  addAppCommands(program, context);
   addBackupCommands(program, context);
   addDrillCommand(program, context);
   addRestore(program, context);

@@ -36,10 +36,14 @@ function write({ stderr }: Streams, json: boolean, error: Shown, exitCode: numbe
   if (json) {
     stderr.write(`${JSON.stringify({ error })}\n`);
   } else {
-    const what = error.detail ? `${error.title}: ${error.detail}` : error.title;
+    // A detail may be a list as well.
+    const [first, ...more] = error.detail?.includes('\n') ? ['', ...error.detail.split('\n')] : [error.detail];
+    const what = first ? `${error.title}: ${first}` : error.title;
     // A hint may be a list, one line each.
     const hint = error.hint?.split('\n').map((line) => `  ${plain(line)}`) ?? [];
-    stderr.write(`${[`freehold: ${plain(what).replace(/\.$/, '')}.`, ...hint].join('\n')}\n`);
+    const list = more.map((line) => `  ${plain(line)}`);
+    const end = list.length > 0 ? ':' : '.';
+    stderr.write(`${[`freehold: ${plain(what).replace(/\.$/, '')}${end}`, ...list, ...hint].join('\n')}\n`);
   }
   return exitCode;
 }

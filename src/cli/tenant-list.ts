@@ -53,7 +53,7 @@ export function addTenantList(tenant: Command, context: CliContext): void {
             { title: 'name', value: (row) => row.name },
             { title: 'title', value: (row) => (row.title === row.name ? '' : row.title) },
             { title: 'state', value: (row) => row.state },
-            { title: 'app', value: (row) => row.app },
+            { title: 'app', value: (row) => appOf(row) },
             { title: 'size', value: (row) => formatBytes(row.sizeBytes), align: 'right' },
             { title: 'last use', value: (row) => formatAge(row.lastUsedAt, now) },
             { title: 'address', value: (row) => row.url },
@@ -65,6 +65,11 @@ export function addTenantList(tenant: Command, context: CliContext): void {
         print(context, '', `${page.tenants.length} of ${page.total}. See more with --offset, or fewer with --search.`);
       }
     });
+}
+
+/** With the version that it runs, of an app that is a process. */
+function appOf({ app, appVersion }: TenantView): string {
+  return appVersion === undefined ? app : `${app} ${appVersion}`;
 }
 
 export function addTenantShow(tenant: Command, context: CliContext): void {
@@ -86,7 +91,7 @@ export function addTenantShow(tenant: Command, context: CliContext): void {
           ['title', found.title],
           ['address', found.url],
           ['state', `${found.state}, since ${formatAge(found.stateChangedAt, now)}`],
-          ['app', found.app],
+          ['app', appOf(found)],
           ['edition', found.edition],
           ['administrator', found.adminEmail],
           ['recovery point', found.recoveryPoint === 'zero' ? 'zero: commits wait for every region' : 'one second'],

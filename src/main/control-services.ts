@@ -14,6 +14,7 @@ import { createPool } from '#src/postgres/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
 import { createStaff } from '#src/staff/index.ts';
 import { createControlDirectory, createTenantLifecycle, createTenantUsage } from '#src/tenants/index.ts';
+import { createAppServices } from './app-services.ts';
 import { createBackupCopies } from './backup-copies.ts';
 import { createBackupServices } from './backup-services.ts';
 import { createBaseBackups } from './base-backups.ts';
@@ -31,6 +32,7 @@ import { createJobs } from './jobs.ts';
 import { holdLeadership } from './leadership.ts';
 import { createFirstInvitations, createMailServices } from './mail-services.ts';
 import { passwordRulesOf } from './password-list.ts';
+import { platformTargetOf } from './platform-target.ts';
 import type { Program } from './program.ts';
 import type { RegionKeys } from './regions.ts';
 import { createRestorePoints } from './restore-points.ts';
@@ -154,23 +156,12 @@ export async function startControlServices({
       onUnreferenced: (tenantId, names) => recordUnreferencedFiles(pool, tenantId, names, new Date(clock.now())),
     }),
   });
-  const platformTargetOf = async (tenantId: TenantId): Promise<ConnectionTarget> => {
-    const access = await directory.forLifecycle.getAccess(tenantId);
-    return {
-      ...access.platform,
-      host: access.database.host,
-      port: access.database.port,
-      database: access.database.name,
-      tls: access.database.tls,
-      ca: access.database.ca,
-    };
-  };
   const openReader = createTenantReaders({ pool, databases: admin, directory: directory.forLifecycle });
   const portability = createPortability({
     binaries,
     exportsFolder: folders.exports,
     vault,
-    openTarget: platformTargetOf,
+    openTarget: (tenantId) => platformTargetOf(directory.forLifecycle, tenantId),
     appVersion: (name) => program.apps.find((app) => app.manifest.name === name)?.manifest.version ?? '0',
     createdBy: `freehold ${program.version}`,
     clock,
@@ -291,6 +282,7 @@ export async function startControlServices({
     log,
   });
 
+  const apps = createAppServices({ folders, program, pool, clock, log, shutdown });
   const usage = createTenantUsage({ db: pool, databases: databasesPort, clock, log });
   const lifecycle = createTenantLifecycle({
     db: pool,
@@ -306,6 +298,7 @@ export async function startControlServices({
     ),
     files: vault,
     portability,
+    appVersions: apps.forTenants,
     recoveryPoints: {
       hasRegions: backups !== undefined,
       set: (name, point) => admin.setCommitWaits(name, point === 'zero'),
@@ -362,6 +355,7 @@ export async function startControlServices({
 
   return {
     staff,
+    apps,
     mail,
     jobs,
     backups,

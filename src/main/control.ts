@@ -1,7 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import type { FastifyRequest } from 'fastify';
-import { consoleApi, healthRoutes, retentionRoutes } from '#src/console-api/index.ts';
+import { appRoutes, consoleApi, healthRoutes, retentionRoutes } from '#src/console-api/index.ts';
 import { createHttpApp, createHttpMetrics, figuresAsMetrics, mergeMetrics } from '#src/http/index.ts';
 import { armFailpoints, systemClock } from '#src/kernel/index.ts';
 import { createBackupApi } from './backup-api.ts';
@@ -131,6 +131,7 @@ export async function runControl(env: Env): Promise<void> {
   await commands.register(healthRoutes(healthDeps));
   await commands.register(staffLinkRoutes({ staff: services.staff, config }));
   await commands.register(userLinkRoutes(services));
+  await commands.register(appRoutes({ apps: services.apps, actorOf: () => 'os:operator' }));
   if (backups) await commands.register(recoveryKitRoutes(backups));
   if (services.retention) await commands.register(retentionRoutes(services.retention));
   await commands.register(backupApi);
@@ -177,6 +178,7 @@ export async function runControl(env: Env): Promise<void> {
   if (resumed > 0) log.warn('lifecycle operations go on where they were interrupted', { operations: resumed });
   // Beside everything else: a tenant is served at its old schema until its turn has come.
   await fleet.resume().catch((error) => log.error('the fleet could not be looked at for migrations', { error }));
+  await services.apps.start();
   await services.mail.start();
   services.jobs.add(keyDestruction(lifecycle));
   startMaintenance({ services, log, shutdown });

@@ -8,13 +8,13 @@ export interface AppInstaller {
    */
   install(order: InstallOrder): Promise<void>;
   /** Removes the version's folder; does nothing when it is gone. */
-  remove(version: { readonly app: string; readonly version: string }): Promise<void>;
+  remove(version: Pick<InstallOrder, 'app' | 'version' | 'digest'>): Promise<void>;
 }
 
 export interface InstallOrder {
   readonly app: string;
   readonly version: string;
-  /** Of the content. A folder of another one that lies in the place was left by a version that was removed, and is to be replaced. */
+  /** Of the content, hex: the name of its folder. */
   readonly digest: string;
   /** Absolute; inspected, and stays there until `install` has ended. For `unpackVersion`. */
   readonly archivePath: string;

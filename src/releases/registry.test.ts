@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { recordAudit } from '#src/audit/index.ts';
-import { silentLog, systemClock, waitFor } from '#src/kernel/index.ts';
+import { FreeholdError, silentLog, systemClock, waitFor } from '#src/kernel/index.ts';
 import type { OperationInputs } from '#src/tenants/flow.ts';
 import type { Operation, OperationKind, Tenant } from '#src/tenants/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
@@ -162,6 +162,17 @@ test('a build that fails says why, and can be tried again with the same content'
   assert.deepEqual(await events('broken 1'), ['app.version_failed', 'app.version_added']);
 });
 
+test('who builds may come later', async () => {
+  failure = new FreeholdError('FH_TEST', { status: 503, title: 'not there yet', retry: 'soon' });
+  const added = await apps.add(await packed({ name: 'patient', version: '1' }), { notes: '', actor: 'os:test' });
+  const tries = orders.length;
+  await waitFor('another try', async () => orders.length > tries + 1);
+  assert.equal((await apps.get('patient', '1')).state, 'building');
+  failure = undefined;
+  await apps.settled();
+  assert.equal((await apps.get('patient', added.version)).state, 'ready');
+});
+
 test('what cannot be used leaves nothing', async () => {
   const before = await apps.list();
   const options = { notes: '', actor: 'os:test' };
@@ -251,7 +262,8 @@ test('an app that is not there is refused with those that are', async () => {
         'os:test',
       ),
       (error: { code?: string; hint?: string }) =>
-        error.code === 'FH_TENANT_APP_UNKNOWN' && /sample, broken, race, wiki\b.*app add FOLDER/.test(error.hint ?? ''),
+        error.code === 'FH_TENANT_APP_UNKNOWN' &&
+        /sample, broken, patient, race, wiki\b.*app add FOLDER/.test(error.hint ?? ''),
     );
 });
 

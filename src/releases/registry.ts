@@ -1,5 +1,5 @@
 import type { RecordAudit } from '#src/audit/types.ts';
-import { type Clock, FreeholdError, failpoint, type Log, type TenantId } from '#src/kernel/index.ts';
+import { type Clock, FreeholdError, failpoint, type Log, retry, type TenantId } from '#src/kernel/index.ts';
 import { type Queryable, sqlState } from '#src/postgres/index.ts';
 import type { AppVersionsPort, ControlDatabase } from '#src/tenants/index.ts';
 import { releaseErrors } from './errors.ts';
@@ -54,6 +54,13 @@ export interface AppRegistry {
   settled(): Promise<void>;
 }
 
+/** Who builds may not be there yet, for some minutes: after a start, or while it starts again. */
+const buildPatience = {
+  attempts: 60,
+  firstDelayMs: 250,
+  maxDelayMs: 5_000,
+  isRetryable: (error: unknown) => error instanceof FreeholdError && error.retry !== 'never',
+};
 /** Of what a build said, in the registry and on a page. */
 const maxErrorLength = 8_000;
 const maxNotesLength = 10_000;
@@ -62,7 +69,8 @@ export function createAppRegistry(deps: AppRegistryDeps): AppRegistry {
   const { db, installer, recordAudit, clock, log } = deps;
   const incoming = createIncoming(deps.incomingFolder);
   const listeners: ((version: { app: string; version: string }) => void)[] = [];
-  let stopped = false;
+  const stopping = new AbortController();
+  const patience = { ...buildPatience, signal: stopping.signal };
   /** One build at a time: two would share two cores. */
   let queue: Promise<void> = Promise.resolve();
 
@@ -80,11 +88,10 @@ export function createAppRegistry(deps: AppRegistryDeps): AppRegistry {
   }
 
   async function build({ app, version, digest, manifest, addedBy }: AppVersion): Promise<void> {
-    if (stopped) return;
-    const failure = await installer
-      .install({ app, version, digest, archivePath: incoming.pathOf(digest), build: manifest.build })
-      .then(() => null, textOf);
-    if (stopped && failure !== null) return;
+    if (stopping.signal.aborted) return;
+    const order = { app, version, digest, archivePath: incoming.pathOf(digest), build: manifest.build };
+    const failure = await retry(patience, () => installer.install(order)).then(() => null, textOf);
+    if (stopping.signal.aborted && failure !== null) return;
     await failpoint('releases.install.done');
     await db.transaction(async (tx) => {
       if (!(await sql.finishVersion(tx, app, version, failure))) return;
@@ -108,7 +115,7 @@ export function createAppRegistry(deps: AppRegistryDeps): AppRegistry {
 
   return {
     async add(content, { notes, actor }) {
-      if (stopped) throw new Error('the registry of apps is stopped');
+      if (stopping.signal.aborted) throw new Error('the registry of apps is stopped');
       const { manifest, digest } = await incoming.receive(content);
       const { name: app, version } = manifest;
       const addedAt = new Date(clock.now());
@@ -161,7 +168,7 @@ export function createAppRegistry(deps: AppRegistryDeps): AppRegistry {
         throw error;
       }
       await failpoint('releases.remove.recorded');
-      await installer.remove({ app, version });
+      await installer.remove({ app, version, digest });
       changed(app, version);
     },
 
@@ -182,7 +189,7 @@ export function createAppRegistry(deps: AppRegistryDeps): AppRegistry {
       for (const version of building) enqueue(version);
     },
     async stop() {
-      stopped = true;
+      stopping.abort();
     },
     settled: () => queue,
   };
