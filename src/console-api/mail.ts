@@ -33,12 +33,18 @@ export interface MailDeps<State extends string> {
     sendAgain(mailId: string, actor: string): Promise<MailView>;
   };
   readonly actorOf: (request: FastifyRequest) => string;
+  /** Throws FH_STEP_UP_REQUIRED. */
+  readonly requireStepUp: (request: FastifyRequest) => Promise<void>;
 }
 
 type Params = { Params: { mailId: string } };
 
-/** Only for staff who are signed in: a message may hold a link that makes somebody an owner. Opening one is an act of its own, and recorded. */
-export function mailRoutes<State extends string>({ states, isConfigured, outbox, actorOf }: MailDeps<State>) {
+/**
+ * Only for staff who are signed in. Without a mail server a message shows its link, and whoever orders a new password for an owner and reads the
+ * message becomes that owner: opening one asks the member who they are, and is recorded (mail.test.ts). The list holds no text.
+ */
+export function mailRoutes<State extends string>(deps: MailDeps<State>) {
+  const { states, isConfigured, outbox, actorOf, requireStepUp } = deps;
   const params = objectSchema({ mailId: idSchema('mai') }, ['mailId']);
   return async (app: FastifyInstance): Promise<void> => {
     app.get<{ Querystring: { state?: State; before?: string; limit?: number } }>(
@@ -62,7 +68,12 @@ export function mailRoutes<State extends string>({ states, isConfigured, outbox,
     app.post<Params>(
       '/api/mail/:mailId/open',
       { config: { operation: 'mail.read' }, schema: { params } },
-      async (request) => outbox.read(request.params.mailId, actorOf(request)),
+      async (request, reply) => {
+        const actor = actorOf(request);
+        await requireStepUp(request);
+        reply.header('cache-control', 'no-store');
+        return outbox.read(request.params.mailId, actor);
+      },
     );
     app.post<Params>(
       '/api/mail/:mailId/send',

@@ -79,7 +79,7 @@ export async function startConsole(deps: ConsoleDeps): Promise<{ setupUrl: strin
     await scope.register(consoleApi({ ...deps.apiDeps, actorOf, requireStepUp }));
     await scope.register(healthRoutes(deps.healthDeps));
     await scope.register(deps.backupApi);
-    await scope.register(mailRoutes({ ...services.mail, states: mailStates, actorOf }));
+    await scope.register(mailRoutes({ ...services.mail, states: mailStates, actorOf, requireStepUp }));
   });
   servePage(app, deps.page, { except: ['/api/'] });
   await app.listen({ host: config.consoleHost, port: config.consolePort }).catch((error: NodeJS.ErrnoException) => {

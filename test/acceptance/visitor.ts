@@ -127,9 +127,9 @@ export class Visitor {
   }
 
   /** The same where it may not be asked, because it was confirmed a moment ago. `done`: what the act shows. */
-  async confirmStepUpIfAsked(person: Person, done: Locator): Promise<void> {
+  async confirmStepUpIfAsked(person: Person, done: Locator | Promise<unknown>): Promise<void> {
     const dialog = this.page.getByRole('dialog', { name: 'Confirm that it is you' });
-    await dialog.or(done).first().waitFor();
+    await Promise.race([dialog.waitFor(), 'first' in done ? done.first().waitFor() : done]);
     if (await dialog.isVisible()) await this.confirmStepUp(person);
   }
 

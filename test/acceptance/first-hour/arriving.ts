@@ -129,6 +129,7 @@ export async function arrive(hour: Hour): Promise<void> {
       await screenshot(staff, '09-console-mail');
       assert.equal(await message.count(), 1, 'nothing was written to whom nobody knows');
       await message.press('Enter');
+      await hour.staff.confirmStepUp(olive);
       const dialog = staff.getByRole('dialog');
       const link = await dialog.getByRole('link', { name: /\/-\/reset-password#token=/ }).getAttribute('href');
       assert.ok(link!.startsWith(hour.at('/-/reset-password#token=')));

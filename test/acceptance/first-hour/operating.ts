@@ -49,7 +49,9 @@ export async function operate(hour: Hour): Promise<void> {
     const clone = page.getByRole('dialog', { name: 'Clone northwind-trading' });
     await clone.getByLabel('Name of the copy').fill('northwind-copy');
     await clone.getByRole('button', { name: 'Clone tenant' }).click();
-    await page.getByRole('link', { name: 'Go to northwind-copy' }).waitFor({ timeout: 120_000 });
+    const copied = page.getByRole('link', { name: 'Go to northwind-copy' });
+    await hour.staff.confirmStepUpIfAsked(olive, copied);
+    await copied.waitFor({ timeout: 120_000 });
     const copy = await hour.open('copy');
     await copy.page.goto(hour.at('/p/SUP/board', 'northwind-copy'));
     await copy.page.waitForURL('**/-/sign-in**');
@@ -64,7 +66,7 @@ export async function operate(hour: Hour): Promise<void> {
       .click();
     const download = page.waitForEvent('download', { timeout: 120_000 });
     await page.getByRole('button', { name: /Download the archive/ }).click({ timeout: 120_000 });
-    await hour.staff.confirmStepUp(olive);
+    await hour.staff.confirmStepUpIfAsked(olive, download);
     const archive = join(hour.downloads, 'northwind.tar');
     await (await download).saveAs(archive);
     await screenshot(page, '17-export');

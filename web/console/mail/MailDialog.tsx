@@ -2,12 +2,14 @@ import { Anchor, Button, Group, Modal, Stack, Text } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { ErrorState, Fact, Facts, LoadingState, notifyDone, ProblemNotice } from '../../design/index.ts';
+import { useStepUp } from '../second-factor/StepUp.tsx';
 import { type Mail, type OpenedMail, openMail, sendMail } from './api.ts';
 
-/** One message as it is sent. That it was opened is in the audit log. */
+/** One message as it is sent, for members who show who they are: it may hold a link that signs somebody in. That it was opened is in the audit log. */
 export function MailDialog({ mail, onClose }: { mail: Mail; onClose: () => void }) {
   const queryClient = useQueryClient();
-  const reading = useMutation({ mutationFn: () => openMail(mail.mailId) });
+  const { withStepUp } = useStepUp();
+  const reading = useMutation({ mutationFn: () => withStepUp(() => openMail(mail.mailId)) });
   const sending = useMutation({
     mutationFn: () => sendMail(mail.mailId),
     onSuccess: () => {

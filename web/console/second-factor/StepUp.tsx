@@ -99,8 +99,8 @@ function StepUpForm(props: { email: string; asksPassword: boolean; onSettled: (i
     <form onSubmit={submit} noValidate>
       <Stack gap="md">
         <Text size="sm">
-          This cannot be taken back, changes what people see, or takes data out of the installation. Once confirmed, you
-          are not asked again for five minutes.
+          This cannot be taken back, changes what people see, takes data out of the installation, or shows what signs
+          somebody in. Once confirmed, you are not asked again for five minutes.
         </Text>
         {fields}
         {!isExplained && <ProblemNotice error={confirm.error} />}
