@@ -16,7 +16,7 @@ export interface ConsoleApiDeps {
   readonly auditLog: Pick<AuditLog, 'list'>;
   /** Who asks: `staff:stf_…` or `os:root`. Throws when nobody is signed in. */
   readonly actorOf: (request: FastifyRequest) => string;
-  /** Before a dangerous act (delete, restore in place, destroy a key, download an archive): throws FH_STEP_UP_REQUIRED. */
+  /** Before a dangerous act (delete, restore, clone, destroy a key, download an archive): throws FH_STEP_UP_REQUIRED. */
   readonly requireStepUp: (request: FastifyRequest) => Promise<void>;
   readonly tenantUrl: (name: string) => string;
   /** How far the fleet's databases are. */

@@ -42,6 +42,7 @@ export function archiveRoutes(deps: ConsoleApiDeps) {
       { config: { operation: 'export.delete' }, schema: { params: operationParams } },
       async (request, reply) => {
         const actor = actorOf(request);
+        await requireStepUp(request);
         const { operationId } = request.params;
         await portability.removeExport(operationId);
         await record('tenant.archive_removed', operationId, actor);

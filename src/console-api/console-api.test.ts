@@ -132,8 +132,11 @@ test('what is dangerous asks the member again who they are, and the rest does no
     ['POST', '/api/tenants/valued/delete', { confirm }],
     ['POST', '/api/tenants/valued/delete', { confirm, now: true }],
     ['POST', '/api/tenants/valued/restore', { moment, inPlace: true, confirm }],
+    ['POST', '/api/tenants/valued/restore', { moment, newName: 'valued-copy' }],
+    ['POST', '/api/tenants/valued/clone', { newName: 'valued-copy' }],
     ['POST', '/api/tenants/valued/swap', { other: 'valued' }],
     ['GET', '/api/exports/opr_00000000000000000000000000/download', undefined],
+    ['DELETE', '/api/exports/opr_00000000000000000000000000', undefined],
   ] as const)
     assert.equal(await unconfirmed(method, url, body), 'FH_STEP_UP_REQUIRED', url);
   assert.equal((await call('GET', '/api/tenants/valued')).body.state, 'active');

@@ -34,14 +34,14 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
     kind: K,
     request: FastifyRequest<Params>,
     input: OperationInputs[K],
-    { idOrName = request.params.tenantId, isDangerous = false } = {},
+    { idOrName = request.params.tenantId, isDangerous = false, asksAgain = false } = {},
   ): Promise<Started> {
     const tenant = await lifecycle.getTenant(idOrName);
     const confirmed = (request.body as { confirm?: string } | undefined)?.confirm;
     if ((isDangerous && confirmed === undefined) || (confirmed !== undefined && confirmed !== tenant.name)) {
       throw consoleErrors.FH_CONFIRMATION_MISSING({ detail: `to ${kind} ${tenant.name}` });
     }
-    if (isDangerous) await requireStepUp(request);
+    if (isDangerous || asksAgain) await requireStepUp(request);
     return { operation: await lifecycle.startOperation(kind, tenant.tenantId, input, actorOf(request)) };
   }
 
@@ -160,7 +160,9 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
       action('clone', { newName: text(300), title: text(1_000) }, ['newName']),
       async (request, reply) => {
         reply.code(202);
-        return start('clone', request, { newName: request.body.newName, title: request.body.title });
+        const { newName, title } = request.body;
+        // A copy has everybody's data and passwords, and nobody's second factor.
+        return start('clone', request, { newName, title }, { asksAgain: true });
       },
     );
 
@@ -194,7 +196,7 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
         const { tenantId, moment } = await lifecycle.findRestoreSource(request.params.tenantId, request.body.moment);
         reply.code(202);
         const input = { newName, title, moment, inPlace };
-        return start('restore', request, input, { idOrName: tenantId, isDangerous: inPlace });
+        return start('restore', request, input, { idOrName: tenantId, isDangerous: inPlace, asksAgain: true });
       },
     );
 

@@ -100,7 +100,9 @@ describe('backups in the console', { timeout: 1_200_000 }, () => {
     assert.equal(await page.getByLabel('Name of the new tenant').inputValue(), 'northwind-restored');
     await screenshot(page, 'console-restore');
     await page.getByRole('button', { name: 'Restore as northwind-restored' }).click();
-    await page.getByRole('heading', { name: 'Restore as northwind-restored', level: 1 }).waitFor();
+    const started = page.getByRole('heading', { name: 'Restore as northwind-restored', level: 1 });
+    await staff.confirmStepUpIfAsked(olive, started);
+    await started.waitFor();
     const link = page.getByRole('link', { name: /^Open northwind-restored/ });
     await link.waitFor(patiently);
 
