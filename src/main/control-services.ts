@@ -252,9 +252,11 @@ export async function startControlServices({
       shutdown,
     }));
 
+  const apps = createAppServices({ folders, program, pool, clock, log, shutdown });
   const databasesPort = createDatabasesPort({
     admin,
     foldersOfApp,
+    connectionLimitOf: (name) => apps.findConnectionLimit(name),
     roomIn: config.externalDatabase ? undefined : folders.data,
   });
 
@@ -282,7 +284,6 @@ export async function startControlServices({
     log,
   });
 
-  const apps = createAppServices({ folders, program, pool, clock, log, shutdown });
   const usage = createTenantUsage({ db: pool, databases: databasesPort, clock, log });
   const lifecycle = createTenantLifecycle({
     db: pool,

@@ -207,7 +207,7 @@ test('tenants of such an app run its newest version, each at a place of its own'
     name: 'wiki',
     version: '2.0',
     identity: { kind: 'headers', publicPaths: ['/p/'] },
-    limits: { bodyMb: 2 },
+    limits: { bodyMb: 2, connections: 3 },
   });
   await add({ name: 'wiki', version: '1.5-late' });
   const [one, two] = [await create('one', 'wiki'), await create('two', 'wiki')];
@@ -233,6 +233,7 @@ test('tenants of such an app run its newest version, each at a place of its own'
     healthPath: '/',
     bodyBytes: 2 * 1024 * 1024,
   });
+  assert.equal(await apps.findConnectionLimit(two.databaseName!), 3);
   await assert.rejects(
     world.pool.transaction((tx) => apps.assign(tx, two.tenantId, '9')),
     { code: 'FH_APP_VERSION_STATE' },
@@ -242,6 +243,7 @@ test('tenants of such an app run its newest version, each at a place of its own'
 test('a tenant of an app inside the gateway has neither version nor process', async () => {
   const plain = await create('plain');
   assert.equal(plain.appVersion, undefined);
+  assert.equal(await apps.findConnectionLimit(plain.databaseName!), undefined);
   assert.equal('process' in (await world.directory.findRoute('plain.localhost'))!, false);
   await assert.rejects(
     world.pool.transaction((tx) => apps.assign(tx, plain.tenantId, '2.0')),

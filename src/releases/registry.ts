@@ -42,6 +42,8 @@ export interface AppRegistry {
   /** The tenant runs this version of its app from its next start on. In the caller's transaction; listeners are told by `changed`. */
   assign(tx: Queryable, tenantId: TenantId, version: string): Promise<void>;
   findTenantApp(tenantId: TenantId): Promise<sql.TenantApp | undefined>;
+  /** Sessions that the app of this database may have, as its version says; undefined: it does not run as a process. */
+  findConnectionLimit(databaseName: string): Promise<number | undefined>;
   /** Called after a version became ready, failed, or was removed. */
   onChanged(listener: (version: { readonly app: string; readonly version: string }) => void): void;
   /** For the lifecycle of tenants. */
@@ -155,7 +157,8 @@ export function createAppRegistry(deps: AppRegistryDeps): AppRegistry {
       if (state === 'building') throw releaseErrors.FH_APP_VERSION_STATE({ detail: 'it is being built' });
       try {
         await db.transaction(async (tx) => {
-          if (!(await sql.deleteVersion(tx, app, version))) throw releaseErrors.FH_APP_NOT_FOUND();
+          if (!(await sql.deleteVersion(tx, app, version)))
+            throw releaseErrors.FH_APP_VERSION_STATE({ detail: 'it is being built, or gone' });
           await recordAudit(tx, {
             name: 'app.version_removed',
             actor,
@@ -180,6 +183,7 @@ export function createAppRegistry(deps: AppRegistryDeps): AppRegistry {
       await sql.updateTenantVersion(tx, tenantId, version);
     },
     findTenantApp: (tenantId) => sql.findTenantApp(db, tenantId),
+    findConnectionLimit: (databaseName) => sql.findConnectionLimit(db, databaseName),
     onChanged: (listener) => void listeners.push(listener),
     forTenants: { listApps: sql.selectReadyApps, pinVersion: sql.lockReadyVersion },
 

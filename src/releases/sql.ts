@@ -114,7 +114,7 @@ export async function lockReadyVersion(tx: Queryable, app: string, preferred?: s
   return row?.version;
 }
 
-/** Deletes it, and what deleted tenants that nobody can restore any more still say of it. An error with SQLSTATE 23503: other tenants need it. */
+/** Deletes it, and what deleted tenants that nobody can restore any more still say of it. False: it is not there, or being built. An error with SQLSTATE 23503: other tenants need it. */
 export async function deleteVersion(tx: Queryable, app: string, version: string): Promise<boolean> {
   await tx.query(
     `DELETE FROM tenant_apps a USING tenants t
@@ -122,7 +122,10 @@ export async function deleteVersion(tx: Queryable, app: string, version: string)
        AND NOT EXISTS (SELECT FROM operations o WHERE o.source_tenant_id = t.tenant_id AND o.state = 'running')`,
     [app, version],
   );
-  const rows = await tx.query(`DELETE FROM app_versions WHERE app = $1 AND version = $2 RETURNING app`, [app, version]);
+  const rows = await tx.query(
+    `DELETE FROM app_versions WHERE app = $1 AND version = $2 AND state <> 'building' RETURNING app`,
+    [app, version],
+  );
   return rows.length > 0;
 }
 
@@ -151,6 +154,17 @@ export async function findTenantApp(db: Queryable, tenantId: TenantId): Promise<
     [tenantId],
   );
   return row;
+}
+
+/** Of the version that the tenant of this database runs; undefined: its app does not run as a process. */
+export async function findConnectionLimit(db: Queryable, databaseName: string): Promise<number | undefined> {
+  const [row] = await db.query<{ connections: number }>(
+    `SELECT (v.manifest -> 'limits' ->> 'connections')::integer AS connections
+     FROM tenants t JOIN tenant_apps a ON a.tenant_id = t.tenant_id JOIN app_versions v ON v.app = a.app AND v.version = a.version
+     WHERE t.database_name = $1`,
+    [databaseName],
+  );
+  return row?.connections;
 }
 
 /** False: the tenant's app does not run as a process. An error with SQLSTATE 23503: there is no such version. */
