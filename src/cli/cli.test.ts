@@ -8,7 +8,7 @@ import { PassThrough } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { controlAuditLog } from '#src/audit/index.ts';
 import { type ConsoleApiDeps, consoleApi } from '#src/console-api/index.ts';
-import { createFleetRuns } from '#src/fleet/index.ts';
+import { createFleetDrift, createFleetRuns } from '#src/fleet/index.ts';
 import { createHttpApp } from '#src/http/index.ts';
 import { silentLog, systemClock } from '#src/kernel/index.ts';
 import { verifyDocument } from '#src/keys/index.ts';
@@ -25,6 +25,7 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'freehold-cli-'));
   world = await openTestInstallation({ control: cluster.control, folder: join(folder, 'data') });
   app = createHttpApp({ name: 'command', log: silentLog, clock: systemClock, hsts: false });
+  const fleetDeps = { db: world.pool, databases: world.admin, folders: new Map(), clock: systemClock, log: silentLog };
   const deps: ConsoleApiDeps = {
     lifecycle: world.lifecycle,
     portability: world.portability,
@@ -34,13 +35,8 @@ before(async () => {
     requireStepUp: async () => {},
     tenantUrl: (name) => `https://${name}.localhost:8443`,
     fleetReport: async () => ({ tenants: [] }),
-    fleet: createFleetRuns({
-      db: world.pool,
-      databases: world.admin,
-      folders: new Map(),
-      clock: systemClock,
-      log: silentLog,
-    }),
+    fleet: createFleetRuns(fleetDeps),
+    drift: createFleetDrift(fleetDeps),
   };
   await app.register(consoleApi(deps));
   mkdirSync(join(folder, 'data/run/control'), { recursive: true });

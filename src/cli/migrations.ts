@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { FleetReport, FleetRunView } from '#src/console-api/index.ts';
+import type { DriftView, FleetReport, FleetRunView } from '#src/console-api/index.ts';
 import type { CommandClient } from './client.ts';
 import { type CliContext, type CommonOptions, print, printJson } from './context.ts';
 import { cliErrors, UsageError } from './errors.ts';
+import { plain } from './format.ts';
 import { createProgressBar } from './progress.ts';
 import { formatTable } from './table.ts';
 
@@ -13,6 +14,8 @@ interface RunOptions extends CommonOptions {
 }
 
 const askEveryMs = 250;
+/** Of one tenant; `--json` has them all. */
+const shownDifferences = 20;
 
 /** `migrations`: how far every tenant's database is, and what brings it forward. */
 export function addMigrationCommands(program: Command, context: CliContext): void {
@@ -47,6 +50,49 @@ export function addMigrationCommands(program: Command, context: CliContext): voi
       if (options.json) printJson(context, view);
       else print(context, ...describe(view, context.now()));
     });
+  migrations
+    .command('drift')
+    .description(
+      'compare schemas with what their versions say, object by object; happens weekly by itself; exit code 1 when one differs',
+    )
+    .argument('[name]', 'only this tenant')
+    .option('--json', 'one line of JSON: tenants with state, differences')
+    .option('--data <folder>', 'data folder of the installation')
+    .action((name: string | undefined, _: CommonOptions, command: Command) =>
+      drift(context, name, command.optsWithGlobals<CommonOptions>()),
+    );
+}
+
+async function drift(context: CliContext, name: string | undefined, options: CommonOptions): Promise<void> {
+  const body = name === undefined ? {} : { tenant: name };
+  const { tenants } = await context.connect(options.data).send<DriftView>('POST', '/api/schema-comparisons', body);
+  const drifted = tenants.filter(({ state }) => state === 'drifted');
+  if (drifted.length > 0) process.exitCode = 1;
+  if (options.json) return printJson(context, { tenants });
+  for (const { name: who, differences, count } of drifted) {
+    const shown = differences.slice(0, shownDifferences);
+    print(context, `${who} differs in ${count} ${count === 1 ? 'object' : 'objects'}:`);
+    for (const { change, object, expected, found } of shown)
+      print(
+        context,
+        `  ${change.padEnd(7)}  ${plain(object)}`,
+        ...(change === 'changed'
+          ? [`           is      ${brief(found)}`, `           not     ${brief(expected)}`]
+          : []),
+      );
+    if (count > shown.length) print(context, `  and ${count - shown.length} more (--json)`);
+    print(context, '');
+  }
+  for (const { name: who, state, reason } of tenants)
+    if (state === 'unknown' || state === 'unreachable') print(context, `${who}: ${reason ?? state}`);
+  const equal = tenants.filter(({ state }) => state === 'equal').length;
+  print(context, `${equal} of ${tenants.length} schemas are what their versions say.`);
+}
+
+/** One line of a definition, as far as it fits. */
+function brief(definition: string | undefined): string {
+  const line = plain((definition ?? '').replace(/\s+/g, ' ').trim());
+  return line.length > 120 ? `${line.slice(0, 119)}…` : line || '(nothing)';
 }
 
 async function report(context: CliContext, options: CommonOptions): Promise<void> {

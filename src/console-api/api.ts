@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { AuditLog } from '#src/audit/index.ts';
-import type { FleetRuns } from '#src/fleet/index.ts';
+import type { FleetDrift, FleetRuns } from '#src/fleet/index.ts';
 import type { OperationId } from '#src/kernel/index.ts';
 import type { Portability } from '#src/portability/index.ts';
 import type { ControlDatabase, Operation, Tenant, TenantLifecycle } from '#src/tenants/index.ts';
@@ -22,6 +22,8 @@ export interface ConsoleApiDeps {
   /** How far the fleet's databases are. */
   readonly fleetReport: () => Promise<FleetReport>;
   readonly fleet: Pick<FleetRuns, 'start' | 'latest' | 'subjects'>;
+  /** Whether schemas are what their versions say. */
+  readonly drift: Pick<FleetDrift, 'check' | 'list'>;
   /** Largest archive that is taken. Default 1 TiB. */
   readonly maxArchiveBytes?: number;
   /** Ends event streams at drain. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { InjectOptions } from 'fastify';
 import { controlAuditLog } from '#src/audit/index.ts';
-import { createFleetRuns } from '#src/fleet/index.ts';
+import { createFleetDrift, createFleetRuns } from '#src/fleet/index.ts';
 import { createHttpApp } from '#src/http/index.ts';
 import { FreeholdError, silentLog, systemClock, waitFor } from '#src/kernel/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
@@ -23,6 +23,7 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'freehold-console-'));
   world = await openTestInstallation({ control: cluster.control, folder });
   app = createHttpApp({ name: 'console', log: silentLog, clock: systemClock });
+  const fleetDeps = { db: world.pool, databases: world.admin, folders: new Map(), clock: systemClock, log: silentLog };
   await app.register(
     consoleApi({
       lifecycle: world.lifecycle,
@@ -40,13 +41,8 @@ before(async () => {
       },
       tenantUrl: (name) => `https://${name}.localhost:8443`,
       fleetReport: async () => ({ tenants: [] }),
-      fleet: createFleetRuns({
-        db: world.pool,
-        databases: world.admin,
-        folders: new Map(),
-        clock: systemClock,
-        log: silentLog,
-      }),
+      fleet: createFleetRuns(fleetDeps),
+      drift: createFleetDrift(fleetDeps),
     }),
   );
   await app.ready();

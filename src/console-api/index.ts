@@ -44,7 +44,7 @@ export {
 } from './health.ts';
 export { type LagDeps, type LagSeries, type LagView, lagRoutes } from './lag.ts';
 export { type MailDeps, type MailView, mailRoutes } from './mail.ts';
-export type { FleetRunView } from './migrations.ts';
+export type { DriftView, FleetRunView } from './migrations.ts';
 export {
   type NamedPoint,
   type RegionMoments,

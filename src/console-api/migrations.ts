@@ -1,11 +1,15 @@
 import type { FastifyInstance } from 'fastify';
 import {
+  type DriftState,
+  driftStates,
+  type FleetDrift,
   type FleetRun,
   type FleetRuns,
   type FleetSubject,
   fleetErrors,
   type SubjectState,
   subjectStates,
+  type TenantDrift,
 } from '#src/fleet/index.ts';
 import { type ConsoleApiDeps, objectSchema, stateList, withoutZero } from './api.ts';
 
@@ -17,12 +21,22 @@ export interface FleetRunView {
   readonly tenants: readonly FleetSubject[];
 }
 
-export interface MigrationDeps extends Pick<ConsoleApiDeps, 'lifecycle' | 'fleetReport' | 'actorOf'> {
-  readonly fleet: Pick<FleetRuns, 'start' | 'latest' | 'subjects'>;
+/** Moments are ISO 8601 on the wire. */
+export interface DriftView {
+  readonly tenants: readonly TenantDrift[];
 }
 
+export interface MigrationDeps extends Pick<ConsoleApiDeps, 'lifecycle' | 'fleetReport' | 'actorOf' | 'signal'> {
+  readonly fleet: Pick<FleetRuns, 'start' | 'latest' | 'subjects'>;
+  readonly drift: Pick<FleetDrift, 'check' | 'list'>;
+}
+
+const tenantText = { type: 'string', minLength: 1, maxLength: 64, pattern: withoutZero } as const;
+
 /** Migrations of the fleet: how far everybody is, the run that brings them forward. */
-export function migrationRoutes({ lifecycle, fleet, fleetReport, actorOf }: MigrationDeps) {
+export function migrationRoutes({ lifecycle, fleet, drift, fleetReport, actorOf, signal }: MigrationDeps) {
+  const idOf = async (tenant: string | undefined) =>
+    tenant === undefined ? undefined : (await lifecycle.getTenant(tenant)).tenantId;
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/api/migrations', { config: { operation: 'migration.report' } }, () => fleetReport());
 
@@ -51,7 +65,7 @@ export function migrationRoutes({ lifecycle, fleet, fleetReport, actorOf }: Migr
         config: { operation: 'migration.start' },
         schema: {
           body: objectSchema({
-            tenant: { type: 'string', minLength: 1, maxLength: 64, pattern: withoutZero },
+            tenant: tenantText,
             maxFailedPercent: { type: 'integer', minimum: 0, maximum: 100 },
             minFailed: { type: 'integer', minimum: 1, maximum: 1_000_000 },
           }),
@@ -59,10 +73,27 @@ export function migrationRoutes({ lifecycle, fleet, fleetReport, actorOf }: Migr
       },
       async (request, reply) => {
         const { tenant, ...rule } = request.body;
-        const tenantId = tenant === undefined ? undefined : (await lifecycle.getTenant(tenant)).tenantId;
-        const run = await fleet.start({ ...rule, requestedBy: actorOf(request), tenantId });
+        const run = await fleet.start({ ...rule, requestedBy: actorOf(request), tenantId: await idOf(tenant) });
         return reply.code(run ? 202 : 200).send({ run: run ?? null, tenants: [] });
       },
+    );
+
+    app.get<{ Querystring: { states?: string } }>(
+      '/api/schema-comparisons',
+      {
+        config: { operation: 'drift.list' },
+        schema: { querystring: objectSchema({ states: stateList(driftStates) }) },
+      },
+      async (request) => {
+        const states = request.query.states?.split(',') as DriftState[] | undefined;
+        return { tenants: await drift.list(states ? { states } : {}) };
+      },
+    );
+
+    app.post<{ Body: { tenant?: string } }>(
+      '/api/schema-comparisons',
+      { config: { operation: 'drift.check' }, schema: { body: objectSchema({ tenant: tenantText }) } },
+      async (request) => ({ tenants: await drift.check(await idOf(request.body.tenant), signal) }),
     );
   };
 }

@@ -293,7 +293,9 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
         return result;
       });
     },
-    readCatalogues: (name, read) => readCatalogues(targetOf(rolesOf(name).app), read),
+    readCatalogues: (name, read) =>
+      // Behind a migration of it, never between two files of one.
+      holdAlone(target, name, () => readCatalogues(targetOf(rolesOf(name).app), read)),
     async openDatabase(name, { appPassword, platformPassword }, { connectionLimit = defaultConnectionLimit } = {}) {
       const roles = rolesOf(name);
       const found = await findDatabase(pool, name);

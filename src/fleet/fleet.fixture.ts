@@ -6,7 +6,7 @@ import { createDatabaseAdmin, type DatabaseAdmin, type MigrationFolders, migrate
 import { newId, randomName, silentLog, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { type ConnectionTarget, createPool, openConnection, type Pool } from '#src/postgres/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
-import { createFleetRuns, type FleetDeps, type FleetRuns } from './index.ts';
+import { createFleetDrift, createFleetRuns, type FleetDeps, type FleetDrift, type FleetRuns } from './index.ts';
 
 export interface TestFleet {
   readonly cluster: TestCluster;
@@ -17,6 +17,8 @@ export interface TestFleet {
   readonly releases: readonly [MigrationFolders, MigrationFolders];
   /** A program of the second release that has just started. */
   open(options?: Partial<FleetDeps>): FleetRuns;
+  /** @param release which program looks: 0 the first, 1 the second */
+  openDrift(release?: 0 | 1): FleetDrift;
   /** What a fleet works with, as JSON for another process. */
   readonly announcement: { readonly target: ConnectionTarget; readonly release: MigrationFolders };
   add(name: string): Promise<TestSubject>;
@@ -80,6 +82,15 @@ export async function openTestFleet({
   }
   for (const name of names) await add(name);
 
+  const depsOf = (release: 0 | 1) => ({
+    db: pool,
+    databases: createDatabaseAdmin({ pool, target: cluster.control, log: silentLog }),
+    folders: new Map([['sample', releases[release]]]),
+    clock: systemClock,
+    log: silentLog,
+    concurrency: 2,
+  });
+
   return {
     cluster,
     pool,
@@ -88,19 +99,11 @@ export async function openTestFleet({
     releases,
     announcement: { target: cluster.control, release: releases[1] },
     open(options = {}) {
-      const fleet = createFleetRuns({
-        db: pool,
-        databases: createDatabaseAdmin({ pool, target: cluster.control, log: silentLog }),
-        folders: new Map([['sample', releases[1]]]),
-        clock: systemClock,
-        log: silentLog,
-        concurrency: 2,
-        firstPauseMs: 20,
-        ...options,
-      });
+      const fleet = createFleetRuns({ ...depsOf(1), firstPauseMs: 20, ...options });
       opened.push(fleet);
       return fleet;
     },
+    openDrift: (release = 1) => createFleetDrift(depsOf(release)),
     add,
     async inside({ databaseName }, ...statements) {
       const connection = await connect(databaseName);

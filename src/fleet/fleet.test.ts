@@ -72,11 +72,13 @@ test('one that fails is named with its error and left as it was; the others come
   const { cleo, hugo, ...others } = await versions();
   assert.deepEqual([cleo, hugo, ...new Set(Object.values(others))], [1, 1, 2]);
   assert.equal(await fleet.open().resume(), undefined, 'who failed waits for a person');
+  assert.deepEqual(await runs.troubles(), { halted: undefined, failed: ['cleo'] });
 
   await heal(named('cleo'));
   const again = await runs.start({ requestedBy: 'os:operator', tenantId: named('cleo').tenantId });
   assert.equal(again!.isWhole, false);
   await runs.idle();
+  assert.deepEqual(await runs.troubles(), { halted: undefined, failed: [] });
   assert.equal((await versions()).cleo, 2);
   assert.deepEqual((await runs.latest())!.counts, { waiting: 0, running: 0, done: 1, failed: 0, skipped: 0 });
   assert.equal(await fleet.open().resume(), undefined, 'the suspended one is its resumption’s');

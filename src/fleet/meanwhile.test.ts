@@ -10,7 +10,7 @@ import { type Connection, openConnection } from '#src/postgres/index.ts';
 import type { Operation, OperationInputs, OperationKind } from '#src/tenants/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
 import { dropTestTenants, openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
-import { createFleetRuns, type FleetRuns } from './index.ts';
+import { createFleetDrift, createFleetRuns, type FleetDeps, type FleetRuns } from './index.ts';
 
 const top = join(import.meta.dirname, '../..');
 const platform = join(top, 'migrations/tenant');
@@ -20,6 +20,7 @@ let cluster: TestCluster;
 let folder: string;
 let world: TestInstallation;
 let fleet: FleetRuns;
+let deps: () => FleetDeps;
 let blocker: Connection;
 let oldTemplate: string;
 before(async () => {
@@ -49,17 +50,14 @@ before(async () => {
   blocker = await openConnection({ ...cluster.superuser, database: held.databaseName! }, { applicationName: 'held' });
   await blocker.query('BEGIN');
   await blocker.query('SELECT count(*) FROM app.notes');
-  fleet = createFleetRuns({
+  deps = () => ({
     db: world.pool,
     databases: world.admin,
     folders: new Map([['sample', { platform, app: newer }]]),
     clock: systemClock,
     log: silentLog,
-    concurrency: 1,
-    lockTimeoutMs: 50,
-    attempts: 10_000,
-    firstPauseMs: 50,
   });
+  fleet = createFleetRuns({ ...deps(), concurrency: 1, lockTimeoutMs: 50, attempts: 10_000, firstPauseMs: 50 });
 });
 after(async () => {
   await blocker?.close();
@@ -149,4 +147,22 @@ test('left behind by an operation that the last start has interrupted', async ()
   assert.equal((await fleet.latest())!.state, 'done');
   for (const { name } of (await world.lifecycle.listTenants({ limit: 100 })).tenants)
     assert.ok(await isNew(name), name);
+});
+
+test('none of them has drifted, however it came to be', async () => {
+  const tenants = (await world.lifecycle.listTenants({ limit: 100 })).tenants;
+  await world.admin.setCommitWaits(tenants[0]!.databaseName!, true);
+  const drift = createFleetDrift(deps());
+  const found = await drift.check();
+  assert.deepEqual(
+    found.map(({ name, state, differences }) => [name, state, differences]),
+    tenants.map(({ name }) => [name, 'equal', []]),
+  );
+  await ran(world, 'suspend', 'brought', {});
+  const { tenantId } = await world.lifecycle.getTenant('brought');
+  assert.deepEqual(
+    (await drift.check(tenantId)).map(({ state }) => state),
+    ['equal'],
+    'closed',
+  );
 });

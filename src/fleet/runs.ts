@@ -11,6 +11,7 @@ import {
   enlist,
   findLatestRun,
   findRun,
+  forgetOldRuns,
   hasLock,
   holdRunning,
   insertRun,
@@ -19,6 +20,7 @@ import {
   type SubjectQuery,
   selectHoused,
   selectSubjects,
+  selectUnmended,
   settle,
   skipStuck,
   widenRun,
@@ -39,6 +41,8 @@ export interface FleetRuns {
   start(options: StartOptions): Promise<FleetRun | undefined>;
   latest(): Promise<FleetRun | undefined>;
   subjects(runId: RunId, query?: SubjectQuery): Promise<FleetSubject[]>;
+  /** What waits for a person: the last run over everybody, if it was halted, and the names of those that failed. */
+  troubles(): Promise<{ readonly halted: FleetRun | undefined; readonly failed: readonly string[] }>;
   /** Resolves when nothing runs any more. */
   idle(): Promise<void>;
   /** Lets those that are under way finish; the next start goes on. */
@@ -118,6 +122,7 @@ export function createFleetRuns(deps: FleetDeps): FleetRuns {
       const isWhole = tenantId === undefined;
       await insertRun(tx, { runId, target, isWhole, requestedBy, maxFailedPercent, minFailed }, now());
       await enlist(tx, runId, behind, { again: false });
+      await forgetOldRuns(tx);
       await recordAudit(tx, {
         name: 'fleet.migration_started',
         actor: requestedBy,
@@ -259,6 +264,10 @@ export function createFleetRuns(deps: FleetDeps): FleetRuns {
     start,
     latest: () => findLatestRun(db),
     subjects: (runId, query) => selectSubjects(db, runId, query),
+    async troubles() {
+      const [run, failed] = await Promise.all([findLatestRun(db, { whole: true }), selectUnmended(db)]);
+      return { halted: run?.state === 'halted' ? run : undefined, failed };
+    },
     async idle() {
       while (running) await running;
     },

@@ -240,3 +240,25 @@ export async function selectSubjects(db: Queryable, runId: RunId, query: Subject
 export async function hasLock(db: Queryable, tenantId: TenantId): Promise<boolean> {
   return (await db.query('SELECT FROM tenant_locks WHERE tenant_id = $1', [tenantId])).length > 0;
 }
+
+/** Runs whose rows are kept. */
+const keptRuns = 20;
+
+export async function forgetOldRuns(db: Queryable): Promise<void> {
+  await db.query(
+    `DELETE FROM fleet_runs WHERE state <> 'running'
+       AND run_id NOT IN (SELECT run_id FROM fleet_runs ORDER BY started_at DESC LIMIT $1)`,
+    [keptRuns],
+  );
+}
+
+/** Names of those that failed in the last run that had them. */
+export async function selectUnmended(db: Queryable): Promise<string[]> {
+  const rows = await db.query<{ name: string }>(
+    `SELECT t.name FROM fleet_tenants f JOIN fleet_runs r USING (run_id) JOIN tenants t USING (tenant_id)
+     WHERE f.state = 'failed' AND t.state <> 'deleted'
+       AND NOT EXISTS (SELECT FROM fleet_tenants n JOIN fleet_runs later ON later.run_id = n.run_id
+                       WHERE n.tenant_id = f.tenant_id AND later.started_at > r.started_at) ORDER BY t.name`,
+  );
+  return rows.map((row) => row.name);
+}

@@ -1,6 +1,7 @@
 import type { DatabaseAdmin, MigrationFolders } from '#src/databases/index.ts';
 import type { Clock, Id, Log, TenantId } from '#src/kernel/index.ts';
 import type { Queryable, TransactionRunner } from '#src/postgres/index.ts';
+import type { Difference } from './catalogue.ts';
 
 /** Stands for all apps that are processes: the platform's own schema is all that is migrated for them. */
 export const others = '*';
@@ -74,3 +75,22 @@ export type FleetDatabases = Pick<
   | 'createDatabase'
   | 'dropDatabase'
 >;
+
+/** `unknown`: what its version should hold is not known. `unreachable`: it could not be looked at. */
+export const driftStates = ['equal', 'drifted', 'unknown', 'unreachable'] as const;
+export type DriftState = (typeof driftStates)[number];
+
+/** The last comparison of a tenant's schema with what its version says. */
+export interface TenantDrift {
+  readonly tenantId: TenantId;
+  readonly name: string;
+  readonly version: string;
+  readonly state: DriftState;
+  /** The first 200. */
+  readonly differences: readonly Difference[];
+  readonly count: number;
+  readonly reason: string | undefined;
+  readonly checkedAt: Date;
+  /** Since when it has been as it is. */
+  readonly since: Date;
+}

@@ -76,11 +76,12 @@ export async function runControl(env: Env): Promise<void> {
     tenantUrl,
     fleetReport: () => reportFleet(services, program),
     fleet,
+    drift: fleet.drift,
     signal: stopping.signal,
   };
   let watch: Watch | undefined;
   const healthDeps = {
-    health: () =>
+    health: async () =>
       measureHealth({
         config,
         folders,
@@ -96,7 +97,7 @@ export async function runControl(env: Env): Promise<void> {
         shipping: backups && (() => backups.shipper.report),
         mailTrouble: () => services.mail.trouble(),
         isFenced,
-        watch: watch?.warnings() ?? [],
+        watch: [...(watch?.warnings() ?? []), ...(await fleet.warnings().catch(() => []))],
       }),
     metrics: async () =>
       mergeMetrics([

@@ -1,6 +1,6 @@
-import type { FleetReport } from '#src/console-api/index.ts';
+import type { FleetReport, HealthWarning } from '#src/console-api/index.ts';
 import type { MigrationFolders } from '#src/databases/index.ts';
-import { createFleetRuns, type FleetRuns, others } from '#src/fleet/index.ts';
+import { createFleetDrift, createFleetRuns, type FleetDrift, type FleetRuns, others } from '#src/fleet/index.ts';
 import type { Log } from '#src/kernel/index.ts';
 import type { Tenant } from '#src/tenants/index.ts';
 import type { ControlServices } from './control-services.ts';
@@ -11,18 +11,68 @@ type FleetTenant = FleetReport['tenants'][number];
 
 const atOnce = 4;
 
-/** Migrations of all tenants, to what this program brings along. */
+const weekMs = 7 * 24 * 60 * 60_000;
+
+export interface Fleet extends FleetRuns {
+  readonly drift: FleetDrift;
+  warnings(): Promise<HealthWarning[]>;
+}
+
+/** Migrations of all tenants, to what this program brings along, and the weekly comparison of their schemas. */
 export function createFleet(
-  { pool, admin, clock }: ControlServices,
+  { pool, admin, clock, jobs }: ControlServices,
   { apps, platformMigrations, appMigrations }: Program,
   { log, shutdown }: { readonly log: Log; readonly shutdown: Shutdown },
-): FleetRuns {
+): Fleet {
   const folders = new Map<string, MigrationFolders>([[others, { platform: platformMigrations, app: undefined }]]);
   for (const { manifest } of apps)
     folders.set(manifest.name, { platform: platformMigrations, app: appMigrations.get(manifest.name)! });
-  const fleet = createFleetRuns({ db: pool, databases: admin, folders, clock, log });
+  const deps = { db: pool, databases: admin, folders, clock, log };
+  const fleet = createFleetRuns(deps);
+  const drift = createFleetDrift(deps);
   shutdown.add('migration of the fleet', 20_000, () => fleet.stop());
-  return fleet;
+  jobs.add({
+    name: 'schema comparison',
+    everyMs: weekMs,
+    firstAfterMs: 15 * 60_000,
+    retryAfterMs: 60 * 60_000,
+    overdueAfterMs: 3 * weekMs,
+    run: async (signal) => {
+      await drift.remember();
+      await drift.check(undefined, signal);
+    },
+  });
+  return { ...fleet, drift, warnings: () => findWarnings(fleet, drift) };
+}
+
+async function findWarnings(fleet: FleetRuns, drift: FleetDrift): Promise<HealthWarning[]> {
+  const [{ halted, failed }, drifted] = await Promise.all([fleet.troubles(), drift.list({ states: ['drifted'] })]);
+  const warnings: HealthWarning[] = [];
+  if (halted)
+    warnings.push({
+      severity: 'problem',
+      text: `The migration of the fleet was halted: ${halted.reason}.`,
+      hint: 'See why: ./freehold migrations status; mend it, then go on: ./freehold migrations run',
+    });
+  if (failed.length > 0)
+    warnings.push({
+      severity: 'problem',
+      text: `${listOf(failed)} could not be migrated, and is as it was.`,
+      hint: `See why: ./freehold migrations status; mend it, then: ./freehold migrations run --tenant ${failed[0]}`,
+    });
+  if (drifted.length > 0) {
+    warnings.push({
+      severity: 'risk',
+      text: `The schema of ${listOf(drifted.map(({ name }) => name))} is not what its version says.`,
+      hint: 'See what differs: ./freehold migrations drift',
+    });
+  }
+  return warnings;
+}
+
+function listOf(names: readonly string[]): string {
+  const rest = names.length - 3;
+  return `${names.slice(0, 3).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
 }
 
 /** How far each tenant's database is: its own ledgers against the migrations of this program. */
