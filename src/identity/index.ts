@@ -58,7 +58,7 @@ export { encodeSessionKey, type SessionKey, sessionKeyBytes } from './sessions/s
 export type { SessionNotice } from './sessions/session-notices.ts';
 export type { StartedSession } from './sessions/session-start.ts';
 export { addressRange } from './sign-in/address.ts';
-export { type AttemptLimiter, attemptLimits, createAttemptLimiter } from './sign-in/attempts.ts';
+export { type Attempt, type AttemptLimiter, attemptLimits, createAttemptLimiter } from './sign-in/attempts.ts';
 export { type ResolveTxt, type SignOnPorts, signOnErrors } from './sso/index.ts';
 export { apiTokenPattern, hashApiToken } from './tokens/api-token.ts';
 export type { ApiTokenUse, PresumedSession, Role, Session, TokenScope, User } from './types.ts';

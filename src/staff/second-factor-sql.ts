@@ -111,18 +111,25 @@ export async function countRecoveryCodes(db: Queryable, staffId: string): Promis
   return row!.left;
 }
 
-/** @returns when it ends; undefined: too many are waiting for this member's code */
+/** @returns when it ends; undefined: too many are waiting for this member's code in browsers that are not known */
 export async function insertChallenge(
   db: Queryable,
-  challenge: { tokenHash: Buffer; staffId: string; lifetimeSeconds: number; maxWaiting: number },
+  challenge: {
+    tokenHash: Buffer;
+    staffId: string;
+    isKnownDevice: boolean;
+    lifetimeSeconds: number;
+    maxWaiting: number;
+  },
 ): Promise<Date | undefined> {
   await db.query('DELETE FROM staff_sign_in_challenges WHERE expires_at <= now()');
   const [row] = await db.query<{ expires_at: Date }>(
-    `INSERT INTO staff_sign_in_challenges (token_hash, staff_id, created_at, expires_at)
-     SELECT $1::bytea, $2::text, now(), now() + make_interval(secs => $3)
-     WHERE $4::integer > (SELECT count(*) FROM staff_sign_in_challenges WHERE staff_id = $2 AND expires_at > now())
+    `INSERT INTO staff_sign_in_challenges (token_hash, staff_id, known_device, created_at, expires_at)
+     SELECT $1::bytea, $2::text, $5::boolean, now(), now() + make_interval(secs => $3)
+     WHERE $5 OR $4::integer > (SELECT count(*) FROM staff_sign_in_challenges
+                                WHERE staff_id = $2 AND NOT known_device AND expires_at > now())
      RETURNING expires_at`,
-    [challenge.tokenHash, challenge.staffId, challenge.lifetimeSeconds, challenge.maxWaiting],
+    [challenge.tokenHash, challenge.staffId, challenge.lifetimeSeconds, challenge.maxWaiting, challenge.isKnownDevice],
   );
   return row?.expires_at;
 }
@@ -134,6 +141,8 @@ export interface ChallengeRow {
   readonly email: string;
   readonly name: string;
   readonly expiresAt: Date;
+  /** It was begun in a browser that was known then. */
+  readonly isKnownDevice: boolean;
   /** Since the password was right. */
   readonly ageSeconds: number;
 }
@@ -141,7 +150,7 @@ export interface ChallengeRow {
 /** Whose it is, while it waits. */
 export async function findChallenge(db: Queryable, tokenHash: Buffer): Promise<ChallengeRow | undefined> {
   const [row] = await db.query<ChallengeRow>(
-    `SELECT c.staff_id AS "staffId", m.email, m.name, c.expires_at AS "expiresAt",
+    `SELECT c.staff_id AS "staffId", m.email, m.name, c.expires_at AS "expiresAt", c.known_device AS "isKnownDevice",
        extract(epoch FROM now() - c.created_at)::float8 AS "ageSeconds"
      FROM staff_sign_in_challenges c, staff m WHERE ${isOpen}`,
     [tokenHash],

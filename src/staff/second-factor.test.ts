@@ -242,7 +242,7 @@ test('the routes: 202 and a second step, enrolment, step-up', async () => {
     assert.equal((await send('GET', '/session')).status, 401);
     assert.ok((await send('GET', '/session/second-factor')).json.expiresAt);
     assert.equal((await send('POST', '/session/second-factor', { code: first.json.recoveryCodes[0] })).status, 201);
-    assert.deepEqual([...cookies.keys()], ['__Host-freehold-console']);
+    assert.deepEqual([...cookies.keys()], ['__Host-freehold-console', '__Host-freehold-console-device']);
     assert.deepEqual((await send('GET', '/session/step-up')).json, { confirmedUntil: null, asksPassword: false });
     assert.equal((await send('POST', '/second-factor/recovery-codes')).json.code, 'FH_STEP_UP_REQUIRED');
     assert.equal((await send('POST', '/session/step-up', { code: first.json.recoveryCodes[1] })).status, 200);

@@ -2,6 +2,7 @@ import { recordAudit } from '#src/audit/index.ts';
 import { type AttemptLimiter, attemptLimits, type Caller, identityErrors } from '#src/identity/index.ts';
 import { type FreeholdError, failpoint } from '#src/kernel/index.ts';
 import type { ConsoleSessions, StartedStaffSession } from './console-sessions.ts';
+import { forgetDevice, isKnownDevice } from './devices-sql.ts';
 import type { StaffFactor } from './second-factor.ts';
 import { deleteChallenge, findChallenge, lockStaff, spendChallenge } from './second-factor-sql.ts';
 import type { StaffDatabase } from './staff.ts';
@@ -34,23 +35,31 @@ export function createStaffSecondStep(deps: {
       await lockStaff(tx, staffId);
       // Whoever waited for the lock may find it used.
       if (!(await findChallenge(tx, tokenHash))) throw identityErrors.FH_CHALLENGE_NOT_FOUND();
+      const deviceHash = sessions.findDeviceHash(caller.cookieHeader);
+      const known = waiting.isKnownDevice && deviceHash !== undefined && (await isKnownDevice(tx, staffId, deviceHash));
       const attempts = [
         { limit: attemptLimits.challenge, subject: tokenHash.toString('hex') },
-        { limit: attemptLimits.secondFactor, subject: staffId },
+        known
+          ? { limit: attemptLimits.secondFactorOnDevice, subject: `${deviceHash.toString('hex')} ${staffId}` }
+          : { limit: attemptLimits.secondFactor, subject: staffId },
       ];
       const { locked, reached } = await limiter.begin(tx, attempts);
       const about = { actor: 'anonymous', subject: staffId, address: caller.address };
-      if (reached.includes(attemptLimits.secondFactor.scope))
-        await recordAudit(tx, { ...about, name: 'staff.second_factor_throttled' });
+      if (reached.some((scope) => scope !== attemptLimits.challenge.scope))
+        await recordAudit(tx, { ...about, name: 'staff.second_factor_throttled', details: { knownDevice: known } });
       const method = locked ? undefined : await factor.redeem(tx, staffId, code);
       if (!method) {
         await recordAudit(tx, { ...about, name: 'staff.second_factor_failed' });
         const isOver = reached.includes(attemptLimits.challenge.scope);
         if (isOver) await deleteChallenge(tx, tokenHash);
+        // A device that guesses is a stranger from now on.
+        if (locked && !isOver && known) await forgetDevice(tx, staffId, deviceHash);
         return { refusal: isOver ? identityErrors.FH_CHALLENGE_NOT_FOUND() : identityErrors.FH_CODE_WRONG() };
       }
       if (!(await spendChallenge(tx, tokenHash))) throw identityErrors.FH_CHALLENGE_NOT_FOUND();
       await limiter.succeed(tx, attempts);
+      // Both factors were shown: what strangers have guessed meanwhile does not keep the member out of other browsers.
+      await limiter.forget(tx, accountAttempts(waiting));
       const started = await sessions.start(tx, waiting, caller, {
         mustEnrol: false,
         passwordAgeSeconds: waiting.ageSeconds,
@@ -72,6 +81,14 @@ export function createStaffSecondStep(deps: {
       return started;
     },
   };
+}
+
+/** What strangers use up, all together. */
+export function accountAttempts({ staffId, email }: { staffId: string; email: string }) {
+  return [
+    { limit: attemptLimits.account, subject: email },
+    { limit: attemptLimits.secondFactor, subject: staffId },
+  ];
 }
 
 /** Where codes are counted and no password. */

@@ -1,5 +1,6 @@
 import { recordAudit } from '#src/audit/index.ts';
 import {
+  type Attempt,
   addressRange,
   attemptLimits,
   type Caller,
@@ -24,12 +25,13 @@ import {
   type StaffSession,
   type StartedStaffSession,
 } from './console-sessions.ts';
+import { forgetDevice, forgetDevicesOf, isKnownDevice } from './devices-sql.ts';
 import { createStaffEnrolment, type StaffEnrolment } from './enrolment.ts';
 import { staffErrors } from './errors.ts';
 import { createOpenSession, maxIdleSeconds } from './open-session.ts';
 import { createStaffFactor } from './second-factor.ts';
 import { deleteChallengesOf, deleteFactor, hasFactor, lockStaff } from './second-factor-sql.ts';
-import { createStaffSecondStep, type StaffSecondStep } from './second-step.ts';
+import { accountAttempts, createStaffSecondStep, type StaffSecondStep } from './second-step.ts';
 import {
   checkSession,
   confirmPassword,
@@ -122,11 +124,12 @@ export function createStaff(deps: StaffDeps): Staff {
     tx: Queryable,
     member: Member,
     caller: Caller,
+    known = false,
   ): Promise<StartedStaffSession | AwaitedStaffSignIn> {
     await lockStaff(tx, member.staffId);
     if (!(await hasFactor(tx, member.staffId)))
       return sessions.start(tx, member, caller, { mustEnrol: true, passwordAgeSeconds: 0 });
-    const awaited = await sessions.awaitCode(tx, member, caller);
+    const awaited = await sessions.awaitCode(tx, member, caller, known);
     if (!awaited) throw identityErrors.FH_CODE_THROTTLED({ retryAfterSeconds: 300 });
     return awaited;
   }
@@ -188,10 +191,8 @@ export function createStaff(deps: StaffDeps): Staff {
             await resetStaff(tx, staffId, { name, passwordHash });
             await deleteSessionsOf(tx, staffId);
             await deleteChallengesOf(tx, staffId);
-            await limiter.forget(tx, [
-              { limit: attemptLimits.account, subject: email },
-              { limit: attemptLimits.secondFactor, subject: staffId },
-            ]);
+            await forgetDevicesOf(tx, staffId);
+            await limiter.forget(tx, accountAttempts({ staffId, email }));
             if (setup.resetsFactor && (await deleteFactor(tx, staffId)))
               await recordAudit(tx, {
                 name: 'staff.second_factor_reset',
@@ -214,17 +215,17 @@ export function createStaff(deps: StaffDeps): Staff {
         });
       }),
 
-    signIn: ({ email, password }, caller) =>
-      queue.admit(async () => {
+    async signIn({ email, password }, caller) {
+      const deviceHash = sessions.findDeviceHash(caller.cookieHeader);
+      return queue.admit(async () => {
         const emailKey = emailKeyOf(email);
-        const range = addressRange(caller.address ?? '');
-        const attempts = [
-          { limit: attemptLimits.accountFromRange, subject: `${range} ${emailKey}` },
-          { limit: attemptLimits.account, subject: emailKey },
-          { limit: attemptLimits.range, subject: range },
-        ];
-        const { member, locked } = await db.transaction(async (tx) => {
+        const { member, known, attempts, locked } = await db.transaction(async (tx) => {
           const member = await findStaffByEmail(tx, emailKey);
+          const known = deviceHash !== undefined && (await isKnownDevice(tx, member?.staffId ?? nobody, deviceHash));
+          // A known browser is limited by its own counter alone: nobody locks a member out of it (ASVS v5.0.0-6.1.1).
+          const attempts: readonly Attempt[] = known
+            ? [{ limit: attemptLimits.knownDevice, subject: `${deviceHash.toString('hex')} ${emailKey}` }]
+            : strangerAttempts(emailKey, addressRange(caller.address ?? ''));
           const { locked, reached } = await limiter.begin(tx, attempts);
           if (reached.length > 0)
             await recordAudit(tx, {
@@ -234,16 +235,21 @@ export function createStaff(deps: StaffDeps): Staff {
               address: caller.address,
               details: { limits: reached.join(' ') },
             });
-          return { member, locked };
+          return { member, known, attempts, locked };
         });
         // The same way for everybody, as in identity/sign-in/sign-in.ts.
-        const { matches, needsRehash } = await queue.verify(password, member?.passwordHash);
+        const { matches, needsRehash } = await queue.verify(password, member?.passwordHash, known);
         if (!member || !matches || locked || member.disabled) {
-          await recordAudit(db, {
-            name: 'staff.login_failed',
-            actor: 'anonymous',
-            subject: member?.staffId ?? nobody,
-            address: caller.address,
+          await db.transaction(async (tx) => {
+            await recordAudit(tx, {
+              name: 'staff.login_failed',
+              actor: 'anonymous',
+              subject: member?.staffId ?? nobody,
+              address: caller.address,
+              details: { knownDevice: known },
+            });
+            // A device that guesses is a stranger from now on; whoever sits there may try on as one.
+            if (locked && known) await forgetDevice(tx, member?.staffId ?? nobody, deviceHash!);
           });
           throw identityErrors.FH_SIGN_IN_FAILED({
             hint: 'Check both and try again. A set-up link for your address gives you a new password.',
@@ -253,9 +259,10 @@ export function createStaff(deps: StaffDeps): Staff {
         return db.transaction(async (tx) => {
           if (!(await confirmPassword(tx, member, passwordHash))) throw identityErrors.FH_SIGN_IN_FAILED();
           await limiter.succeed(tx, attempts);
-          return enter(tx, member, caller);
+          return enter(tx, member, caller, known);
         });
-      }),
+      }, deviceHash !== undefined);
+    },
 
     async signOut(cookieHeader) {
       const tokenHash = sessions.findTokenHash(cookieHeader);
@@ -279,6 +286,14 @@ export function createStaff(deps: StaffDeps): Staff {
       return session;
     },
   };
+}
+
+function strangerAttempts(emailKey: string, range: string): Attempt[] {
+  return [
+    { limit: attemptLimits.accountFromRange, subject: `${range} ${emailKey}` },
+    { limit: attemptLimits.account, subject: emailKey },
+    { limit: attemptLimits.range, subject: range },
+  ];
 }
 
 function hashSetupToken(token: string): Buffer {
