@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify';
-import { recordAudit } from '#src/audit/index.ts';
 import { openEventStream } from '#src/http/index.ts';
 import type { TenantId } from '#src/kernel/index.ts';
 import type { OperationState } from '#src/tenants/index.ts';
@@ -16,7 +15,7 @@ type Params = { Params: OperationParams };
 
 /** Operations: what runs, what ran, and what to do with one that failed. */
 export function operationRoutes(deps: ConsoleApiDeps) {
-  const { lifecycle, db, actorOf, requireStepUp } = deps;
+  const { lifecycle, actorOf, requireStepUp } = deps;
 
   return async (app: FastifyInstance): Promise<void> => {
     app.get<{ Querystring: { tenantId?: TenantId; state?: string; limit?: number; offset?: number } }>(
@@ -82,9 +81,9 @@ export function operationRoutes(deps: ConsoleApiDeps) {
       },
     );
 
-    for (const [verb, act, event] of [
-      ['retry', lifecycle.retryOperation, 'tenant.operation_retried'],
-      ['cancel', lifecycle.cancelOperation, 'tenant.operation_cancelled'],
+    for (const [verb, act] of [
+      ['retry', lifecycle.retryOperation],
+      ['cancel', lifecycle.cancelOperation],
     ] as const) {
       app.post<Params>(
         `/api/operations/:operationId/${verb}`,
@@ -93,9 +92,7 @@ export function operationRoutes(deps: ConsoleApiDeps) {
           const actor = actorOf(request);
           // What stopped may be a deletion, and it was somebody else who showed who they are.
           if (verb === 'retry') await requireStepUp(request);
-          const operation = await act(request.params.operationId);
-          const { operationId, tenantId, kind } = operation;
-          await recordAudit(db, { name: event, actor, subject: operationId, tenantId, details: { kind } });
+          const operation = await act(request.params.operationId, actor);
           reply.code(202);
           return { operation };
         },

@@ -103,7 +103,9 @@ test('a create that fails leaves nothing, and its name is free again', async () 
     await assert.rejects(world.lifecycle.takeSecretResult(operation.operationId, 'os:test'), {
       code: 'FH_OPERATION_SHOWN',
     });
-    await assert.rejects(world.lifecycle.cancelOperation(operation.operationId), { code: 'FH_OPERATION_STATE' });
+    await assert.rejects(world.lifecycle.cancelOperation(operation.operationId, 'os:test'), {
+      code: 'FH_OPERATION_STATE',
+    });
   }
   assert.deepEqual(await world.admin.findOrphans(await world.lifecycle.knownDatabases()), { databases: [], roles: [] });
   assert.equal(await world.directory.findRoute('again.localhost'), undefined);
@@ -121,7 +123,17 @@ test('what another try mends is tried again; what it does not mend stays visible
   assert.deepEqual([failed.state, failed.steps[1]!.state], ['failed', 'failed']);
   const seen = await world.lifecycle.getTenant(tenant.name);
   assert.deepEqual([seen.state, seen.operationId], ['suspended', failed.operationId]);
-  await world.lifecycle.retryOperation(failed.operationId);
+  const recorded = () =>
+    world.pool.query("SELECT name, actor FROM audit_events WHERE name = 'tenant.operation_retried' AND subject = $1", [
+      failed.operationId,
+    ]);
+  // Whatever fails on the way, there is never a retry without its record, nor a record without one.
+  armFailpoints('tenants.go_on.before_commit=error');
+  await assert.rejects(world.lifecycle.retryOperation(failed.operationId, 'os:test'));
+  assert.equal((await world.lifecycle.getOperation(failed.operationId)).state, 'failed');
+  assert.deepEqual(await recorded(), []);
+  await world.lifecycle.retryOperation(failed.operationId, 'os:test');
+  assert.deepEqual(await recorded(), [{ name: 'tenant.operation_retried', actor: 'os:test' }]);
   const retried = await world.lifecycle.waitForOperation(failed.operationId);
   assert.deepEqual([retried.state, retried.error], ['succeeded', undefined]);
 });
@@ -168,7 +180,7 @@ test('what cannot be taken back is tried again by itself, later and later, also 
       to,
     ]);
   await rename('key', 'unknown');
-  await other.lifecycle.cancelOperation(left.operationId);
+  await other.lifecycle.cancelOperation(left.operationId, 'os:test');
   assert.equal((await other.lifecycle.waitForOperation(left.operationId)).state, 'failed');
   await rename('unknown', 'key');
   await other.stop();
@@ -189,7 +201,7 @@ test('a failed suspend can be taken back, a failed delete only be finished', asy
   const tenant = await create();
   closeErrors = [failing()];
   const suspend = await run('suspend', tenant, {});
-  await world.lifecycle.cancelOperation(suspend.operationId);
+  await world.lifecycle.cancelOperation(suspend.operationId, 'os:test');
   assert.equal((await world.lifecycle.waitForOperation(suspend.operationId)).state, 'undone');
   assert.equal((await world.lifecycle.getTenant(tenant.name)).state, 'active');
   await world.databases.app.read(tenant.tenantId, (db) => db.query('SELECT note_id FROM notes'));
@@ -197,10 +209,12 @@ test('a failed suspend can be taken back, a failed delete only be finished', asy
   closeErrors = [failing()];
   const deletion = await run('delete', tenant, {});
   assert.equal(deletion.state, 'failed');
-  await assert.rejects(world.lifecycle.cancelOperation(deletion.operationId), { code: 'FH_OPERATION_STATE' });
+  await assert.rejects(world.lifecycle.cancelOperation(deletion.operationId, 'os:test'), {
+    code: 'FH_OPERATION_STATE',
+  });
   await assert.rejects(run('resume', tenant, {}), { code: 'FH_TENANT_STATE' });
   assert.equal((await world.directory.findRoute(`${tenant.name}.localhost`))?.state, 'deleting');
-  await world.lifecycle.retryOperation(deletion.operationId);
+  await world.lifecycle.retryOperation(deletion.operationId, 'os:test');
   assert.equal((await world.lifecycle.waitForOperation(deletion.operationId)).state, 'succeeded');
 });
 
@@ -218,7 +232,7 @@ test('an operation that was overtaken is not driven on', async () => {
   closeErrors = [failing()];
   const suspend = await run('suspend', tenant, {});
   assert.equal((await run('resume', tenant, {})).state, 'succeeded');
-  await assert.rejects(world.lifecycle.retryOperation(suspend.operationId), { code: 'FH_OPERATION_STATE' });
+  await assert.rejects(world.lifecycle.retryOperation(suspend.operationId, 'os:test'), { code: 'FH_OPERATION_STATE' });
   assert.equal((await world.lifecycle.getTenant(tenant.name)).operationId, undefined);
 });
 
@@ -322,7 +336,7 @@ test('a recovery point that is not lowered after all: no session goes on as if i
     // Whoever is told opens what it needs at once.
     points.push(`${await waitsFor(tenantId)} ${await pointOf(tenant)}`);
   };
-  await world.lifecycle.cancelOperation(failed.operationId);
+  await world.lifecycle.cancelOperation(failed.operationId, 'os:test');
   assert.equal((await world.lifecycle.waitForOperation(failed.operationId)).state, 'undone');
   assert.equal(points[0], 'true second', 'the database first, the registry last');
   await waitFor('the session from between to be ended', () => between.hasEnded(), { deadlineMs: 60_000 });

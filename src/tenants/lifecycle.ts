@@ -1,5 +1,14 @@
 import { EventEmitter } from 'node:events';
-import { FreeholdError, newId, type OperationId, type RetryOptions, retry, type TenantId } from '#src/kernel/index.ts';
+import { recordAudit } from '#src/audit/index.ts';
+import {
+  FreeholdError,
+  failpoint,
+  newId,
+  type OperationId,
+  type RetryOptions,
+  retry,
+  type TenantId,
+} from '#src/kernel/index.ts';
 import { isRetryable } from '#src/postgres/index.ts';
 import { createCredentials } from './credentials.ts';
 import { tenantErrors } from './errors.ts';
@@ -51,9 +60,10 @@ export interface TenantLifecycle {
   /** Goes on with everything that was running, or could not be taken back, when the process ended; call once at the start. @returns how many */
   resumeAll(): Promise<number>;
   /** Tries a failed operation again from the step that failed. */
-  retryOperation(operationId: OperationId): Promise<Operation>;
+  /** Recorded in the transaction that opens it again; so is `cancelOperation`. */
+  retryOperation(operationId: OperationId, actor: string): Promise<Operation>;
   /** Takes back what a failed operation did; not for `delete`. */
-  cancelOperation(operationId: OperationId): Promise<Operation>;
+  cancelOperation(operationId: OperationId, actor: string): Promise<Operation>;
   getOperation(operationId: OperationId): Promise<Operation>;
   listOperations(query?: OperationQuery): Promise<Operation[]>;
   /** Calls back after every change of the operation, and for its progress. @returns stops it */
@@ -189,7 +199,7 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
     return { ...operation, progress: progress.get(operationId) };
   }
 
-  async function goOn(operationId: OperationId, undoing: boolean): Promise<Operation> {
+  async function goOn(operationId: OperationId, undoing: boolean, actor: string): Promise<Operation> {
     const operation = await getOperation(operationId);
     const { state, kind, tenantId, sourceTenantId } = operation;
     if (state !== 'failed') throw tenantErrors.FH_OPERATION_STATE({ detail: `it is ${state}, not failed` });
@@ -210,6 +220,14 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
       if (!(await reopenOperation(tx, operationId, undoing || Boolean(operation.undoing)))) {
         throw tenantErrors.FH_OPERATION_STATE();
       }
+      await recordAudit(tx, {
+        name: undoing ? 'tenant.operation_cancelled' : 'tenant.operation_retried',
+        actor,
+        subject: operationId,
+        tenantId,
+        details: { kind },
+      });
+      await failpoint('tenants.go_on.before_commit');
     });
     launch(operationId);
     return getOperation(operationId);
@@ -270,8 +288,8 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
       return operationIds.length + stuck.length;
     },
 
-    retryOperation: (operationId) => goOn(operationId, false),
-    cancelOperation: (operationId) => goOn(operationId, true),
+    retryOperation: (operationId, actor) => goOn(operationId, false, actor),
+    cancelOperation: (operationId, actor) => goOn(operationId, true, actor),
     getOperation,
     listOperations: async (query = {}) =>
       (await listOperations(db, query)).map((operation) => ({
