@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { httpErrors } from '#src/http/index.ts';
-import { type FreeholdError, toFreeholdError } from '#src/kernel/index.ts';
+import { type FreeholdError, kernelErrors, toFreeholdError } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import { gatewayErrors } from './errors.ts';
 import { type HostRules, parseAuthority, readAuthority } from './host.ts';
@@ -52,6 +52,8 @@ export function createDoor({ domain, publicPort, directory, limits }: DoorOption
       const rules: HostRules = { domain, publicPort: publicPort() };
       const { kind, host } = parseAuthority(readAuthority(request), rules);
       refuseExcess(request, limits);
+      if (hasOddCoding(request))
+        throw kernelErrors.FH_INVALID_REQUEST({ detail: 'Only the transfer coding chunked is understood.' });
       if (!(kind === 'tenant' ? proxiedMethods : methods).has(request.method!))
         throw httpErrors.FH_METHOD_NOT_ALLOWED();
       // The certificate that the client checked must be the one of the host it asks (RFC 9110, 7.4).
@@ -83,6 +85,15 @@ export function originOf(host: string, publicPort: number): string {
 function refuseExcess({ url, rawHeaders }: IncomingMessage, { urlBytes, headerCount }: GatewayLimits): void {
   if (url!.length > urlBytes) throw httpErrors.FH_URL_TOO_LONG();
   if (rawHeaders.length / 2 > headerCount) throw httpErrors.FH_HEADERS_TOO_LARGE();
+}
+
+/**
+ * Codings beside chunked, which Node's parser takes: content that nobody decodes, and perhaps another end of the message for whoever is in front of us. Refused, and
+ * nothing behind it on its connection is looked at (RFC 9112, 6.1).
+ */
+export function hasOddCoding({ headers }: IncomingMessage): boolean {
+  const coding = headers['transfer-encoding'];
+  return coding !== undefined && coding.trim().toLowerCase() !== 'chunked';
 }
 
 function isLoopback(address: string | undefined): boolean {

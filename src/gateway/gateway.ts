@@ -1,11 +1,11 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
-import { setUpgrade } from '#src/hosting/index.ts';
+import { isUpgrade, setUpgrade } from '#src/hosting/index.ts';
 import { createHttpApp, createHttpMetrics, type HttpMetrics, hstsOf, type Page } from '#src/http/index.ts';
 import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
 import { createCertificates } from './certificates.ts';
-import { createDoor, healthPath, originOf, type Passage, passageOf, setPassage } from './door.ts';
+import { createDoor, hasOddCoding, healthPath, originOf, type Passage, passageOf, setPassage } from './door.ts';
 import { closeDoor, drain } from './drain.ts';
 import { gatewayErrors } from './errors.ts';
 import { createLifetimes } from './lifetimes.ts';
@@ -129,9 +129,17 @@ export function createGateway(options: GatewayOptions): Gateway {
     platform.routing(request, response);
   };
 
+  /** Connections of which nothing more is read as a request; they end with the answer that is under way. */
+  const broken = new WeakSet<object>();
+
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    if (broken.has(request.socket)) return;
     lifetimes.begin(request, response);
-    if (isDraining && request.httpVersionMajor === 1) response.setHeader('connection', 'close');
+    // Node reads nothing behind a request that asked for another protocol in vain (seen with 26.10).
+    const isBroken = hasOddCoding(request);
+    const isLast = isDraining || isBroken || (request.headers.upgrade !== undefined && !isUpgrade(request));
+    if (isLast && request.httpVersionMajor === 1) response.setHeader('connection', 'close');
+    if (isBroken) broken.add(request.socket);
     const passage = door(request);
     const fail = (error: unknown) => {
       log.error('a request could not be passed on', { error });

@@ -120,7 +120,10 @@ export async function startProxiedWorld(
     });
   const listen = async <S extends NetServer>(name: string, server: S): Promise<S> => {
     const before = servers.get(name);
-    if (before) await new Promise((resolve) => before.close(resolve));
+    if (before) {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => before.close(resolve));
+    }
     servers.set(name, server);
     server.on('connection', (socket: Socket) => {
       sockets.add(socket);

@@ -49,11 +49,9 @@ export function framingOf(request: IncomingMessage): {
   readonly hasBody: boolean;
   readonly headers: readonly string[];
 } {
-  const length = request.headers['content-length'];
+  const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
   const stream = (request as unknown as Partial<Http2ServerRequest>).stream;
-  const hasBody = stream
-    ? !stream.endAfterHeaders
-    : request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+  const hasBody = stream ? !stream.endAfterHeaders : coding !== undefined || (length !== undefined && length !== '0');
   if (hasBody && length === undefined) return { hasBody, headers: ['Transfer-Encoding', 'chunked'] };
   if (hasBody) return { hasBody, headers: ['Content-Length', length!] };
   // RFC 9110, 8.6: methods that usually have content say that there is none.

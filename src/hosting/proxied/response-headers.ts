@@ -22,13 +22,17 @@ export function responseHeaders(rawHeaders: readonly string[], status: number, r
   const named = connectionNames(rawHeaders);
   const headers: string[] = [];
   const seen = new Set<string>();
+  let length: string | undefined;
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const spelt = rawHeaders[at]!;
     let value = rawHeaders[at + 1]!;
     const name = spelt.toLowerCase();
     if (hopByHop.has(name) || named.has(name) || isForFrontServers(name)) continue;
-    // RFC 9110, 8.6: not with these.
-    if (name === 'content-length' && (status < 200 || status === 204)) continue;
+    if (name === 'content-length') {
+      // RFC 9110, 8.6: not with these.
+      if (status >= 200 && status !== 204) length = value;
+      continue;
+    }
     if (name === 'set-cookie' && !maySetCookie(value, rules.host)) {
       rules.onCookieRefused();
       continue;
@@ -45,6 +49,8 @@ export function responseHeaders(rawHeaders: readonly string[], status: number, r
   if (!seen.has('x-content-type-options')) headers.push('X-Content-Type-Options', 'nosniff');
   if (!seen.has('x-request-id')) headers.push('X-Request-Id', rules.requestId);
   if (rules.renewal !== undefined) headers.push('Set-Cookie', rules.renewal);
+  // Behind it Node would take Content-Disposition for another encoding than it is (`processHeader`, seen with 26.10).
+  if (length !== undefined) headers.push('Content-Length', length);
   return headers;
 }
 
