@@ -33,6 +33,7 @@ before(async () => {
     auditLog: controlAuditLog,
     actorOf: () => 'os:root',
     requireStepUp: async () => {},
+    confirmSignedIn: async () => {},
     tenantUrl: (name) => `https://${name}.localhost:8443`,
     fleetReport: async () => ({ tenants: [] }),
     fleet: createFleetRuns(fleetDeps),

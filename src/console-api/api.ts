@@ -18,6 +18,8 @@ export interface ConsoleApiDeps {
   readonly actorOf: (request: FastifyRequest) => string;
   /** Before a dangerous act (delete, restore, clone, destroy a key, download an archive): throws FH_STEP_UP_REQUIRED. */
   readonly requireStepUp: (request: FastifyRequest) => Promise<void>;
+  /** After a body that the route read itself: throws when whoever asked is signed out by now. */
+  readonly confirmSignedIn: (request: FastifyRequest) => Promise<void>;
   readonly tenantUrl: (name: string) => string;
   /** How far the fleet's databases are. */
   readonly fleetReport: () => Promise<FleetReport>;

@@ -8,7 +8,7 @@ const defaultMaxBytes = 1024 ** 4;
 
 /** Archives go out and come in as bytes: whoever asks need not share a disk with control. */
 export function archiveRoutes(deps: ConsoleApiDeps) {
-  const { lifecycle, portability, actorOf, requireStepUp, maxArchiveBytes = defaultMaxBytes } = deps;
+  const { lifecycle, portability, actorOf, requireStepUp, confirmSignedIn, maxArchiveBytes = defaultMaxBytes } = deps;
 
   async function record(name: AuditEventName, operationId: OperationId, actor: string): Promise<void> {
     const { tenantId } = await lifecycle.getOperation(operationId);
@@ -75,6 +75,7 @@ export function archiveRoutes(deps: ConsoleApiDeps) {
           await requireStepUp(request);
           const archivePath = await portability.receiveUpload(request.body, maxArchiveBytes);
           try {
+            await confirmSignedIn(request);
             const manifest = await portability.inspectArchive(archivePath);
             const operation = await lifecycle.startOperation(
               'import',

@@ -39,6 +39,7 @@ before(async () => {
       requireStepUp: async (request) => {
         if (request.headers['x-test-step-up'] === 'none') throw stepUpRequired();
       },
+      confirmSignedIn: async () => {},
       tenantUrl: (name) => `https://${name}.localhost:8443`,
       fleetReport: async () => ({ tenants: [] }),
       fleet: createFleetRuns(fleetDeps),

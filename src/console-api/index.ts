@@ -59,6 +59,7 @@ export {
   type RetentionShareView,
   retentionRoutes,
 } from './retention.ts';
+export { createSignedIn, type SignedIn } from './signed-in.ts';
 export {
   type Checked,
   type CheckRun,

@@ -1,12 +1,19 @@
 import { createServer } from 'node:https';
 import { join } from 'node:path';
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
-import { type ConsoleApiDeps, consoleApi, type HealthDeps, healthRoutes, mailRoutes } from '#src/console-api/index.ts';
+import {
+  type ConsoleApiDeps,
+  consoleApi,
+  createSignedIn,
+  type HealthDeps,
+  healthRoutes,
+  mailRoutes,
+} from '#src/console-api/index.ts';
 import { refuseCrossSite } from '#src/gateway/index.ts';
 import { createHttpApp, type HttpMetrics, hstsOf, type Page, servePage, tlsFloor } from '#src/http/index.ts';
 import { createGatewayKey } from '#src/keys/index.ts';
 import { mailStates } from '#src/mail/index.ts';
-import { isBackground, requireFactor, type StaffSession, staffErrors, staffRoutes } from '#src/staff/index.ts';
+import { isBackground, requireFactor, staffErrors, staffRoutes } from '#src/staff/index.ts';
 import type { Child } from './child.ts';
 import type { Config } from './config.ts';
 import type { ControlServices } from './control-services.ts';
@@ -21,7 +28,7 @@ export interface ConsoleDeps {
   readonly folders: Folders;
   readonly services: ControlServices;
   readonly page: Page;
-  readonly apiDeps: Omit<ConsoleApiDeps, 'actorOf' | 'requireStepUp'>;
+  readonly apiDeps: Omit<ConsoleApiDeps, 'actorOf' | 'requireStepUp' | 'confirmSignedIn'>;
   readonly healthDeps: HealthDeps;
   readonly backupApi: FastifyPluginAsync;
   readonly metrics: HttpMetrics;
@@ -36,7 +43,12 @@ export async function startConsole(deps: ConsoleDeps): Promise<{ setupUrl: strin
   const certificate = async () => ({ key: privateKeyPem, cert: await authority.issue(config.domain, publicKeyPem) });
   const first = await certificate();
 
-  const signedIn = new WeakMap<FastifyRequest, StaffSession>();
+  const signedIn = createSignedIn(async (request) => {
+    const session = await staff.authenticate(request.headers.cookie, { background: isBackground(request) });
+    if (!session) throw staffErrors.FH_STAFF_SESSION_REQUIRED();
+    requireFactor(session);
+    return session;
+  });
   const app = createHttpApp({
     name: 'console',
     log: child.log,
@@ -44,7 +56,7 @@ export async function startConsole(deps: ConsoleDeps): Promise<{ setupUrl: strin
     metrics: deps.metrics,
     hsts: hstsOf(config.domain),
     describe: (request) => ({
-      staffId: signedIn.get(request)?.staffId,
+      staffId: signedIn.find(request)?.staffId,
       ...(request.errorCode === undefined ? {} : { address: request.ip }),
     }),
     serverFactory: (handler) => {
@@ -64,19 +76,14 @@ export async function startConsole(deps: ConsoleDeps): Promise<{ setupUrl: strin
   guardDoor(app, config);
   await app.register(staffRoutes(staff), { prefix: '/api' });
   await app.register(async (scope) => {
-    scope.addHook('onRequest', async (request) => {
-      const session = await staff.authenticate(request.headers.cookie, { background: isBackground(request) });
-      if (!session) throw staffErrors.FH_STAFF_SESSION_REQUIRED();
-      requireFactor(session);
-      signedIn.set(request, session);
-    });
+    signedIn.guard(scope);
     const actorOf = (request: FastifyRequest): string => {
-      const session = signedIn.get(request);
+      const session = signedIn.find(request);
       if (!session) throw staffErrors.FH_STAFF_SESSION_REQUIRED();
       return `staff:${session.staffId}`;
     };
     const requireStepUp = (request: FastifyRequest) => staff.requireStepUp(request.headers.cookie);
-    await scope.register(consoleApi({ ...deps.apiDeps, actorOf, requireStepUp }));
+    await scope.register(consoleApi({ ...deps.apiDeps, actorOf, requireStepUp, confirmSignedIn: signedIn.confirm }));
     await scope.register(healthRoutes(deps.healthDeps));
     await scope.register(deps.backupApi);
     await scope.register(mailRoutes({ ...services.mail, states: mailStates, actorOf, requireStepUp }));

@@ -127,6 +127,7 @@ export async function runControl(env: Env): Promise<void> {
       actorOf: (_request: FastifyRequest) => 'os:operator',
       // Whoever may open the socket may do anything to the installation anyway.
       requireStepUp: async () => {},
+      confirmSignedIn: async () => {},
     }),
   );
   await commands.register(healthRoutes(healthDeps));
