@@ -7,6 +7,7 @@ export interface ArchiveEntry extends ContentEntry {
 }
 
 const blockBytes = 512;
+const pieceBytes = 256 * 1024;
 /** Of one extended header: two paths. */
 const maxExtendedBytes = 8_192;
 const kinds: Readonly<Record<string, ContentEntry['kind']>> = { '0': 'file', '\0': 'file', '2': 'link', '5': 'folder' };
@@ -54,6 +55,20 @@ export async function readArchive(file: FileHandle, archiveBytes: number): Promi
   const [problem] = findTreeProblems(entries);
   if (problem) throw contentInvalid(problem);
   return entries;
+}
+
+/** The bytes of a file, in pieces; a piece is overwritten by the next. By the handle: ten thousand streams of one handle are ten thousand listeners on it. */
+export async function* readContent(
+  file: FileHandle,
+  { offset, sizeBytes }: Pick<ArchiveEntry, 'offset' | 'sizeBytes'>,
+): AsyncGenerator<Buffer> {
+  const piece = Buffer.allocUnsafe(Math.min(sizeBytes, pieceBytes));
+  for (let at = 0; at < sizeBytes; ) {
+    const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, sizeBytes - at), offset + at);
+    if (bytesRead === 0) throw contentInvalid('the archive is cut short');
+    yield piece.subarray(0, bytesRead);
+    at += bytesRead;
+  }
 }
 
 async function readBlock(file: FileHandle, offset: number, length: number): Promise<Buffer> {

@@ -20,6 +20,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import fc from 'fast-check';
 import { pack } from 'tar-stream';
 import { FreeholdError } from '#src/kernel/index.ts';
 import { checkFolder, inspectVersion, packFolder, unpackVersion } from './index.ts';
@@ -60,6 +61,12 @@ async function forged(...entries: (Header & { content?: string })[]): Promise<st
   const path = fresh();
   await pipeline(archive, createWriteStream(path));
   return path;
+}
+/** Of a block that is a header (POSIX.1-1988 ustar). */
+function writeChecksum(block: Buffer): void {
+  if (block.toString('latin1', 257, 262) !== 'ustar') return;
+  const sum = block.reduce((total, byte, at) => total + (at >= 148 && at < 156 ? 32 : byte), 0);
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
 }
 /** Refused by both readers, and nothing was made. */
 async function refused(archive: string, reason: RegExp): Promise<void> {
@@ -223,6 +230,35 @@ describe('the content of a version', () => {
       if (bytes.length === 1_024 && bytes[0] === 0) await assert.rejects(inspectVersion(path), reason);
       else await refused(path, reason);
     }
+  });
+
+  it('answers every damaged archive with what is wrong, and writes nothing outside', async () => {
+    const whole = await readFile(await sent());
+    const parent = fresh();
+    const archive = fresh();
+    await mkdir(parent);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+        fc.boolean(),
+        async (changes, isSummed) => {
+          const bytes = Buffer.from(whole);
+          for (const [at, byte] of changes) bytes[at] = byte;
+          // With checksums that are right what lies behind them is read.
+          if (isSummed) for (let at = 0; at < bytes.length; at += 512) writeChecksum(bytes.subarray(at, at + 512));
+          await writeFile(archive, bytes);
+          const folder = join(parent, 'v');
+          for (const read of [inspectVersion(archive), unpackVersion(archive, folder)])
+            await read.catch((error) => assert.ok(error instanceof FreeholdError, error));
+          assert.deepEqual(
+            (await readdir(parent)).filter((name) => name !== 'v'),
+            [],
+          );
+          await rm(folder, { recursive: true, force: true });
+        },
+      ),
+      { numRuns: 60 },
+    );
   });
 
   it('is laid out whole or not at all, also when the process is killed', async () => {

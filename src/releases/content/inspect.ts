@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { manifestFile, maxManifestBytes, parseManifest } from '../manifest/index.ts';
 import type { AppManifest } from '../types.ts';
-import { type ArchiveEntry, readArchive } from './archive.ts';
+import { type ArchiveEntry, readArchive, readContent } from './archive.ts';
 import { contentInvalid, digestContent } from './entries.ts';
 
 export interface InspectedVersion {
@@ -24,17 +24,11 @@ export async function inspectVersion(archivePath: string): Promise<InspectedVers
     const hashed: (ArchiveEntry & { sha256: string })[] = [];
     for (const entry of entries) {
       const hash = createHash('sha256');
-      if (entry.sizeBytes > 0)
-        for await (const chunk of file.createReadStream({ ...rangeOf(entry), autoClose: false })) hash.update(chunk);
+      for await (const piece of readContent(file, entry)) hash.update(piece);
       hashed.push({ ...entry, sha256: entry.kind === 'file' ? hash.digest('hex') : '' });
     }
     return { manifest, digest: digestContent(hashed), entries };
   } finally {
     await file.close();
   }
-}
-
-/** Of a file that is not empty; `end` is the last byte. */
-export function rangeOf({ offset, sizeBytes }: ArchiveEntry): { start: number; end: number } {
-  return { start: offset, end: offset + sizeBytes - 1 };
 }

@@ -3,7 +3,7 @@ import { lstat, open, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { pack } from 'tar-stream';
+import { type Pack, pack } from 'tar-stream';
 import { checkManifest, manifestFile, maxManifestBytes, showProblem } from '../manifest/index.ts';
 import type { AppManifest } from '../types.ts';
 import {
@@ -103,6 +103,8 @@ async function walk(
   }
 }
 
+/** Smaller files are read at once. */
+const wholeBytes = 1024 * 1024;
 const types = { file: 'file', folder: 'directory', link: 'symlink' } as const;
 
 /** The folder as tar, the same bytes for the same content. Fails when a file changes meanwhile. @param onSent bytes of content so far */
@@ -134,7 +136,8 @@ export function packFolder(
       const file = await open(join(folder, path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
       try {
         if ((await file.stat()).size !== size) throw contentInvalid(`${show(path)} changed while it was sent`);
-        await pipeline(file.createReadStream({ autoClose: false }), archive.entry(header));
+        if (size <= wholeBytes) await writeWhole(archive, header, await file.readFile());
+        else await pipeline(file.createReadStream({ autoClose: false }), archive.entry(header));
       } finally {
         await file.close();
       }
@@ -145,4 +148,16 @@ export function packFolder(
   };
   write().catch((error) => archive.destroy(error));
   return Readable.from(archive, { objectMode: false });
+}
+
+/** Resolves when there is room for more. */
+function writeWhole(
+  archive: Pack,
+  header: Parameters<Pack['entry']>[0] & { readonly size: number },
+  content: Buffer,
+): Promise<void> {
+  if (content.length !== header.size) throw contentInvalid(`${show(header.name)} changed while it was sent`);
+  return new Promise((resolve, reject) => {
+    archive.entry(header, content, (error) => (error ? reject(error) : resolve()));
+  });
 }
