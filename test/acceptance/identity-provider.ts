@@ -9,7 +9,7 @@ import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import Provider from 'oidc-provider';
 import { newFolder } from './harness.ts';
-import { createSamlSide } from './saml-provider.ts';
+import { createSamlSide, type SamlSide } from './saml-provider.ts';
 
 const host = 'idp.localhost';
 
@@ -29,6 +29,7 @@ export class IdentityProvider {
   readonly records = new Map<string, string>();
   readonly client = { id: 'freehold', secret: crypto.randomUUID() };
   readonly accounts = new Map<string, Account>();
+  saml: SamlSide | undefined;
   readonly #server: Server;
   readonly #dns: Socket;
   readonly #folder: string;
@@ -69,6 +70,7 @@ export class IdentityProvider {
   /** Knows this client from now on. */
   async register(redirectUri: string): Promise<void> {
     const saml = await createSamlSide(this.issuer, this.accounts);
+    this.saml = saml;
     const provider = new Provider(this.issuer, {
       clients: [{ client_id: this.client.id, client_secret: this.client.secret, redirect_uris: [redirectUri] }],
       claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'groups'] },

@@ -234,6 +234,45 @@ describe('single sign-on', { timeout: 1_800_000 }, () => {
     await eve.page.waitForURL((at) => at.pathname === '/items' && at.search === '?x=1');
     const me = await eve.page.evaluate(async () => (await fetch('/-/api/session')).json());
     assert.deepEqual([me.user.email, me.user.name, me.user.role], ['eve@fabrikam.example', 'Eve Fabrikam', 'member']);
+
+    // Signed out here: then there. And there: then here, with the next request, whichever worker takes it.
+    const logOut = `${url}/-/sign-on/saml/log-out/${address.split('/').at(-1)}`;
+    provider.saml!.sloUrl = logOut;
+    const signOut = async () => {
+      await eve.page.goto(`${url}/-/account`);
+      await eve.page.getByRole('button', { name: 'Account of Eve Fabrikam' }).click();
+      await eve.page.getByRole('menuitem', { name: 'Sign out', exact: true }).click();
+    };
+    await signOut();
+    await eve.page.getByText('Here, and at Fabrikam.').waitFor({ timeout: 30_000 });
+    assert.deepEqual(
+      [new URL(eve.page.url()).pathname, new URL(eve.page.url()).search],
+      [new URL(logOut).pathname, ''],
+    );
+    await look(eve, 'signed-out-at-the-organisation');
+    const statuses = () =>
+      eve.page.evaluate(async () => {
+        const answers = await Promise.all(Array.from({ length: 12 }, () => fetch('/-/api/session')));
+        return [...new Set(answers.map(({ status }) => status))];
+      });
+    assert.deepEqual(await statuses(), [401]);
+    eve.problems.splice(0);
+    await eve.page.goto(`${url}/items?x=2`);
+    await eve.page.getByRole('button', { name: 'Continue with Fabrikam' }).click();
+    await eve.page.getByRole('link', { name: 'Eve Fabrikam' }).click();
+    await eve.page.waitForURL((at) => at.pathname === '/items');
+    assert.deepEqual(await statuses(), [200]);
+    await eve.page.goto(`${provider.issuer}/saml/sign-out`);
+    await eve.page.getByRole('heading', { name: 'Signed out everywhere' }).waitFor();
+    await eve.page.goto(`${url}/-/signed-out`);
+    assert.deepEqual(await statuses(), [401]);
+    eve.problems.splice(0);
+    // A message that nobody signed, and an answer that nobody waits for.
+    await eve.page.goto(`${logOut}?SAMLRequest=AAAA&RelayState=%22%3E%3Cscript%3E`);
+    await eve.page.getByRole('heading', { name: 'This sign-out message was not accepted' }).waitFor();
+    await eve.page.goto(`${logOut}?SAMLResponse=AAAA&RelayState=${'x'.repeat(43)}&SigAlg=x&Signature=x`);
+    await eve.page.getByRole('heading', { name: 'Whether you are signed out is not known' }).waitFor();
+    eve.problems.splice(0);
     // Who comes there with nothing, or with something that answers no question, reads what to do.
     await eve.page.goto(`${url}/-/sign-on/saml`);
     await eve.page.getByRole('heading', { name: 'This sign-in cannot go on' }).waitFor();
