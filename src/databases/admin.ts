@@ -19,7 +19,6 @@ import { type DatabaseRoles, isTemplateName, newDatabaseName, rolesOf, templateN
 import { createReaders } from './readers.ts';
 import { reownScript } from './reown.ts';
 import {
-  canRefuseViews,
   commitWaitsSql,
   createRolesSql,
   type DatabaseFacts,
@@ -125,7 +124,6 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     await pool.withConnection(async (lock) => {
       await lock.query('SELECT pg_advisory_lock(hashtext($1))', [`freehold template ${version}`]);
       if ((await findDatabase(lock, roles.app))?.note?.state === 'ready') return;
-      if (kind === 'process' && !(await canRefuseViews(lock))) throw databaseErrors.FH_DB_SERVER_TOO_OLD();
       log.info('building a template database', { template: roles.app });
       await dropDatabase(roles.app);
       await runStatements(createRolesSql(roles, new Set(), kind));

@@ -47,11 +47,6 @@ export const databaseErrors = defineErrors({
     title: 'The database is of another kind than its app',
     hint: 'Apps that are part of the program and apps that run as processes keep their data differently: export the tenant and import it under the other app.',
   },
-  FH_DB_SERVER_TOO_OLD: {
-    status: 503,
-    title: 'This PostgreSQL server is too old for apps that run as processes',
-    hint: 'Update PostgreSQL to 15.8, 16.4 or anything newer, and try again.',
-  },
   FH_DB_MIGRATION_INVALID: {
     status: 500,
     title: 'A migration file is not valid',

@@ -153,12 +153,6 @@ export const describeSessionSql = `SELECT current_database() AS database, sessio
   EXISTS (SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
           WHERE d.datname = current_database() AND s.setrole = 0 AND 'synchronous_commit=remote_apply' = ANY (s.setconfig)) AS waits`;
 
-/** Reading by name is safe from views put in the place of a table only where this can be said (CVE-2024-7348: 15.8, 16.4 and later). */
-export async function canRefuseViews(db: Queryable): Promise<boolean> {
-  const rows = await db.query(`SELECT FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'`);
-  return rows.length > 0;
-}
-
 /** Databases of ours in which something was granted to this role, or names it in a policy, and in which it owns nothing. */
 export async function selectGrantedElsewhere(db: Queryable, role: string): Promise<string[]> {
   const rows = await db.query<{ name: string }>(

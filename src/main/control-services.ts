@@ -32,8 +32,7 @@ import { createJobs } from './jobs.ts';
 import { holdLeadership } from './leadership.ts';
 import { createFirstInvitations, createMailServices } from './mail-services.ts';
 import { passwordRulesOf } from './password-list.ts';
-import { platformTargetOf } from './platform-target.ts';
-import type { Program } from './program.ts';
+import { keepingOf, type Program } from './program.ts';
 import type { RegionKeys } from './regions.ts';
 import { createRestorePoints } from './restore-points.ts';
 import { createRetention } from './retention.ts';
@@ -42,6 +41,7 @@ import { readReplicationTarget } from './secrets.ts';
 import { findStandbySocket } from './standby-health.ts';
 import { createTenantReaders } from './tenant-readers.ts';
 import { createTenantRestores } from './tenant-restores.ts';
+import { tenantTargetOf } from './tenant-target.ts';
 
 const poolSize = 12;
 /** Longest that a content may take to every region before who waits for it is told that it is not there. */
@@ -156,20 +156,17 @@ export async function startControlServices({
       onUnreferenced: (tenantId, names) => recordUnreferencedFiles(pool, tenantId, names, new Date(clock.now())),
     }),
   });
+  const { kindOf, foldersOfApp } = keepingOf(program);
   const openReader = createTenantReaders({ pool, databases: admin, directory: directory.forLifecycle });
   const portability = createPortability({
     binaries,
     exportsFolder: folders.exports,
     vault,
-    openTarget: (tenantId) => platformTargetOf(directory.forLifecycle, tenantId),
+    openTarget: (tenantId, role) => tenantTargetOf(directory.forLifecycle, tenantId, role),
+    kindOf,
     appVersion: (name) => program.apps.find((app) => app.manifest.name === name)?.manifest.version ?? '0',
     createdBy: `freehold ${program.version}`,
     clock,
-  });
-  // Apps that are no part of the program run as processes, and make their schemas themselves (decision 0038).
-  const foldersOfApp = (name: string) => ({
-    platform: program.platformMigrations,
-    app: program.appMigrations.get(name),
   });
   const tenantUrl = (name: string): string =>
     `https://${name}.${config.domain}${config.publicPort === 443 ? '' : `:${config.publicPort}`}`;

@@ -1,5 +1,5 @@
 import type { App } from '#sdk';
-import { type MigrationFile, readMigrations } from '#src/databases/index.ts';
+import { type DatabaseKind, type MigrationFile, type MigrationFolders, readMigrations } from '#src/databases/index.ts';
 import { migrationsFolderOf, parseApp } from '#src/hosting/index.ts';
 import { loadPage, type Page } from '#src/http/index.ts';
 import { apps } from './apps.ts';
@@ -32,6 +32,14 @@ export async function loadProgram(): Promise<Program> {
     controlMigrations: await readMigrations(new URL('migrations/control/', freehold.root)),
     platformMigrations: await readMigrations(new URL('migrations/tenant/', freehold.root)),
     appMigrations,
+  };
+}
+
+/** How apps keep their data: those that are no part of the program run as processes, and make their schemas themselves (decision 0038). */
+export function keepingOf({ platformMigrations, appMigrations }: Program) {
+  return {
+    kindOf: (app: string): DatabaseKind => (appMigrations.has(app) ? 'sdk' : 'process'),
+    foldersOfApp: (app: string): MigrationFolders => ({ platform: platformMigrations, app: appMigrations.get(app) }),
   };
 }
 

@@ -1,6 +1,11 @@
 import { defineErrors } from '#src/kernel/index.ts';
 
 export const portabilityErrors = defineErrors({
+  FH_ROWS_HIDDEN: {
+    status: 422,
+    title: 'The app keeps rows of its database from being read',
+    hint: 'As the app: ALTER TABLE … NO FORCE ROW LEVEL SECURITY, and GRANT SELECT on its own tables to itself.',
+  },
   FH_ARCHIVE_INVALID: {
     status: 422,
     title: 'The archive cannot be used',

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
+import type { DatabaseKind } from '#src/databases/types.ts';
 import { failpoint } from '#src/kernel/index.ts';
 import { openConnection } from '#src/postgres/index.ts';
 import type { OnProgress, Tenant } from '#src/tenants/index.ts';
@@ -12,7 +13,7 @@ import { contentHash } from './content-hash.ts';
 import { checked, syncFolder } from './disk.ts';
 import { portabilityErrors } from './errors.ts';
 import { verifyArchive } from './inspect.ts';
-import { dumpName, formatVersion, type Manifest, manifestName } from './manifest.ts';
+import { appDumpName, dumpName, formatVersion, type Manifest, manifestName, splitMembers } from './manifest.ts';
 import type { PortabilityDeps } from './portability.ts';
 import {
   exportSnapshot,
@@ -43,10 +44,13 @@ export async function exportArchive(
   await rm(work, { recursive: true, force: true });
   await mkdir(work, { mode: 0o700 });
   try {
-    const dump = join(work, dumpName);
-    const snapshot = await dumpDatabase(deps, tenant, dump, onProgress);
+    const snapshot = await dumpDatabase(deps, tenant, work, onProgress);
     await failpoint('export.dumped');
-    const dumpMember = { name: dumpName, sizeBytes: (await stat(dump)).size, sha256: await hashFile(dump) };
+    const dumps = [];
+    for (const name of snapshot.dumps) {
+      const path = join(work, name);
+      dumps.push({ name, sizeBytes: (await stat(path)).size, sha256: await hashFile(path) });
+    }
     const files = snapshot.files.map((file) => ({ name: `files/${file.sha256}`, ...file }));
     const manifest: Manifest = {
       format: 'freehold-archive',
@@ -58,10 +62,10 @@ export async function exportArchive(
       app: { name: tenant.app, version: tenant.appVersion ?? deps.appVersion(tenant.app) },
       migrations: snapshot.migrations,
       content: snapshot.content,
-      members: [dumpMember, ...files],
+      members: [...dumps, ...files],
     };
     const archive = join(work, fileName);
-    const sha256 = await writeArchive(deps, tenant, manifest, dump, archive, onProgress);
+    const sha256 = await writeArchive(deps, tenant, manifest, work, archive, onProgress);
     await failpoint('export.written');
     await verifyArchive(archive, deps.startTool, (progress) =>
       onProgress({ ...progress, fraction: progress.fraction && 0.7 + 0.3 * progress.fraction }),
@@ -75,9 +79,22 @@ export async function exportArchive(
   }
 }
 
-async function dumpDatabase(deps: PortabilityDeps, tenant: Tenant, path: string, onProgress: OnProgress) {
+/**
+ * What of the database goes into which member. An app that runs as a process has schemas, extensions and large objects that only it knows; they are loaded as its own
+ * role, apart from what is the platform's.
+ */
+const dumpsOf: Readonly<Record<DatabaseKind, readonly (readonly [name: string, ...selection: string[]])[]>> = {
+  sdk: [[dumpName, '--schema=app', '--schema=freehold']],
+  process: [
+    [dumpName, '--schema=freehold'],
+    [appDumpName, '--exclude-schema=freehold', '--no-subscriptions'],
+  ],
+};
+
+async function dumpDatabase(deps: PortabilityDeps, tenant: Tenant, work: string, onProgress: OnProgress) {
   onProgress({ fraction: 0, text: 'reading the database' });
-  const target = await deps.openTarget(tenant.tenantId);
+  const kind = deps.kindOf?.(tenant.app) ?? 'sdk';
+  const target = await deps.openTarget(tenant.tenantId, 'platform');
   const connection = await openConnection(target, {
     applicationName: 'freehold export',
     options: { ...longJob, ...stableOutput },
@@ -85,29 +102,33 @@ async function dumpDatabase(deps: PortabilityDeps, tenant: Tenant, path: string,
   try {
     await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const snapshot = await exportSnapshot(connection);
-    const tool = await deps.startTool(
-      'pg_dump',
-      [
-        '--format=custom',
-        '--no-owner',
-        '--no-privileges',
-        '--schema=app',
-        '--schema=freehold',
-        '--lock-wait-timeout=30000',
-        `--snapshot=${snapshot}`,
-        `--file=${path}`,
-        ...unexportedTables.map((table) => `--exclude-table-data=${table}`),
-      ],
-      target,
-      { settings: longJob },
-    );
-    tool.stdin.end();
-    tool.stdout.resume();
-    const [content] = await Promise.all([contentHash(connection), tool.done]);
+    const dumping = dumpsOf[kind].map(async ([name, ...selection]) => {
+      const tool = await deps.startTool(
+        'pg_dump',
+        [
+          '--format=custom',
+          '--no-owner',
+          '--no-privileges',
+          ...selection,
+          '--lock-wait-timeout=30000',
+          `--snapshot=${snapshot}`,
+          `--file=${join(work, name)}`,
+          ...unexportedTables.map((table) => `--exclude-table-data=${table}`),
+        ],
+        target,
+        { settings: longJob },
+      );
+      tool.stdin.end();
+      tool.stdout.resume();
+      await tool.done;
+      return name;
+    });
+    // All of them have ended before the snapshot does, whatever becomes of one.
+    const [content, ...dumps] = await settle([contentHash(connection), ...dumping] as const);
     const files = await selectFileContents(connection);
-    const migrations = await selectMigrations(connection, tenant.app);
+    const migrations = await selectMigrations(connection, tenant.app, kind);
     await connection.query('COMMIT');
-    return { content, files, migrations };
+    return { content, files, migrations, dumps };
   } finally {
     await connection.close();
   }
@@ -118,7 +139,7 @@ async function writeArchive(
   deps: PortabilityDeps,
   tenant: Tenant,
   manifest: Manifest,
-  dump: string,
+  work: string,
   archive: string,
   onProgress: OnProgress,
 ): Promise<string> {
@@ -136,7 +157,7 @@ async function writeArchive(
     const writing = pipeline(tar, hashing, async (chunks: AsyncIterable<Buffer>) => {
       for await (const chunk of chunks) await file.writeFile(chunk);
     });
-    const filling = fill(deps, tenant, tar, manifest, dump, onProgress).catch((error) => {
+    const filling = fill(deps, tenant, tar, manifest, work, onProgress).catch((error) => {
       tar.destroy(error);
       throw error;
     });
@@ -156,13 +177,14 @@ async function fill(
   tenant: Tenant,
   tar: Pack,
   manifest: Manifest,
-  dump: string,
+  work: string,
   onProgress: OnProgress,
 ): Promise<void> {
-  const [dumpMember, ...files] = manifest.members;
+  const { files } = splitMembers(manifest);
   const text = Buffer.from(`${JSON.stringify(manifest, undefined, 1)}\n`);
   await addMember(tar, manifestName, text.length, Readable.from([text]));
-  await addMember(tar, dumpName, dumpMember!.sizeBytes, createReadStream(dump));
+  for (const { name, sizeBytes } of manifest.members.slice(0, -files.length || undefined))
+    await addMember(tar, name, sizeBytes, createReadStream(join(work, name)));
   const wanted = new Map(files.map((member) => [member.sha256, member]));
   for await (const { sha256, content } of wanted.size > 0
     ? deps.vault.readAll(tenant.tenantId, [...wanted.keys()])
@@ -182,6 +204,12 @@ async function addMember(tar: Pack, name: string, size: number, content: AsyncIt
   // The epoch: an archive says when it was made in its manifest, once.
   const header = { name, size, mode: 0o600, mtime: new Date(0), type: 'file' } as const;
   await pipeline(Readable.from(content), tar.entry(header) as unknown as NodeJS.WritableStream);
+}
+
+/** Like Promise.all, but waits for all before it rejects with the first failure. */
+async function settle<T extends readonly unknown[]>(work: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
 }
 
 async function hashFile(path: string): Promise<string> {

@@ -1,11 +1,13 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { DatabaseKind } from '#src/databases/types.ts';
 import { failpoint } from '#src/kernel/index.ts';
 import { type Connection, type ConnectionTarget, openConnection, sqlState } from '#src/postgres/index.ts';
 import type { OnProgress, Tenant } from '#src/tenants/index.ts';
 import { contentHash, schemaHash } from './content-hash.ts';
 import { portabilityErrors } from './errors.ts';
 import { type OpenArchive, openArchive } from './inspect.ts';
+import { type ManifestMember, splitMembers } from './manifest.ts';
 import type { PortabilityDeps } from './portability.ts';
 import {
   enableTriggers,
@@ -24,6 +26,8 @@ import {
  * Loads an archive into the tenant's fresh database, which was made from our own migrations: the archive brings rows, never
  * structure. It is loaded as the tenant's own role, because the statements in a dump are whatever its author wrote: they can
  * reach this one database and nothing else. Afterwards the structure must be what it was, and the content what was exported.
+ * What an app that runs as a process made comes with its structure, and is loaded as the app's role: its functions and indexes run with no other rights than
+ * the app has, which are not those of the platform.
  */
 export async function importArchive(
   deps: PortabilityDeps,
@@ -34,20 +38,25 @@ export async function importArchive(
   const archive = await openArchive(path);
   try {
     const { manifest } = archive;
-    const target = await deps.openTarget(tenant.tenantId);
+    const kind = deps.kindOf?.(tenant.app) ?? 'sdk';
+    const { dump, appDump } = splitMembers(manifest);
+    if ((appDump !== undefined) !== (kind === 'process'))
+      throw portabilityErrors.FH_ARCHIVE_VERSION({ detail: `it is of an app of another kind than ${tenant.app}` });
+    const target = await deps.openTarget(tenant.tenantId, 'platform');
     const before = await withConnection(target, async (connection) => {
-      await checkMigrations(connection, tenant, archive);
-      return { hash: await schemaHash(connection), relaxed: await relax(connection) };
+      await checkMigrations(connection, tenant, archive, kind);
+      return { hash: await schemaHash(connection, kind), relaxed: await relax(connection) };
     });
     onProgress({ fraction: 0, text: 'loading the database' });
-    await restore(deps, archive, target);
+    await restore(deps, archive, dump, target, ['--data-only']);
+    if (appDump) await restore(deps, archive, appDump, await deps.openTarget(tenant.tenantId, 'app'), []);
     await failpoint('import.restored');
     const found = await withConnection(target, async (connection) => {
       await restrain(connection, before.relaxed).catch((cause) => {
         // Class 42: what is to be put back is not there any more.
         throw sqlState(cause)?.startsWith('42') ? portabilityErrors.FH_ARCHIVE_SCHEMA({ cause }) : cause;
       });
-      if ((await schemaHash(connection)) !== before.hash) throw portabilityErrors.FH_ARCHIVE_SCHEMA();
+      if ((await schemaHash(connection, kind)) !== before.hash) throw portabilityErrors.FH_ARCHIVE_SCHEMA();
       await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       return contentHash(connection);
     });
@@ -64,8 +73,8 @@ export async function importArchive(
   }
 }
 
-async function checkMigrations(connection: Connection, tenant: Tenant, archive: OpenArchive) {
-  const ours = await selectMigrations(connection, tenant.app);
+async function checkMigrations(connection: Connection, tenant: Tenant, archive: OpenArchive, kind: DatabaseKind) {
+  const ours = await selectMigrations(connection, tenant.app, kind);
   const theirs = archive.manifest.migrations;
   const text = (migrations: typeof theirs) =>
     JSON.stringify(migrations.map(({ owner, name, sha256 }) => [owner, name, sha256]));
@@ -84,13 +93,18 @@ function defaultLoadDeadlineMs(dumpBytes: number): number {
 }
 
 /** A statement of the archive's author may as well wait for ever, and with it an operation that nobody can cancel: so there is an end. */
-async function restore(deps: PortabilityDeps, archive: OpenArchive, target: ConnectionTarget): Promise<void> {
-  const dump = archive.manifest.members[0]!;
+async function restore(
+  deps: PortabilityDeps,
+  archive: OpenArchive,
+  dump: ManifestMember,
+  target: ConnectionTarget,
+  selection: readonly string[],
+): Promise<void> {
   const signal = AbortSignal.timeout((deps.loadDeadlineMs ?? defaultLoadDeadlineMs)(dump.sizeBytes));
   const tool = await deps.startTool(
     'pg_restore',
     [
-      '--data-only',
+      ...selection,
       '--no-owner',
       '--no-privileges',
       '--single-transaction',
@@ -143,7 +157,7 @@ async function importFiles(
   archive: OpenArchive,
   onProgress: OnProgress,
 ): Promise<void> {
-  const files = archive.manifest.members.slice(1);
+  const { files } = splitMembers(archive.manifest);
   for (const [index, member] of files.entries()) {
     await deps.vault.importFile(tenant.tenantId, member.sha256, archive.read(member));
     onProgress({ fraction: 0.5 + (0.5 * (index + 1)) / files.length, text: `${index + 1} of ${files.length} files` });

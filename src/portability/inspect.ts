@@ -5,12 +5,12 @@ import type { OnProgress } from '#src/tenants/index.ts';
 import { checked, drain, readRange } from './disk.ts';
 import { portabilityErrors } from './errors.ts';
 import {
-  dumpName,
   type Manifest,
   type ManifestMember,
   manifestName,
   maxManifestBytes,
   parseManifest,
+  splitMembers,
 } from './manifest.ts';
 import type { StartPostgresTool } from './portability.ts';
 import { indexTar } from './tar-index.ts';
@@ -79,16 +79,15 @@ export async function verifyArchive(
       onProgress({ fraction: Math.min(1, done / archive.sizeBytes), text: 'checking the archive' });
     };
     for (const member of archive.manifest.members) await drain(archive.read(member), report);
-    await listDump(archive, startTool);
+    const { dump, appDump } = splitMembers(archive.manifest);
+    for (const each of appDump ? [dump, appDump] : [dump]) await listDump(archive, each, startTool);
     return archive.manifest;
   } finally {
     await archive.close();
   }
 }
 
-async function listDump(archive: OpenArchive, startTool: StartPostgresTool): Promise<void> {
-  const dump = archive.manifest.members[0]!;
-  if (dump.name !== dumpName) throw new Error('the first member is the database');
+async function listDump(archive: OpenArchive, dump: ManifestMember, startTool: StartPostgresTool): Promise<void> {
   const tool = await startTool('pg_restore', ['--list'], undefined);
   tool.stdout.resume();
   // The tool closes its input once it has seen the table of contents.

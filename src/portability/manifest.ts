@@ -2,6 +2,8 @@ import { portabilityErrors } from './errors.ts';
 
 export const manifestName = 'manifest.json';
 export const dumpName = 'database.dump';
+/** Of an app that runs as a process: everything outside of schema `freehold`, structure and rows. */
+export const appDumpName = 'app.dump';
 export const formatVersion = 1;
 /** 64 MiB: more than a million files. */
 export const maxManifestBytes = 64 * 1024 * 1024;
@@ -105,22 +107,33 @@ export function parseManifest(text: string): Manifest {
     members: list('members', top.members, 1_100_000).map((item) => {
       const member = record('members', item, ['name', 'sizeBytes', 'sha256']);
       return {
-        name: string('members.name', member.name, /^(?:database\.dump|files\/[0-9a-f]{64})$/),
+        name: string('members.name', member.name, /^(?:(?:database|app)\.dump|files\/[0-9a-f]{64})$/),
         sizeBytes: count('members.sizeBytes', member.sizeBytes),
         sha256: digest('members.sha256', member.sha256),
       };
     }),
   };
-  checkMembers(manifest.members);
+  checkMembers(manifest);
   return manifest;
 }
 
-function checkMembers(members: readonly ManifestMember[]): void {
-  if (members[0]?.name !== dumpName) throw invalid('the manifest names no database');
+/** `database.dump`, then `app.dump` where the app runs as a process, then files. */
+export function splitMembers({ members }: Manifest): {
+  readonly dump: ManifestMember;
+  readonly appDump: ManifestMember | undefined;
+  readonly files: readonly ManifestMember[];
+} {
+  const [dump, second] = members;
+  const appDump = second?.name === appDumpName ? second : undefined;
+  return { dump: dump!, appDump, files: members.slice(appDump ? 2 : 1) };
+}
+
+function checkMembers(manifest: Manifest): void {
+  if (manifest.members[0]?.name !== dumpName) throw invalid('the manifest names no database');
   let last = '';
-  for (const { name, sha256 } of members.slice(1)) {
+  for (const { name, sha256 } of splitMembers(manifest).files) {
     // In order, so that a name cannot come twice; and a file's name is its content.
-    if (name <= last || name === dumpName) throw invalid('the manifest names a member twice');
+    if (name <= last || name === dumpName || name === appDumpName) throw invalid('the manifest names a member twice');
     if (name !== `files/${sha256}`) throw invalid(`${name} is not named by its content`);
     last = name;
   }

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Binaries, startTool as startClusterTool } from '#src/clusters/index.ts';
+import type { DatabaseKind } from '#src/databases/types.ts';
 import { type Clock, isId, type OperationId, randomName, type TenantId } from '#src/kernel/index.ts';
 import { requireRoom, toStorageError } from '#src/objects/index.ts';
 import { type ConnectionTarget, openConnection } from '#src/postgres/index.ts';
@@ -44,8 +45,10 @@ export interface PortabilityOptions {
   /** Absolute folder that only control enters: exports and uploads lie there in plain. */
   readonly exportsFolder: string;
   readonly vault: FileVaultPort;
-  /** The platform role of a tenant's database, reachable also while gateways may not reach it. */
-  readonly openTarget: (tenantId: TenantId) => Promise<ConnectionTarget>;
+  /** A role of a tenant's database, reachable also while gateways may not reach it. */
+  readonly openTarget: (tenantId: TenantId, role: 'platform' | 'app') => Promise<ConnectionTarget>;
+  /** How an app keeps its data. Default: `sdk` for all. */
+  readonly kindOf?: (app: string) => DatabaseKind;
   /** Of an app that runs inside the gateway. */
   readonly appVersion: (app: string) => string;
   /** For example `freehold 0.1.0`. */
@@ -142,13 +145,14 @@ export function createPortability(options: PortabilityOptions): Portability {
     },
 
     async inventory(tenant): Promise<TenantInventory> {
-      const connection = await openConnection(await options.openTarget(tenant.tenantId), {
+      const connection = await openConnection(await options.openTarget(tenant.tenantId, 'platform'), {
         applicationName: 'freehold inventory',
         options: { ...longJob, ...stableOutput },
       });
       try {
         await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-        const content = await contentHash(connection);
+        // Nobody keeps a tenant from being deleted.
+        const content = await contentHash(connection, { hidden: 'passed over' });
         const files = await selectFileContents(connection);
         return {
           tables: content.tables.length,

@@ -1,4 +1,5 @@
-import { type Queryable, quoteIdentifier } from '#src/postgres/index.ts';
+import type { DatabaseKind } from '#src/databases/types.ts';
+import { type Connection, isOwnSchema, type Queryable, quoteIdentifier } from '#src/postgres/index.ts';
 
 /**
  * Tables whose rows never leave an installation: they are worth something only where they were made. Their structure is exported,
@@ -37,9 +38,18 @@ export interface TableName {
   readonly table: string;
 }
 
+export interface Table extends TableName {
+  /** That COPY gives. */
+  readonly columns: number;
+  /** Its owner may have taken the right to read it from itself, or forced its policies upon itself. */
+  readonly isReadable: boolean;
+}
+
 /** Settings that change how a value is printed: fixed, so that equal rows print equally everywhere. */
 export const stableOutput: Readonly<Record<string, string>> = {
   search_path: 'pg_catalog',
+  // Rows that a policy hides are an error, and no function of a policy is called (FORCE ROW LEVEL SECURITY).
+  row_security: 'off',
   timezone: 'UTC',
   datestyle: 'ISO, YMD',
   intervalstyle: 'postgres',
@@ -56,11 +66,16 @@ export const longJob: Readonly<Record<string, string>> = {
 };
 
 /** @param unlogged those as well whose rows a standby does not have and a crash empties */
-export async function selectTables(db: Queryable, unlogged = true): Promise<TableName[]> {
-  const rows = await db.query<{ schema: string; table: string }>(
-    `SELECT n.nspname AS schema, c.relname AS table
+export async function selectTables(db: Queryable, unlogged = true): Promise<Table[]> {
+  const rows = await db.query<Table>(
+    `SELECT n.nspname AS schema, c.relname AS table,
+            (SELECT pg_catalog.count(*)::int FROM pg_catalog.pg_attribute a
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS columns,
+            pg_catalog.has_table_privilege(c.oid, 'SELECT') AND NOT pg_catalog.row_security_active(c.oid) AS "isReadable"
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind = 'r' AND n.nspname IN ('app', 'freehold') AND ($1 OR c.relpersistence <> 'u')
+     WHERE c.relkind = 'r' AND ${isOwnSchema} AND ($1 OR c.relpersistence <> 'u')
+       -- What an extension brings comes with it, and is in no dump.
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype = 'e')
      ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"`,
     [unlogged],
   );
@@ -77,28 +92,34 @@ export async function selectSequences(db: Queryable, unlogged = true): Promise<S
     `SELECT s.schemaname || '.' || s.sequencename AS name, s.last_value AS "lastValue"
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      JOIN pg_catalog.pg_sequences s ON s.schemaname = n.nspname AND s.sequencename = c.relname
-     WHERE n.nspname IN ('app', 'freehold') AND ($1 OR c.relpersistence <> 'u') ORDER BY 1`,
+     WHERE ${isOwnSchema} AND ($1 OR c.relpersistence <> 'u') ORDER BY 1`,
     [unlogged],
   );
 }
 
-/** One digest per row, in the order of the digests, so that the order in which rows lie on the disk does not matter. */
-export async function openRowDigests(db: Queryable, { schema, table }: TableName): Promise<void> {
-  const name = `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`;
-  // The alias is a name that no column has: `row::text` of a column called like the alias would be that column.
-  await db.query(
-    `DECLARE row_digests NO SCROLL CURSOR FOR
-     SELECT sha256(convert_to("the whole row"::text, 'UTF8')) AS digest FROM ONLY ${name} AS "the whole row" ORDER BY 1`,
+export async function selectLargeObjects(db: Queryable): Promise<number[]> {
+  const rows = await db.query<{ oid: number }>(
+    'SELECT oid::pg_catalog.int8::pg_catalog.float8 AS oid FROM pg_catalog.pg_largeobject_metadata ORDER BY pg_largeobject_metadata.oid',
   );
+  return rows.map((row) => row.oid);
 }
 
-export async function fetchRowDigests(db: Queryable): Promise<Buffer[]> {
-  const rows = await db.query<{ digest: Buffer }>('FETCH 5000 FROM row_digests');
-  return rows.map((row) => row.digest);
+/** Shorter than `length` at its end. */
+export async function readLargeObject(db: Queryable, oid: number, offset: number, length: number): Promise<Buffer> {
+  const [row] = await db.query<{ part: Buffer }>(
+    'SELECT pg_catalog.lo_get($1::pg_catalog.oid, $2::pg_catalog.int8, $3::pg_catalog.int4) AS part',
+    [oid, offset, length],
+  );
+  return row!.part;
 }
 
-export async function closeRowDigests(db: Queryable): Promise<void> {
-  await db.query('CLOSE row_digests');
+/**
+ * Gives out the rows of one table, not those of its children. COPY and no SELECT: the planner calls functions while it plans (PostgreSQL manual, "Function Volatility
+ * Categories": immutable ones in the predicate of an index, for example), and a view may stand where the table was a moment ago; both would run the app's code with
+ * the rights of who reads. COPY plans nothing and takes tables only. Generated columns are not in it.
+ */
+export function copyRows(db: Connection, { schema, table }: TableName, onRow: (row: Buffer) => void): Promise<void> {
+  return db.copyOut(`COPY ${quoteIdentifier(schema)}.${quoteIdentifier(table)} TO STDOUT`, onRow);
 }
 
 /** Distinct contents that files refer to. */
@@ -110,11 +131,16 @@ export async function selectFileContents(db: Queryable): Promise<{ sha256: strin
   return rows.map((row) => ({ sha256: row.sha256, sizeBytes: Number(row.size_bytes) }));
 }
 
-/** The ledgers that the migration runner keeps in both schemas. */
+/** The ledgers that the migration runner keeps in both schemas; of an app that runs as a process, the platform's: what is called so elsewhere may be anything. */
 export async function selectMigrations(
   db: Queryable,
   app: string,
+  kind: DatabaseKind,
 ): Promise<{ owner: string; name: string; sha256: string }[]> {
+  if (kind === 'process')
+    return db.query(
+      `SELECT 'platform' AS owner, name, checksum AS sha256 FROM freehold.schema_migrations ORDER BY position`,
+    );
   return db.query<{ owner: string; name: string; sha256: string }>(
     `SELECT owner, name, checksum AS sha256 FROM (
        SELECT 1 AS part, 'platform' AS owner, position, name, checksum FROM freehold.schema_migrations
@@ -155,7 +181,7 @@ export async function selectImmediateForeignKeys(db: Queryable): Promise<Foreign
     `SELECT n.nspname AS schema, c.relname AS table, f.conname AS name
      FROM pg_catalog.pg_constraint f
      JOIN pg_catalog.pg_class c ON c.oid = f.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE f.contype = 'f' AND NOT f.condeferrable AND f.conparentid = 0 AND n.nspname IN ('app', 'freehold')
+     WHERE f.contype = 'f' AND NOT f.condeferrable AND f.conparentid = 0 AND ${isOwnSchema}
      ORDER BY 1, 2, 3`,
   );
 }
@@ -175,11 +201,13 @@ export async function setForeignKeys(
 /**
  * Everything in a tenant's database that is not rows, one line per object: what an archive that is more than data would change.
  * Also settings and memberships of the tenant's own roles, which a role may change for itself.
+ * @param kind `process`: of schemas only `freehold`; the rest is the app's, and comes with the archive
  */
-export async function selectSchemaLines(db: Queryable): Promise<string[]> {
-  const rows = await db.query<{ line: string }>(`
+export async function selectSchemaLines(db: Queryable, kind: DatabaseKind): Promise<string[]> {
+  const rows = await db.query<{ line: string }>(
+    `
     WITH ours AS (SELECT oid, nspname FROM pg_catalog.pg_namespace
-                  WHERE nspname !~ '^pg_(toast|temp)' AND nspname NOT IN ('pg_catalog', 'information_schema')),
+                  WHERE CASE WHEN $1 THEN nspname = 'freehold' ELSE nspname !~ '^pg_(toast|temp)' AND nspname NOT IN ('pg_catalog', 'information_schema') END),
     relation AS (SELECT c.oid, c.relkind, c.relacl, c.relowner, c.reloptions, c.relrowsecurity, c.relforcerowsecurity, c.relpersistence,
                         ours.nspname || '.' || c.relname AS name
                  FROM pg_catalog.pg_class c JOIN ours ON ours.oid = c.relnamespace)
@@ -202,7 +230,7 @@ export async function selectSchemaLines(db: Queryable): Promise<string[]> {
       FROM pg_catalog.pg_rewrite u JOIN relation r ON r.oid = u.ev_class
     UNION ALL SELECT concat_ws(' ', 'policy', p.polname, p.polrelid::regclass, p.polcmd, p.polpermissive, p.polroles::text,
                                pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
-      FROM pg_catalog.pg_policy p
+      FROM pg_catalog.pg_policy p JOIN relation r ON r.oid = p.polrelid
     UNION ALL SELECT concat_ws(' ', 'function', f.oid::regprocedure, f.proowner::regrole, f.proacl::text, f.prosecdef, f.provolatile,
                                f.proconfig::text, f.prosrc, f.probin, pg_catalog.pg_get_function_result(f.oid), f.prolang)
       FROM pg_catalog.pg_proc f JOIN ours ON ours.oid = f.pronamespace
@@ -211,13 +239,13 @@ export async function selectSchemaLines(db: Queryable): Promise<string[]> {
       FROM pg_catalog.pg_type t JOIN ours ON ours.oid = t.typnamespace
     UNION ALL SELECT concat_ws(' ', 'operator', o.oid::regoperator, o.oprcode) FROM pg_catalog.pg_operator o JOIN ours ON ours.oid = o.oprnamespace
     UNION ALL SELECT concat_ws(' ', 'cast', c.castsource::regtype, c.casttarget::regtype, c.castfunc::regproc) FROM pg_catalog.pg_cast c
-      WHERE c.oid >= 16384
+      WHERE c.oid >= 16384 AND NOT $1
     UNION ALL SELECT concat_ws(' ', 'event trigger', e.evtname, e.evtevent) FROM pg_catalog.pg_event_trigger e
-    UNION ALL SELECT concat_ws(' ', 'extension', e.extname, e.extversion) FROM pg_catalog.pg_extension e
+    UNION ALL SELECT concat_ws(' ', 'extension', e.extname, e.extversion) FROM pg_catalog.pg_extension e WHERE NOT $1
     UNION ALL SELECT concat_ws(' ', 'default privilege', d.defaclrole::regrole, d.defaclnamespace::regnamespace, d.defaclobjtype, d.defaclacl::text)
-      FROM pg_catalog.pg_default_acl d
-    UNION ALL SELECT concat_ws(' ', 'large object', count(*)) FROM pg_catalog.pg_largeobject_metadata HAVING count(*) > 0
-    UNION ALL SELECT concat_ws(' ', 'publication', p.pubname) FROM pg_catalog.pg_publication p
+      FROM pg_catalog.pg_default_acl d WHERE NOT $1 OR d.defaclrole::regrole::text = pg_catalog.current_database() || '_p'
+    UNION ALL SELECT concat_ws(' ', 'large object', count(*)) FROM pg_catalog.pg_largeobject_metadata HAVING count(*) > 0 AND NOT $1
+    UNION ALL SELECT concat_ws(' ', 'publication', p.pubname) FROM pg_catalog.pg_publication p WHERE NOT $1
     UNION ALL SELECT concat_ws(' ', 'setting', coalesce(r.rolname, '*'), s.setconfig::text)
       FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
       WHERE s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
@@ -225,6 +253,8 @@ export async function selectSchemaLines(db: Queryable): Promise<string[]> {
     UNION ALL SELECT concat_ws(' ', 'member', m.roleid::regrole, m.member::regrole, m.admin_option) FROM pg_catalog.pg_auth_members m
       WHERE m.roleid::regrole::text IN (pg_catalog.current_database(), pg_catalog.current_database() || '_p')
     UNION ALL SELECT concat_ws(' ', 'database', d.datacl::text) FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
-    ORDER BY 1`);
+    ORDER BY 1`,
+    [kind === 'process'],
+  );
   return rows.map((row) => row.line);
 }

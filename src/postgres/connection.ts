@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { sendCancelRequest } from './cancel.ts';
+import { CopyOut } from './copy-out.ts';
 import { serverTls } from './server-tls.ts';
 import { ConnectionLostError, sqlState } from './sqlstate.ts';
 import { type Shapes, Statement } from './statement.ts';
@@ -116,6 +117,11 @@ export async function openConnection(target: ConnectionTarget, options: OpenConn
         throw describeLoss(error);
       });
     },
+    copyOut: (text, onRow) =>
+      new Promise((resolve, reject) => {
+        const done = (error: unknown) => (error ? reject(describeLoss(error)) : resolve());
+        client.query(new CopyOut(text, onRow, done) as unknown as pg.Submittable);
+      }),
     transactionStatus: () => client.getTransactionStatus() ?? undefined,
     reportedSetting: (name) => reported.get(name),
     unconfirmedCommits: () => unconfirmedCommits,

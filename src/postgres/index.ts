@@ -5,6 +5,7 @@
 export { type OpenConnectionOptions, openConnection } from './connection.ts';
 export { quoteIdentifier, quoteLiteral } from './identifiers.ts';
 export { lazily } from './lazily.ts';
+export { isOwnSchema } from './own-schemas.ts';
 export { createPool, type Pool, type PoolOptions } from './pool.ts';
 export {
   type OpenReplicationOptions,

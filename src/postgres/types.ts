@@ -58,6 +58,8 @@ export interface Connection extends Queryable {
   runBehind<R = Row>(guard: Guard, text: string, values?: readonly unknown[], name?: string): Promise<QueryResult<R>>;
   /** Several statements in one text without values, by the simple protocol; one implicit transaction unless it says otherwise. */
   script(text: string): Promise<void>;
+  /** `COPY … TO STDOUT`; `onRow` gets one row a time, whose bytes are good until it returns. */
+  copyOut(text: string, onRow: (row: Buffer) => void): Promise<void>;
   /** `I` idle, `T` in a transaction, `E` in a failed one; as of the last statement that succeeded. After an error run a statement first. */
   transactionStatus(): 'I' | 'T' | 'E' | undefined;
   /** Latest value of a setting that the server reports (GUC_REPORT), for example `server_version`. */

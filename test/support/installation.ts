@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { recordAudit } from '#src/audit/index.ts';
 import { type Binaries, findBinaries } from '#src/clusters/index.ts';
 import { createDatabaseAdmin, type DatabaseAdmin, migrate } from '#src/databases/index.ts';
-import type { TenantDatabase, TenantDatabases } from '#src/databases/types.ts';
+import type { DatabaseKind, TenantDatabase, TenantDatabases } from '#src/databases/types.ts';
 import { createFileVault, createTenantFiles, type FileVault } from '#src/files/index.ts';
 import type { TenantFiles } from '#src/files/types.ts';
 import { createFirstInvitation, stripClone } from '#src/identity/index.ts';
@@ -46,6 +46,8 @@ export interface TestInstallationOptions {
   readonly log?: Log;
   /** Folder of the app's migrations. Default: the sample app's. */
   readonly appMigrations?: string;
+  /** `process`: the app has no migrations of ours. Default `sdk`. */
+  readonly kind?: DatabaseKind;
   /** Parts to replace, for example to fail on purpose. */
   readonly override?: (deps: TenantLifecycleOptions) => Partial<TenantLifecycleOptions>;
   readonly preparedDatabases?: number;
@@ -63,7 +65,7 @@ function findBinariesOnce(): Promise<Binaries> {
 }
 
 export async function openTestInstallation(options: TestInstallationOptions): Promise<TestInstallation> {
-  const { control, folder, clock = systemClock, domain = 'localhost' } = options;
+  const { control, folder, clock = systemClock, domain = 'localhost', kind = 'sdk' } = options;
   const [filesFolder, exportsFolder] = [join(folder, 'files'), join(folder, 'exports')];
   for (const path of [filesFolder, exportsFolder]) await mkdir(path, { recursive: true, mode: 0o700 });
   await migrate(control, { schema: 'public', folder: join(top, 'migrations/control') });
@@ -93,7 +95,8 @@ export async function openTestInstallation(options: TestInstallationOptions): Pr
     binaries: await findBinariesOnce(),
     exportsFolder,
     vault,
-    openTarget: (tenantId) => targetOf(tenantId, 'platform'),
+    openTarget: targetOf,
+    kindOf: () => kind,
     appVersion: () => '1.0.0',
     createdBy: 'freehold test',
     clock,
@@ -101,7 +104,7 @@ export async function openTestInstallation(options: TestInstallationOptions): Pr
   });
   const folders = {
     platform: join(top, 'migrations/tenant'),
-    app: options.appMigrations ?? join(top, 'apps/sample/migrations'),
+    app: kind === 'process' ? undefined : (options.appMigrations ?? join(top, 'apps/sample/migrations')),
   };
   const notified: TenantId[] = [];
   const deps: TenantLifecycleOptions = {

@@ -170,10 +170,8 @@ function toolArguments(snapshot: string, { withoutRows }: ContentPort): string[]
     '--format=custom',
     '--no-owner',
     '--no-privileges',
-    '--schema=app',
-    '--schema=freehold',
-    // With schemas named, pg_dump would leave them out.
-    '--blobs',
+    // No schema is named: an app that runs as a process has as many as it likes, and extensions and large objects, which pg_dump would leave out.
+    '--no-subscriptions',
     // A standby does not have them, a crash empties them: the same from every server.
     '--no-unlogged-table-data',
     '--lock-wait-timeout=30000',

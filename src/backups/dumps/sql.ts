@@ -1,6 +1,6 @@
 import type { TenantId } from '#src/kernel/index.ts';
 import type { KeyId } from '#src/keys/types.ts';
-import type { Queryable } from '#src/postgres/index.ts';
+import { isOwnSchema, type Queryable } from '#src/postgres/index.ts';
 import type { DumpedContent, DumpHeader, DumpId, DumpVerification, KnownDump, SurveyedContent } from './types.ts';
 
 /** How far a standby has replayed, as PostgreSQL prints it; undefined: this is a primary. */
@@ -41,7 +41,7 @@ export async function selectUnloggedTables(db: Queryable): Promise<string[]> {
   const rows = await db.query<{ name: string }>(
     `SELECT n.nspname || '.' || c.relname AS name
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind = 'r' AND c.relpersistence = 'u' AND n.nspname IN ('app', 'freehold') ORDER BY 1`,
+     WHERE c.relkind = 'r' AND c.relpersistence = 'u' AND ${isOwnSchema} ORDER BY 1`,
   );
   return rows.map(({ name }) => name);
 }

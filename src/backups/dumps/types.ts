@@ -1,6 +1,6 @@
 import type { ClusterId, Id, TenantId } from '#src/kernel/index.ts';
 import type { KeyId, ObjectHeader } from '#src/keys/types.ts';
-import type { ConnectionTarget, Queryable } from '#src/postgres/types.ts';
+import type { Connection, ConnectionTarget } from '#src/postgres/types.ts';
 
 export type DumpId = Id<'dmp'>;
 
@@ -24,7 +24,7 @@ export interface ContentPort {
   /** Tables whose rows stay out of a dump (`schema.table`): worth something only where they were made. */
   readonly withoutRows: readonly string[];
   /** In the caller's transaction. */
-  read(db: Queryable): Promise<DumpedContent>;
+  read(db: Connection): Promise<DumpedContent>;
 }
 
 /** A server that the tenant can be dumped from, as the tenant's platform role. */

@@ -26,8 +26,6 @@ export interface VerifyDumpOptions {
   readonly signal?: AbortSignal;
 }
 
-/** No superuser: what is loaded are the tenant's own statements. */
-const loader = 'loader';
 /** Verdicts about the dump. All other errors are about us, and are thrown: a region that is away proves nothing. */
 const isVerdict = /^FH_(DUMP_|KEY_UNSEAL|CLUSTER_TOOL_FAILED)/;
 
@@ -53,6 +51,8 @@ export async function verifyDump(options: VerifyDumpOptions): Promise<DumpVerifi
 async function findDifferences(options: VerifyDumpOptions): Promise<DumpFinding[]> {
   const { dump, region, keys, server } = options;
   const database = `v_${randomName(20)}`;
+  // No superuser: what is loaded are the tenant's own statements. Another one each time: a role keeps what it says of itself (ALTER ROLE … SET).
+  const loader = `l_${database.slice(2)}`;
   let content: OpenedDump['content'] | undefined;
   try {
     const opened = await openDump(region, dump, keys);
@@ -60,16 +60,16 @@ async function findDifferences(options: VerifyDumpOptions): Promise<DumpFinding[
     content = opened.content;
     await options.requireRoom?.(header.databaseBytes);
     await onServer(server, [
-      `DO $$ BEGIN CREATE ROLE ${loader} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$`,
+      `CREATE ROLE ${loader} LOGIN`,
       `CREATE DATABASE ${database} OWNER ${loader} TEMPLATE template0`,
     ]);
     try {
-      await load(options, database, opened.content).catch((error) => {
+      await load(options, { database, loader }, opened.content).catch((error) => {
         throw toDamage(error, region.region, dump.dumpId);
       });
-      return await compare(options, database, header);
+      return await compare(options, { database, loader }, header);
     } finally {
-      await onServer(server, [`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`]);
+      await onServer(server, [`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`, `DROP ROLE IF EXISTS ${loader}`]);
     }
   } catch (error) {
     options.signal?.throwIfAborted();
@@ -81,7 +81,16 @@ async function findDifferences(options: VerifyDumpOptions): Promise<DumpFinding[
   }
 }
 
-async function load(options: VerifyDumpOptions, database: string, content: AsyncIterable<Buffer>): Promise<void> {
+interface Place {
+  readonly database: string;
+  readonly loader: string;
+}
+
+async function load(
+  options: VerifyDumpOptions,
+  { database, loader }: Place,
+  content: AsyncIterable<Buffer>,
+): Promise<void> {
   const { server, binaries, signal } = options;
   const tool = await startTool(
     binaries,
@@ -102,7 +111,11 @@ async function load(options: VerifyDumpOptions, database: string, content: Async
   if (refused) throw refused;
 }
 
-async function compare(options: VerifyDumpOptions, database: string, header: DumpHeader): Promise<DumpFinding[]> {
+async function compare(
+  options: VerifyDumpOptions,
+  { database, loader }: Place,
+  header: DumpHeader,
+): Promise<DumpFinding[]> {
   const { content: port, server, tables } = options;
   const connection = await openConnection(server.connectionTarget(database, loader), {
     applicationName: 'freehold verification',

@@ -1,5 +1,5 @@
 import type { TenantId } from '#src/kernel/index.ts';
-import { type Queryable, quoteIdentifier } from '#src/postgres/index.ts';
+import { isOwnSchema, type Queryable, quoteIdentifier } from '#src/postgres/index.ts';
 
 export interface LockableTable {
   readonly schema: string;
@@ -15,7 +15,7 @@ export async function selectLockableTables(db: Queryable): Promise<LockableTable
     `SELECT n.nspname AS schema, c.relname AS table, c.relpersistence = 'u' AS "isUnlogged",
             pg_catalog.pg_relation_filenode(c.oid)::int8::float8 AS "fileNode"
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind = 'r' AND n.nspname IN ('app', 'freehold')
+     WHERE c.relkind = 'r' AND ${isOwnSchema}
      ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"`,
   );
 }

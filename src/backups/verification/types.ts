@@ -1,5 +1,5 @@
 import type { ClusterId, TenantId } from '#src/kernel/index.ts';
-import type { Connection, Queryable } from '#src/postgres/index.ts';
+import type { Connection } from '#src/postgres/index.ts';
 
 /** One thing that is wrong with what was restored, for staff. */
 export interface Finding {
@@ -82,7 +82,7 @@ export interface RowReader {
   /** Settings of the session, so that equal rows print equally. */
   readonly settings: Readonly<Record<string, string>>;
   /** In a transaction with one snapshot. */
-  contentOf(db: Queryable): Promise<{ readonly tables: readonly TableContent[] }>;
+  contentOf(db: Connection): Promise<{ readonly tables: readonly TableContent[] }>;
 }
 
 /** A tenant whose rows can be asked for on the running server. */

@@ -2,14 +2,15 @@ import type { TenantId } from '#src/kernel/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
 import type { TenantDirectory } from '#src/tenants/index.ts';
 
-/** The platform's role in the database of a tenant. */
-export async function platformTargetOf(
+/** A role of a tenant in its database. */
+export async function tenantTargetOf(
   directory: Pick<TenantDirectory, 'getAccess'>,
   tenantId: TenantId,
+  role: 'platform' | 'app',
 ): Promise<ConnectionTarget> {
-  const { platform, database } = await directory.getAccess(tenantId);
+  const { [role]: login, database } = await directory.getAccess(tenantId);
   return {
-    ...platform,
+    ...login,
     host: database.host,
     port: database.port,
     database: database.name,
