@@ -2,7 +2,7 @@ import type { TenantDb } from '#src/databases/types.ts';
 import type { FileId } from '#src/kernel/index.ts';
 import type { StoredFile } from './types.ts';
 
-/** Conflicts with the lock of the sweep: whoever holds it may publish an object and then refer to it. */
+/** Conflicts with the lock of the sweep: whoever holds it may publish an object and then refer to it, in freehold.files or freehold.app_folder. */
 export async function lockForPut(db: TenantDb): Promise<void> {
   await db.query('LOCK TABLE freehold.files IN ROW EXCLUSIVE MODE');
 }
@@ -60,8 +60,8 @@ export async function deleteFile(db: TenantDb, fileId: FileId): Promise<void> {
 /** Up to `limit` distinct contents in use, in order, after the given one. */
 export async function selectContents(db: TenantDb, afterSha256: string, limit: number): Promise<string[]> {
   const rows = await db.query<{ sha256: string }>(
-    `SELECT encode(sha256, 'hex') AS sha256 FROM freehold.files WHERE sha256 > decode($1, 'hex')
-     GROUP BY freehold.files.sha256 ORDER BY freehold.files.sha256 LIMIT $2`,
+    `SELECT encode(c.sha256, 'hex') AS sha256 FROM freehold.contents c WHERE c.sha256 > decode($1, 'hex')
+     GROUP BY c.sha256 ORDER BY c.sha256 LIMIT $2`,
     [afterSha256, limit],
   );
   return rows.map((row) => row.sha256);

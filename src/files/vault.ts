@@ -77,7 +77,10 @@ export async function createFileVault({
     }
   }
 
-  async function* readAll(tenantId: TenantId, sha256s?: Iterable<string>): AsyncIterable<FileContent> {
+  async function* readAll(
+    tenantId: TenantId,
+    sha256s?: Iterable<string> | AsyncIterable<string>,
+  ): AsyncIterable<FileContent> {
     const key = await filesKeyOf(checkedTenant(tenantId));
     for await (const sha256 of sha256s ?? contentsOf(tenantId)) {
       const name = objectNameOf(tenantId, key, sha256);
@@ -109,7 +112,8 @@ export async function createFileVault({
     async copyTenantFiles(from, to) {
       let copied = 0;
       const key = await filesKeyOf(checkedTenant(to));
-      for await (const { sha256, content } of readAll(from)) {
+      // By the rows of the copy: the original may be suspended, and older.
+      for await (const { sha256, content } of readAll(from, contentsOf(to))) {
         if (!(await store.has(objectNameOf(to, key, sha256)))) await importFile(to, sha256, content);
         copied++;
       }

@@ -122,11 +122,11 @@ export function copyRows(db: Connection, { schema, table }: TableName, onRow: (r
   return db.copyOut(`COPY ${quoteIdentifier(schema)}.${quoteIdentifier(table)} TO STDOUT`, onRow);
 }
 
-/** Distinct contents that files refer to. */
+/** Distinct contents that files and the app's folder refer to. */
 export async function selectFileContents(db: Queryable): Promise<{ sha256: string; sizeBytes: number }[]> {
   const rows = await db.query<{ sha256: string; size_bytes: string }>(
-    `SELECT encode(sha256, 'hex') AS sha256, max(size_bytes) AS size_bytes FROM freehold.files
-     GROUP BY freehold.files.sha256 ORDER BY freehold.files.sha256`,
+    `SELECT encode(c.sha256, 'hex') AS sha256, max(c.size_bytes) AS size_bytes FROM freehold.contents c
+     GROUP BY c.sha256 ORDER BY c.sha256`,
   );
   return rows.map((row) => ({ sha256: row.sha256, sizeBytes: Number(row.size_bytes) }));
 }

@@ -4,6 +4,7 @@
  * Called by control (routes, lifecycle) and the command line.
  */
 
+export { ensureSecrets } from './app-secrets.ts';
 export * from './content/index.ts';
 export { releaseErrors } from './errors.ts';
 export * from './manifest/index.ts';

@@ -302,8 +302,10 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
     const missing: Finding[] = [];
     for (const { tenantId, database } of tenants) {
       const before = new Date(lostAt.getTime() - filesWithinMs);
-      const wanted = await withDatabase(server.connectionTarget(database, 'postgres'), (db) =>
-        countFileContents(db, before),
+      const wanted = await withDatabase(
+        server.connectionTarget(database, 'postgres'),
+        (db) => countFileContents(db, before),
+        options.rows.settings,
       );
       const found = held.get(tenantId) ?? 0;
       if (found >= wanted) continue;

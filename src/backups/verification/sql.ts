@@ -109,8 +109,12 @@ export async function selectDatabaseNames(db: Queryable): Promise<{ oid: number;
 
 /** Contents of files that were put there before; one that came a moment ago may still be on its way. */
 export async function countFileContents(db: Queryable, before: Date): Promise<number> {
+  // A suspended tenant's database may be older than the view.
+  const [found] = await db.query<{ hasView: boolean }>(
+    `SELECT to_regclass('freehold.contents') IS NOT NULL AS "hasView"`,
+  );
   const [row] = await db.query<{ count: number }>(
-    'SELECT count(DISTINCT sha256)::int AS count FROM freehold.files WHERE created_at < $1',
+    `SELECT count(DISTINCT sha256)::int AS count FROM freehold.${found?.hasView ? 'contents' : 'files'} WHERE created_at < $1`,
     [before],
   );
   return row!.count;
