@@ -7,6 +7,11 @@ export interface AppInstaller {
    * when it had finished. Rejects with the last lines of the build when that fails: what it throws is shown to staff.
    */
   install(order: InstallOrder): Promise<void>;
+  /**
+   * Whether the version's folder is there. It is not where the control database was restored on another machine: then adding the same content again builds it
+   * there. Not given: it always is.
+   */
+  isInstalled?(version: Pick<InstallOrder, 'app' | 'version' | 'digest'>): Promise<boolean>;
   /** Removes the version's folder; does nothing when it is gone. */
   remove(version: Pick<InstallOrder, 'app' | 'version' | 'digest'>): Promise<void>;
 }

@@ -46,6 +46,11 @@ function openRegistry(): AppRegistry {
         if (failure) throw failure;
         await unpackVersion(order.archivePath, versionFolder(order.app, order.version));
       },
+      isInstalled: ({ app, version }) =>
+        access(versionFolder(app, version)).then(
+          () => true,
+          () => false,
+        ),
       remove: ({ app, version }) => rm(versionFolder(app, version), { recursive: true, force: true }),
     },
   });
@@ -139,6 +144,13 @@ test('the same content again changes nothing; other content is refused', async (
   await assert.rejects(apps.get('wiki', '2.0'), { code: 'FH_APP_NOT_FOUND' });
   assert.deepEqual(await waiting(), []);
   assert.deepEqual(await events('wiki 1.0'), ['app.version_added']);
+});
+
+test('a version whose folder is lost is built again from the same content', async () => {
+  const before = await apps.get('wiki', '1.0');
+  await rm(versionFolder('wiki', '1.0'), { recursive: true });
+  assert.deepEqual(await add({ name: 'wiki', version: '1.0', build: 'make' }), before);
+  await access(join(versionFolder('wiki', '1.0'), 'server.js'));
 });
 
 test('of two that come at once with different content one is there', async () => {

@@ -132,7 +132,10 @@ export function createAppRegistry(deps: AppRegistryDeps): AppRegistry {
             throw releaseErrors.FH_APP_VERSION_TAKEN({
               detail: `${app} ${version} was added by ${there.addedBy} with content ${there.digest.slice(0, 12)}, this is ${digest.slice(0, 12)}`,
             });
-          return sql.reopenVersion(tx, added);
+          if (there?.state !== 'ready') return sql.reopenVersion(tx, added, 'failed');
+          const isLost = (await installer.isInstalled?.(there)) === false;
+          // As it was added: what is newest does not change by its being mended.
+          return isLost && sql.reopenVersion(tx, there, 'ready');
         });
       } finally {
         // Unless this very content is being built already: then the archive is in use.

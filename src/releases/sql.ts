@@ -45,15 +45,16 @@ export async function insertVersion(
   return rows.length > 0;
 }
 
-/** A failed version is built once more. */
+/** Builds a version once more: one that failed, or one that is ready in the books and lost on the disk. */
 export async function reopenVersion(
   db: Queryable,
   { app, version, addedAt, addedBy, notes }: Pick<AppVersion, 'app' | 'version' | 'addedAt' | 'addedBy' | 'notes'>,
+  state: 'failed' | 'ready',
 ): Promise<boolean> {
   const rows = await db.query(
     `UPDATE app_versions SET state = 'building', error = NULL, added_at = $3, added_by = $4, notes = $5
-     WHERE app = $1 AND version = $2 AND state = 'failed' RETURNING app`,
-    [app, version, addedAt, addedBy, notes],
+     WHERE app = $1 AND version = $2 AND state = $6 RETURNING app`,
+    [app, version, addedAt, addedBy, notes, state],
   );
   return rows.length > 0;
 }
