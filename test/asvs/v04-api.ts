@@ -2,8 +2,6 @@ import * as at from './places.ts';
 import { type AsvsRow, met, metBy, notApplicable, notMet } from './types.ts';
 
 const noGraphQl = 'There is no GraphQL.';
-const noWebSocket =
-  'There are no WebSockets: live events are server-sent events over the same HTTPS, with the same session.';
 
 export const api: readonly AsvsRow[] = [
   met(
@@ -21,22 +19,24 @@ export const api: readonly AsvsRow[] = [
   ),
   met(
     'V4.1.3',
-    'Headers of intermediaries (X-Forwarded-*, Forwarded, X-Real-IP) are not read at all: the address is that of the connection.',
+    'Headers of intermediaries (X-Forwarded-*, Forwarded, X-Real-IP) are not read at all: the address is that of the connection. Apps that run as processes get ours in their place.',
     [at.doors, 'raw requests: what is not exactly one request for one host of ours is refused'],
     [at.http, 'a host that is unknown, doubled or malformed gets nowhere'],
+    [at.proxiedAttacks, 'no attack hides a request, forges who asks, or tells an app the session'],
   ),
   met(
     'V4.1.4',
-    'Seven methods pass the door, and of those each address takes what it names; everything else is 405. Nothing answers a preflight.',
+    'Seven methods pass the door, and of those each address takes what it names; everything else is 405. Nothing of ours answers a preflight. Apps that run as processes decide for themselves, but for TRACE and CONNECT.',
     [at.limits, 'limits: 404, 405, 413, 415, forbidden keys, long addresses, many headers'],
     [at.app, 'bad requests are refused with what is wrong, and nothing is answered by the framework itself'],
   ),
   notMet('V4.1.5', 'Requests are not signed one by one.'),
   met(
     'V4.2.1',
-    'Node.js parses strictly and we refuse besides: length and chunks together, two lengths, strange codings, bare line feeds, folded lines. No proxy of ours stands behind.',
+    'Node.js parses strictly and we refuse besides: length and chunks together, two lengths, strange codings, bare line feeds, folded lines. Towards apps that run as processes we frame every message anew.',
     [at.doors, 'raw requests: what is not exactly one request for one host of ours is refused'],
     [at.gateway, 'HTTP/2: the same doors, by :authority'],
+    [at.proxiedAttacks, 'no attack hides a request, forges who asks, or tells an app the session'],
   ),
   metBy(
     'design',
@@ -57,8 +57,22 @@ export const api: readonly AsvsRow[] = [
   ),
   notApplicable('V4.3.1', noGraphQl),
   notApplicable('V4.3.2', noGraphQl),
-  notApplicable('V4.4.1', noWebSocket),
-  notApplicable('V4.4.2', noWebSocket),
-  notApplicable('V4.4.3', noWebSocket),
-  notApplicable('V4.4.4', noWebSocket),
+  met(
+    'V4.4.1',
+    'WebSockets are passed on to apps that run as processes, and reach us over TLS only, as everything does.',
+    [at.webSockets, 'a WebSocket is passed through byte by byte, with what was sent early, and ends on both sides'],
+  ),
+  met(
+    'V4.4.2',
+    "Where the app asks us who somebody is, the origin must be the tenant's own. An app that knows its own users checks for itself.",
+    [at.webSockets, 'where the app asks who somebody is, a WebSocket needs a session and the own origin'],
+  ),
+  notApplicable(
+    'V4.4.3',
+    "The session's own cookie is checked when a WebSocket begins, and its session while it lasts.",
+  ),
+  notApplicable(
+    'V4.4.4',
+    "The session's own cookie is checked when a WebSocket begins, and its session while it lasts.",
+  ),
 ];

@@ -1,7 +1,7 @@
 import type { Agent, IncomingMessage } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { httpErrors } from '#src/http/index.ts';
-import { FreeholdError } from '#src/kernel/index.ts';
+import { FreeholdError, type TenantId } from '#src/kernel/index.ts';
 import { cut, passInformation, receiveContent, sendContent } from './content.ts';
 import { connectToApp } from './entering.ts';
 import { proxiedErrors } from './errors.ts';
@@ -20,6 +20,8 @@ export interface PassDeps extends ProxiedDeps {
   readonly renew: Renew;
   readonly underWay: UnderWay;
   readonly tokens: IdentityTokens;
+  /** Tenants whose app was said to set cookies that are not its own. */
+  readonly cookieWarnings: Set<TenantId>;
 }
 
 /**
@@ -104,7 +106,7 @@ export async function sendHead(
   request: FastifyRequest,
   reply: FastifyReply,
   { answer, entry }: Asked,
-  { log, renew }: PassDeps,
+  { log, renew, cookieWarnings }: PassDeps,
 ): Promise<void> {
   answer.on('error', () => {});
   const { raw, tenant } = request;
@@ -118,11 +120,15 @@ export async function sendHead(
     host: tenant.host,
     requestId: request.id,
     renewal,
-    onCookieRefused: () =>
+    onCookieRefused: () => {
+      // It may do so with every answer; once is enough to find it.
+      if (cookieWarnings.has(tenant.tenantId)) return;
+      cookieWarnings.add(tenant.tenantId);
       log.warn("an app's cookie was dropped: it is the platform's, or for other hosts", {
         tenantId: tenant.tenantId,
         requestId: request.id,
-      }),
+      });
+    },
   });
   // What is still to come of the request may never be read; nobody may take it for the next one (RFC 9112, 9.6).
   if (raw.httpVersionMajor === 1 && !raw.complete) headers.push('Connection', 'close');

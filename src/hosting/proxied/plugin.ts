@@ -47,7 +47,14 @@ function createPlugin(
 ): FastifyPluginAsync {
   return async (fastify) => {
     const connections = createConnections();
-    const passing: PassDeps = { ...deps, connections, renew, underWay, tokens: createIdentityTokens(deps) };
+    const passing: PassDeps = {
+      ...deps,
+      connections,
+      renew,
+      underWay,
+      tokens: createIdentityTokens(deps),
+      cookieWarnings: new Set(),
+    };
     fastify.addHook('onClose', async () => connections.destroy());
     fastify.route({
       method: [...methods],
