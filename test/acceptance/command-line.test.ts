@@ -286,6 +286,7 @@ describe('the command line', { timeout: 1_200_000 }, () => {
       'tenant',
       'tenant create',
       'tenant import',
+      'app add',
       'operation',
       'staff link',
       'user reset-access',
