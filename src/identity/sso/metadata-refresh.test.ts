@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { silentLog, systemClock } from '#src/kernel/index.ts';
+import { armFailpoints, silentLog, systemClock } from '#src/kernel/index.ts';
 import { createOutgoing } from '#src/outgoing/index.ts';
 import { startTestServer, type TestServer } from '../../outgoing/test-server.fixture.ts';
 import { createSigner, nowMs, type Signer } from '../saml/idp.fixture.ts';
@@ -209,6 +209,21 @@ describe('metadata are read again by themselves', { timeout: 600_000 }, () => {
     const count = reads;
     for (let n = 0; n < 3; n++) await assert.rejects(enter(idp.stranger), { code: 'FH_SIGN_ON_REFUSED' });
     assert.equal(reads, count);
+  });
+
+  it('a process that ends while it reads leaves the keys as they are, and the next reading to others', async () => {
+    const before = await trusted();
+    armFailpoints('identity.metadata.read=error');
+    try {
+      await readAgain();
+    } finally {
+      armFailpoints('');
+    }
+    assert.deepEqual(await trusted(), before);
+    await enter(idp.signer);
+    const count = reads;
+    await readAgain(3_700_000 + dayMs);
+    assert.equal(reads, count + 1);
   });
 
   it('of two sets of keys that have nothing in common both count, and never none (a table)', async () => {

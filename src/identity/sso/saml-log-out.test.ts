@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { inflateRawSync } from 'node:zlib';
-import { systemClock } from '#src/kernel/index.ts';
+import { armFailpoints, systemClock } from '#src/kernel/index.ts';
 import type { LogoutMessage } from '../saml/index.ts';
 import { hashRecoveryCode, newRecoveryCode, parseRecoveryCode } from '../second-factors/recovery-codes.ts';
 import type { StartedSession } from '../sessions/session-start.ts';
@@ -242,6 +242,49 @@ describe('SAML single log-out', { timeout: 600_000 }, () => {
     assert.deepEqual([await isIn(entered), await isIn(other)], [false, true]);
     await assert.rejects(complete(waiting), { code: 'FH_CHALLENGE_NOT_FOUND' });
     assert.ok(await complete(waitingOther));
+  });
+
+  it('a sign-in and the log-out of its session at the same moment leave nobody signed in', async () => {
+    const person = newSamlPerson();
+    await enter(person, '_first');
+    for (let round = 0; round < 15; round++) {
+      const index = `_round${round}`;
+      const authnInstant = new Date(systemClock.now() - 30_000).toISOString();
+      const xml = logOutRequest({ destination: sloUrlOf(inA), nameId: person.nameId, sessionIndexes: [index] });
+      const [entered] = await Promise.allSettled([
+        answer(person, index, { authnInstant }),
+        end(posted(xml, idp.signer)),
+      ]);
+      if (entered.status === 'fulfilled') {
+        const { tested, ...rest } = entered.value;
+        assert.ok(tested === undefined && 'entered' in rest);
+        assert.equal(await isIn(rest.entered as StartedSession), false, index);
+      }
+    }
+  });
+
+  it('a failure before the end leaves a message good; one after our session ended changes nothing about that', async () => {
+    const person = newSamlPerson();
+    const first = await enter(person, '_fails');
+    const message = posted(
+      logOutRequest({ destination: sloUrlOf(inA), nameId: person.nameId, sessionIndexes: ['_fails'] }),
+      idp.signer,
+    );
+    const failing = async (failpoint: string, act: () => Promise<unknown>) => {
+      armFailpoints(`${failpoint}=error`);
+      try {
+        await assert.rejects(act());
+      } finally {
+        armFailpoints('');
+      }
+    };
+    await failing('identity.log_out.before_commit', () => end(message));
+    assert.equal(await isIn(first), true);
+    assert.ok(await end(message));
+    assert.equal(await isIn(first), false);
+    const second = await enter(person, '_leaves');
+    await failing('identity.log_out.session_ended', () => leave(second));
+    assert.equal(await isIn(second), false);
   });
 
   it('nothing is ended over a connection that is off or has no keys, and without an address nobody is answered', async () => {
