@@ -127,3 +127,45 @@ test('an app that knows its own users protects itself: preflights, forms of othe
   assert.deepEqual(valuesOf(echoedOf(answer), 'authorization'), [`Bearer ${apiToken}`]);
   assert.equal(world.asked.authenticate, 0);
 });
+
+test("the session's next key goes out with an app's answer that can carry it, and with no other", async (t) => {
+  const renewed = '__Host-freehold=next; Path=/; Secure; HttpOnly; SameSite=Lax';
+  const user = { userId: newId('usr'), email: 'ann@example.com', name: 'Ann', role: 'member' } as const;
+  const session = { sessionId: newId('ses'), user, createdAt: new Date(0), expiresAt: new Date(0) };
+  const cookies: (string | undefined)[] = [];
+  const world = await startProxiedWorld(t, {
+    process,
+    identity: {
+      authenticate: async ({ headers }) => {
+        cookies.push(headers.cookie);
+        return session;
+      },
+      renew: async () => renewed,
+      routes: async () => {},
+    },
+  });
+  await world.serve('acme', (request, response) => {
+    const status = request.url === '/304' ? 304 : 200;
+    response.writeHead(status, {
+      'set-cookie': 'a=1',
+      ...(request.url === '/public' && { 'cache-control': 'public' }),
+    });
+    response.end();
+  });
+  const setCookies = async (path: string) =>
+    [
+      ...(
+        await world.raw(
+          `GET ${path} HTTP/1.1\r\nhost: acme.localhost:${world.port}\r\ncookie: app="quoted; value"; __Host-freehold=token\r\nconnection: close\r\n\r\n`,
+        )
+      ).matchAll(/^set-cookie: (.*)\r$/gim),
+    ].map((match) => match[1]);
+  assert.deepEqual(await setCookies('/'), ['a=1', renewed]);
+  assert.deepEqual(await setCookies('/public'), ['a=1']);
+  assert.deepEqual(await setCookies('/304'), ['a=1']);
+  // Identity is strict about cookies, and an app's own are none of its business.
+  assert.deepEqual(
+    cookies,
+    Array.from({ length: 3 }, () => '__Host-freehold=token'),
+  );
+});
