@@ -122,7 +122,7 @@ test('every route says who may call it; signed out, other roles and the other te
     ['POST', '/second-factor/totp/confirm', { code: 'x' }, false],
     ['POST', '/second-factor/remove', { password: 'x', code: 'x' }, false],
     ['POST', '/second-factor/recovery-codes', { password: 'x', code: 'x' }, false],
-    ['DELETE', '/users/usr_x/second-factor', undefined, true],
+    ['POST', '/users/usr_x/second-factor/remove', { password: 'x' }, true],
     ['GET', '/second-factor-policy', undefined, true],
     ['GET', '/tokens', undefined, false],
     ['POST', '/tokens', { name: 'x', scope: 'read', password }, false],

@@ -12,6 +12,8 @@ import {
   StateBadge,
 } from '../design/index.ts';
 import { factorPolicyQuery, type Role, type SessionUser, type User, usersQuery } from './api.ts';
+import { StepUpForm } from './StepUpForm.tsx';
+import type { Shown } from './useConfirmation.tsx';
 import { roleWords } from './words.ts';
 
 /** A change to somebody, as it is asked about before it is made. */
@@ -104,7 +106,7 @@ export function UserTable(props: {
         rowKey={(user) => user.userId}
         initialSort={{ key: 'name' }}
       />
-      <ChangeDialog change={change} onClose={close} />
+      <ChangeDialog me={me} change={change} onClose={close} />
     </>
   );
 }
@@ -199,43 +201,59 @@ function menuId(user: User): string {
   return `actions-${user.userId}`;
 }
 
-function ChangeDialog({ change, onClose }: { change: Change | undefined; onClose: () => void }) {
+function ChangeDialog(props: { me: SessionUser; change: Change | undefined; onClose: () => void }) {
+  const { me, change, onClose } = props;
   const queryClient = useQueryClient();
   const save = useMutation({
     mutationFn: ({ user, body }: Change) =>
-      body
-        ? apiFetch(`/-/api/users/${encodeURIComponent(user.userId)}`, { method: 'PATCH', body })
-        : apiFetch(`/-/api/users/${encodeURIComponent(user.userId)}/second-factor`, { method: 'DELETE' }),
-    onSuccess: async (_, { user }) => {
-      await queryClient.invalidateQueries({ queryKey: usersQuery.queryKey });
-      await queryClient.invalidateQueries({ queryKey: factorPolicyQuery.queryKey });
-      notifyDone(`${user.name} is changed.`);
-      close();
+      apiFetch(`/-/api/users/${encodeURIComponent(user.userId)}`, { method: 'PATCH', body }),
+    onSuccess: (_, { user }) => changed(user),
+  });
+  const removeFactor = useMutation({
+    mutationFn: async (shown: Shown) => {
+      if (!change) return;
+      const { user } = change;
+      await apiFetch(`/-/api/users/${encodeURIComponent(user.userId)}/second-factor/remove`, {
+        method: 'POST',
+        body: shown,
+      });
+      await changed(user);
     },
   });
+  const changed = async (user: User) => {
+    await queryClient.invalidateQueries({ queryKey: usersQuery.queryKey });
+    await queryClient.invalidateQueries({ queryKey: factorPolicyQuery.queryKey });
+    notifyDone(`${user.name} is changed.`);
+    close();
+  };
   const close = () => {
     save.reset();
+    removeFactor.reset();
     onClose();
   };
   return (
     <Modal opened={change !== undefined} onClose={close} title={<Text fw={600}>{change?.title}</Text>}>
-      <Stack gap="md">
-        <Text>{change?.what}</Text>
-        <ProblemNotice error={save.error} />
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={close}>
-            Cancel
-          </Button>
-          <Button
-            data-autofocus
-            color={change?.grave ? 'red' : undefined}
-            loading={save.isPending}
-            onClick={() => change && save.mutate(change)}
-          >
-            {change?.label}
-          </Button>
-        </Group>
-      </Stack>
+      {change && !change.body ? (
+        <StepUpForm user={me} what={change.what} label={change.label} grave act={removeFactor} onCancel={close} />
+      ) : (
+        <Stack gap="md">
+          <Text>{change?.what}</Text>
+          <ProblemNotice error={save.error} />
+          <Group justify="flex-end" gap="xs">
+            <Button variant="default" onClick={close}>
+              Cancel
+            </Button>
+            <Button
+              data-autofocus
+              color={change?.grave ? 'red' : undefined}
+              loading={save.isPending}
+              onClick={() => change && save.mutate(change)}
+            >
+              {change?.label}
+            </Button>
+          </Group>
+        </Stack>
+      )}
     </Modal>
   );
 }

@@ -29,7 +29,7 @@ const show = (assertion: ReturnType<SoftwareAuthenticator['get']>, header: strin
 
 test('whoever is disabled, and whatever was removed, signs nobody in', async () => {
   const owner = await PasskeyUser.create(two, 'owner');
-  const { session: ownSession } = await owner.enrol();
+  const { session: ownSession, recoveryCodes: ownCodes } = await owner.enrol();
   const { authenticator, session, header, recoveryCodes } = await user.enrol();
   const setState = (state: 'active' | 'disabled') =>
     two.identity.setUserState(two.a.tenantId, { session: ownSession }, user.factor.userId, state);
@@ -65,7 +65,10 @@ test('whoever is disabled, and whatever was removed, signs nobody in', async () 
   assert.ok(session);
   // All of somebody's, by an administrator.
   const again = await user.enrol();
-  await two.identity.resetSecondFactor(two.a.tenantId, { session: ownSession }, user.factor.userId);
+  await two.identity.resetSecondFactor(two.a.tenantId, { session: ownSession }, user.factor.userId, {
+    password: goodPassword,
+    code: ownCodes[0],
+  });
   await assert.rejects(user.signIn(again.authenticator), failed);
 });
 

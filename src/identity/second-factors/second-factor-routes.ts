@@ -132,11 +132,16 @@ export function addSecondFactorRoutes(
     },
   );
 
-  app.delete<{ Params: { id: string } }>(
-    '/users/:id/second-factor',
-    { config: administrators('user.reset_second_factor'), schema: { params: params.id } },
+  app.post<{ Params: { id: string }; Body: Shown }>(
+    '/users/:id/second-factor/remove',
+    {
+      config: administrators('user.reset_second_factor'),
+      schema: { params: params.id, body: bodies.confirmation },
+      bodyLimit: passwordBodyBytes,
+    },
     async (request, reply) => {
-      await identity.resetSecondFactor(scope(request).tenant.tenantId, actorOf(request), request.params.id);
+      const { tenantId } = scope(request).tenant;
+      await identity.resetSecondFactor(tenantId, actorOf(request), request.params.id, request.body);
       return reply.code(204).send();
     },
   );

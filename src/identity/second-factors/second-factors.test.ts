@@ -272,16 +272,27 @@ test('whoever has a second factor shows it for whatever a session is not enough 
 test('an administrator resets the factor of a member, an owner that of an owner, nobody their own', async () => {
   const person = async (role: 'owner' | 'admin') => {
     const made = await FactorUser.create(two, role);
-    return { userId: made.userId, ...(await made.enrol()) };
+    return { userId: made.userId, code: () => made.code(), ...(await made.enrol()) };
   };
   const [owner, second, admin] = [await person('owner'), await person('owner'), await person('admin')];
-  const member = { userId: user.userId, ...(await user.enrol()) };
-  const reset = (by: { session: Session }, whose: string, tenant = two.a) =>
-    two.identity.resetSecondFactor(tenant.tenantId, { session: by.session, address: user.addressOf() }, whose);
+  const member = { userId: user.userId, code: () => user.code(), ...(await user.enrol()) };
+  type By = { session: Session; code: () => Promise<string> };
+  const reset = async (by: By, whose: string, shown?: { password: string; code?: string }) =>
+    two.identity.resetSecondFactor(
+      two.a.tenantId,
+      { session: by.session, address: user.addressOf() },
+      whose,
+      shown ?? { password: goodPassword, code: await by.code() },
+    );
   await assert.rejects(reset(member, admin.userId), { code: 'FH_ROLE_REQUIRED' });
   await assert.rejects(reset(admin, owner.userId), { code: 'FH_ROLE_REQUIRED' });
   await assert.rejects(reset(owner, owner.userId), { code: 'FH_ROLE_REQUIRED' });
   await assert.rejects(reset(admin, 'usr_nobody'), { code: 'FH_USER_NOT_FOUND' });
+  assert.ok(await two.identity.authenticate(two.a.tenantId, member.header));
+  // The session alone, or the password alone, removes nobody's factor.
+  const wrong = { password: 'not the password of anybody', code: await admin.code() };
+  await assert.rejects(reset(admin, member.userId, wrong), { code: 'FH_PASSWORD_WRONG' });
+  await assert.rejects(reset(admin, member.userId, { password: goodPassword }), { code: 'FH_CODE_REQUIRED' });
   assert.ok(await two.identity.authenticate(two.a.tenantId, member.header));
   await reset(admin, member.userId);
   assert.equal(await two.identity.authenticate(two.a.tenantId, member.header), undefined, 'signed out at once');

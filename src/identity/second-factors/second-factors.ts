@@ -59,8 +59,11 @@ export interface SecondFactors {
   removeSecondFactor(tenantId: TenantId, actor: Actor, shown: Shown, caller: Caller): Promise<void>;
   /** New ones, shown this once; the old ones are worthless. Throws as above. */
   renewRecoveryCodes(tenantId: TenantId, actor: Actor, shown: Shown, caller: Caller): Promise<readonly string[]>;
-  /** All of them, by an administrator, for somebody who has lost everything; for an owner only by another owner. Ends the user's sessions. */
-  resetSecondFactor(tenantId: TenantId, actor: Actor, userId: string): Promise<void>;
+  /**
+   * All of them, by an administrator who shows who they are, for somebody who has lost everything; for an owner only by another owner. Ends the user's sessions.
+   * Throws FH_SECOND_FACTOR_NOT_FOUND, FH_USER_NOT_FOUND and what `confirmSelf` does.
+   */
+  resetSecondFactor(tenantId: TenantId, actor: Actor, userId: string, shown: Shown): Promise<void>;
 }
 
 export function createSecondFactors(deps: {
@@ -190,8 +193,9 @@ export function createSecondFactors(deps: {
       return codes;
     },
 
-    async resetSecondFactor(tenantId, actor, userId) {
-      const user = await databases.platform.transact(tenantId, async (db) => {
+    async resetSecondFactor(tenantId, actor, userId, shown) {
+      const by = { ...policy, roles: administrators };
+      const user = await confirmSelf(tenantId, actor, shown, by, async (db) => {
         await lockActiveOwners(db);
         await lockUser(db, userId);
         const found = await findUserById(db, userId);

@@ -156,7 +156,7 @@ test('a challenge ends with time, and with whatever changes about the user', asy
   }
   await two.identity.setUserState(two.a.tenantId, actor, user.userId, 'active');
   const header = await user.awaited();
-  await two.identity.resetSecondFactor(two.a.tenantId, actor, user.userId);
+  await two.identity.resetSecondFactor(two.a.tenantId, actor, user.userId, { password: goodPassword });
   await assert.rejects(user.complete(header, recoveryCodes[0]!), gone);
   assert.ok((await user.enter()).session, 'the password is enough again');
 });

@@ -83,7 +83,7 @@ describe('who has to use single sign-on, and what it proves', { timeout: 600_000
     const left = { code: 'FH_BREAK_GLASS_REQUIRED' };
     await assert.rejects(identity.setRole(a.tenantId, owner, other.userId, 'member'), left);
     await assert.rejects(identity.setUserState(a.tenantId, owner, other.userId, 'disabled'), left);
-    await assert.rejects(identity.resetSecondFactor(a.tenantId, owner, other.userId), left);
+    await assert.rejects(identity.resetSecondFactor(a.tenantId, owner, other.userId, shown), left);
     const own = (await identity.authenticate(a.tenantId, header))!;
     await assert.rejects(
       identity.removeSecondFactor(a.tenantId, { session: own }, { ...shown, code: await other.code() }, {}),
