@@ -107,7 +107,7 @@ const identity: Record<string, Recipe> = {
   },
   'identity.user.reset_second_factor': {
     for: 'admin',
-    call: ({ user }, side) => ({ params: { id: user }, body: { password: side.people.admin.password } }),
+    call: ({ user }, side) => ({ params: { id: user }, body: { password: side.people.owner.password } }),
     names: ['user'],
     status: 404,
   },
