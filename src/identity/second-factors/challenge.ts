@@ -18,6 +18,8 @@ import { type StartedSession, startSession } from '../sessions/session-start.ts'
 import { type Attempt, type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
 import { findUserById, forgetDevice, isKnownDevice, noteSignIn, type UserRow } from '../sql.ts';
 import { insertSignOnSession } from '../sso/people-sql.ts';
+import { maySignInHere } from '../sso/sign-on-policy.ts';
+import { findConnection } from '../sso/sign-on-sql.ts';
 import type { SignOnWay } from '../sso/types.ts';
 import type { UserMail } from '../users/user-mail.ts';
 import type { RedeemFactor } from './redeem.ts';
@@ -91,6 +93,10 @@ export async function awaitSecondFactor(
   return { session: undefined, expiresAt, setCookies: [await cookies.setChallenge(tenantId, token)] };
 }
 
+async function isOn(db: Queryable, { connectionId }: SignOnWay): Promise<boolean> {
+  return (await findConnection(db, connectionId))?.state === 'on';
+}
+
 export function createSecondStep(deps: {
   readonly databases: TenantDatabases;
   readonly cookies: BrowserCookies;
@@ -145,7 +151,9 @@ export function createSecondStep(deps: {
       return { user, known, isSlowed, isOver, started: undefined, method };
     }
     const spent = await spendChallenge(db, tokenHash);
-    if (!spent) throw identityErrors.FH_CHALLENGE_NOT_FOUND();
+    // Begun with a password, and by now everybody has to come over a provider; or over a provider that is turned off (sign-on-policy.test.ts).
+    if (!spent || !(await (spent.way ? isOn(db, spent.way) : maySignInHere(db, userId))))
+      throw identityErrors.FH_CHALLENGE_NOT_FOUND();
     await limiter.succeed(db, attempts);
     await noteSignIn(db, userId);
     const started = await startSession(db, cookies, tenantId, user, caller);

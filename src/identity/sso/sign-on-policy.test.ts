@@ -169,6 +169,38 @@ describe('who has to use single sign-on, and what it proves', { timeout: 600_000
     assert.ok(await identity.authenticate(b.tenantId, inOther));
   });
 
+  it('completes no second step that was begun by a way that is closed by now', async () => {
+    const waiting = await FactorUser.create(world.two);
+    await waiting.enrol();
+    const header = await waiting.awaited();
+    const enforce = (enforced: boolean) =>
+      world.query(
+        'INSERT INTO freehold.sign_on_policy (enforced) VALUES ($1) ON CONFLICT (single) DO UPDATE SET enforced = $1',
+        [enforced],
+      );
+    const gone = { code: 'FH_CHALLENGE_NOT_FOUND' };
+    // As if it had been committed beside the change, which ends those that it sees.
+    await enforce(true);
+    await assert.rejects(waiting.complete(header, await waiting.code()), gone);
+    await world.query('UPDATE freehold.sign_in_challenges SET connection_id = $1, subject = $2 WHERE user_id = $3', [
+      connectionId,
+      'somebody',
+      waiting.userId,
+    ]);
+    const setState = (state: string) =>
+      world.query('UPDATE freehold.sign_on_connections SET state = $2 WHERE connection_id = $1', [connectionId, state]);
+    await setState('off');
+    await assert.rejects(waiting.complete(header, await waiting.code()), gone);
+    await setState('on');
+    assert.ok(await waiting.complete(header, await waiting.code()), 'over a provider that is on');
+    const sessions = await world.query(
+      'SELECT 1 FROM freehold.sign_on_sessions JOIN freehold.sessions USING (session_id) WHERE user_id = $1',
+      [waiting.userId],
+    );
+    assert.equal(sessions.length, 1);
+    await enforce(false);
+  });
+
   it('is changed only by owners who show who they are, and every change is recorded', async () => {
     const { identity, a } = world.two;
     const owner = await world.owner();
