@@ -10,7 +10,7 @@ import { forgedLogOuts } from './forged-log-outs.fixture.ts';
 import { inRedirect, logOutRequest, logOutResponse, posted, redirected } from './log-out-messages.fixture.ts';
 import { newSamlPerson, type SamlPerson, SamlProvider } from './saml-provider.fixture.ts';
 import { originOf, SignOnWorld, shown } from './sign-on-world.fixture.ts';
-import type { ConnectionId } from './types.ts';
+import type { ConnectionId, SamlSettings } from './types.ts';
 
 interface EnterOptions {
   readonly connectionId?: ConnectionId;
@@ -310,6 +310,38 @@ describe('SAML single log-out', { timeout: 600_000 }, () => {
     assert.equal((await events('session.log_out_refused')).at(-1)?.details.reason, 'secret_missing');
     // The domain speaks for this connection now; back to the other one.
     await world.query('UPDATE freehold.sign_on_domains SET connection_id = $1', [inA]);
+  });
+
+  it('an owner may type the address, which metadata without one leave, and those with one replace', async () => {
+    const { identity, a } = world.two;
+    const slo = async () => {
+      const { connections } = await identity.getSignOnSettings(a.tenantId, await world.owner());
+      const { settings } = connections.find(({ connectionId }) => connectionId === typed)!;
+      return (settings as SamlSettings).slo?.url ?? null;
+    };
+    const change = async (input: object) =>
+      identity.changeConnection(a.tenantId, await world.owner(), typed, input, shown);
+    const bare = idp.metadata({ slo: false });
+    const typed = await world.connect({ saml: { metadataXml: bare }, trustsEmails: true });
+    await world.query('UPDATE freehold.sign_on_domains SET connection_id = $1', [inA]);
+    assert.equal(await slo(), null);
+    for (const sloUrl of [
+      'http://idp.example.org/out',
+      'javascript:alert(1)',
+      '//evil.example',
+      'https://u:p@evil.example/',
+      'https://x/"><script>',
+    ])
+      await assert.rejects(change({ sloUrl }), { code: 'FH_CONNECTION_REFUSED' }, sloUrl);
+    await change({ sloUrl: ' https://idp.example.org/typed?x=1 ' });
+    assert.equal(await slo(), 'https://idp.example.org/typed?x=1');
+    await change({ name: 'Other' });
+    await change({ metadataXml: bare });
+    assert.equal(await slo(), 'https://idp.example.org/typed?x=1');
+    await change({ metadataXml: idp.metadata() });
+    assert.equal(await slo(), 'https://idp.example.org/slo');
+    await change({ sloUrl: '' });
+    assert.equal(await slo(), null);
   });
 
   it('signing out here ends the session first, then asks the provider, whose answer is for this browser', async () => {
