@@ -11,7 +11,7 @@ import {
   scramVerifier,
   sqlState,
 } from '#src/postgres/index.ts';
-import { holdAlone, readCatalogues } from './alone.ts';
+import { createHoldAlone, readCatalogues } from './alone.ts';
 import { databaseErrors } from './errors.ts';
 import { type MigratePatience, migrate } from './migrate.ts';
 import { digestMigrations, type MigrationFile, type MigrationFolders, readMigrations } from './migration-files.ts';
@@ -50,10 +50,12 @@ const walLogLimitBytes = 64 * 1024 * 1024;
 const defaultConnectionLimit = 10;
 /** dependent_objects_still_exist; insufficient_privilege: the app took from itself what an owner needs. */
 const notPortable = new Set(['2BP01', '42501']);
+const unhurried = 'SET LOCAL synchronous_commit = off';
 const patience = { attempts: 8, firstDelayMs: 50, maxDelayMs: 2_000, isRetryable };
 
 export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions): DatabaseAdmin {
   const templates = new Map<string, Promise<Template>>();
+  const holdAlone = createHoldAlone(target);
   const targetOf = (database: string): ConnectionTarget => ({ ...target, database });
 
   /** @param lingering resolves before the session has ended, which takes the server as long as some of the statements do */
@@ -94,7 +96,7 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     await settleAll([rolesMade, databaseMade]);
     await failpoint('databases.create.made');
     // What follows is committed in the same WAL, and takes it along to the disk.
-    await runStatements(['SET LOCAL synchronous_commit = off', ...openDoorSql(to, kind)]);
+    await runStatements([unhurried, ...openDoorSql(to, kind)]);
     await failpoint('databases.create.door');
     const note = { state: 'ready', version, kind } as const;
     const script = reownScript(from, to, { keepMembership, note });
@@ -165,7 +167,9 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     const login = { ...targetOf(roles.app), user: roles.migrator, password };
     const existing = await existingRoles(pool, [roles.migrator]);
     const create = existing.has(roles.migrator) ? 'ALTER' : 'CREATE';
+    // None of this waits for the disk: what comes after takes it along, and after a crash all of it is made anew.
     await runStatements([
+      unhurried,
       `${create} ROLE ${id(roles.migrator)} LOGIN PASSWORD ${literal(scramVerifier(password))}`,
       // CONNECT comes with the app role. The platform role is granted for its own files only, and first.
       `GRANT ${id(roles.app)}, ${id(roles.platform)} TO ${id(roles.migrator)}`,
@@ -177,13 +181,13 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
         folder: platform,
         role: roles.platform,
       });
-      await runStatements([`REVOKE ${id(roles.platform)} FROM ${id(roles.migrator)}`]);
+      await runStatements([unhurried, `REVOKE ${id(roles.platform)} FROM ${id(roles.migrator)}`]);
       const appResult = app
         ? await migrate(login, { ...patience, schema: 'app', folder: app, role: roles.app })
         : { from: 0, to: 0, applied: [] };
       return { platform: platformResult, app: appResult };
     } finally {
-      await runStatements([`DROP ROLE ${id(roles.migrator)}`]);
+      await runStatements([unhurried, `DROP ROLE ${id(roles.migrator)}`]);
     }
   }
 
@@ -283,17 +287,17 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
         return false;
       };
       if (await isThere()) return undefined;
-      return holdAlone(target, name, async () => {
+      return holdAlone(name, async () => {
         if (await isThere()) return undefined;
         const result = await runMigrations(rolesOf(name), platform, app, migratePatience);
         await failpoint('databases.migrate.done');
-        await pool.query(noteSql(name, { state: 'ready', version, kind }));
+        await runStatements([unhurried, noteSql(name, { state: 'ready', version, kind })]);
         return result;
       });
     },
     readCatalogues: (name, read) =>
       // Behind a migration of it, never between two files of one.
-      holdAlone(target, name, () => readCatalogues(targetOf(rolesOf(name).app), read)),
+      holdAlone(name, () => readCatalogues(targetOf(rolesOf(name).app), read)),
     async openDatabase(name, { appPassword, platformPassword }, { connectionLimit = defaultConnectionLimit } = {}) {
       const roles = rolesOf(name);
       const found = await findDatabase(pool, name);
@@ -307,7 +311,7 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     closeDatabase,
     openReader: createReaders({ pool, runStatements }),
     async cloneDatabase(from, to) {
-      await holdAlone(target, from, async () => {
+      await holdAlone(from, async () => {
         const { version, kind } = await requireReady(from);
         const byFile = ((await selectSizeBytes(pool, from)) ?? 0) > walLogLimitBytes;
         await copyDatabase(rolesOf(from), rolesOf(to), { version, kind, byFile, keepMembership: false });

@@ -1,21 +1,81 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { retry } from '#src/kernel/index.ts';
-import { type ConnectionTarget, isRetryable, openConnection, type Queryable } from '#src/postgres/index.ts';
+import {
+  type Connection,
+  type ConnectionTarget,
+  isRetryable,
+  openConnection,
+  type Queryable,
+} from '#src/postgres/index.ts';
 
 const patience = { attempts: 8, firstDelayMs: 50, maxDelayMs: 2_000, isRetryable };
 
+export type HoldAlone = <T>(name: string, work: () => Promise<T>) => Promise<T>;
+
+const lookEveryMs = 25;
+
 /**
- * One migration or copy of a database at a time, also when two control processes of the installation overlap.
- * @param control the control database, in which the lock is known
+ * One migration, copy or look at a database at a time, also when two control processes of the installation overlap. One connection holds the
+ * advisory locks of all, as long as there are any; when it is lost, migrations still wait for each other inside of the database.
+ * @param control the control database, in which the locks are known
  */
-export async function holdAlone<T>(control: ConnectionTarget, name: string, work: () => Promise<T>): Promise<T> {
+export function createHoldAlone(control: ConnectionTarget): HoldAlone {
+  /** Locks of one session do not see each other: who comes second in this process waits here. */
+  const turns = new Map<string, Promise<unknown>>();
+  let session: Promise<Connection> | undefined;
+  let holders = 0;
+
   // Not of the pool: all of it could be waiting here, with nothing left for who goes ahead.
-  const lock = await retry(patience, () => openConnection(control, { applicationName: 'freehold control' }));
-  try {
-    await lock.query('SELECT pg_advisory_lock(hashtext($1))', [`freehold database ${name}`]);
-    return await work();
-  } finally {
-    await lock.close();
+  const connect = () => retry(patience, () => openConnection(control, { applicationName: 'freehold control locks' }));
+
+  async function hold<T>(name: string, work: () => Promise<T>): Promise<T> {
+    holders++;
+    session ??= connect();
+    const own = session;
+    try {
+      const lock = await own;
+      const key = [`freehold database ${name}`];
+      // Asked again and again: a session that waits could not let go of the others' locks.
+      const take = () => lock.query<{ held: boolean }>('SELECT pg_try_advisory_lock(hashtext($1)) AS held', key);
+      while (!(await take())[0]!.held) await delay(lookEveryMs);
+      try {
+        return await work();
+      } finally {
+        await lock.query('SELECT pg_advisory_unlock(hashtext($1))', key).catch(() => lock.close());
+      }
+    } catch (error) {
+      // The next one gets another session.
+      if (session === own && (await own.then(isGone, () => true))) session = undefined;
+      throw error;
+    } finally {
+      holders--;
+      if (holders === 0 && session === own) {
+        session = undefined;
+        await own.then((connection) => connection.close()).catch(() => {});
+      }
+    }
   }
+
+  return async (name, work) => {
+    const before = turns.get(name);
+    const turn = (async () => {
+      await before?.catch(() => {});
+      return hold(name, work);
+    })();
+    turns.set(name, turn);
+    try {
+      return await turn;
+    } finally {
+      if (turns.get(name) === turn) turns.delete(name);
+    }
+  };
+}
+
+async function isGone(connection: Connection): Promise<boolean> {
+  return connection.run('SELECT 1').then(
+    () => false,
+    () => true,
+  );
 }
 
 /** Reads a tenant's database as control. What lies in the tenant's schemas is not found by its name, and nothing of it is run. */

@@ -2,6 +2,9 @@ import type { TenantId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/index.ts';
 import type { FleetRun, FleetSubject, HaltRule, RunId, RunState, SubjectState } from './types.ts';
 
+/** Such a statement does not wait for the disk: whatever a crash of the server takes of it is found out again. */
+const unhurried = `(SELECT set_config('synchronous_commit', 'off', true)) AS unhurried`;
+
 /** A tenant that has a database. */
 export interface Housed {
   readonly tenantId: TenantId;
@@ -146,7 +149,7 @@ export interface Claim {
 export async function claimNext(db: Queryable, runId: RunId, claimedBy: string, now: Date): Promise<Claim | undefined> {
   const [row] = await db.query<Claim>(
     `UPDATE fleet_tenants f SET state = 'running', claimed_by = $2, claimed_at = $3, attempts = f.attempts + 1
-     FROM tenants t
+     FROM tenants t, ${unhurried}
      WHERE t.tenant_id = f.tenant_id AND f.run_id = $1 AND f.tenant_id = (
        SELECT w.tenant_id FROM fleet_tenants w
        WHERE w.run_id = $1 AND w.state = 'waiting' AND (w.not_before IS NULL OR w.not_before <= $3)
@@ -178,7 +181,7 @@ export async function settle(
   await db.query(
     `UPDATE fleet_tenants SET state = $4, duration_ms = coalesce($5, duration_ms), error_code = $6, error_text = $7, not_before = $8,
             claimed_by = NULL, claimed_at = NULL, finished_at = CASE WHEN $4 = 'waiting' THEN NULL ELSE $9::timestamptz END
-     WHERE run_id = $1 AND tenant_id = $2 AND claimed_by = $3 AND state = 'running'`,
+     FROM ${unhurried} WHERE run_id = $1 AND tenant_id = $2 AND claimed_by = $3 AND state = 'running'`,
     [
       runId,
       tenantId,
