@@ -13,7 +13,7 @@ import {
 } from '#src/postgres/index.ts';
 import { createHoldAlone, readCatalogues } from './alone.ts';
 import { databaseErrors } from './errors.ts';
-import { type MigratePatience, migrate } from './migrate.ts';
+import { type MigratePatience, type MigrateResult, migrate } from './migrate.ts';
 import { digestMigrations, type MigrationFile, type MigrationFolders, readMigrations } from './migration-files.ts';
 import { type DatabaseRoles, isTemplateName, newDatabaseName, rolesOf, templateNameOf } from './names.ts';
 import { createReaders } from './readers.ts';
@@ -55,6 +55,8 @@ const patience = { attempts: 8, firstDelayMs: 50, maxDelayMs: 2_000, isRetryable
 
 export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions): DatabaseAdmin {
   const templates = new Map<string, Promise<Template>>();
+  /** Steps from one version to another that change nothing in schema `freehold`: seen in one database, true of all, because a version names its files. */
+  const platformKept = new Set<string>();
   const holdAlone = createHoldAlone(target);
   const targetOf = (database: string): ConnectionTarget => ({ ...target, database });
 
@@ -156,32 +158,36 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
   /**
    * Logs in as a role made for this run, which can become the owner of one schema and nothing else. A migration of an app that says
    * RESET ROLE is still nobody; the tenant's own passwords are not needed, and a closed database stays closed.
+   * @param step from which version to which
    */
   async function runMigrations(
     roles: DatabaseRoles,
     platform: readonly MigrationFile[],
     app: readonly MigrationFile[] | undefined,
-    patience: MigratePatience = {},
+    { patience = {}, step }: { readonly patience?: MigratePatience | undefined; readonly step?: string } = {},
   ): Promise<DatabaseMigration> {
     const password = newPassword();
     const login = { ...targetOf(roles.app), user: roles.migrator, password };
     const existing = await existingRoles(pool, [roles.migrator]);
     const create = existing.has(roles.migrator) ? 'ALTER' : 'CREATE';
+    const isPlatformThere = step !== undefined && platformKept.has(step);
+    const granted = isPlatformThere ? id(roles.app) : `${id(roles.app)}, ${id(roles.platform)}`;
     // None of this waits for the disk: what comes after takes it along, and after a crash all of it is made anew.
     await runStatements([
       unhurried,
       `${create} ROLE ${id(roles.migrator)} LOGIN PASSWORD ${literal(scramVerifier(password))}`,
       // CONNECT comes with the app role. The platform role is granted for its own files only, and first.
-      `GRANT ${id(roles.app)}, ${id(roles.platform)} TO ${id(roles.migrator)}`,
+      `GRANT ${granted} TO ${id(roles.migrator)}`,
     ]);
     try {
-      const platformResult = await migrate(login, {
-        ...patience,
-        schema: 'freehold',
-        folder: platform,
-        role: roles.platform,
-      });
-      await runStatements([unhurried, `REVOKE ${id(roles.platform)} FROM ${id(roles.migrator)}`]);
+      const at = platform.length;
+      let platformResult: MigrateResult = { from: at, to: at, applied: [] };
+      if (!isPlatformThere) {
+        const schema = { schema: 'freehold', folder: platform, role: roles.platform };
+        platformResult = await migrate(login, { ...patience, ...schema });
+        if (step !== undefined && platformResult.applied.length === 0) platformKept.add(step);
+        await runStatements([unhurried, `REVOKE ${id(roles.platform)} FROM ${id(roles.migrator)}`]);
+      }
       const appResult = app
         ? await migrate(login, { ...patience, schema: 'app', folder: app, role: roles.app })
         : { from: 0, to: 0, applied: [] };
@@ -280,16 +286,19 @@ export function createDatabaseAdmin({ pool, target, log }: DatabaseAdminOptions)
     async migrateDatabase(name, folders, migratePatience) {
       const { platform, app, version } = await readFolders(folders);
       const kind = kindOf(app);
+      let from = '';
       const isThere = async () => {
         const found = await requireReady(name);
-        if (found.version === version) return true;
+        from = found.version;
+        if (from === version) return true;
         if (found.kind !== kind) throw databaseErrors.FH_DB_WRONG_KIND({ detail: `${name} is of kind ${found.kind}` });
         return false;
       };
       if (await isThere()) return undefined;
       return holdAlone(name, async () => {
         if (await isThere()) return undefined;
-        const result = await runMigrations(rolesOf(name), platform, app, migratePatience);
+        const step = `${from} ${version}`;
+        const result = await runMigrations(rolesOf(name), platform, app, { patience: migratePatience, step });
         await failpoint('databases.migrate.done');
         await runStatements([unhurried, noteSql(name, { state: 'ready', version, kind })]);
         return result;

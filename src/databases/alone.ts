@@ -25,6 +25,14 @@ export function createHoldAlone(control: ConnectionTarget): HoldAlone {
   let session: Promise<Connection> | undefined;
   let holders = 0;
 
+  /** One statement at a time: a session runs no second one beside it. */
+  let asked: Promise<unknown> = Promise.resolve();
+  function ask<R>(connection: Connection, text: string, values: readonly unknown[] = []): Promise<R[]> {
+    const answer = asked.then(() => connection.query<R>(text, values));
+    asked = answer.catch(() => {});
+    return answer;
+  }
+
   // Not of the pool: all of it could be waiting here, with nothing left for who goes ahead.
   const connect = () => retry(patience, () => openConnection(control, { applicationName: 'freehold control locks' }));
 
@@ -36,12 +44,12 @@ export function createHoldAlone(control: ConnectionTarget): HoldAlone {
       const lock = await own;
       const key = [`freehold database ${name}`];
       // Asked again and again: a session that waits could not let go of the others' locks.
-      const take = () => lock.query<{ held: boolean }>('SELECT pg_try_advisory_lock(hashtext($1)) AS held', key);
+      const take = () => ask<{ held: boolean }>(lock, 'SELECT pg_try_advisory_lock(hashtext($1)) AS held', key);
       while (!(await take())[0]!.held) await delay(lookEveryMs);
       try {
         return await work();
       } finally {
-        await lock.query('SELECT pg_advisory_unlock(hashtext($1))', key).catch(() => lock.close());
+        await ask(lock, 'SELECT pg_advisory_unlock(hashtext($1))', key).catch(() => lock.close());
       }
     } catch (error) {
       // The next one gets another session.
@@ -54,6 +62,13 @@ export function createHoldAlone(control: ConnectionTarget): HoldAlone {
         await own.then((connection) => connection.close()).catch(() => {});
       }
     }
+  }
+
+  function isGone(connection: Connection): Promise<boolean> {
+    return ask(connection, 'SELECT 1').then(
+      () => false,
+      () => true,
+    );
   }
 
   return async (name, work) => {
@@ -69,13 +84,6 @@ export function createHoldAlone(control: ConnectionTarget): HoldAlone {
       if (turns.get(name) === turn) turns.delete(name);
     }
   };
-}
-
-async function isGone(connection: Connection): Promise<boolean> {
-  return connection.run('SELECT 1').then(
-    () => false,
-    () => true,
-  );
 }
 
 /** Reads a tenant's database as control. What lies in the tenant's schemas is not found by its name, and nothing of it is run. */
