@@ -122,6 +122,17 @@ export async function createTenantApp(
       );
   });
 
+  // A body that was not there yet when its sender was looked at may take as long as it is let: the session may have ended since (late-bodies.test.ts).
+  const late = new WeakSet<FastifyRequest>();
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (!hasNoBody(request) && !request.raw.complete && !request.routeConfig.passesOn) late.add(request);
+    done();
+  });
+  app.addHook('preHandler', async (request) => {
+    if (!late.has(request) || !(request.session || request.apiToken)) return;
+    if ((await identity.isStillSignedIn?.(request)) === false) throw identityErrors.FH_SESSION_REQUIRED();
+  });
+
   /** Who is only presumed hears nothing that a stranger would not hear, not even that the tenant is busy. */
   const refuse = (request: FastifyRequest, error: Error, done: (error: Error) => void): void => {
     if (!request.unconfirmed) {

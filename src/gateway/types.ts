@@ -54,6 +54,8 @@ export interface IdentityPort {
   authenticate(request: FastifyRequest): Promise<Session | undefined>;
   /** The session that the cookie meant a moment ago, with the check that is to be asked now; undefined: ask `authenticate`. */
   presume?(request: FastifyRequest): PresumedSession | undefined | Promise<PresumedSession | undefined>;
+  /** Whether `request.session` or `request.apiToken` is good by now, by its id: its key may have been replaced meanwhile, as it should. Default: yes. */
+  isStillSignedIn?(request: FastifyRequest): Promise<boolean>;
   /** `Set-Cookie` with the session's next key, if there is one, for an answer that can carry it. Never rejects. */
   renew?(request: FastifyRequest): Promise<string | undefined> | undefined;
   /** Whose API token this is at `request.tenant`, now; undefined: it is not good. Asked on every request with a token. */

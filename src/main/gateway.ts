@@ -53,6 +53,7 @@ export async function runGateway(env: Env): Promise<void> {
     identity: {
       authenticate: (request: FastifyRequest) =>
         parts().identity.authenticate(request.tenant.tenantId, request.headers.cookie, { address: request.ip }),
+      isStillSignedIn: (request) => isStillSignedIn(parts().identity, request),
       presume: (request) => parts().identity.presume(request.tenant.tenantId, request.headers.cookie, request.ip),
       checkToken: (request, tokenHash) =>
         parts().identity.checkApiToken(request.tenant.tenantId, tokenHash, {
@@ -165,11 +166,7 @@ export async function runGateway(env: Env): Promise<void> {
     requestId: request.id,
     signal: request.signalAbort,
     // By its id: the key that the stream began with may have been replaced meanwhile, as it should.
-    isStillSignedIn: async () => {
-      const { tenant, session, apiToken } = request;
-      if (apiToken) return identity.isApiTokenLive(tenant.tenantId, apiToken.tokenId);
-      return session !== undefined && identity.isSessionLive(tenant.tenantId, session.sessionId);
-    },
+    isStillSignedIn: () => isStillSignedIn(identity, request),
   });
   const hosting = createHosting({
     apps: program.apps,
@@ -213,4 +210,12 @@ export async function runGateway(env: Env): Promise<void> {
   await gateway.ready();
   shutdown.add('gateway', drainDeadlineMs + 1_000, () => gateway.stop({ deadlineMs: drainDeadlineMs }));
   child.ready({ port: config.port });
+}
+
+async function isStillSignedIn(
+  identity: Pick<ReturnType<typeof createIdentity>, 'isApiTokenLive' | 'isSessionLive'>,
+  { tenant, session, apiToken }: FastifyRequest,
+): Promise<boolean> {
+  if (apiToken) return identity.isApiTokenLive(tenant.tenantId, apiToken.tokenId);
+  return session !== undefined && identity.isSessionLive(tenant.tenantId, session.sessionId);
 }
