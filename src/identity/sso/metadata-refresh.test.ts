@@ -226,6 +226,38 @@ describe('metadata are read again by themselves', { timeout: 600_000 }, () => {
     assert.equal(reads, count + 1);
   });
 
+  it('an owner may type the sign-out address, which metadata without one leave, and those with one replace', async () => {
+    const { identity, a } = world.two;
+    const slo = async () => {
+      const { connections } = await identity.getSignOnSettings(a.tenantId, await world.owner());
+      const { settings } = connections.find((one) => one.connectionId === typed)!;
+      return (settings as SamlSettings).slo?.url ?? null;
+    };
+    const change = async (input: object) =>
+      identity.changeConnection(a.tenantId, await world.owner(), typed, input, shown);
+    const bare = idp.metadata({ slo: false });
+    const typed = await world.connect({ saml: { metadataXml: bare }, trustsEmails: true });
+    await world.query('UPDATE freehold.sign_on_domains SET connection_id = $1', [connectionId]);
+    assert.equal(await slo(), null);
+    for (const sloUrl of [
+      'http://idp.example.org/out',
+      'javascript:alert(1)',
+      '//evil.example',
+      'https://u:p@evil.example/',
+      'https://x/"><script>',
+    ])
+      await assert.rejects(change({ sloUrl }), { code: 'FH_CONNECTION_REFUSED' }, sloUrl);
+    await change({ sloUrl: ' https://idp.example.org/typed?x=1 ' });
+    assert.equal(await slo(), 'https://idp.example.org/typed?x=1');
+    await change({ name: 'Other' });
+    await change({ metadataXml: bare });
+    assert.equal(await slo(), 'https://idp.example.org/typed?x=1');
+    await change({ metadataXml: idp.metadata() });
+    assert.equal(await slo(), 'https://idp.example.org/slo');
+    await change({ sloUrl: '' });
+    assert.equal(await slo(), null);
+  });
+
   it('of two sets of keys that have nothing in common both count, and never none (a table)', async () => {
     const [old, young] = [idp.signer, await newSigner()];
     const before = { ...(await settings()), certificates: [old.certificate] };
