@@ -28,6 +28,7 @@ export const auditEvents = {
   'app.version_added': 'A version of an app was built and can be run.',
   'app.version_failed': 'A version of an app could not be built.',
   'app.version_removed': 'A version of an app was removed.',
+  'app.version_used': 'A tenant was given another version of its app.',
   'user.created': 'A user was made without an invitation, for demo data.',
   'user.invited': 'Somebody was invited into a tenant.',
   'user.invitation_accepted': 'An invitation became a user.',

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { AppVersionView } from '#src/console-api/index.ts';
 import { checkFolder } from '#src/releases/index.ts';
 import { addAppAdd } from './app-add.ts';
+import { addAppProcessCommands } from './app-processes.ts';
 import { type CliContext, type CommonOptions, print, printJson } from './context.ts';
 import { cliErrors } from './errors.ts';
 import { formatAge, formatBytes } from './format.ts';
@@ -9,12 +10,13 @@ import { formatFacts, formatTable } from './table.ts';
 
 /** `app`: apps of your own, which run as processes. docs/hosting-an-app.md */
 export function addAppCommands(program: Command, context: CliContext): void {
-  const app = program.command('app').description('apps of your own: check, add, show, remove');
+  const app = program.command('app').description('apps of your own: check, add, show, run, remove');
   addAppCheck(app, context);
   addAppAdd(app, context);
   addAppList(app, context);
   addAppShow(app, context);
   addAppRemove(app, context);
+  addAppProcessCommands(app, context);
 }
 
 function addAppCheck(app: Command, context: CliContext): void {

@@ -1,14 +1,12 @@
 import { join } from 'node:path';
 import { controlAuditLog, recordAudit } from '#src/audit/index.ts';
-import { createFileReplicator, createRetentionHolds, recordUnreferencedFiles } from '#src/backups/index.ts';
+import { createRetentionHolds } from '#src/backups/index.ts';
 import { checkExternalServer, findBinaries } from '#src/clusters/index.ts';
 import { createDatabaseAdmin, createTenantDatabases, describeCondition, migrate } from '#src/databases/index.ts';
-import { createFileVault } from '#src/files/index.ts';
 import { type ControlPort, createControlLink } from '#src/gateway/index.ts';
 import { systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createLocalAuthority, openKeyStore } from '#src/keys/index.ts';
 import type { SmtpServer } from '#src/mail/index.ts';
-import { createDiskStore } from '#src/objects/index.ts';
 import { contentHash, createPortability, longJob, stableOutput, unexportedTables } from '#src/portability/index.ts';
 import { createPool } from '#src/postgres/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
@@ -27,6 +25,7 @@ import { createDatabasesPort } from './databases-port.ts';
 import { createDemoHosting } from './demo-hosting.ts';
 import { seedDemoTenant } from './demo-users.ts';
 import { createDumps } from './dumps.ts';
+import { createFileServices } from './file-services.ts';
 import type { Folders } from './folders.ts';
 import { createJobs } from './jobs.ts';
 import { holdLeadership } from './leadership.ts';
@@ -44,8 +43,6 @@ import { createTenantRestores } from './tenant-restores.ts';
 import { tenantTargetOf } from './tenant-target.ts';
 
 const poolSize = 12;
-/** Longest that a content may take to every region before who waits for it is told that it is not there. */
-const keepFileMs = 20_000;
 /** Control's own reach into tenants' databases: exports, invitations, demo data. */
 const lifecycleBackends = 10;
 
@@ -134,27 +131,14 @@ export async function startControlServices({
   shutdown.add('tenant databases', 10_000, () => databases.stop());
 
   const filesKeyOf = async (tenantId: TenantId) => (await directory.forLifecycle.getAccess(tenantId)).filesKey;
-  const replicator =
-    backups &&
-    createFileReplicator({
-      vault: await createDiskStore(folders.files),
-      regions: backups.regions,
-      log,
-      monotonicMs: () => clock.monotonicMs(),
-    });
-  const keepFile = async (tenantId: TenantId, name: string) =>
-    replicator?.bring(tenantId, name, AbortSignal.timeout(keepFileMs));
-  const vault = await createFileVault({
-    root: folders.files,
+  const { replicator, keepFile, vault } = await createFileServices({
+    folders,
     databases,
-    // Of a deleted tenant as well, as long as it has a key: it can be restored.
-    filesKeyOf: (tenantId) => keys.deriveTenantKey(tenantId, 'files'),
+    backups,
+    keys,
+    pool,
     clock,
-    // A file that was removed since is there for a restore to the time when it was not.
-    ...(replicator && {
-      openElsewhere: (name) => replicator.open(name),
-      onUnreferenced: (tenantId, names) => recordUnreferencedFiles(pool, tenantId, names, new Date(clock.now())),
-    }),
+    log,
   });
   const { kindOf, foldersOfApp } = keepingOf(program);
   const openReader = createTenantReaders({ pool, databases: admin, directory: directory.forLifecycle });
@@ -249,7 +233,22 @@ export async function startControlServices({
       shutdown,
     }));
 
-  const apps = createAppServices({ folders, program, pool, clock, log, shutdown });
+  const { apps, appProcesses } = await createAppServices({
+    folders,
+    program,
+    pool,
+    databases,
+    directory,
+    getTenant: (tenantId) => lifecycle.getTenant(tenantId),
+    tenantUrl,
+    filesKeyOf,
+    keepFile,
+    replicator,
+    changed: (tenantId) => notifyGateways(tenantId),
+    clock,
+    log,
+    shutdown,
+  });
   const databasesPort = createDatabasesPort({
     admin,
     foldersOfApp,
@@ -281,6 +280,13 @@ export async function startControlServices({
     log,
   });
 
+  const notifyGateways = async (tenantId: TenantId): Promise<void> => {
+    await databases.evict(tenantId);
+    await directory.changed(tenantId);
+    await link.tenantChanged(tenantId);
+    // After the gateways: none of them passes anything on any more.
+    await appProcesses.recheck(tenantId);
+  };
   const usage = createTenantUsage({ db: pool, databases: databasesPort, clock, log });
   const lifecycle = createTenantLifecycle({
     db: pool,
@@ -297,17 +303,14 @@ export async function startControlServices({
     files: vault,
     portability,
     appVersions: apps.forTenants,
+    appProcesses: appProcesses.forTenants,
     recoveryPoints: {
       hasRegions: backups !== undefined,
       set: (name, point) => admin.setCommitWaits(name, point === 'zero'),
       endSessions: (name, openedBefore) => admin.endSessions(name, openedBefore),
     },
     ...(restores && { restores: holdWhileRestoring(restores, retentionHolds) }),
-    notifyGateways: async (tenantId) => {
-      await databases.evict(tenantId);
-      await directory.changed(tenantId);
-      await link.tenantChanged(tenantId);
-    },
+    notifyGateways,
     fillDemo: (tenantId, variant) =>
       seedDemoTenant(
         {
@@ -354,6 +357,7 @@ export async function startControlServices({
   return {
     staff,
     apps,
+    appProcesses,
     mail,
     jobs,
     backups,

@@ -1,7 +1,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import type { FastifyRequest } from 'fastify';
-import { appRoutes, consoleApi, healthRoutes, retentionRoutes } from '#src/console-api/index.ts';
+import { appProcessRoutes, appRoutes, consoleApi, healthRoutes, retentionRoutes } from '#src/console-api/index.ts';
 import { createHttpApp, createHttpMetrics, figuresAsMetrics, mergeMetrics } from '#src/http/index.ts';
 import { armFailpoints, systemClock } from '#src/kernel/index.ts';
 import { createBackupApi } from './backup-api.ts';
@@ -134,6 +134,14 @@ export async function runControl(env: Env): Promise<void> {
   await commands.register(staffLinkRoutes({ staff: services.staff, config }));
   await commands.register(userLinkRoutes(services));
   await commands.register(appRoutes({ apps: services.apps, actorOf: () => 'os:operator' }));
+  await commands.register(
+    appProcessRoutes({
+      processes: services.appProcesses,
+      getTenant: (idOrName) => lifecycle.getTenant(idOrName),
+      useVersion: (...order) => services.appProcesses.useVersion(...order),
+      actorOf: () => 'os:operator',
+    }),
+  );
   if (backups) await commands.register(recoveryKitRoutes(backups));
   if (services.retention) await commands.register(retentionRoutes(services.retention));
   await commands.register(backupApi);
@@ -170,7 +178,9 @@ export async function runControl(env: Env): Promise<void> {
   await startBackupsLink(services, folders, child);
   await link.start();
   shutdown.add('link to gateways', 5_000, () => link.stop());
-  // Stops before the link: a running step may still have to tell the gateways.
+  await services.appProcesses.start();
+  shutdown.add('link to the keeper of apps', 5_000, () => services.appProcesses.stop());
+  // Stops before the links: a running step may still have to tell the gateways, or to end an app.
   shutdown.add('lifecycle', 25_000, async () => {
     stopping.abort();
     await lifecycle.stop();

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 /**
@@ -24,7 +26,7 @@ interface Task {
 
 const [appUid, doorUid, doorGid, databaseGid] = process.argv.slice(2).map(Number);
 const sockets = { link: '/freehold/link/keeper.sock', http: '/freehold/http/http.sock' };
-const database = { port: 5432, path: '/freehold/sockets/pg/.s.PGSQL.5432' };
+const database = { port: 5432, folder: '/freehold/sockets', socket: '.s.PGSQL.5432' };
 
 const control = connect(sockets.link, () => control.write('control\n'));
 // Without the keeper nobody wants us.
@@ -42,7 +44,7 @@ async function begin(task: Task): Promise<void> {
   app.once('close', (code, signal) => output.end(() => end({ event: 'ended', code, signal })));
   // Whatever else comes from the keeper means the same: end, please.
   control.on('data', () => ender.stdin?.end('\n'));
-  const servers = [listen(database.port, () => connect({ path: database.path, allowHalfOpen: true }))];
+  const servers = [listen(database.port, () => connect({ path: findDatabase(), allowHalfOpen: true }))];
   if (task.kind === 'serve') servers.push(listen(sockets.http, () => connectToApp(task.port)));
   await Promise.all(servers);
   tell({ event: 'started' });
@@ -129,6 +131,16 @@ function connectToApp(port: number): Socket {
         { address: '::1', family: 6 },
       ]),
   });
+}
+
+/** What lies there may be a link to the server that is the primary now, as its name is outside; here its folder lies beside. */
+function findDatabase(): string {
+  const path = join(database.folder, 'pg', database.socket);
+  try {
+    return join(database.folder, basename(dirname(readlinkSync(path))), database.socket);
+  } catch {
+    return path;
+  }
 }
 
 function tell(message: object): void {

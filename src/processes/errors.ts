@@ -5,7 +5,6 @@ export const processErrors = defineErrors({
     status: 503,
     title: 'The app does not run',
     hint: 'The last lines of its log say why: ./freehold app logs TENANT.',
-    retry: 'later',
   },
   FH_APP_BUSY: {
     status: 503,

@@ -98,7 +98,6 @@ async function becomeHealthy(
   signal: AbortSignal,
 ): Promise<void> {
   const deadline = clock.monotonicMs() + spec.startMs;
-  const host = new URL(spec.env.FREEHOLD_URL ?? 'https://localhost').host;
   let end: DoorEnd | undefined;
   void link.ended.then((ended) => {
     end = ended;
@@ -112,7 +111,7 @@ async function becomeHealthy(
       throw new Error(
         `it was not healthy after ${spec.startMs / 1000} s: ${spec.healthPath} ${last === undefined ? 'does not answer' : `answers ${last}`}`,
       );
-    const status = await askHealth(socketPath, spec.healthPath, host, Math.min(leftMs, 5_000));
+    const status = await askHealth(socketPath, spec.healthPath, spec.host, Math.min(leftMs, 5_000));
     if (status !== undefined && status >= 200 && status < 400) return;
     last = status ?? last;
     await delay(tries < quickTries ? firstPauseMs : pauseMs, undefined, { signal });

@@ -369,6 +369,6 @@ export function createKeeper(deps: KeeperDeps): Keeper {
 /** Whatever the environment holds that nobody can guess. */
 function secretsOf(spec: RunSpec): string[] {
   return Object.entries(spec.env)
-    .filter(([name, value]) => value.length >= 16 && !/^(FREEHOLD_URL|PATH|HOME)$/.test(name))
+    .filter(([name, value]) => value.length >= 16 && name !== 'PATH' && !value.includes(spec.host))
     .map(([, value]) => value);
 }

@@ -39,19 +39,21 @@ export async function runTask(
   const stop = () => void sandbox.stop(0);
   signal.addEventListener('abort', stop, { once: true });
   try {
-    const output = await sandbox.link.output;
+    // Who ends at once may be over before its streams have come.
+    const output = await sandbox.link.output.catch(() => undefined);
     const reading = (async () => {
-      for await (const chunk of output as AsyncIterable<Buffer>) {
+      for await (const chunk of (output ?? []) as AsyncIterable<Buffer>) {
         onOutput(chunk);
         await onFull?.();
       }
     })();
     reading.catch(() => undefined);
-    const stdin = await sandbox.link.input;
+    const stdin = await sandbox.link.input.catch(() => undefined);
     // A command that ends early reads no more: how it ended says whether that was right.
-    const fed = input
-      ? pipeline(input, stdin).catch((error) => ignoreClosed(error))
-      : Promise.resolve(void stdin.end());
+    const fed =
+      input && stdin
+        ? pipeline(input, stdin).catch((error) => ignoreClosed(error))
+        : Promise.resolve(void stdin?.end());
     const [ended] = await Promise.all([sandbox.link.ended, fed, reading.catch(() => undefined)]);
     signal.throwIfAborted();
     return ended;

@@ -42,6 +42,8 @@ export interface RunSpec {
   /** Whole and resolved; holds secrets. */
   readonly env: Readonly<Record<string, string>>;
   readonly port: number;
+  /** The tenant's, for the question about its health. */
+  readonly host: string;
   readonly healthPath: string;
   readonly startMs: number;
   readonly idleMs: number;

@@ -137,6 +137,7 @@ export async function startWorld(change: Partial<KeeperDeps> = {}): Promise<Worl
         start: ['/freehold/bin/node', 'app.mjs'],
         env: { PORT: '8080', HOME: '/data', PATH: '/usr/bin:/bin', SECRET: `s3cret-of-${tenantId}`, ...rest.env },
         port: 8080,
+        host: 'probe.localhost',
         healthPath: '/health',
         startMs: 30_000,
         idleMs: 60_000,

@@ -13,6 +13,7 @@ export { parseEvent, parseMoment } from './moments.ts';
 export { parseEmail, parseTenantName, parseTitle, suggestTenantName } from './names.ts';
 export type { DeletionCertificate, OperationQuery } from './operations-sql.ts';
 export type {
+  AppProcessesPort,
   AppVersionsPort,
   ControlDatabase,
   DatabasesPort,

@@ -121,6 +121,18 @@ export interface AppVersionsPort {
   pinVersion(tx: Queryable, app: string, preferred?: string): Promise<string | undefined>;
 }
 
+/** Apps that run as processes, where they touch the life of a tenant. Nothing happens for tenants of other apps. */
+export interface AppProcessesPort {
+  /** Starts it, also before the tenant is open to anybody. FH_APP_FAILED with its last words when it does not become healthy. */
+  start(tenantId: TenantId): Promise<void>;
+  /** Ends it and keeps its folder as it is then. What cannot be kept stays where it is, and is told in the log. */
+  settle(tenantId: TenantId): Promise<void>;
+  /** Keeps its folder as it is, whether it runs or not. */
+  keepFolder(tenantId: TenantId): Promise<void>;
+  /** Removes its folder and its log from this machine. */
+  remove(tenantId: TenantId): Promise<void>;
+}
+
 /** Which commits wait until every region holds them. */
 export interface RecoveryPointPort {
   /** False: nothing is shipped to regions, so no commit can wait for them; one that does from before can be told not to any more. */
@@ -141,6 +153,7 @@ export interface LifecyclePorts {
   readonly recoveryPoints: RecoveryPointPort;
   /** undefined: no app runs as a process. */
   readonly appVersions?: AppVersionsPort;
+  readonly appProcesses?: AppProcessesPort;
   /** Tells every gateway that a tenant's state, name or access changed, and waits until each has dropped what it knew. */
   notifyGateways(tenantId: TenantId): Promise<void>;
   /** Fills a tenant with the app's demo data. */

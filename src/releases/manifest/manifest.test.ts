@@ -81,7 +81,7 @@ describe('freehold.app.json', () => {
   "start": "again",
   "limits": { "memoryMB": 1, "cpus": 0 },
   "env": { "A": "§{datbase.url}", "PORT": "1" },
-  "idleMinutes": 1.5
+  "idleMinutes": -1.5
 }`),
       [
         'freehold.app.json:1:1: "name" is missing; write for example "name": "tickets"',
@@ -95,7 +95,7 @@ describe('freehold.app.json', () => {
           'freehold.app.json:7:17: "A" names §{datbase.url}, which is nothing Freehold knows, did you mean "database.url"?',
         ),
         'freehold.app.json:7:35: env: "PORT" is always set by Freehold; leave it out',
-        'freehold.app.json:8:18: idleMinutes is 1.5; write a whole number from 0 to 10080',
+        'freehold.app.json:8:18: idleMinutes is -1.5; write a number from 0 to 10080',
       ],
     );
     assert.throws(

@@ -83,7 +83,9 @@ function readManifest(reader: ManifestReader, root: Node): AppManifest | undefin
     health: readHealth(reader, members.health),
     identity,
     limits: readLimits(reader, members.limits),
-    idleMinutes: members.idleMinutes ? reader.number(members.idleMinutes, 'idleMinutes', { min: 0, max: 10_080 }) : 15,
+    idleMinutes: members.idleMinutes
+      ? reader.number(members.idleMinutes, 'idleMinutes', { min: 0, max: 10_080, whole: false })
+      : 15,
     secrets,
   };
   // What is undefined here was reported.

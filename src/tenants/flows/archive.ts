@@ -32,9 +32,10 @@ export function createExportFlow(deps: FlowDeps): Flow<'export'> {
         async run(context) {
           const tenant = await context.tenant();
           const fileName = `${context.operation.operationId}.tar`;
-          const archive = await withOpenDatabase(deps, tenant, () =>
-            deps.portability.exportArchive(tenant, fileName, context.progress),
-          );
+          const archive = await withOpenDatabase(deps, tenant, async () => {
+            await deps.appProcesses?.keepFolder(tenant.tenantId);
+            return deps.portability.exportArchive(tenant, fileName, context.progress);
+          });
           const expiresAt = new Date(deps.clock.now() + (deps.settings.exportHours ?? 24) * hourMs).toISOString();
           await context.remember({ sha256: archive.sha256 });
           await context.setResult({ fileName, ...archive, expiresAt });

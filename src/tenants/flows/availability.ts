@@ -59,7 +59,10 @@ export function gatewaysStep(deps: FlowDeps): Step {
 export function closeStep(deps: FlowDeps): Step {
   return {
     name: 'database',
-    run: async ({ tenant }) => deps.databases.closeDatabase(requireDatabase((await tenant()).databaseName)),
+    async run({ tenantId, tenant }) {
+      await deps.appProcesses?.settle(tenantId);
+      await deps.databases.closeDatabase(requireDatabase((await tenant()).databaseName));
+    },
     undo: ({ tenantId, tenant }) => openTenant(deps, tenantId, tenant),
   };
 }

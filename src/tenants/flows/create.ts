@@ -30,6 +30,7 @@ export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
       beside(migrationsStep(deps)),
       administratorStep(deps),
       ...(input.demoVariant === undefined ? [] : [demoStep(deps, input.demoVariant)]),
+      ...(deps.settings.apps.includes(input.app ?? deps.settings.defaultApp) ? [] : [appStep(deps)]),
       beside(hostStep(deps)),
     ],
 
@@ -85,4 +86,13 @@ function administratorStep(deps: FlowDeps): Step {
 
 function demoStep(deps: FlowDeps, variant: number): Step {
   return { name: 'demo', run: ({ tenantId }) => deps.fillDemo(tenantId, variant) };
+}
+
+/** An app that cannot run is found out before the customer is told of the address. */
+function appStep(deps: FlowDeps): Step {
+  return {
+    name: 'app',
+    run: async ({ tenantId }) => deps.appProcesses?.start(tenantId),
+    undo: async ({ tenantId }) => deps.appProcesses?.remove(tenantId),
+  };
 }

@@ -23,8 +23,9 @@ export function createDeleteFlow(deps: FlowDeps): Flow<'delete'> {
       gatewaysStep(deps),
       {
         name: 'sessions',
-        run: async ({ tenant }) => {
+        run: async ({ tenantId, tenant }) => {
           const { databaseName } = await tenant();
+          await deps.appProcesses?.settle(tenantId);
           if (databaseName) await deps.databases.closeDatabase(databaseName);
         },
       },
@@ -33,7 +34,13 @@ export function createDeleteFlow(deps: FlowDeps): Flow<'delete'> {
         ? [{ name: 'copies', run: async ({ tenantId }) => deps.restores?.keepFiles(tenantId) } as Step]
         : []),
       databaseStep(deps),
-      { name: 'files', run: ({ tenantId }) => deps.files.removeTenantFiles(tenantId) },
+      {
+        name: 'files',
+        run: async ({ tenantId }) => {
+          await deps.files.removeTenantFiles(tenantId);
+          await deps.appProcesses?.remove(tenantId);
+        },
+      },
       exportsStep(deps),
       ...(keyDueAt ? [] : [destroyKeyStep(deps)]),
       certificateStep(deps),

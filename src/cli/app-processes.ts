@@ -1,0 +1,108 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { AppProcessView } from '#src/console-api/index.ts';
+import { type CliContext, type CommonOptions, print, printJson } from './context.ts';
+import { formatAge, formatBytes } from './format.ts';
+import { formatTable } from './table.ts';
+
+const followEveryMs = 1_000;
+const longestTail = 2_000;
+
+/** `app status`, `app logs`, `app use`: apps that run as processes. */
+export function addAppProcessCommands(app: Command, context: CliContext): void {
+  app
+    .command('status')
+    .description('show the apps of tenants that were started, and how they are')
+    .option(
+      '--json',
+      'one line of JSON: a list of name, app, version, state, idleMs, upMs, failures, memoryBytes, error',
+    )
+    .option('--data <folder>', 'data folder of the installation')
+    .action((options: CommonOptions) => status(context, options));
+  app
+    .command('logs')
+    .description("show what a tenant's app wrote, without its secrets")
+    .argument('<tenant>', 'name or tenant id')
+    .option('-n, --lines <number>', 'how many of the last lines', parseLines, 100)
+    .option('-f, --follow', 'go on with what it writes, until Ctrl-C')
+    .option('--json', 'one line of JSON: {"lines":[…]}')
+    .option('--data <folder>', 'data folder of the installation')
+    .action((tenant: string, options: LogOptions) => logs(context, tenant, options));
+  app
+    .command('use')
+    .description('give a tenant another version of its app; its process is started anew')
+    .argument('<tenant>', 'name or tenant id')
+    .argument('<version>', 'a version that is ready: ./freehold app list')
+    .option('--json', 'one line of JSON: tenantId, app, version')
+    .option('--data <folder>', 'data folder of the installation')
+    .action(async (tenant: string, version: string, options: CommonOptions) => {
+      const path = `/api/app-processes/${encodeURIComponent(tenant)}/version`;
+      const used = await context
+        .connect(options.data)
+        .send<{ tenantId: string; app: string; version: string }>('POST', path, { version });
+      if (options.json) return printJson(context, { tenantId: used.tenantId, app: used.app, version: used.version });
+      print(context, `${tenant} runs ${used.app} ${used.version} from its next request on.`);
+    });
+}
+
+interface LogOptions extends CommonOptions {
+  readonly lines: number;
+  readonly follow?: boolean;
+}
+
+async function status(context: CliContext, options: CommonOptions): Promise<void> {
+  const { processes } = await context.connect(options.data).get<{ processes: AppProcessView[] }>('/api/app-processes');
+  if (options.json) return printJson(context, processes);
+  if (processes.length === 0)
+    return print(context, 'No app runs as a process now: none was asked for since the start.');
+  const ago = (ms: number | undefined) =>
+    ms === undefined ? '' : formatAge(new Date(context.now() - ms).toISOString(), context.now());
+  print(
+    context,
+    formatTable<AppProcessView>(
+      [
+        { title: 'tenant', value: (row) => row.name },
+        { title: 'app', value: (row) => `${row.app} ${row.version ?? ''}`.trim() },
+        { title: 'state', value: (row) => row.state },
+        { title: 'started', value: (row) => ago(row.upMs) },
+        { title: 'last used', value: (row) => ago(row.idleMs) },
+        { title: 'memory limit', value: (row) => (row.memoryBytes ? formatBytes(row.memoryBytes) : '') },
+        { title: 'failures', value: (row) => (row.failures > 0 ? String(row.failures) : '') },
+      ],
+      processes,
+    ),
+  );
+}
+
+async function logs(context: CliContext, tenant: string, options: LogOptions): Promise<void> {
+  const client = context.connect(options.data);
+  const read = async (lines: number) => {
+    const path = `/api/app-processes/${encodeURIComponent(tenant)}/log?lines=${lines}`;
+    return (await client.get<{ lines: string[] }>(path)).lines;
+  };
+  let shown = await read(options.lines);
+  if (options.json) return printJson(context, { lines: shown });
+  if (shown.length === 0) print(context, 'The app has written nothing yet.');
+  else print(context, ...shown);
+  while (options.follow) {
+    await delay(followEveryMs);
+    const now = await read(longestTail);
+    const fresh = linesAfter(shown, now);
+    if (fresh.length > 0) print(context, ...fresh);
+    shown = now;
+  }
+}
+
+/** What came after the last line that was shown. Each line begins with its time, so that two are seldom the same. */
+function linesAfter(shown: readonly string[], now: readonly string[]): readonly string[] {
+  const last = shown.at(-1);
+  const at = last === undefined ? -1 : now.lastIndexOf(last);
+  return last !== undefined && at < 0 ? now : now.slice(at + 1);
+}
+
+function parseLines(text: string): number {
+  const lines = Number(text);
+  if (!Number.isInteger(lines) || lines < 1 || lines > longestTail)
+    throw new InvalidArgumentError(`Give a number from 1 to ${longestTail}.`);
+  return lines;
+}
