@@ -229,3 +229,16 @@ test('a user may see the installations of this machine, and must choose between 
     process.getuid = getuid;
   }
 });
+
+test('migrations: nobody is behind, no run yet, and what cannot be compared is said', async () => {
+  const ran = await freehold('migrations', 'run');
+  assert.deepEqual([ran.code, ran.out], [0, 'Every database is up to date.\n']);
+  const status = await freehold('migrations', 'status', '--json');
+  assert.equal(JSON.parse(status.err).error.code, 'FH_FLEET_RUN_NOT_FOUND');
+  const { tenants } = JSON.parse((await freehold('migrations', 'drift', '--json')).out) as {
+    tenants: { state: string }[];
+  };
+  assert.ok(tenants.every(({ state }) => state === 'unknown'));
+  const unfit = await freehold('migrations', 'run', '--max-failed', '101');
+  assert.equal(unfit.code, 2);
+});
