@@ -21,7 +21,11 @@ export const apiTokenLeaks: readonly PlantedLeak[] = [
     name: 'a token and a cookie may come together',
     threat: 'a token makes up for the check that keeps other sites from using the cookie',
     edits: [
-      { file: 'src/gateway/tenant-app.ts', find: 'if (isWithToken) refuseAmbiguousCredentials(request);', replace: '' },
+      {
+        file: 'src/gateway/tenant-app.ts',
+        find: 'const isWithToken = bearerOf(request) !== undefined;\n    if (isWithToken) refuseAmbiguousCredentials(request);',
+        replace: 'const isWithToken = bearerOf(request) !== undefined;',
+      },
     ],
     groups: ['api-tokens'],
   },

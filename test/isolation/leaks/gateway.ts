@@ -246,8 +246,8 @@ export const gatewayLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: crossSite,
-        find: "if (site !== undefined && site !== 'same-origin' && site !== 'none') throw",
-        replace: "if (site !== undefined && site !== 'same-origin' && site !== 'none' && site !== 'same-site') throw",
+        find: "(site !== undefined && site !== 'same-origin' && site !== 'none') ||",
+        replace: "(site !== undefined && site !== 'same-origin' && site !== 'none' && site !== 'same-site') ||",
       },
     ],
     groups: ['hosts'],
@@ -258,8 +258,8 @@ export const gatewayLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: crossSite,
-        find: 'if (headers.origin !== undefined && headers.origin !== origin) throw gatewayErrors.FH_CROSS_SITE();',
-        replace: 'void origin;',
+        find: '(headers.origin !== undefined && headers.origin !== origin)',
+        replace: '(headers.origin !== undefined && origin === undefined)',
       },
     ],
     groups: ['hosts'],
@@ -270,8 +270,8 @@ export const gatewayLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: crossSite,
-        find: "if (site === 'cross-site' || site === 'same-site') {",
-        replace: "if (site === 'cross-site') {",
+        find: "(site === 'cross-site' || site === 'same-site') &&",
+        replace: "site === 'cross-site' &&",
       },
     ],
     groups: ['hosts'],

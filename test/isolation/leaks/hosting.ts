@@ -39,9 +39,9 @@ export const hostingLeaks: readonly PlantedLeak[] = [
       },
       {
         file: gatewayMain,
-        find: '  const parts = () => ({ identity, hosting });',
+        find: '  const parts = () => ({ identity, hosting, proxied });',
         replace:
-          '  let people: Awaited<ReturnType<typeof identity.listUsers>> | undefined;\n  const parts = () => ({ identity, hosting });',
+          '  let people: Awaited<ReturnType<typeof identity.listUsers>> | undefined;\n  const parts = () => ({ identity, hosting, proxied });',
       },
     ],
     groups: ['caches'],

@@ -31,8 +31,9 @@ export const scimLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: 'src/gateway/tenant-app.ts',
-        find: 'if (isWithToken) refuseAmbiguousCredentials(request);',
-        replace: 'if (isWithToken && !request.routeConfig.acceptsScimTokens) refuseAmbiguousCredentials(request);',
+        find: 'const isWithToken = bearerOf(request) !== undefined;\n    if (isWithToken) refuseAmbiguousCredentials(request);',
+        replace:
+          'const isWithToken = bearerOf(request) !== undefined;\n    if (isWithToken && !request.routeConfig.acceptsScimTokens) refuseAmbiguousCredentials(request);',
       },
     ],
     groups: ['scim'],

@@ -24,7 +24,7 @@ export const tenantLeaks: readonly PlantedLeak[] = [
     threat: 'the old address of a renamed tenant leads to it',
     edits: [
       {
-        file: sql,
+        file: 'src/tenants/routes-sql.ts',
         find: "WHERE n.name = $1 AND (n.status = 'current' OR (t.state IN ('deleting', 'deleted') AND t.name = n.name))",
         replace: "WHERE n.name = $1 AND n.status <> 'claimed'",
       },
@@ -53,9 +53,9 @@ export const tenantLeaks: readonly PlantedLeak[] = [
         replace: "keys.deriveInstallationKey('files'),",
       },
       {
-        file: 'src/main/control-services.ts',
+        file: 'src/main/file-services.ts',
         find: "filesKeyOf: (tenantId) => keys.deriveTenantKey(tenantId, 'files'),",
-        replace: "filesKeyOf: () => keys.deriveInstallationKey('files'),",
+        replace: "filesKeyOf: () => (keys as KeyStore).deriveInstallationKey('files'),",
       },
     ],
     groups: ['files'],
@@ -114,8 +114,8 @@ export const tenantLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: deletion,
-        find: "{ name: 'files', run: ({ tenantId }) => deps.files.removeTenantFiles(tenantId) },",
-        replace: "{ name: 'files', run: async () => {} },",
+        find: 'await deps.files.removeTenantFiles(tenantId);\n',
+        replace: '\n',
       },
     ],
     groups: ['lifecycle'],
