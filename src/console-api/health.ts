@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import type { AppFences } from '#src/processes/types.ts';
 
 /** How the installation is, for the console, `status` and `doctor`. Sizes in bytes, times in ISO 8601. */
 export interface Health {
@@ -18,6 +19,8 @@ export interface Health {
   readonly checks?: ChecksHealth;
   /** Recurring work, by name; empty where there is none. */
   readonly jobs: readonly JobView[];
+  /** What keeps apps that are processes in; undefined: nobody can say now. */
+  readonly appFences?: AppFences;
   /** What a person should look at, worst first; empty when all is well. */
   readonly warnings: readonly HealthWarning[];
 }

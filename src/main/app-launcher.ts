@@ -63,6 +63,7 @@ export async function createAppLauncher(of: {
         clear: (request: LaunchRequest) => launcher.clear(request),
         finishBuild: (app: string, digest: string) => launcher.finishBuild(app, digest),
         removeVersion: (app: string, digest: string) => launcher.removeVersion(app, digest),
+        fences: async () => launcher.fences,
         hasData: (tenantId: string) => launcher.hasData(tenantId),
         finishData: (tenantId: string) => launcher.finishData(tenantId),
         removeData: (tenantId: string) => launcher.removeData(tenantId),

@@ -42,7 +42,7 @@ export interface AppProcessesDeps {
 }
 
 /** What control does for apps that are processes: what to run, how to build it, and where their folders are kept. */
-export interface AppProcesses extends Pick<SpecsServer, 'start' | 'stop' | 'recheck' | 'list' | 'tail'> {
+export interface AppProcesses extends Pick<SpecsServer, 'start' | 'stop' | 'recheck' | 'list' | 'tail' | 'fences'> {
   readonly installer: AppInstaller;
   readonly forTenants: AppProcessesPort;
   /** Gives the tenant another version of its app and starts it; when it does not become healthy the tenant runs what it ran before, and FH_APP_FAILED says why. */
@@ -187,6 +187,7 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
     stop: () => specs.stop(),
     recheck: (tenantId) => specs.recheck(tenantId),
     list: () => specs.list(),
+    fences: () => specs.fences(),
     tail: (tenantId, lines) => specs.tail(tenantId, lines),
     installer: createInstaller(specs),
     async useVersion(tenantId, version, actor) {

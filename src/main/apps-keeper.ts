@@ -1,5 +1,11 @@
 import { armFailpoints, systemClock } from '#src/kernel/index.ts';
-import { connectToSpecs, createKeeper, type LaunchRequest, startKeeperLink } from '#src/processes/index.ts';
+import {
+  type AppFences,
+  connectToSpecs,
+  createKeeper,
+  type LaunchRequest,
+  startKeeperLink,
+} from '#src/processes/index.ts';
 import { createChild } from './child.ts';
 import { type Config, type Env, parseConfig } from './config.ts';
 import { foldersOf } from './folders.ts';
@@ -25,6 +31,7 @@ export async function runAppsKeeper(env: Env): Promise<void> {
   });
   const ask = <T>(method: string, ...params: unknown[]) => calls.call<T>(method, params, launchDeadlineMs);
   const launcher = {
+    fences: () => ask<AppFences>('fences'),
     prepare: (request: LaunchRequest) => ask<{ folder: string }>('prepare', request),
     async launch(request: LaunchRequest) {
       const { sandboxId } = await ask<{ sandboxId: number }>('launch', request);

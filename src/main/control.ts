@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { appProcessRoutes, appRoutes, consoleApi, healthRoutes, retentionRoutes } from '#src/console-api/index.ts';
 import { createHttpApp, createHttpMetrics, figuresAsMetrics, mergeMetrics } from '#src/http/index.ts';
 import { armFailpoints, systemClock } from '#src/kernel/index.ts';
+import { appFoldersJob } from './app-folders-job.ts';
 import { createBackupApi } from './backup-api.ts';
 import { canaryJob } from './canary-job.ts';
 import { createChild } from './child.ts';
@@ -95,6 +96,7 @@ export async function runControl(env: Env): Promise<void> {
         checks: services.checks && (() => services.checks!.health()),
         retention: services.retention && (() => services.retention!.health()),
         shipping: backups && (() => backups.shipper.report),
+        appFences: () => services.appProcesses.fences(),
         mailTrouble: () => services.mail.trouble(),
         isFenced,
         watch: [...(watch?.warnings() ?? []), ...(await fleet.warnings().catch(() => []))],
@@ -193,6 +195,7 @@ export async function runControl(env: Env): Promise<void> {
   await services.apps.start();
   await services.mail.start();
   services.jobs.add(keyDestruction(lifecycle));
+  services.jobs.add(appFoldersJob({ processes: services.appProcesses, log }));
   startMaintenance({ services, log, shutdown });
   lifecycle.startPool();
   usage.start();

@@ -20,6 +20,12 @@ export const mainErrors = defineErrors({
   },
   FH_CONSOLE_HOST: { status: 421, title: 'The console is not reached by this name' },
   FH_START_FAILED: { status: 500, title: 'Freehold could not start' },
+  FH_APP_FOLDERS_NOT_KEPT: {
+    status: 500,
+    title: "Folders of apps could not be copied into the tenants' files",
+    hint: 'What lies in them is still on this machine. The log of control says why.',
+    retry: 'later',
+  },
   FH_RECOVER_NOTHING: { status: 409, title: 'There is nothing that could be recovered from this region' },
   FH_RESTORE_CANARY_MISSING: {
     status: 500,

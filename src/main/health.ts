@@ -10,6 +10,7 @@ import type {
 } from '#src/console-api/index.ts';
 import type { Clock } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/types.ts';
+import type { AppFences } from '#src/processes/index.ts';
 import { apps } from './apps.ts';
 import { findCheckWarnings } from './checks.ts';
 import type { Config } from './config.ts';
@@ -37,6 +38,7 @@ export interface HealthSources {
   readonly retention: (() => Promise<RetentionHealth[]>) | undefined;
   /** Why messages cannot be sent just now; undefined: they can, or there is no mail server. */
   readonly mailTrouble: () => string | undefined;
+  readonly appFences: () => Promise<AppFences | undefined>;
   /** What watching itself has to say. */
   readonly watch: readonly HealthWarning[];
   /** True when each part runs as an OS user of its own. */
@@ -50,7 +52,7 @@ const lateStandbyBytes = 1024 ** 3;
 
 export async function measureHealth(sources: HealthSources): Promise<Health> {
   const { config, folders, db, version, gateway, startedAt } = sources;
-  const [cluster, counts, disk, jobs, retention, checks, passwordListFault] = await Promise.all([
+  const [cluster, counts, disk, jobs, retention, checks, passwordListFault, appFences] = await Promise.all([
     measureCluster(sources),
     countTenants(db),
     statfs(folders.data),
@@ -58,6 +60,8 @@ export async function measureHealth(sources: HealthSources): Promise<Health> {
     sources.retention?.() ?? [],
     sources.checks?.(),
     findPasswordListFault(config),
+    // Whoever is not there cannot say; that is told elsewhere.
+    sources.appFences().catch(() => undefined),
   ]);
   const facts = {
     version,
@@ -70,6 +74,7 @@ export async function measureHealth(sources: HealthSources): Promise<Health> {
     preparedDatabases: { ...counts.preparedDatabases, target: config.preparedDatabases * apps.length },
     retention,
     ...(checks && { checks }),
+    ...(appFences && { appFences }),
     jobs,
     disk: { path: folders.data, freeBytes: disk.bavail * disk.bsize, totalBytes: disk.blocks * disk.bsize },
   };
@@ -242,6 +247,16 @@ function findWarnings(
         ? 'The parts of Freehold are not separated.'
         : 'All parts run as one user, because a person started Freehold.',
       'Start Freehold as root: each part then runs as an operating-system user of its own.',
+    );
+  if (facts.appFences?.sandbox === false)
+    risk(
+      'Apps of your own cannot be run: bubblewrap is missing.',
+      'Install it (Debian and Ubuntu: apt-get install bubblewrap) and start Freehold again.',
+    );
+  else if (facts.appFences && isFenced && (facts.appFences.controlGroups === 0 || !facts.appFences.systemCalls))
+    risk(
+      `Apps of your own are fenced in without ${[facts.appFences.controlGroups === 0 ? 'control groups' : '', facts.appFences.systemCalls ? '' : 'a filter of system calls'].filter(Boolean).join(' and ')}.`,
+      'Host only apps that you trust with the memory and the processors of this machine.',
     );
   if (config.failpoints) problem('Failpoints are armed.', 'Unset FREEHOLD_FAILPOINTS; it is for tests only.');
   if (config.domain !== 'localhost' && config.tlsCertificates.length === 0)

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { type CliContext, type CommonOptions, formatBytes, formatFacts, print, printJson } from '#src/cli/index.ts';
 import type { Health, ShippingHealth, StandbyHealth } from '#src/console-api/index.ts';
+import type { AppFences } from '#src/processes/index.ts';
 
 /** `status` and `doctor`: the same facts, told for a look and for a repair. */
 export function addStatusCommands(program: Command, context: CliContext): void {
@@ -24,14 +25,30 @@ export function addStatusCommands(program: Command, context: CliContext): void {
     .option('--data <dir>', 'data folder of the installation; default: the one that runs')
     .option('--json', 'machine-readable', false)
     .action(async (options: CommonOptions) => {
-      const { warnings } = await context.connect(options.data).get<Health>('/api/health');
-      if (options.json) printJson(context, { warnings });
+      const { warnings, appFences } = await context.connect(options.data).get<Health>('/api/health');
+      if (options.json) printJson(context, { warnings, appFences });
       else if (warnings.length === 0) print(context, 'Nothing wrong and no risk found.');
       else
         for (const { severity, text, hint } of warnings)
           print(context, `${severity === 'problem' ? 'PROBLEM' : 'risk   '}  ${text}`, `         ${hint}`);
+      if (!options.json && appFences) print(context, '', formatFacts(describeFences(appFences)));
       if (warnings.some((warning) => warning.severity === 'problem')) process.exitCode = 1;
     });
+}
+
+/** What stands between an app of the operator's own and everything else. */
+function describeFences({ sandbox, users, controlGroups, systemCalls }: AppFences): [string, string][] {
+  const said = (is: boolean, up: string, down: string): string => (is ? `up: ${up}` : `down: ${down}`);
+  return [
+    ['Fences of apps', ''],
+    ['  sandbox', said(sandbox, 'own files, processes and network (bubblewrap)', 'such apps are not started')],
+    ['  users', said(users, 'each tenant its own', 'all run as the person who started Freehold')],
+    [
+      '  limits',
+      said(controlGroups > 0, `control groups, version ${controlGroups}`, 'memory and processors are not bounded'),
+    ],
+    ['  system calls', said(systemCalls, 'filtered', 'not filtered on this architecture')],
+  ];
 }
 
 function describe(health: Health): [string, string][] {

@@ -6,6 +6,7 @@ import type { ControlGroups, ProcessLimits } from './control-groups.ts';
 import { processErrors } from './errors.ts';
 import { builderPlace, firstAppUid, inside, madeUpEtc, sandboxArgs } from './sandbox.ts';
 import { systemCallFilter } from './system-calls.ts';
+import type { AppFences } from './types.ts';
 
 /** What the keeper may ask of the supervisor. Everything in it is checked here: the supervisor is root, the keeper is not. */
 export interface LaunchRequest {
@@ -46,6 +47,7 @@ export interface LauncherOptions {
 }
 
 export interface Launcher {
+  readonly fences: AppFences;
   /** Where the app's door and the link to the keeper are. FH_APP_SANDBOX_MISSING, FH_APP_LAUNCH_REFUSED. */
   prepare(request: LaunchRequest): Promise<{ readonly folder: string }>;
   /** After the keeper listens on `link/keeper.sock` in that folder. */
@@ -107,6 +109,13 @@ export function createLauncher(options: LauncherOptions): Launcher {
   }
 
   return {
+    fences: {
+      sandbox: options.bubblewrap !== undefined,
+      users: users !== undefined,
+      controlGroups: groups?.version ?? 0,
+      systemCalls: filter !== undefined,
+    },
+
     async prepare(request) {
       const { owner, place, kind } = check(request);
       if (!options.bubblewrap) throw processErrors.FH_APP_SANDBOX_MISSING();

@@ -11,7 +11,7 @@ import type { LauncherPort } from './sandboxes.ts';
 import { createTaskQueue, type VersionsPort } from './task-queue.ts';
 import { createTaskStreams } from './task-streams.ts';
 import type { TaskCommand } from './tasks.ts';
-import type { KeptApp, RunSpec } from './types.ts';
+import type { AppFences, KeptApp, RunSpec } from './types.ts';
 
 /** Between control and the keeper, over `run/app-specs/link.sock`. */
 interface SpecsProtocol extends RpcProtocol {
@@ -29,6 +29,7 @@ interface SpecsProtocol extends RpcProtocol {
     readonly wake: { params: { tenantId: TenantId }; result: null };
     readonly recheck: { params: { tenantId: TenantId }; result: null };
     readonly finishData: { params: { tenantId: TenantId }; result: null };
+    readonly fences: { params: null; result: AppFences };
     readonly list: { params: null; result: readonly KeptApp[] };
     readonly tail: { params: { tenantId: TenantId; lines: number }; result: readonly string[] };
     readonly removeData: { params: { tenantId: TenantId }; result: null };
@@ -87,6 +88,7 @@ export function connectToSpecs(of: {
         await of.keeper().enter(tenantId);
         return null;
       },
+      fences: () => of.launcher.fences(),
       list: () => of.keeper().list(),
       tail: ({ tenantId, lines }) => of.keeper().tail(tenantId, lines),
       removeData: async ({ tenantId }) => {
@@ -145,6 +147,8 @@ export interface SpecsServer {
   /** FH_APP_FAILED with the last lines of the log; FH_APP_BUSY when there is no keeper. */
   wake(tenantId: TenantId): Promise<void>;
   list(): Promise<readonly KeptApp[]>;
+  /** undefined: the keeper is not there. */
+  fences(): Promise<AppFences | undefined>;
   tail(tenantId: TenantId, lines: number): Promise<readonly string[]>;
   removeData(tenantId: TenantId): Promise<void>;
   /** Runs a command in a sandbox to its end; the longest may take an hour. Rejects when it could not be begun, or `input` failed. */
@@ -243,6 +247,7 @@ export function createSpecsServer(of: {
     async wake(tenantId) {
       await keeper().call('wake', { tenantId }, { timeoutMs: wakeDeadlineMs });
     },
+    fences: async () => (server.peers.size === 0 ? undefined : keeper().call('fences', null)),
     list: async () => (server.peers.size === 0 ? [] : keeper().call('list', null)),
     tail: (tenantId, lines) => keeper().call('tail', { tenantId, lines }),
     async removeData(tenantId) {

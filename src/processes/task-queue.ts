@@ -5,9 +5,11 @@ import type { LaunchRequest } from './launcher.ts';
 import type { LauncherPort } from './sandboxes.ts';
 import { openTaskStream } from './task-streams.ts';
 import { runTask, type TaskCommand } from './tasks.ts';
+import type { AppFences } from './types.ts';
 
 /** What only the supervisor may do to folders. */
 export interface VersionsPort {
+  fences(): Promise<AppFences>;
   finishData(tenantId: string): Promise<void>;
   removeData(tenantId: string): Promise<void>;
   finishBuild(app: string, digest: string): Promise<void>;

@@ -55,6 +55,18 @@ export interface RunSpec {
   };
 }
 
+/** What keeps apps that are processes in, on this machine. */
+export interface AppFences {
+  /** Bubblewrap: own view of files, processes and network. Without it no such app is started. */
+  readonly sandbox: boolean;
+  /** Each app runs as an operating-system user of its own. */
+  readonly users: boolean;
+  /** Version of the control groups that bound memory, processors and processes; 0: there are none. */
+  readonly controlGroups: 0 | 1 | 2;
+  /** The filter of system calls. */
+  readonly systemCalls: boolean;
+}
+
 export const appStates = ['asleep', 'waking', 'awake', 'stopping', 'failed'] as const;
 export type AppState = (typeof appStates)[number];
 

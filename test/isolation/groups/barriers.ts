@@ -179,6 +179,7 @@ async function probeDoorAnswer(report: Report): Promise<void> {
       method: 'GET',
       url: '/api/me',
       httpVersionMajor: 1,
+      headers: { host: `${name}.localhost:8443` },
       rawHeaders: ['host', `${name}.localhost:8443`],
       socket: { servername: `${name}.localhost`, remoteAddress: '127.0.0.1' },
     } as unknown as IncomingMessage);
