@@ -90,15 +90,20 @@ describe('Parse Server', { timeout: 1_200_000 }, () => {
         if (status !== 200) failures.push(status);
       }
     })();
-    const cloned = await freehold.run('tenant', 'clone', 'northwind', 'northwind-copy');
-    assert.equal(cloned.code, 0, cloned.stderr);
-    const before = new Date(Date.now() + 1_000).toISOString();
-    await until('a second passes', async () => new Date().toISOString() > before);
-    await add('northwind', 666);
-    const restored = await freehold.run('restore', 'northwind', '--to', before, '--as', 'northwind-before');
-    assert.equal(restored.code, 0, `${restored.stderr}${freehold.readTroubles()}`);
-    isOver = true;
-    await others;
+    try {
+      const backup = await freehold.run('backup', 'run');
+      assert.equal(backup.code, 0, backup.stderr);
+      const cloned = await freehold.run('tenant', 'clone', 'northwind', 'northwind-copy');
+      assert.equal(cloned.code, 0, cloned.stderr);
+      const before = new Date(Date.now() + 1_000).toISOString();
+      await until('a second passes', async () => new Date().toISOString() > before);
+      await add('northwind', 666);
+      const restored = await freehold.run('restore', 'northwind', '--to', before, '--as', 'northwind-before');
+      assert.equal(restored.code, 0, `${restored.stderr}${freehold.readTroubles()}`);
+    } finally {
+      isOver = true;
+      await others;
+    }
     assert.deepEqual(failures, []);
     assert.deepEqual(await scoresOf('northwind'), [1, 666]);
     // Its application id is the name of the tenant, by the manifest.
