@@ -210,7 +210,7 @@ test('the primary is lost with its folder while the standby was behind: a tenant
   // More than lies in a socket on the way to it.
   await askAsSuperuser(
     at,
-    'CREATE TABLE bulk AS SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 30000) AS n',
+    'CREATE TABLE bulk AS SELECT n, repeat(md5(n::text), 20) FROM generate_series(1, 60000) AS n',
   );
   const writers = startWriters([zero], { perTenant: 3, pauseMs: 20 });
   context.after(() => writers.stop());
