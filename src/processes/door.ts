@@ -36,6 +36,9 @@ createInterface({ input: control }).once('line', (line) => begin(JSON.parse(line
 async function begin(task: Task): Promise<void> {
   const output = await openStream('output');
   const input = task.kind === 'run' ? await openStream('input') : undefined;
+  // The app may look for its database with its first breath.
+  await listen(database.port, () => connect({ path: findDatabase(), allowHalfOpen: true }));
+  if (task.kind === 'serve') await listen(sockets.http, () => connectToApp(task.port));
   const [app, ender] = startAs(appUid, task);
   becomeNobody();
   for (const stream of [app.stdout, app.stderr]) stream?.pipe(output, { end: false });
@@ -44,9 +47,6 @@ async function begin(task: Task): Promise<void> {
   app.once('close', (code, signal) => output.end(() => end({ event: 'ended', code, signal })));
   // Whatever else comes from the keeper means the same: end, please.
   control.on('data', () => ender.stdin?.end('\n'));
-  const servers = [listen(database.port, () => connect({ path: findDatabase(), allowHalfOpen: true }))];
-  if (task.kind === 'serve') servers.push(listen(sockets.http, () => connectToApp(task.port)));
-  await Promise.all(servers);
   tell({ event: 'started' });
 }
 
