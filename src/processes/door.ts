@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readlinkSync } from 'node:fs';
+import { existsSync, readlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -36,8 +36,9 @@ createInterface({ input: control }).once('line', (line) => begin(JSON.parse(line
 async function begin(task: Task): Promise<void> {
   const output = await openStream('output');
   const input = task.kind === 'run' ? await openStream('input') : undefined;
-  // The app may look for its database with its first breath.
-  await listen(database.port, () => connect({ path: findDatabase(), allowHalfOpen: true }));
+  // The app may look for its database with its first breath. A build has none, and the machine's own network, where this port is somebody else's.
+  if (existsSync(join(database.folder, 'pg')))
+    await listen(database.port, () => connect({ path: findDatabase(), allowHalfOpen: true }));
   if (task.kind === 'serve') await listen(sockets.http, () => connectToApp(task.port));
   const [app, ender] = startAs(appUid, task);
   becomeNobody();
