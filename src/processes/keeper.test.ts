@@ -118,3 +118,30 @@ test('who needs room gets that of an idle one, and none of a busy one', async ()
     await small.stop();
   }
 });
+
+test('entering, closing and looking again, all at once, leave one instance at most', async () => {
+  const tenantId = world.tenant({ idleMs: 1 });
+  const seen = new Set<string>();
+  for (let round = 0; round < 6; round++) {
+    const entering = Array.from({ length: 4 }, () =>
+      world.keeper.enter(tenantId).then(
+        ({ instanceId }) => void seen.add(instanceId),
+        () => undefined,
+      ),
+    );
+    const others = [
+      world.keeper.recheck(tenantId),
+      world.keeper.sleepIdle(),
+      ...(round % 2 ? [world.keeper.evict(tenantId)] : []),
+    ];
+    await Promise.all([...entering, ...others]);
+    assert.ok(world.keeper.list().filter((app) => app.tenantId === tenantId).length <= 1);
+    const running = readdirSync(join(world.folder, 'box'));
+    assert.ok(running.length <= 1, running.join());
+  }
+  const last = await world.keeper.enter(tenantId);
+  assert.equal((await world.fetch(last.socketPath, '/')).status, 200);
+  await world.keeper.evict(tenantId);
+  assert.deepEqual(readdirSync(join(world.folder, 'box')), []);
+  assert.ok(seen.size > 0);
+});

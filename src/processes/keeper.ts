@@ -109,14 +109,17 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   }
 
   async function enter(tenantId: TenantId): Promise<Entrance> {
-    const kept = keptOf(tenantId);
     for (;;) {
+      // Anew each time: who was evicted meanwhile is another one afterwards.
+      const kept = keptOf(tenantId);
       if (isStopping) throw processErrors.FH_APP_BUSY({ detail: 'the keeper stops' });
       kept.lastUsedMs = now();
-      if (kept.state === 'awake' && kept.instance) return kept.instance.entrance;
+      const { instance } = kept;
+      if (kept.state === 'awake' && instance && !instance.end) return instance.entrance;
       const waitMs = kept.retryAtMs - now();
       const was = kept.state;
       if (kept.change) await kept.change;
+      else if (instance?.end) await change(kept, () => crashed(tenantId, kept, instance, instance.end!));
       else if (kept.state === 'failed' && waitMs > patienceMs) throw kept.error!;
       else if (kept.state === 'failed' && waitMs > 0) await delay(waitMs);
       else await begin(tenantId, kept);
@@ -172,7 +175,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       } catch (error) {
         if (abort.signal.aborted) {
           kept.state = 'asleep';
-          throw error;
+          throw processErrors.FH_APP_BUSY({ detail: 'the tenant was changed meanwhile', cause: error });
         }
         const failure = toFreeholdError(error);
         if (failure.code !== 'FH_APP_FAILED') {
@@ -301,8 +304,9 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       } else break;
     }
     clearTimeout(kept.timer);
-    await kept.log?.flush();
+    // In the same turn: whoever enters from here on finds nobody, and begins anew.
     apps.delete(tenantId);
+    await kept.log?.flush();
   }
 
   const pathOf = (tenantId: TenantId): string => join(deps.logDir, `${tenantId}.log`);
@@ -317,16 +321,12 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     },
     evict,
     async recheck(tenantId) {
-      const kept = apps.get(tenantId);
-      if (!kept) return;
-      if (kept.change || !kept.spec) return evict(tenantId);
-      const { migrate: _was, ...before } = kept.spec;
-      const now = await deps.specOf(tenantId).catch(() => undefined);
-      if (now) {
-        const { migrate: _is, ...after } = now;
-        if (isDeepStrictEqual(before, after)) return;
-      }
-      await evict(tenantId);
+      if (!apps.has(tenantId)) return;
+      const wanted = await deps.specOf(tenantId).catch(() => undefined);
+      // Who may run now is not disturbed on its way.
+      if (wanted) await apps.get(tenantId)?.change;
+      const running = apps.get(tenantId)?.spec;
+      if (!wanted || (running && !isSameRun(running, wanted))) await evict(tenantId);
     },
     async recheckAll() {
       for (const tenantId of [...apps.keys()]) await this.recheck(tenantId);
@@ -371,4 +371,9 @@ function secretsOf(spec: RunSpec): string[] {
   return Object.entries(spec.env)
     .filter(([name, value]) => value.length >= 16 && name !== 'PATH' && !value.includes(spec.host))
     .map(([, value]) => value);
+}
+
+/** Whether an app that was started by the one would be started just so by the other. `migrate` is a matter of the past. */
+function isSameRun({ migrate: _before, ...one }: RunSpec, { migrate: _after, ...other }: RunSpec): boolean {
+  return isDeepStrictEqual(one, other);
 }

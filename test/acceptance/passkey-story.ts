@@ -116,9 +116,10 @@ export async function usePasskeys(browser: Browser, demo: Demo): Promise<void> {
   await page.keyboard.press('Enter');
   await isHome();
 
-  // Alone, among what the browser offers below the field; somebody who is there has chosen it at once.
+  // Alone, among what the browser offers below the field; somebody who is there has chosen it at once: the page
+  // is left perhaps before it has loaded.
   await signOut();
-  await page.goto(`${demo.url}/-/account`);
+  await page.goto(`${demo.url}/-/account`, { waitUntil: 'commit' });
   await isHome();
 
   // In place of a code: to remove it.
