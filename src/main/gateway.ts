@@ -213,9 +213,13 @@ export async function runGateway(env: Env): Promise<void> {
 }
 
 async function isStillSignedIn(
-  identity: Pick<ReturnType<typeof createIdentity>, 'isApiTokenLive' | 'isSessionLive'>,
+  identity: Pick<ReturnType<typeof createIdentity>, 'isApiTokenLive' | 'isSessionLive' | 'isSessionThere'>,
   { tenant, session, apiToken }: FastifyRequest,
 ): Promise<boolean> {
   if (apiToken) return identity.isApiTokenLive(tenant.tenantId, apiToken.tokenId);
-  return session !== undefined && identity.isSessionLive(tenant.tenantId, session.sessionId);
+  if (!session) return false;
+  // Where it comes to a route at all, that route is for enrolling.
+  return session.mustEnrol
+    ? identity.isSessionThere(tenant.tenantId, session.sessionId)
+    : identity.isSessionLive(tenant.tenantId, session.sessionId);
 }

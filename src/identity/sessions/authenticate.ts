@@ -6,7 +6,7 @@ import type { PresumedSession, Session } from '../types.ts';
 import type { UserMail } from '../users/user-mail.ts';
 import { type BrowserCookies, sessionIdleSeconds } from './browser.ts';
 import { createPresumedSessions, isSameSession, type RememberedSession } from './presumed.ts';
-import { isSessionLive } from './session-key-sql.ts';
+import { isSessionLive, isSessionThere } from './session-key-sql.ts';
 import { type CheckedKey, createSessionKeys } from './session-keys.ts';
 
 /** The last use is written at most this often, so that a request is a read. */
@@ -37,6 +37,8 @@ export interface Authenticator {
   renew(tenantId: TenantId, cookieHeader: string | undefined): Promise<string | undefined> | undefined;
   /** Whether a session goes on, whatever its key is by now: for streams, which outlast the key that they began with. */
   isSessionLive(tenantId: TenantId, sessionId: string): Promise<boolean>;
+  /** The same, also for a session that may do nothing yet but enrol a second factor. */
+  isSessionThere(tenantId: TenantId, sessionId: string): Promise<boolean>;
   /** Drops what is presumed: of a tenant that changed, or, when changes may have been missed, of all. */
   forgetPresumed(tenantId?: TenantId): void;
   /** Waits for last uses that are being written. */
@@ -121,6 +123,7 @@ export function createAuthenticator(deps: {
       };
     },
     renew: keys.renew,
+    isSessionThere: (tenantId, sessionId) => databases.platform.read(tenantId, (db) => isSessionThere(db, sessionId)),
     isSessionLive: (tenantId, sessionId) => databases.app.read(tenantId, (db) => isSessionLive(db, sessionId)),
     forgetPresumed: (tenantId) => presumed.forget(tenantId),
     async settle() {

@@ -131,6 +131,17 @@ export async function markNoticesSeen(db: Queryable, userId: string): Promise<vo
   ]);
 }
 
+/** Also one that may do nothing but enrol a second factor, which `isSessionLive` takes for none. Runs as the platform role. */
+export async function isSessionThere(db: Queryable, sessionId: string): Promise<boolean> {
+  const [row] = await db.query<{ there: boolean }>(
+    `SELECT EXISTS (
+       SELECT FROM freehold.sessions s CROSS JOIN LATERAL freehold.check_session(s.token_hash) c WHERE s.session_id = $1 AND c.session_id = s.session_id
+     ) AS there`,
+    [sessionId],
+  );
+  return row?.there === true;
+}
+
 /** Runs as the app role, like check_session. */
 export async function isSessionLive(db: Queryable, sessionId: string): Promise<boolean> {
   const [row] = await db.query<{ live: boolean | null }>('SELECT freehold.is_session_live($1) AS live', [sessionId]);
