@@ -53,20 +53,23 @@ export async function createAppLauncher(of: {
   return {
     serve(keeper) {
       const ready = launcher.killAll();
-      calls = createCalls(keeper, {
-        prepare: async (request: LaunchRequest) => {
+      const afterwards =
+        <P extends unknown[], T>(act: (...params: P) => Promise<T>) =>
+        async (...params: P): Promise<T> => {
           await ready;
-          return launcher.prepare(request);
-        },
-        launch: (request: LaunchRequest) => launcher.launch(request),
-        kill: (sandboxId: number) => launcher.kill(sandboxId),
-        clear: (request: LaunchRequest) => launcher.clear(request),
-        finishBuild: (app: string, digest: string) => launcher.finishBuild(app, digest),
-        removeVersion: (app: string, digest: string) => launcher.removeVersion(app, digest),
+          return act(...params);
+        };
+      calls = createCalls(keeper, {
         fences: async () => launcher.fences,
-        hasData: (tenantId: string) => launcher.hasData(tenantId),
-        finishData: (tenantId: string) => launcher.finishData(tenantId),
-        removeData: (tenantId: string) => launcher.removeData(tenantId),
+        prepare: afterwards((request: LaunchRequest) => launcher.prepare(request)),
+        launch: afterwards((request: LaunchRequest) => launcher.launch(request)),
+        kill: afterwards((sandboxId: number) => launcher.kill(sandboxId)),
+        clear: afterwards((request: LaunchRequest) => launcher.clear(request)),
+        finishBuild: afterwards((app: string, digest: string) => launcher.finishBuild(app, digest)),
+        removeVersion: afterwards((app: string, digest: string) => launcher.removeVersion(app, digest)),
+        hasData: afterwards((tenantId: string) => launcher.hasData(tenantId)),
+        finishData: afterwards((tenantId: string) => launcher.finishData(tenantId)),
+        removeData: afterwards((tenantId: string) => launcher.removeData(tenantId)),
       });
     },
     killAll: () => launcher.killAll(),

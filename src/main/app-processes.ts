@@ -98,7 +98,7 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
       healthPath: health.path,
       startMs: health.startSeconds * 1_000,
       idleMs: manifest.idleMinutes * 60_000,
-      limits: { ...limitsOf(manifest.limits), folderBytes: limits.folderMb * 2 ** 20 },
+      limits: { ...limitsOf(manifest.limits), folderBytes: limits.folderMb * 2 ** 20, connections: limits.connections },
     };
   }
 
@@ -145,8 +145,8 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
         await requestFor(tenantId, 'run'),
         { command, env: { PATH: path }, folder: inside.data, withErrors: false },
         {
-          output: async (content) => {
-            await folders.keepFolder(tenantId, content, { maxBytes });
+          output: async (content, ended) => {
+            await folders.keepFolder(tenantId, wholeOnly(content, ended), { maxBytes });
           },
         },
       )
@@ -154,11 +154,18 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
         if (toFreeholdError(error).code === 'FH_APP_FOLDER_MISSING') return undefined;
         throw error;
       });
-    if (end && end.code !== 0) log.warn('a folder was not read whole', { tenantId, code: end.code });
+    if (end?.code === 1) log.info('a folder was written while it was read', { tenantId });
   }
 
   async function layOut(tenantId: TenantId): Promise<void> {
-    const command = ['/bin/tar', '--extract', '--file=-', '--preserve-permissions', '--no-same-owner'];
+    const command = [
+      '/bin/tar',
+      '--extract',
+      '--file=-',
+      '--preserve-permissions',
+      '--no-same-owner',
+      '--delay-directory-restore',
+    ];
     const { code } = await specs.runTask(
       await requestFor(tenantId, 'lay-out'),
       { command, env: { PATH: path }, folder: inside.data },
@@ -225,10 +232,13 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
           beingMade.delete(tenantId);
         }
       },
-      async settle(tenantId) {
+      async settle(tenantId, { mustKeep }) {
         if (!(await findApp(tenantId))) return;
         await specs.evict(tenantId);
-        await keepFolder(tenantId).catch((error) => log.warn('a folder could not be kept', { tenantId, error }));
+        await keepFolder(tenantId).catch((error) => {
+          if (mustKeep) throw error;
+          log.warn('a folder could not be kept', { tenantId, error });
+        });
       },
       async keepFolder(tenantId) {
         if (await findApp(tenantId)) await keepFolder(tenantId);
@@ -271,7 +281,7 @@ function createInstaller(specs: SpecsServer): AppInstaller {
         await run(request, ['/bin/tar', '--extract', '--file=-', '--no-same-owner'], createReadStream(archivePath));
         if (build !== undefined) await run(request, wordsOf(build));
         // Whoever runs it is another user than who built it.
-        await run(request, ['/bin/chmod', '--recursive', 'a+rX,go-w', '.']);
+        await run(request, ['/bin/chmod', '--recursive', 'a+rX,go-w,ug-s', '.']);
         await specs.finishBuild(app, digest);
       } catch (error) {
         await specs.removeVersion(app, digest).catch(() => undefined);
@@ -305,6 +315,14 @@ function wordsOf(command: AppCommand): readonly string[] {
 
 function limitsOf({ memoryMb, cpus, processes }: AppVersion['manifest']['limits']) {
   return { memoryBytes: memoryMb * 2 ** 20, cpus, processes };
+}
+
+/** GNU tar: 1 means that something was written while it was read, which the next copy has; anything else that some of it is missing. */
+async function* wholeOnly(content: AsyncIterable<Uint8Array>, ended: Promise<{ readonly code: number | null }>) {
+  yield* content;
+  const { code } = await ended;
+  if (code !== 0 && code !== 1)
+    throw processErrors.FH_APP_FAILED({ detail: `its folder could not be read: tar ended with ${code}` });
 }
 
 async function drain(content: Readable): Promise<void> {

@@ -26,8 +26,14 @@ export async function runAppsKeeper(env: Env): Promise<void> {
   process.umask(0o077);
 
   const endings = new Map<number, () => void>();
+  const early = new Set<number>();
   const calls = createCalls(process, {
-    ended: async (sandboxId: number) => endings.get(sandboxId)?.(),
+    ended: async (sandboxId: number) => {
+      const heard = endings.get(sandboxId);
+      // The news may overtake the answer that says whose it is.
+      if (heard) heard();
+      else early.add(sandboxId);
+    },
   });
   const ask = <T>(method: string, ...params: unknown[]) => calls.call<T>(method, params, launchDeadlineMs);
   const launcher = {
@@ -35,9 +41,11 @@ export async function runAppsKeeper(env: Env): Promise<void> {
     prepare: (request: LaunchRequest) => ask<{ folder: string }>('prepare', request),
     async launch(request: LaunchRequest) {
       const { sandboxId } = await ask<{ sandboxId: number }>('launch', request);
-      const ended = new Promise<void>((resolve) => endings.set(sandboxId, resolve)).then(() => {
-        endings.delete(sandboxId);
-      });
+      const ended = early.delete(sandboxId)
+        ? Promise.resolve()
+        : new Promise<void>((resolve) => endings.set(sandboxId, resolve)).then(() => {
+            endings.delete(sandboxId);
+          });
       return { sandboxId, ended };
     },
     kill: (sandboxId: number) => ask<void>('kill', sandboxId),

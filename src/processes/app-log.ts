@@ -7,6 +7,8 @@ import { type Clock, redactText } from '#src/kernel/index.ts';
 export interface AppLog {
   /** Bytes as they come; lines of more than 8 KiB are cut. */
   write(chunk: Uint8Array): void;
+  /** How long whoever reads the app should wait before reading on. */
+  pauseMs(): number;
   /** A line of ours, between those of the app. */
   note(text: string): void;
   /** The last lines, also those that are not on disk yet. */
@@ -30,6 +32,8 @@ export interface AppLogOptions {
 }
 
 const longestLine = 8_192;
+/** What a line costs us, however short it is. */
+const lineCost = 200;
 const keptLines = 200;
 /** Shorter ones would blot out ordinary words. */
 const shortestSecret = 8;
@@ -56,7 +60,7 @@ export function createAppLog(options: AppLogOptions): AppLog {
       dropped = 0;
       if (lost > 0) add(`freehold: ${lost} lines were dropped, because the app wrote too fast`);
     }
-    bytes += text.length;
+    bytes += text.length + lineCost;
     if (bytes > bytesPerSecond) {
       dropped++;
       return;
@@ -73,8 +77,10 @@ export function createAppLog(options: AppLogOptions): AppLog {
   }
 
   function clean(text: string): string {
-    let line = text.length > longestLine ? `${text.slice(0, longestLine)}…` : text;
+    let line = text;
+    // Before it is cut: half a secret is one as well.
     for (const secret of secrets) line = line.replaceAll(secret, '[redacted]');
+    if (line.length > longestLine) line = `${line.slice(0, longestLine)}…`;
     // Control characters could rewrite what a terminal shows.
     return redactText(line).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd');
   }
@@ -107,6 +113,10 @@ export function createAppLog(options: AppLogOptions): AppLog {
         add(rest);
         rest = '';
       }
+    },
+    pauseMs() {
+      const now = clock.now();
+      return Math.floor(now / 1_000) === second && bytes > bytesPerSecond ? 1_000 - (now % 1_000) : 0;
     },
     note: (text) => add(`freehold: ${text}`),
     tail: (lines) => [...recent, ...(rest === '' ? [] : [clean(rest)])].slice(-lines),

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -18,8 +18,8 @@ export interface ControlGroups {
   readonly version: 1 | 2;
   /** Folders whose `cgroup.procs` a process writes itself into before anything else. Limits are in force then. */
   make(name: string, limits: ProcessLimits): Promise<readonly string[]>;
-  /** After its last process has ended. */
-  remove(name: string): Promise<void>;
+  /** Ends every process in it and removes it; resolves when none is left. */
+  end(name: string): Promise<void>;
 }
 
 const root = '/sys/fs/cgroup';
@@ -43,7 +43,7 @@ async function tryGroups(version: 1 | 2, parent: string): Promise<ControlGroups 
   const groups = version === 2 ? groupsV2(parent) : groupsV1(parent);
   try {
     await groups.make('try', { memoryBytes: 64 * 2 ** 20, cpus: 1, processes: 16 });
-    await groups.remove('try');
+    await groups.end('try');
     return groups;
   } catch {
     // Not root, read-only, or the groups of this machine are somebody else's.
@@ -69,7 +69,7 @@ function groupsV2(parent: string): ControlGroups {
       ]);
       return [folderOf(name)];
     },
-    remove: (name) => removeFolder(folderOf(name)),
+    end: (name) => endGroup(folderOf(name)),
   };
 }
 
@@ -88,8 +88,8 @@ function groupsV1(parent: string): ControlGroups {
       for (const file of files) await writeAll(folderOf(file[0], name), [file]);
       return controllers.map((controller) => folderOf(controller, name));
     },
-    async remove(name) {
-      await Promise.all(controllers.map((controller) => removeFolder(folderOf(controller, name))));
+    async end(name) {
+      await Promise.all(controllers.map((controller) => endGroup(folderOf(controller, name))));
     },
   };
 }
@@ -102,17 +102,33 @@ async function writeAll(folder: string, files: readonly File[]): Promise<void> {
     });
 }
 
-/** The kernel lets go of a group a moment after its last process. */
-async function removeFolder(folder: string): Promise<void> {
-  for (let tries = 0; ; tries++) {
+const endDeadlineMs = 60_000;
+
+/** A process that is killed ends when it is given the processor, which a group with a small share of it may wait for. */
+async function endGroup(folder: string): Promise<void> {
+  for (let waitedMs = 0; ; waitedMs += 20) {
+    for (const pid of await processesIn(folder)) kill(pid);
     try {
       return await rmdir(folder);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT') return;
-      if (code !== 'EBUSY' || tries === 100) throw error;
+      if (code !== 'EBUSY' || waitedMs > endDeadlineMs) throw error;
       await delay(20);
     }
+  }
+}
+
+async function processesIn(folder: string): Promise<number[]> {
+  const text = await readFile(join(folder, 'cgroup.procs'), 'utf8').catch(() => '');
+  return text.split('\n').filter(Boolean).map(Number);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
   }
 }
 
@@ -120,5 +136,5 @@ async function removeFolder(folder: string): Promise<void> {
 export async function removeLeftGroups(groups: ControlGroups, parent: string): Promise<void> {
   const folder = groups.version === 2 ? join(root, parent) : join(root, 'memory', parent);
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  for (const entry of entries) if (entry.isDirectory()) await groups.remove(entry.name).catch(() => undefined);
+  for (const entry of entries) if (entry.isDirectory()) await groups.end(entry.name).catch(() => undefined);
 }

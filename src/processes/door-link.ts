@@ -16,6 +16,10 @@ export interface DoorTask {
   /** Whether standard error comes with standard output; otherwise it is dropped. */
   readonly withErrors: boolean;
   readonly processes: number;
+  /** To the database, at once. */
+  readonly connections: number;
+  /** Of one file. 0: no limit. */
+  readonly fileBytes: number;
 }
 
 /** How the app in a sandbox ended. `failure`: it was never begun. */

@@ -22,6 +22,10 @@ interface Task {
   readonly withErrors: boolean;
   /** Of the app's user: processes and threads, as a second fence where control groups are not to be had. 0: none. */
   readonly processes: number;
+  /** To the database, at once. A connection takes a place at the server before it says who it is, and so before the server counts it. */
+  readonly connections: number;
+  /** Of one file. 0: no limit. */
+  readonly fileBytes: number;
 }
 
 const [appUid, doorUid, doorGid, databaseGid] = process.argv.slice(2).map(Number);
@@ -38,7 +42,7 @@ async function begin(task: Task): Promise<void> {
   const input = task.kind === 'run' ? await openStream('input') : undefined;
   // The app may look for its database with its first breath. A build has none, and the machine's own network, where this port is somebody else's.
   if (existsSync(join(database.folder, 'pg')))
-    await listen(database.port, () => connect({ path: findDatabase(), allowHalfOpen: true }));
+    await listen(database.port, () => connect({ path: findDatabase(), allowHalfOpen: true }), task.connections);
   if (task.kind === 'serve') await listen(sockets.http, () => connectToApp(task.port));
   const [app, ender] = startAs(appUid, task);
   becomeNobody();
@@ -54,7 +58,11 @@ async function begin(task: Task): Promise<void> {
 /** The app, and a process of the same user that ends all of that user's processes when it is told to: we may not any more. */
 function startAs(uid: number | undefined, task: Task): [ChildProcess, ChildProcess] {
   const user = uid === undefined ? {} : { uid, gid: uid };
-  const limits = ['--core=0', ...(task.processes > 0 ? [`--nproc=${task.processes}`] : [])];
+  const limits = [
+    '--core=0',
+    ...(task.processes > 0 ? [`--nproc=${task.processes}`] : []),
+    ...(task.fileBytes > 0 ? [`--fsize=${task.fileBytes}`] : []),
+  ];
   const app = spawn(
     '/usr/bin/prlimit',
     [...limits, '--', '/usr/bin/setpriv', '--inh-caps=-all', '--', ...task.command],
@@ -97,7 +105,7 @@ function openStream(name: string): Promise<Socket> {
 }
 
 /** Every connection to `at` is one to what `open` opens; whichever end goes, the other goes with it. */
-function listen(at: number | string, open: () => Socket): Promise<Server> {
+function listen(at: number | string, open: () => Socket, connections?: number): Promise<Server> {
   const server = createServer({ allowHalfOpen: true }, (outer) => {
     const inner = open();
     outer.pipe(inner);
@@ -109,6 +117,7 @@ function listen(at: number | string, open: () => Socket): Promise<Server> {
     outer.on('error', destroy).on('close', () => inner.destroy());
     inner.on('error', destroy).on('close', () => outer.destroy());
   });
+  if (connections !== undefined) server.maxConnections = connections;
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     const done = () => resolve(server);

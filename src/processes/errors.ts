@@ -10,7 +10,7 @@ export const processErrors = defineErrors({
     status: 503,
     title: 'There is no room for the app just now',
     hint: 'Try again in a moment. Operators: FREEHOLD_APPS_MEMORY_MB bounds the apps that are awake.',
-    retry: 'later',
+    retry: 'soon',
   },
   FH_APP_SANDBOX_MISSING: {
     status: 503,

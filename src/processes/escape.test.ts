@@ -24,7 +24,7 @@ before(async () => {
   outside = createServer((socket) => socket.end('outside'));
   await new Promise<void>((resolve) => outside.listen(0, '127.0.0.1', resolve));
   outsidePort = (outside.address() as { port: number }).port;
-  database = createServer((socket) => socket.end('database'));
+  database = createServer((socket) => socket.on('error', () => undefined).write('database'));
   await new Promise<void>((resolve) => database.listen(join(world.folder, 'pg', '.s.PGSQL.5432'), resolve));
   await chmod(join(world.folder, 'pg', '.s.PGSQL.5432'), 0o666);
   hostile = world.tenant({ limits: { memoryBytes: 192 * 2 ** 20, processes: 40 } });
@@ -51,6 +51,16 @@ test('an app is its own user, without any capability or way to get one', async (
     ...['CapInh:', '0000000000000000', 'CapPrm:', '0000000000000000', 'CapEff:', '0000000000000000'],
     ...['CapAmb:', '0000000000000000', 'NoNewPrivs:', '1'],
   ]);
+});
+
+test('the door-keeper has no capability either once the app runs, and never had others than it needs', async () => {
+  // It is the parent of the app in the sandbox.
+  const { stdout } = await run(
+    'for p in /proc/[0-9]*; do grep -qs node $p/comm && grep -E "^(Name|Uid|CapPrm|CapBnd)" $p/status | tr "\\n\\t" "  "; echo; done',
+  );
+  const doors = stdout.split('\n').filter((line) => line.includes('node') && line.includes('64001'));
+  assert.equal(doors.length, 1, stdout);
+  assert.match(doors[0]!, /CapPrm:\s+0000000000000000/);
 });
 
 test('it reads its own program and folder, and writes its folder only', async () => {
@@ -173,6 +183,13 @@ test('families of sockets that no network name space fences are refused', async 
   );
   context.diagnostic(stdout);
   assert.deepEqual([code, stdout], [0, 'done']);
+});
+
+test('of connections to the database it has as many as it is allowed, counted where nobody has to say who it is', async () => {
+  const { stdout } = await node(
+    'const n=require("node:net");let o=0,c=0;for(let i=0;i<40;i++)n.connect(5432,"127.0.0.1").on("data",()=>o++).on("close",()=>c++).on("error",()=>0);setTimeout(()=>{console.log(o);process.exit()},1500)',
+  );
+  assert.ok(Number(stdout) >= 1 && Number(stdout) <= 4, stdout);
 });
 
 test('links in its folder lead nobody else anywhere', async () => {

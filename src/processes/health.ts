@@ -6,10 +6,17 @@ export function askHealth(
   path: string,
   host: string,
   withinMs: number,
+  signal: AbortSignal,
 ): Promise<number | undefined> {
   return new Promise((resolve) => {
     const asked = request(
-      { socketPath, path, headers: { host, 'x-forwarded-proto': 'https' }, timeout: withinMs, agent: false },
+      {
+        socketPath,
+        path,
+        headers: { host, 'x-forwarded-proto': 'https' },
+        agent: false,
+        signal: AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(withinMs))]),
+      },
       (response) => {
         response.resume();
         // What the body holds is of no interest, and it may never end.
@@ -17,7 +24,6 @@ export function askHealth(
         resolve(response.statusCode);
       },
     );
-    asked.on('timeout', () => asked.destroy());
     asked.on('error', () => resolve(undefined));
     asked.end();
   });

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '#src/kernel/index.ts';
 import type { AppLog } from './app-log.ts';
@@ -32,7 +33,20 @@ const firstPauseMs = 20;
 const pauseMs = 100;
 const quickTries = 100;
 
-export function requestOf(spec: RunSpec, kind: 'serve' | 'run'): LaunchRequest {
+/** No faster than the log takes it: who writes more waits, and nobody else does. */
+async function follow(output: Readable, log: AppLog): Promise<void> {
+  try {
+    for await (const chunk of output as AsyncIterable<Buffer>) {
+      log.write(chunk);
+      const pauseMs = log.pauseMs();
+      if (pauseMs > 0) await delay(pauseMs);
+    }
+  } catch {
+    // It ended with its sandbox.
+  }
+}
+
+export function requestOf(spec: RunSpec, kind: 'serve' | 'migrate'): LaunchRequest {
   const { memoryBytes, cpus, processes } = spec.limits;
   const { tenantId: owner, app, digest, place } = spec;
   // Beside the app's own there are ours: bubblewrap twice, the door-keeper and its threads, and what ends the app.
@@ -47,7 +61,8 @@ export function requestOf(spec: RunSpec, kind: 'serve' | 'run'): LaunchRequest {
 }
 function serveTask(spec: RunSpec): DoorTask {
   const { start: command, env, port } = spec;
-  return { kind: 'serve', command, env, port, folder: inside.app, withErrors: true, processes: spec.limits.processes };
+  const { processes, connections, folderBytes: fileBytes } = spec.limits;
+  return { kind: 'serve', command, env, port, folder: inside.app, withErrors: true, processes, connections, fileBytes };
 }
 
 const ownProcesses = 24;
@@ -60,8 +75,7 @@ export async function startInstance(spec: RunSpec, instanceId: string, deps: Sta
   const sandbox = await openSandbox(requestOf(spec, 'serve'), serveTask(spec), deps.launcher);
   try {
     const output = await sandbox.link.output;
-    output.on('data', (chunk: Buffer) => log.write(chunk));
-    output.on('error', () => undefined);
+    void follow(output, log);
     await sandbox.link.started;
     const socketPath = join(sandbox.folder, 'http', 'http.sock');
     await becomeHealthy(spec, socketPath, sandbox.link, clock, signal);
@@ -111,7 +125,7 @@ async function becomeHealthy(
       throw new Error(
         `it was not healthy after ${spec.startMs / 1000} s: ${spec.healthPath} ${last === undefined ? 'does not answer' : `answers ${last}`}`,
       );
-    const status = await askHealth(socketPath, spec.healthPath, spec.host, Math.min(leftMs, 5_000));
+    const status = await askHealth(socketPath, spec.healthPath, spec.host, Math.min(leftMs, 5_000), signal);
     if (status !== undefined && status >= 200 && status < 400) return;
     last = status ?? last;
     await delay(tries < quickTries ? firstPauseMs : pauseMs, undefined, { signal });

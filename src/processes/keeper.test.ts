@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { waitFor } from '#src/kernel/index.ts';
@@ -144,4 +144,33 @@ test('entering, closing and looking again, all at once, leave one instance at mo
   await world.keeper.evict(tenantId);
   assert.deepEqual(readdirSync(join(world.folder, 'box')), []);
   assert.ok(seen.size > 0);
+});
+
+test('an app that answers the question for its health without end is ended in time, and can be closed meanwhile', async () => {
+  const start = [
+    '/freehold/bin/node',
+    '-e',
+    'require("net").createServer(s=>{s.on("error",()=>0);setInterval(()=>s.write("HTTP/1.1 103 Early Hints\\r\\n\\r\\n"),50)}).listen(process.env.PORT)',
+  ];
+  const late = world.tenant({ start, startMs: 800 });
+  await assert.rejects(world.keeper.enter(late), { code: 'FH_APP_FAILED' });
+  const closed = world.tenant({ start });
+  const entering = world.keeper.enter(closed);
+  entering.catch(() => undefined);
+  await waitFor('waking', () => stateOf(closed) === 'waking');
+  await world.keeper.evict(closed);
+  await assert.rejects(entering, { code: 'FH_APP_BUSY' });
+  await world.keeper.evict(late);
+});
+
+test('an app that floods its log is held back; its log stays small, and others are answered', async () => {
+  const flooding = world.tenant();
+  const calm = world.tenant();
+  const [{ socketPath }] = await Promise.all([world.keeper.enter(flooding), world.keeper.enter(calm)]);
+  await world.fetch(socketPath, '/flood');
+  assert.equal((await world.shell(calm, 'echo well')).stdout, 'well\n');
+  await Promise.all([world.keeper.evict(flooding), world.keeper.evict(calm)]);
+  const files = readdirSync(join(world.folder, 'logs')).filter((name) => name.startsWith(flooding));
+  const bytes = files.map((name) => statSync(join(world.folder, 'logs', name)).size);
+  assert.ok(bytes.length > 0 && bytes.length <= 5 && Math.max(...bytes) < 8 * 2 ** 20, bytes.join());
 });

@@ -71,8 +71,11 @@ interface Kept {
 const longestBackOffMs = 60_000;
 /** Whoever lived so long is well again. */
 const settledMs = 60_000;
+/** Whoever needs longer does it in steps, or beside the app. */
+const longestMigrationMs = 15 * 60_000;
 /** A request waits for the end of a back-off that is shorter. */
 const patienceMs = 3_000;
+const askAgainMs = 2_000;
 /** Used so lately, an app is not put to sleep to make room. */
 const restMs = 2_000;
 
@@ -124,7 +127,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       else if (kept.state === 'failed' && waitMs > 0) await delay(waitMs);
       else await begin(tenantId, kept);
       // A start that failed has failed for everybody who waited for it.
-      if (was === 'waking' && (kept.state as AppState) === 'failed') throw kept.error!;
+      if (was === 'waking' && (kept.state as AppState) !== 'awake' && kept.error) throw kept.error;
     }
   }
 
@@ -143,6 +146,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   function begin(tenantId: TenantId, kept: Kept): Promise<void> {
     return change(kept, async () => {
       kept.state = 'waking';
+      kept.error = undefined;
       clearTimeout(kept.timer);
       const abort = new AbortController();
       kept.abort = abort;
@@ -175,9 +179,11 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       } catch (error) {
         if (abort.signal.aborted) {
           kept.state = 'asleep';
-          throw processErrors.FH_APP_BUSY({ detail: 'the tenant was changed meanwhile', cause: error });
+          kept.error = processErrors.FH_APP_BUSY({ detail: 'the tenant was changed meanwhile', cause: error });
+          throw kept.error;
         }
         const failure = toFreeholdError(error);
+        kept.error = failure;
         if (failure.code !== 'FH_APP_FAILED') {
           kept.state = 'asleep';
           throw failure;
@@ -195,8 +201,9 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     signal: AbortSignal,
   ): Promise<void> {
     appLog.note(`migrating to version ${spec.version}`);
-    const ended = await runTask(requestOf(spec, 'run'), { command, env: spec.env }, deps.launcher, {
-      signal,
+    const migration = { command, env: spec.env, connections: spec.limits.connections };
+    const ended = await runTask(requestOf(spec, 'migrate'), migration, deps.launcher, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(longestMigrationMs)]),
       onOutput: (chunk) => appLog.write(chunk),
     }).catch((cause) => {
       throw processErrors.FH_APP_FAILED({ detail: 'migrate could not be started', cause });
@@ -261,10 +268,11 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       }
       kept.log?.note('the app goes to sleep');
       await end(tenantId, kept, instance);
-      // What lies there stays there; this is its copy.
-      await deps.keepFolder(tenantId).catch((error) => log.warn('a folder could not be kept', { tenantId, error }));
       sleeps = true;
     });
+    // What lies there stays there; this is its copy, and nobody waits for it.
+    if (sleeps)
+      void deps.keepFolder(tenantId).catch((error) => log.warn('a folder could not be kept', { tenantId, error }));
     return sleeps;
   }
 
@@ -322,11 +330,22 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     evict,
     async recheck(tenantId) {
       if (!apps.has(tenantId)) return;
-      const wanted = await deps.specOf(tenantId).catch(() => undefined);
-      // Who may run now is not disturbed on its way.
-      if (wanted) await apps.get(tenantId)?.change;
-      const running = apps.get(tenantId)?.spec;
-      if (!wanted || (running && !isSameRun(running, wanted))) await evict(tenantId);
+      let wanted: RunSpec;
+      try {
+        wanted = await deps.specOf(tenantId);
+      } catch (error) {
+        if (isFinal(error)) return evict(tenantId);
+        // Control is away or busy; nobody is ended for that.
+        setTimeout(() => void this.recheck(tenantId).catch(() => undefined), askAgainMs).unref();
+        return;
+      }
+      // Who may run now is not disturbed on its way, and nobody waits for that way's end.
+      void compare();
+      async function compare(): Promise<void> {
+        await apps.get(tenantId)?.change;
+        const running = apps.get(tenantId)?.spec;
+        if (running && !isSameRun(running, wanted)) await evict(tenantId);
+      }
     },
     async recheckAll() {
       for (const tenantId of [...apps.keys()]) await this.recheck(tenantId);
@@ -371,6 +390,13 @@ function secretsOf(spec: RunSpec): string[] {
   return Object.entries(spec.env)
     .filter(([name, value]) => value.length >= 16 && name !== 'PATH' && !value.includes(spec.host))
     .map(([, value]) => value);
+}
+
+/** Whether control has said that the tenant may not run, rather than nothing. */
+function isFinal(error: unknown): boolean {
+  return ['FH_TENANT_NOT_ACTIVE', 'FH_TENANT_NOT_FOUND', 'FH_APP_FAILED', 'FH_APP_NOT_FOUND'].includes(
+    toFreeholdError(error).code,
+  );
 }
 
 /** Whether an app that was started by the one would be started just so by the other. `migrate` is a matter of the past. */

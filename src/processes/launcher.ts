@@ -1,17 +1,19 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chmod, chown, lstat, mkdir, open, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { isId, type Log, newId } from '#src/kernel/index.ts';
 import type { ControlGroups, ProcessLimits } from './control-groups.ts';
 import { processErrors } from './errors.ts';
+import { createHolds } from './holds.ts';
 import { builderPlace, firstAppUid, inside, madeUpEtc, sandboxArgs } from './sandbox.ts';
 import { systemCallFilter } from './system-calls.ts';
 import type { AppFences } from './types.ts';
 
 /** What the keeper may ask of the supervisor. Everything in it is checked here: the supervisor is root, the keeper is not. */
 export interface LaunchRequest {
-  /** `serve` and `run` are for a tenant with its folder, `lay-out` for one whose folder is being made, `build` writes a version that is not finished. */
-  readonly kind: 'serve' | 'run' | 'lay-out' | 'build';
+  /** `serve`, `migrate` and `run` are for a tenant with its folder, `lay-out` for one whose folder is being made, `build` writes a version that is not finished. */
+  readonly kind: 'serve' | 'migrate' | 'run' | 'lay-out' | 'build';
   /** `ten_…`, or for a build any name of 1 to 64 of a–z, 0–9 and `-`. */
   readonly owner: string;
   readonly app: string;
@@ -69,6 +71,8 @@ export interface Launcher {
   killAll(): Promise<void>;
 }
 
+/** Of the run folder: these may go on beside each other. */
+const suffixes = { serve: '', migrate: 'm', run: 'r', 'lay-out': 'r', build: '' } as const;
 const namePattern = /^[a-z0-9][a-z0-9-]{0,63}$/;
 const filterName = 'system-calls.bpf';
 
@@ -82,20 +86,15 @@ export function createLauncher(options: LauncherOptions): Launcher {
   const { users, groups, log } = options;
   const sandboxes = new Map<number, Sandbox>();
   const filter = systemCallFilter(process.arch);
+  const holds = createHolds();
   let count = 0;
 
   const foldersOf = ({ kind, owner, app, digest, place }: LaunchRequest) => ({
     // Short, because a unix socket's path holds 107 bytes at most (unix(7)).
-    run: join(options.runDir, `${place}${kind === 'run' || kind === 'lay-out' ? 'r' : ''}`),
+    run: join(options.runDir, `${place}${suffixes[kind]}`),
     app: join(options.appsDir, app, kind === 'build' ? `${digest}.building` : digest),
     data: kind === 'build' ? undefined : join(options.dataDir, kind === 'lay-out' ? `${owner}.new` : owner),
   });
-
-  /** Whoever could still write there could lead us elsewhere. */
-  function requireUnused(folder: string): void {
-    if ([...sandboxes.values()].some(({ child }) => child.spawnargs.includes(folder)))
-      throw processErrors.FH_APP_LAUNCH_REFUSED({ detail: 'a sandbox still has it' });
-  }
 
   function dataOf(tenantId: string): string {
     if (!isId('ten', tenantId)) throw processErrors.FH_APP_LAUNCH_REFUSED({ detail: 'not a tenant' });
@@ -106,6 +105,25 @@ export function createLauncher(options: LauncherOptions): Launcher {
     await mkdir(path, { recursive: true, mode });
     if (users && uid !== undefined && gid !== undefined) await chown(path, uid, gid);
     await chmod(path, mode);
+  }
+
+  /** Its outermost process has ended; what was in it ends with it, but perhaps a while later. */
+  async function over(
+    sandboxId: number,
+    owner: string,
+    group: string,
+    complaint: { readonly text: string },
+    release: () => void,
+  ): Promise<void> {
+    if (complaint.text !== '') log.error('a sandbox complained', { owner, text: complaint.text });
+    try {
+      await groups?.end(group);
+    } catch (error) {
+      log.error('a control group could not be removed', { owner, error });
+    }
+    sandboxes.delete(sandboxId);
+    release();
+    options.onEnded(sandboxId);
   }
 
   return {
@@ -132,9 +150,10 @@ export function createLauncher(options: LauncherOptions): Launcher {
       await makeFolder(join(run, 'link'), 0o700, users?.keeper.uid, users?.keeper.gid);
       await makeFolder(join(run, 'http'), users ? 0o710 : 0o700, users?.keeper.uid, users?.gatewayGid);
       if (kind === 'lay-out') {
-        requireUnused(data!);
-        await rm(data!, { recursive: true, force: true });
-        await makeFolder(data!, 0o700, uid, uid);
+        await holds.alone(data!, async () => {
+          await removeTree(data!);
+          await makeFolder(data!, 0o700, uid, uid);
+        });
       } else if (data === undefined) await makeFolder(app, 0o755, uid, uid);
       else if (!(await isFolder(data))) throw processErrors.FH_APP_FOLDER_MISSING();
       log.debug('prepared a sandbox', { owner });
@@ -145,61 +164,51 @@ export function createLauncher(options: LauncherOptions): Launcher {
       const { kind, owner, place, limits } = check(request);
       if (!options.bubblewrap) throw processErrors.FH_APP_SANDBOX_MISSING();
       const { run, app, data } = foldersOf(request);
+      const release = holds.share(data === undefined ? [app] : [app, data]);
       const sandboxId = ++count;
       const group = `${owner}-${sandboxId}`;
-      const groupFolders = (await groups?.make(group, limits)) ?? [];
-      const uid = firstAppUid + place;
-      const args = sandboxArgs({
-        bubblewrap: options.bubblewrap,
-        isRoot: users !== undefined,
-        node: options.node,
-        doorProgram: options.doorProgram,
-        app: { folder: app, writable: kind === 'build' },
-        dataFolder: data,
-        runFolder: run,
-        socketFolders: kind === 'build' ? [] : options.socketFolders,
-        hasFilter: filter !== undefined,
-        hasNetwork: kind === 'build',
-      });
-      const doorArgs = users ? [uid, users.keeper.uid, users.keeper.gid, users.sharedGid].map(String) : [];
-      // The shell joins the groups before there is a second process that could be forgotten.
-      const joining = groupFolders.map((folder) => `echo $$ >'${folder}/cgroup.procs'`).join(' && ');
-      const filterFile = filter && (await open(join(run, 'etc', filterName)));
-      const child = spawn(
-        '/bin/sh',
-        [
-          '-c',
-          `${joining === '' ? '' : `${joining} && `}exec "$@"`,
-          'freehold-app',
-          options.bubblewrap,
-          ...args,
-          '--',
-          inside.node,
-          inside.door,
-          ...doorArgs,
-        ],
-        { env: {}, cwd: '/', stdio: ['ignore', 'ignore', 'pipe', ...(filterFile ? [filterFile.fd] : [])] },
-      );
-      await filterFile?.close();
-      const complaint = firstWords(child);
-      const ended = new Promise<void>((resolve) => {
-        const over = async () => {
-          sandboxes.delete(sandboxId);
-          if (complaint.text !== '') log.error('a sandbox complained', { owner, text: complaint.text });
-          await groups
-            ?.remove(group)
-            .catch((error) => log.warn('a control group could not be removed', { owner, error }));
-          resolve();
-          options.onEnded(sandboxId);
-        };
-        child.once('exit', over);
-        child.once('error', (error) => {
-          log.error('a sandbox could not be started', { owner, error });
-          void over();
+      try {
+        const groupFolders = (await groups?.make(group, limits)) ?? [];
+        const filterFile = filter && (await open(join(run, 'etc', filterName)));
+        const args = sandboxArgs({
+          bubblewrap: options.bubblewrap,
+          isRoot: users !== undefined,
+          node: options.node,
+          doorProgram: options.doorProgram,
+          app: { folder: app, writable: kind === 'build' },
+          dataFolder: data,
+          runFolder: run,
+          socketFolders: kind === 'build' ? [] : options.socketFolders,
+          memoryBytes: limits.memoryBytes,
+          hasFilter: filter !== undefined,
+          hasNetwork: kind === 'build',
         });
-      });
-      sandboxes.set(sandboxId, { child, ended });
-      return { sandboxId };
+        const doorArgs = users
+          ? [firstAppUid + place, users.keeper.uid, users.keeper.gid, users.sharedGid].map(String)
+          : [];
+        // The shell joins the groups before there is a second process that could be forgotten.
+        const joining = groupFolders.map((folder) => `echo $$ >'${folder}/cgroup.procs' && `).join('');
+        const command = [options.bubblewrap, ...args, '--', inside.node, inside.door, ...doorArgs];
+        const child = spawn('/bin/sh', ['-c', `${joining}exec "$@"`, 'freehold-app', ...command], {
+          env: {},
+          cwd: '/',
+          stdio: ['ignore', 'ignore', 'pipe', ...(filterFile ? [filterFile.fd] : [])],
+        });
+        const ended = new Promise<void>((resolve) => {
+          child.once('exit', () => resolve());
+          child.once('error', (error) => {
+            log.error('a sandbox could not be started', { owner, error });
+            resolve();
+          });
+        }).then(() => over(sandboxId, owner, group, complaint, release));
+        const complaint = firstWords(child);
+        sandboxes.set(sandboxId, { child, ended });
+        await filterFile?.close();
+        return { sandboxId };
+      } catch (error) {
+        release();
+        throw error;
+      }
     },
 
     async kill(sandboxId) {
@@ -219,33 +228,30 @@ export function createLauncher(options: LauncherOptions): Launcher {
 
     async finishData(tenantId) {
       const folder = dataOf(tenantId);
-      requireUnused(`${folder}.new`);
-      await rename(`${folder}.new`, folder);
+      await holds.alone(`${folder}.new`, () => rename(`${folder}.new`, folder));
       await flushFolder(options.dataDir);
     },
 
     async removeData(tenantId) {
-      for (const folder of [`${dataOf(tenantId)}.new`, dataOf(tenantId)]) {
-        requireUnused(folder);
-        await rm(folder, { recursive: true, force: true });
-      }
+      for (const folder of [`${dataOf(tenantId)}.new`, dataOf(tenantId)])
+        await holds.alone(folder, () => removeTree(folder));
     },
 
     async finishBuild(app, digest) {
       const { app: folder } = foldersOf(checkVersion('build', app, digest));
-      requireUnused(folder);
-      await rename(folder, join(options.appsDir, app, digest)).catch(async (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
-        await rm(folder, { recursive: true });
-      });
+      await holds.alone(folder, () =>
+        rename(folder, join(options.appsDir, app, digest)).catch(async (error: NodeJS.ErrnoException) => {
+          if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+          await removeTree(folder);
+        }),
+      );
       await flushFolder(join(options.appsDir, app));
     },
 
     async removeVersion(app, digest) {
       for (const kind of ['build', 'serve'] as const) {
         const { app: folder } = foldersOf(checkVersion(kind, app, digest));
-        requireUnused(folder);
-        await rm(folder, { recursive: true, force: true });
+        await holds.alone(folder, () => removeTree(folder));
       }
     },
 
@@ -254,6 +260,11 @@ export function createLauncher(options: LauncherOptions): Launcher {
       await Promise.all([...sandboxes.values()].map(({ ended }) => ended));
     },
   };
+}
+
+/** By descriptors, which rm(1) does and Node.js does not: whatever is renamed meanwhile, it leads nowhere else. */
+async function removeTree(path: string): Promise<void> {
+  await promisify(execFile)('/bin/rm', ['-rf', '--one-file-system', '--', path], { env: {} });
 }
 
 async function isFolder(path: string): Promise<boolean> {
@@ -293,7 +304,7 @@ function checkVersion(kind: 'build' | 'serve', app: string, digest: string): Lau
 function check(request: LaunchRequest): LaunchRequest {
   const { kind, owner, app, digest, place, limits } = request;
   const refuse = (detail: string) => processErrors.FH_APP_LAUNCH_REFUSED({ detail });
-  if (!['serve', 'run', 'lay-out', 'build'].includes(kind)) throw refuse('unknown kind');
+  if (!Object.hasOwn(suffixes, kind)) throw refuse('unknown kind');
   requireOwner(String(owner));
   if ((kind === 'build') === isId('ten', owner)) throw refuse('an owner of another kind');
   if (typeof app !== 'string' || !namePattern.test(app)) throw refuse('malformed name of an app');

@@ -6,6 +6,8 @@ export const firstAppUid = 1_879_048_192;
 /** Whoever builds versions; places of tenants stay below. */
 export const builderPlace = 65_535;
 
+const capabilities = ['CAP_SETUID', 'CAP_SETGID', 'CAP_DAC_OVERRIDE'] as const;
+
 /** Where bubblewrap reads the filter of system calls. */
 export const filterDescriptor = 3;
 
@@ -36,6 +38,8 @@ export interface SandboxPlan {
   readonly runFolder: string;
   /** Folders of PostgreSQL's sockets, all side by side, because the first holds a link into the others. */
   readonly socketFolders: readonly string[];
+  /** Also the size of each folder that lies in memory. */
+  readonly memoryBytes: number;
   /** Whether descriptor 3 holds the filter of system calls. */
   readonly hasFilter: boolean;
   /** Only builds reach the internet. */
@@ -55,7 +59,8 @@ export function sandboxArgs(plan: SandboxPlan): string[] {
     '--unshare-cgroup-try',
     ...(plan.hasNetwork ? [] : ['--unshare-net']),
     // The door-keeper becomes the app's user and then its own; both are without any capability afterwards.
-    ...(isRoot ? ['--cap-add', 'CAP_SETUID', '--cap-add', 'CAP_SETGID'] : ['--unshare-user']),
+    // Without `drop` it would keep all that root has. The third is for the keeper's folders, which are closed even to root without it.
+    ...(isRoot ? ['--cap-drop', 'ALL', ...capabilities.flatMap((one) => ['--cap-add', one])] : ['--unshare-user']),
     '--die-with-parent',
     // No terminal of ours to push input into (TIOCSTI).
     '--new-session',
@@ -68,10 +73,14 @@ export function sandboxArgs(plan: SandboxPlan): string[] {
     '/proc',
     '--dev',
     '/dev',
+    '--size',
+    String(plan.memoryBytes),
     '--perms',
     '1777',
     '--tmpfs',
     '/tmp',
+    '--size',
+    String(plan.memoryBytes),
     '--perms',
     '1777',
     '--tmpfs',

@@ -160,7 +160,7 @@ export interface SpecsServer {
 export interface ServedStreams {
   readonly input?: AsyncIterable<Uint8Array>;
   /** Reads the output to its end. */
-  readonly output: (content: Readable) => Promise<void>;
+  readonly output: (content: Readable, ended: Promise<DoorEnd>) => Promise<void>;
 }
 
 export function createSpecsServer(of: {
@@ -210,19 +210,21 @@ export function createSpecsServer(of: {
     },
     async runTask(request, task, { input, output }) {
       const { ticket, socket, cancel } = streams.expect();
+      const running = keeper().call('runTask', { ...task, request, ticket }, { timeoutMs: taskDeadlineMs });
+      running.catch((error) => cancel(error));
       const serving = socket.then(async (stream) => {
         try {
           const fed = input
             ? pipeline(Readable.from(input), stream, { end: true })
             : Promise.resolve(void stream.end());
-          await Promise.all([fed, output(stream)]);
+          await Promise.all([fed, output(stream, running)]);
         } finally {
           stream.destroy();
         }
       });
       serving.catch(() => undefined);
       try {
-        const ended = await keeper().call('runTask', { ...task, request, ticket }, { timeoutMs: taskDeadlineMs });
+        const ended = await running;
         await serving;
         return ended;
       } finally {
@@ -236,7 +238,8 @@ export function createSpecsServer(of: {
       await keeper().call('removeVersion', { app, digest }, { timeoutMs: evictDeadlineMs });
     },
     async evict(tenantId) {
-      await server.broadcast('evict', { tenantId }, { timeoutMs: evictDeadlineMs });
+      // Whoever goes on as if it had ended must know that it has.
+      await keeper().call('evict', { tenantId }, { timeoutMs: evictDeadlineMs });
     },
     async recheck(tenantId) {
       await server.broadcast('recheck', { tenantId }, { timeoutMs: evictDeadlineMs });

@@ -9,22 +9,24 @@ interface Architecture {
   readonly audit: number;
   readonly clone: number;
   readonly socket: number;
+  readonly socketPair: number;
   readonly refused: readonly number[];
 }
 
-/** The same number everywhere: io_uring, open_tree to fspick, mount_setattr. */
-const sameEverywhere = [425, 426, 427, 428, 429, 430, 431, 432, 433, 442];
+/** The same number everywhere: io_uring, open_tree to fspick, mount_setattr, quotactl_fd, open_tree_attr. */
+const sameEverywhere = [425, 426, 427, 428, 429, 430, 431, 432, 433, 442, 443, 467];
 const clone3 = 435;
 
-/** Numbers of: unshare setns mount umount2 pivot_root chroot bpf perf_event_open userfaultfd keyctl add_key request_key kexec_load kexec_file_load init_module finit_module delete_module open_by_handle_at swapon swapoff reboot quotactl acct syslog. */
+/** Numbers of: unshare setns mount umount2 pivot_root chroot bpf perf_event_open userfaultfd keyctl add_key request_key kexec_load kexec_file_load init_module finit_module delete_module open_by_handle_at swapon swapoff reboot quotactl acct syslog fanotify_init. */
 const architectures: Readonly<Record<string, Architecture>> = {
   x64: {
     audit: 0xc000003e,
     clone: 56,
     socket: 41,
+    socketPair: 53,
     refused: [
       272, 308, 165, 166, 155, 161, 321, 298, 323, 250, 248, 249, 246, 320, 175, 313, 176, 304, 167, 168, 169, 179, 163,
-      103,
+      103, 300,
       // iopl, ioperm
       172, 173,
     ],
@@ -33,8 +35,10 @@ const architectures: Readonly<Record<string, Architecture>> = {
     audit: 0xc00000b7,
     clone: 220,
     socket: 198,
+    socketPair: 199,
     refused: [
       97, 268, 40, 39, 41, 51, 280, 241, 282, 219, 217, 218, 104, 294, 105, 273, 106, 265, 224, 225, 142, 60, 89, 116,
+      262,
     ],
   },
 };
@@ -80,7 +84,9 @@ export function systemCallFilter(arch: string): Buffer | undefined {
     [operation.anyBit, 0, 1, newNameSpaces],
     [operation.answer, 0, 0, refuse(EPERM)],
     [operation.answer, 0, 0, allow],
-    [operation.equal, 1, 0, known.socket],
+    // socketpair knows families as well.
+    [operation.equal, 2, 0, known.socket],
+    [operation.equal, 1, 0, known.socketPair],
     [operation.answer, 0, 0, allow],
     [operation.load, 0, 0, field.firstArgument],
     ...families.flatMap((family): Instruction[] => [

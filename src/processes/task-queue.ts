@@ -16,6 +16,9 @@ export interface VersionsPort {
   removeVersion(app: string, digest: string): Promise<void>;
 }
 
+/** A build that hangs must not keep all others from being built. */
+const longestTaskMs = 55 * 60_000;
+
 /** Tasks that control asks for: one at a time for each place, because they share its folder. */
 export function createTaskQueue(of: {
   readonly launcher: LauncherPort;
@@ -40,7 +43,7 @@ export function createTaskQueue(of: {
             onFull: async () => {
               if (stream.writableNeedDrain) await once(stream, 'drain', { signal: stopping.signal });
             },
-            signal: stopping.signal,
+            signal: AbortSignal.any([stopping.signal, AbortSignal.timeout(longestTaskMs)]),
           });
           stream.end();
           return end;

@@ -10,6 +10,8 @@ export interface TaskCommand {
   readonly env: Readonly<Record<string, string>>;
   /** Default `/app`. */
   readonly folder?: string;
+  /** To the database, at once. Default 4. */
+  readonly connections?: number;
   /** Default true: standard error comes with the output. */
   readonly withErrors?: boolean;
 }
@@ -26,18 +28,21 @@ export interface TaskStreams {
 /** Runs a command in a sandbox to its end. @returns how it ended; rejects when it was not begun, or when its input broke off */
 export async function runTask(
   request: LaunchRequest,
-  { command, env, folder = inside.app, withErrors = true }: TaskCommand,
+  { command, env, folder = inside.app, withErrors = true, connections = 4 }: TaskCommand,
   launcher: LauncherPort,
   { input, onOutput, onFull, signal }: TaskStreams,
 ): Promise<DoorEnd> {
   const { processes } = request.limits;
+  signal.throwIfAborted();
   const sandbox = await openSandbox(
     request,
-    { kind: 'run', command, env, folder, withErrors, port: 0, processes },
+    { kind: 'run', command, env, folder, withErrors, port: 0, processes, connections, fileBytes: 0 },
     launcher,
   );
   const stop = () => void sandbox.stop(0);
   signal.addEventListener('abort', stop, { once: true });
+  // It may have come while the sandbox was opened.
+  if (signal.aborted) stop();
   try {
     // Who ends at once may be over before its streams have come.
     const output = await sandbox.link.output.catch(() => undefined);

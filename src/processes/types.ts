@@ -52,6 +52,8 @@ export interface RunSpec {
     readonly cpus: number;
     readonly processes: number;
     readonly folderBytes: number;
+    /** To the database, at once. */
+    readonly connections: number;
   };
 }
 

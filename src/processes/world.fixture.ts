@@ -25,6 +25,12 @@ else createServer((request, response) => {
   if (url.pathname === '/health') return response.writeHead(mode === 'ill' ? 500 : 200).end();
   if (url.pathname === '/die') { console.log('dying, secret ' + process.env.SECRET); process.exit(9); }
   if (url.pathname === '/hang') { setTimeout(() => response.end('late'), Number(url.searchParams.get('ms'))); return; }
+  if (url.pathname === '/flood') {
+    const end = Date.now() + 1500;
+    const on = () => (Date.now() < end ? process.stdout.write('\\n'.repeat(65536), on) : undefined);
+    on();
+    return response.end();
+  }
   if (url.pathname === '/sh') {
     execFile('/bin/sh', ['-c', url.searchParams.get('run')], { timeout: 20000 }, (error, stdout, stderr) =>
       response.end(JSON.stringify({ code: error ? error.code ?? error.signal : 0, stdout, stderr })));
@@ -141,7 +147,7 @@ export async function startWorld(change: Partial<KeeperDeps> = {}): Promise<Worl
         healthPath: '/health',
         startMs: 30_000,
         idleMs: 60_000,
-        limits: { memoryBytes: 256 * 2 ** 20, cpus: 1, processes: 64, folderBytes: 2 ** 30, ...limits },
+        limits: { memoryBytes: 256 * 2 ** 20, cpus: 1, processes: 64, folderBytes: 2 ** 30, connections: 4, ...limits },
         ...Object.fromEntries(Object.entries(rest).filter(([name]) => name !== 'env')),
       });
       return tenantId;

@@ -125,8 +125,8 @@ export interface AppVersionsPort {
 export interface AppProcessesPort {
   /** Starts it, also before the tenant is open to anybody. FH_APP_FAILED with its last words when it does not become healthy. */
   start(tenantId: TenantId): Promise<void>;
-  /** Ends it and keeps its folder as it is then. What cannot be kept stays where it is, and is told in the log. */
-  settle(tenantId: TenantId): Promise<void>;
+  /** Ends it and keeps its folder as it is then. Unless it must be kept, what cannot be is told in the log, and stays where it is. */
+  settle(tenantId: TenantId, options: { readonly mustKeep: boolean }): Promise<void>;
   /** Keeps its folder as it is, whether it runs or not. */
   keepFolder(tenantId: TenantId): Promise<void>;
   /** Removes its folder and its log from this machine. */

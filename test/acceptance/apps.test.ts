@@ -5,7 +5,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type Client, Freehold, repository, until } from './harness.ts';
+import { type Client, Freehold, repository, runLauncher, until } from './harness.ts';
 
 describe('apps as processes', { timeout: 1_200_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'fh-apps-'));
@@ -66,7 +66,7 @@ describe('apps as processes', { timeout: 1_200_000 }, () => {
 
   it('says where a manifest is wrong, and takes nothing in', async () => {
     const wrong = variant('wrong', { helth: { path: '/' }, limits: { memoryMb: 1 } });
-    const checked = await freehold.run('app', 'check', wrong);
+    const checked = await runLauncher(['app', 'check', wrong]);
     assert.notEqual(checked.code, 0);
     assert.match(checked.stderr, /freehold\.app\.json:\d+:\d+: .*helth/);
     assert.match(checked.stderr, /memoryMb/);

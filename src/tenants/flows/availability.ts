@@ -60,7 +60,7 @@ export function closeStep(deps: FlowDeps): Step {
   return {
     name: 'database',
     async run({ tenantId, tenant }) {
-      await deps.appProcesses?.settle(tenantId);
+      await deps.appProcesses?.settle(tenantId, { mustKeep: false });
       await deps.databases.closeDatabase(requireDatabase((await tenant()).databaseName));
     },
     undo: ({ tenantId, tenant }) => openTenant(deps, tenantId, tenant),

@@ -87,7 +87,7 @@ function gateStep(deps: FlowDeps): Step {
         return findTenant(tx, sourceTenantId);
       });
       await deps.notifyGateways(sourceTenantId);
-      await deps.appProcesses?.settle(sourceTenantId);
+      await deps.appProcesses?.settle(sourceTenantId, { mustKeep: true });
       await deps.databases.closeDatabase(requireDatabase(source?.databaseName));
     },
     undo: (context) => reopenSource(deps, context),

@@ -25,7 +25,7 @@ export function createDeleteFlow(deps: FlowDeps): Flow<'delete'> {
         name: 'sessions',
         run: async ({ tenantId, tenant }) => {
           const { databaseName } = await tenant();
-          await deps.appProcesses?.settle(tenantId);
+          await deps.appProcesses?.settle(tenantId, { mustKeep: false });
           if (databaseName) await deps.databases.closeDatabase(databaseName);
         },
       },
