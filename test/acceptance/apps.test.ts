@@ -1,6 +1,6 @@
 /** Apps that nobody here wrote: brought in, run as processes, carried through the life of their tenants; others stay online and untouched. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -175,11 +175,18 @@ describe('apps as processes', { timeout: 1_200_000 }, () => {
   });
 
   it('survives the death of its keeper, and of everything', async () => {
-    const keeper = () =>
-      execFileSync('pgrep', ['-f', 'cli.ts run apps'], { encoding: 'utf8' })
-        .split('\n')
-        .map(Number)
-        .find((pid) => pid > 0 && readFileSync(`/proc/${pid}/environ`, 'utf8').includes(freehold.dataDir));
+    const keeper = () => {
+      // With an exit code where there is none, as just after its death.
+      const { stdout } = spawnSync('pgrep', ['-f', 'cli.ts run apps'], { encoding: 'utf8' });
+      return stdout.split('\n').map(Number).find(isOurs);
+    };
+    const isOurs = (pid: number) => {
+      try {
+        return pid > 0 && readFileSync(`/proc/${pid}/environ`, 'utf8').includes(freehold.dataDir);
+      } catch {
+        return false;
+      }
+    };
     const pid = await until('the keeper', async () => keeper());
     process.kill(pid, 'SIGKILL');
     await until('another keeper', async () => keeper() !== undefined && keeper() !== pid, 60_000);

@@ -44,7 +44,9 @@ type Entry = Partial<Header> & Pick<Header, 'name'> & { readonly content?: strin
 
 function tarOf(...entries: readonly Entry[]): AsyncIterable<Uint8Array> {
   const tar: Pack = pack();
-  for (const { content, ...header } of entries) {
+  for (const { content, ...given } of entries) {
+    // Not the time of the call, which the next call does not have.
+    const header = { mtime: new Date(1.5e12), ...given };
     if (content === undefined) tar.entry(header);
     else tar.entry(header, content as string);
   }
