@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
 import { type AppLog, createAppLog, readAppLog } from './app-log.ts';
 import { type DoorEnd, describeEnd } from './door-link.ts';
 import { processErrors } from './errors.ts';
 import { type Instance, requestOf, startInstance } from './instance.ts';
+import { isFinal, isSameRun, secretsOf } from './run-spec.ts';
 import type { LauncherPort } from './sandboxes.ts';
 import { runTask } from './tasks.ts';
 import type { AppState, Entrance, KeptApp, RunSpec } from './types.ts';
@@ -383,23 +383,4 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       );
     },
   };
-}
-
-/** Whatever the environment holds that nobody can guess. */
-function secretsOf(spec: RunSpec): string[] {
-  return Object.entries(spec.env)
-    .filter(([name, value]) => value.length >= 16 && name !== 'PATH' && !value.includes(spec.host))
-    .map(([, value]) => value);
-}
-
-/** Whether control has said that the tenant may not run, rather than nothing. */
-function isFinal(error: unknown): boolean {
-  return ['FH_TENANT_NOT_ACTIVE', 'FH_TENANT_NOT_FOUND', 'FH_APP_FAILED', 'FH_APP_NOT_FOUND'].includes(
-    toFreeholdError(error).code,
-  );
-}
-
-/** Whether an app that was started by the one would be started just so by the other. `migrate` is a matter of the past. */
-function isSameRun({ migrate: _before, ...one }: RunSpec, { migrate: _after, ...other }: RunSpec): boolean {
-  return isDeepStrictEqual(one, other);
 }

@@ -42,7 +42,9 @@ export function createIncoming(folder: string, maxBytes = maxArchiveBytes + 64 *
       await requireRoom(folder);
       const upload = join(folder, `upload-${randomName(26)}.tar`);
       try {
-        await pipeline(limited(content), createWriteStream(upload, { flags: 'wx', mode: 0o600 }));
+        // Made before anything is read: a sender who goes away at once would otherwise be answered before the file is there to be removed.
+        await (await open(upload, 'wx', 0o600)).close();
+        await pipeline(limited(content), createWriteStream(upload, { flags: 'r+' }));
         const file = await open(upload, 'r+');
         await file.sync().finally(() => file.close());
         const inspected = await inspectVersion(upload);
