@@ -19,7 +19,7 @@ import { type Attempt, type AttemptLimiter, attemptLimits } from '../sign-in/att
 import { findUserById, forgetDevice, isKnownDevice, noteSignIn, type UserRow } from '../sql.ts';
 import { insertSignOnSession } from '../sso/people-sql.ts';
 import { maySignInHere } from '../sso/sign-on-policy.ts';
-import { findConnection } from '../sso/sign-on-sql.ts';
+import { holdConnection } from '../sso/sign-on-sql.ts';
 import type { SignOnWay } from '../sso/types.ts';
 import type { UserMail } from '../users/user-mail.ts';
 import type { RedeemFactor } from './redeem.ts';
@@ -94,7 +94,7 @@ export async function awaitSecondFactor(
 }
 
 async function isOn(db: Queryable, { connectionId }: SignOnWay): Promise<boolean> {
-  return (await findConnection(db, connectionId))?.state === 'on';
+  return (await holdConnection(db, connectionId))?.state === 'on';
 }
 
 export function createSecondStep(deps: {

@@ -10,7 +10,7 @@ import type { PasswordQueue } from '../passwords/hash-queue.ts';
 import type { RedeemFactor } from '../second-factors/redeem.ts';
 import { hasSecondFactor, lockUser } from '../second-factors/second-factor-sql.ts';
 import { type AttemptLimiter, attemptLimits } from '../sign-in/attempts.ts';
-import type { UserRow } from '../sql.ts';
+import { isSessionThere, type UserRow } from '../sql.ts';
 import type { Role } from '../types.ts';
 import type { UserMail } from '../users/user-mail.ts';
 import { type Actor, requireRole } from './access.ts';
@@ -138,9 +138,11 @@ export function createOwnConfirmation(deps: {
           throw identityErrors.FH_PASSWORD_WRONG({ fields: { password: 'This is not your current password.' } });
         await policy.prepare?.();
         const { method, done } = await databases.platform.transact(tenantId, async (db) => {
-          // Taken away, or another password, while we were hashing.
+          // Taken away, signed out, or another password, while we were hashing; under the lock, so that whoever ends the session waits for what is done here.
+          await lockUser(db, userId);
           const { epoch } = await requireRole(db, actor, roles);
-          if (epoch !== user.epoch) throw identityErrors.FH_SESSION_REQUIRED();
+          if (epoch !== user.epoch || !(await isSessionThere(db, actor.session.sessionId)))
+            throw identityErrors.FH_SESSION_REQUIRED();
           const method = await showFactor(db, tenantId, userId, { code, passkey }, proven);
           const done = await act(db, user);
           await limiter.succeed(db, attempts);

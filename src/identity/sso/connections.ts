@@ -9,7 +9,7 @@ import type { OwnConfirmation, Shown } from '../sessions/own-confirmation.ts';
 import { type PeopleInput, parseConnectionName, parseIssuer, parsePeople, parseVisible } from './connection-input.ts';
 import { signOnErrors } from './errors.ts';
 import type { Origin, SignOnFlow } from './flow.ts';
-import { endSessionsOver } from './leaving-sql.ts';
+import { endSessionsOver, lockPeopleOf, revokeTokensOver } from './leaving-sql.ts';
 import type { OidcClients } from './oidc.ts';
 import { findSignOnPolicy, selectDomains } from './people-sql.ts';
 import { signOnReasons } from './reasons.ts';
@@ -106,20 +106,29 @@ export function createConnections(deps: {
     actor: Actor,
     name: AuditEventName,
     connection: Pick<Connection, 'connectionId' | 'name'>,
-    sessionsEnded?: number,
+    ended: { readonly sessionsEnded?: number; readonly tokens?: number } = {},
   ) =>
     recordTenantAudit(db, {
       name,
       actor: `user:${actor.session.user.userId}`,
       subject: connection.connectionId,
       address: actor.address,
-      details: { connection: connection.name, ...(sessionsEnded !== undefined && { sessionsEnded }) },
+      details: { connection: connection.name, ...ended },
     });
 
   async function getConnection(db: Queryable, connectionId: string): Promise<Connection> {
     const connection = await findConnection(db, connectionId);
     if (!connection) throw signOnErrors.FH_CONNECTION_NOT_FOUND();
     return connection;
+  }
+
+  /** What people of a connection had that is turned off or goes. To be called before the connection is changed; what it returns, after it. */
+  async function endAllOver(db: Queryable, { connectionId }: Connection, { session }: Actor) {
+    await lockPeopleOf(db, connectionId);
+    return async () => ({
+      sessionsEnded: await endSessionsOver(db, connectionId, session.sessionId),
+      tokens: await revokeTokensOver(db, connectionId, session.user.userId),
+    });
   }
 
   /** While nobody signs in otherwise, one connection has to stay. */
@@ -197,14 +206,18 @@ export function createConnections(deps: {
       const name = input.name === undefined ? before.name : parseConnectionName(input.name);
       const { keepsTest, ...changed } = await change(tenantId, before, input);
       await confirmSelf(tenantId, actor, shown, changing, async (db) => {
-        const now = await getConnection(db, connectionId);
-        if (now.changedAt.getTime() !== before.changedAt.getTime()) throw signOnErrors.FH_CONNECTION_CHANGED();
         const { connectionId: id } = before;
-        await updateConnection(db, { connectionId: id, name, ...changed }, { keepsTest });
         const trusts = factorTrusts.indexOf(changed.settings.secondFactor);
         const isTrustedLess = trusts < factorTrusts.indexOf(before.settings.secondFactor);
-        const sessionsEnded = isTrustedLess ? await endSessionsOver(db, id, actor.session.sessionId) : undefined;
-        await record(db, actor, 'connection.changed', { connectionId: id, name }, sessionsEnded);
+        if (isTrustedLess) await lockPeopleOf(db, id);
+        const now = await getConnection(db, connectionId);
+        if (now.changedAt.getTime() !== before.changedAt.getTime()) throw signOnErrors.FH_CONNECTION_CHANGED();
+        await updateConnection(db, { connectionId: id, name, ...changed }, { keepsTest });
+        // Not tokens: none was made because a provider had asked for a second factor.
+        const ended = isTrustedLess
+          ? { sessionsEnded: await endSessionsOver(db, id, actor.session.sessionId) }
+          : undefined;
+        await record(db, actor, 'connection.changed', { connectionId: id, name }, ended);
       });
     },
 
@@ -214,19 +227,25 @@ export function createConnections(deps: {
         if (connection.state === state) return;
         if (state === 'off') await keepOneOn(db, connection);
         else if (!connection.sealedSecret || !connection.lastTest?.passed) throw signOnErrors.FH_CONNECTION_UNTESTED();
+        if (state === 'on') {
+          await updateConnectionState(db, connectionId, state);
+          return record(db, actor, 'connection.turned_on', connection);
+        }
+        const endAll = await endAllOver(db, connection, actor);
         await updateConnectionState(db, connectionId, state);
-        if (state === 'on') return record(db, actor, 'connection.turned_on', connection);
-        const sessionsEnded = await endSessionsOver(db, connection.connectionId, actor.session.sessionId);
-        await record(db, actor, 'connection.turned_off', connection, sessionsEnded);
+        await record(db, actor, 'connection.turned_off', connection, await endAll());
       }),
 
     removeConnection: (tenantId, actor, connectionId, shown) =>
       confirmSelf(tenantId, actor, shown, changing, async (db) => {
         const connection = await getConnection(db, connectionId);
         await keepOneOn(db, connection);
-        const sessionsEnded = await endSessionsOver(db, connection.connectionId, actor.session.sessionId);
+        const endAll = await endAllOver(db, connection, actor);
+        // Nobody begins anything over it from here on; with it go the links by which its people are found.
+        await updateConnectionState(db, connectionId, 'off');
+        const ended = await endAll();
         await deleteConnection(db, connectionId);
-        await record(db, actor, 'connection.removed', connection, sessionsEnded);
+        await record(db, actor, 'connection.removed', connection, ended);
       }),
 
     async testConnection(tenantId, origin, actor, connectionId, caller) {

@@ -25,6 +25,7 @@ import { type SignOnCookies, signOnLifetimeSeconds } from './sign-on-cookie.ts';
 import {
   findConnection,
   findRequest,
+  holdConnection,
   insertRequest,
   keepTest,
   type SignOnRequest,
@@ -166,12 +167,12 @@ export function createSignOnFlow(deps: SignOnFlowDeps): SignOnFlow {
       databases.platform.transact(tenantId, async (db) => {
         if (spend && !(await spend(db))) throw signOnErrors.FH_SIGN_ON_NOT_FOUND();
         // The provider took its time: turned off, or changed, meanwhile.
-        const now = await findConnection(db, connection.connectionId);
-        if (now?.state !== connection.state || now.changedAt.getTime() !== connection.changedAt.getTime())
-          throw signOnErrors.FH_SIGN_ON_NOT_FOUND();
+        requireSame(connection, await findConnection(db, connection.connectionId));
         const found = await findOrMakeUser(db, connection, person, { unusedHash, address: caller.address });
         if ('needsHash' in found) throw new NeedsHash();
         if (!found.ok) return found;
+        // And until the commit. After the user: see lockPeopleOf.
+        requireSame(connection, await holdConnection(db, connection.connectionId));
         // The link of the person is locked by now, for a log-out as well: one of the two sees the other.
         if (await wasEnded(db, connection.connectionId, person)) return refusedFor('session_expired');
         const entered = await begin(db, tenantId, connection, person, found.user, caller);
@@ -353,6 +354,11 @@ const ofUnknownKey: ReadonlySet<SignOnReason> = new Set([
   'certificate_unusable',
   'metadata_expired',
 ] as const);
+
+function requireSame(connection: Connection, now: Pick<Connection, 'state' | 'changedAt'> | undefined): void {
+  if (now?.state !== connection.state || now.changedAt.getTime() !== connection.changedAt.getTime())
+    throw signOnErrors.FH_SIGN_ON_NOT_FOUND();
+}
 
 /** Thrown inside a transaction, which it rolls back. */
 class NeedsHash extends Error {}

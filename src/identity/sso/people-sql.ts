@@ -102,6 +102,18 @@ export async function lockSignOnPolicy(db: Queryable): Promise<void> {
   await db.query('SELECT 1 FROM freehold.sign_on_policy FOR UPDATE');
 }
 
+const entrance = `hashtextextended('freehold.sign_on_policy', 0)`;
+
+/** Held to the commit by whoever signs in here without a provider: enforcement begins after them, and ends what they began. */
+export async function holdEntrance(db: Queryable): Promise<void> {
+  await db.query(`SELECT pg_advisory_xact_lock_shared(${entrance})`);
+}
+
+/** Waits for all who hold it; who comes later reads the policy that this transaction makes. There may be no row to lock. */
+export async function closeEntrance(db: Queryable): Promise<void> {
+  await db.query(`SELECT pg_advisory_xact_lock(${entrance})`);
+}
+
 export async function replacePolicy(db: Queryable, { enforced, breakGlass }: SignOnPolicy): Promise<void> {
   await db.query(
     `INSERT INTO freehold.sign_on_policy (enforced) VALUES ($1) ON CONFLICT (single) DO UPDATE SET enforced = excluded.enforced`,

@@ -69,7 +69,7 @@ describe('who has to use single sign-on, and what it proves', { timeout: 600_000
     await assert.rejects(setPolicy(true, [other.userId]), { code: 'FH_CONNECTION_UNTESTED' });
     await world.query(`UPDATE freehold.sign_on_connections SET last_test = '{"passed": true}'`);
     const owner = await world.owner();
-    await setPolicy(true, [other.userId]);
+    await identity.setSignOnPolicy(a.tenantId, owner, { enforced: true, breakGlass: [other.userId] }, shown);
 
     const signIn = (email: string, tenant = a) =>
       identity.signIn(tenant.tenantId, { email, password: goodPassword }, { address: '10.99.1.1' });

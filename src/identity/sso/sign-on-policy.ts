@@ -9,8 +9,16 @@ import { deleteSessions, forgetDevices, lockActiveOwners, raiseEpoch } from '../
 import { deleteTokens } from '../tokens/api-tokens-sql.ts';
 import { changing } from './connections.ts';
 import { signOnErrors } from './errors.ts';
-import { endSessionsWithoutProvider } from './leaving-sql.ts';
-import { deleteIdentities, findSignOnPolicy, lockSignOnPolicy, replacePolicy, selectBreakGlass } from './people-sql.ts';
+import { endSessionsWithoutProvider, revokeTokensWithoutProvider } from './leaving-sql.ts';
+import {
+  closeEntrance,
+  deleteIdentities,
+  findSignOnPolicy,
+  holdEntrance,
+  lockSignOnPolicy,
+  replacePolicy,
+  selectBreakGlass,
+} from './people-sql.ts';
 import { selectConnections } from './sign-on-sql.ts';
 import type { SignOnPolicy } from './types.ts';
 
@@ -53,6 +61,7 @@ export async function releaseSignOn(db: Queryable): Promise<boolean> {
 
 /** Whether this user may sign in without a provider now. To be asked in the transaction that starts the session. */
 export async function maySignInHere(db: Queryable, userId: string): Promise<boolean> {
+  await holdEntrance(db);
   const { enforced } = await findSignOnPolicy(db);
   if (!enforced) return true;
   return (await selectBreakGlass(db)).some((one) => one === userId) && hasSecondFactor(db, userId);
@@ -63,6 +72,8 @@ export function createSignOnPolicies(confirmSelf: OwnConfirmation['confirmSelf']
     setSignOnPolicy: (tenantId, actor, policy, shown) =>
       confirmSelf(tenantId, actor, shown, changing, async (db, { userId }) => {
         const owners = await lockActiveOwners(db);
+        // Sign-ins that have asked whether they may are waited for, and seen.
+        await closeEntrance(db);
         if (policy.breakGlass.some((one) => !owners.some((owner) => owner === one)))
           throw signOnErrors.FH_BREAK_GLASS_REQUIRED({ detail: 'only active owners can be marked' });
         const before = await findSignOnPolicy(db);
@@ -74,7 +85,10 @@ export function createSignOnPolicies(confirmSelf: OwnConfirmation['confirmSelf']
         await replacePolicy(db, policy);
         await keepBreakGlass(db);
         const begins = policy.enforced && !before.enforced;
-        const sessionsEnded = begins ? await endSessionsWithoutProvider(db, actor.session.sessionId) : 0;
+        const ended = begins && {
+          sessionsEnded: await endSessionsWithoutProvider(db, actor.session.sessionId),
+          tokens: await revokeTokensWithoutProvider(db, userId),
+        };
         await recordTenantAudit(db, {
           name: 'sign_on.policy_changed',
           actor: `user:${userId}`,
@@ -84,7 +98,7 @@ export function createSignOnPolicies(confirmSelf: OwnConfirmation['confirmSelf']
             from: before.enforced ? 'enforced' : 'optional',
             to: policy.enforced ? 'enforced' : 'optional',
             breakGlass: policy.breakGlass.join(' '),
-            ...(begins && { sessionsEnded }),
+            ...ended,
           },
         });
       }),

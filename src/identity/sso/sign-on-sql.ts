@@ -21,6 +21,18 @@ export async function findConnection(db: Queryable, connectionId: string): Promi
   return row;
 }
 
+/** As it is, and stays until the commit of who asks: whoever starts a session over it comes before its end, or finds that. */
+export async function holdConnection(
+  db: Queryable,
+  connectionId: string,
+): Promise<Pick<Connection, 'state' | 'changedAt'> | undefined> {
+  const [row] = await db.query<Pick<Connection, 'state' | 'changedAt'>>(
+    'SELECT state, changed_at AS "changedAt" FROM freehold.sign_on_connections WHERE connection_id = $1 FOR SHARE',
+    [connectionId],
+  );
+  return row;
+}
+
 /** @returns false: there are as many as there may be */
 export async function insertConnection(
   db: Queryable,
