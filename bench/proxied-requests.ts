@@ -75,7 +75,7 @@ async function runWorker(folder: string): Promise<number> {
     host,
     process,
   };
-  const entrance = { instanceId: 'one', socketPath: join(folder, 'app.sock'), leave: () => {} };
+  const entrance = { instanceId: 'one', socketPath: join(folder, 'app.sock'), becomeStream: () => {}, leave: () => {} };
   const proxied = createProxied({
     processes: { isAwake: () => true, visit: async () => entrance, forget: () => {} },
     identify: () => {
@@ -83,6 +83,7 @@ async function runWorker(folder: string): Promise<number> {
     },
     identityKeyOf: async () => Buffer.alloc(32),
     urlOf: () => gateway.urlOf(host),
+    findRoute: async () => tenant,
     clock: systemClock,
     log: silentLog,
   });

@@ -26,7 +26,7 @@ export interface ProxiedWorld extends World {
   /** Names of tenants whose users are not signed in any more, if a stream asks. */
   readonly signedOut: Set<string>;
   readonly identityKey: Uint8Array;
-  evict(name: string): void;
+  recheck(name: string): Promise<void>;
   /** No app can be entered from now on. */
   failVisits(error: Error): void;
   /** Runs before the first, second, … visit from now on is answered. */
@@ -69,6 +69,7 @@ export async function startProxiedWorld(
       return {
         instanceId: `${name}-${wakes.get(name)}`,
         socketPath: join(folder, name),
+        becomeStream: () => {},
         leave: () => {
           if (isHere) visits.count--;
           isHere = false;
@@ -92,6 +93,7 @@ export async function startProxiedWorld(
     }),
     identityKeyOf: async () => identityKey,
     urlOf: ({ host }) => world!.gateway.urlOf(host),
+    findRoute: async (host) => world!.tenants.get(host),
     recheckMs: 50,
     clock: systemClock,
     log,
@@ -153,7 +155,7 @@ export async function startProxiedWorld(
       asked = 0;
       before = act;
     },
-    evict: (name: string) => proxied.evict(world.tenants.get(`${name}.localhost`)!.tenantId),
+    recheck: (name: string) => proxied.recheck(world.tenants.get(`${name}.localhost`)!.tenantId),
     serve: (name: string, app: RequestListener) => listen(name, createServer(app)),
     serveRaw: (name: string, app: (socket: Socket) => void) => listen(name, createRawServer(app)),
   });

@@ -156,7 +156,14 @@ test('it ends with the session, with the tenant and at drain; others go on', asy
   world.signedOut.delete('acme');
   const second = open(world, cookie + originOf(world));
   await second.until(/acme:/);
-  world.evict('acme');
+  const host = 'acme.localhost';
+  const route = world.tenants.get(host)!;
+  world.tenants.set(host, { ...route, process: { ...route.process!, version: '2' } });
+  await world.recheck('acme');
+  second.socket.write('of the same app');
+  await second.until(/of the same app/);
+  world.tenants.set(host, { ...route, state: 'suspended' });
+  await world.recheck('acme');
   await second.closed;
   other.socket.write('still');
   await other.until(/still/);

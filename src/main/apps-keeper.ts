@@ -71,6 +71,7 @@ export async function runAppsKeeper(env: Env): Promise<void> {
     layOut: (tenantId) => specs.layOut(tenantId),
     keepFolder: (tenantId) => specs.keepFolder(tenantId),
     letGo: (tenantId, instanceId) => link.letGo(tenantId, instanceId),
+    isLeft: (instanceId) => link.isLeft(instanceId),
     tellEnded: (tenantId, instanceId) => link.tellEnded(tenantId, instanceId),
     logDir: folders.appLogs,
     memoryBytes: config.appsMemoryBytes,

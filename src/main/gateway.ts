@@ -196,13 +196,14 @@ export async function runGateway(env: Env): Promise<void> {
     identify,
     identityKeyOf: async (tenantId) => (await accessOf(tenantId)).identityKey,
     urlOf,
+    findRoute: (host) => directory.findRoute(host),
     clock,
     log,
   });
   liveEvents.onRemote((tenantId, event) => hosting.deliverEvent(tenantId, event));
   // A tenant that is no longer open loses its event streams and background work before control goes on.
   directory.onChanged((tenantId) => hosting.evict(tenantId));
-  directory.onChanged(async (tenantId) => proxied.evict(tenantId));
+  directory.onChanged((tenantId) => proxied.recheck(tenantId));
   directory.onChanged(async (tenantId) => identity.forgetPresumed(tenantId));
   directory.onFlush(async () => identity.forgetPresumed());
   const parts = () => ({ identity, hosting, proxied });

@@ -30,6 +30,8 @@ interface Task {
 
 const [appUid, doorUid, doorGid, databaseGid] = process.argv.slice(2).map(Number);
 const sockets = { link: '/freehold/link/keeper.sock', http: '/freehold/http/http.sock' };
+/** Longer than a statement usually takes, shorter than drivers wait for a connection. */
+const connectionWaitMs = 10_000;
 const database = { port: 5432, folder: '/freehold/sockets', socket: '.s.PGSQL.5432' };
 
 const control = connect(sockets.link, () => control.write('control\n'));
@@ -42,7 +44,11 @@ async function begin(task: Task): Promise<void> {
   const input = task.kind === 'run' ? await openStream('input') : undefined;
   // The app may look for its database with its first breath. A build has none, and the machine's own network, where this port is somebody else's.
   if (existsSync(join(database.folder, 'pg')))
-    await listen(database.port, () => connect({ path: findDatabase(), allowHalfOpen: true }), task.connections);
+    await listen(
+      database.port,
+      () => connect({ path: findDatabase(), allowHalfOpen: true }),
+      placesOf(task.connections, output),
+    );
   if (task.kind === 'serve') await listen(sockets.http, () => connectToApp(task.port));
   const [app, ender] = startAs(appUid, task);
   becomeNobody();
@@ -105,19 +111,21 @@ function openStream(name: string): Promise<Socket> {
 }
 
 /** Every connection to `at` is one to what `open` opens; whichever end goes, the other goes with it. */
-function listen(at: number | string, open: () => Socket, connections?: number): Promise<Server> {
+function listen(at: number | string, open: () => Socket, places?: Places): Promise<Server> {
   const server = createServer({ allowHalfOpen: true }, (outer) => {
-    const inner = open();
-    outer.pipe(inner);
-    inner.pipe(outer);
-    const destroy = () => {
-      outer.destroy();
-      inner.destroy();
+    outer.on('error', () => outer.destroy());
+    const enter = () => {
+      const inner = open();
+      outer.pipe(inner);
+      inner.pipe(outer);
+      outer.on('close', () => inner.destroy());
+      inner.on('error', () => inner.destroy()).on('close', () => outer.destroy());
+      return inner;
     };
-    outer.on('error', destroy).on('close', () => inner.destroy());
-    inner.on('error', destroy).on('close', () => outer.destroy());
+    if (places) places.take(outer, enter);
+    else enter();
   });
-  if (connections !== undefined) server.maxConnections = connections;
+  if (places) server.maxConnections = places.most;
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     const done = () => resolve(server);
@@ -126,6 +134,65 @@ function listen(at: number | string, open: () => Socket, connections?: number): 
     else server.listen(at, '127.0.0.1', done);
   });
 }
+
+interface Places {
+  /** Of those that have one and those that wait. */
+  readonly most: number;
+  /** Calls `enter` when there is a place; it is free again when what that has opened is closed. */
+  take(outer: Socket, enter: () => Socket): void;
+}
+
+/** Pools are often larger than the limit; who comes late waits as in a pool's own queue, and is told in the server's words when it was for too long. */
+function placesOf(connections: number, output: Socket): Places {
+  const waiting = new Set<() => void>();
+  let taken = 0;
+  let isTold = false;
+  const begin = (enter: () => Socket) => {
+    taken++;
+    enter().once('close', () => {
+      taken--;
+      const [next] = waiting;
+      if (!next) return;
+      waiting.delete(next);
+      next();
+    });
+  };
+  return {
+    most: connections + 1_000,
+    take(outer, enter) {
+      if (taken < connections) return begin(enter);
+      if (!isTold) {
+        isTold = true;
+        output.write(`freehold: all ${connections} connections (limits.connections) are in use; further ones wait\n`);
+      }
+      const next = () => {
+        clearTimeout(timer);
+        outer.off('close', leave);
+        begin(enter);
+      };
+      const leave = () => {
+        clearTimeout(timer);
+        waiting.delete(next);
+      };
+      const timer = setTimeout(() => {
+        waiting.delete(next);
+        outer.end(tooManyConnections);
+        outer.resume();
+      }, connectionWaitMs);
+      outer.once('close', leave);
+      waiting.add(next);
+    },
+  };
+}
+
+/** ErrorResponse of PostgreSQL's protocol 3.0, as the server itself would say it. */
+const tooManyConnections = (() => {
+  const fields = ['SFATAL', 'VFATAL', 'C53300', 'Mall connections of this app (limits.connections) are in use', ''];
+  const body = Buffer.from(fields.map((field) => `${field}\0`).join(''));
+  const head = Buffer.alloc(5, 'E');
+  head.writeUInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
+})();
 
 /** Some listen on `localhost`, which may mean either. */
 function connectToApp(port: number): Socket {

@@ -186,10 +186,17 @@ test('families of sockets that no network name space fences are refused', async 
 });
 
 test('of connections to the database it has as many as it is allowed, counted where nobody has to say who it is', async () => {
-  const { stdout } = await node(
-    'const n=require("node:net");let o=0,c=0;for(let i=0;i<40;i++)n.connect(5432,"127.0.0.1").on("data",()=>o++).on("close",()=>c++).on("error",()=>0);setTimeout(()=>{console.log(o);process.exit()},1500)',
-  );
-  assert.ok(Number(stdout) >= 1 && Number(stdout) <= 4, stdout);
+  const limit = world.specs.get(hostile)!.limits.connections;
+  const program = (then: string) =>
+    `const n=require("node:net");let o=0,told="";for(let i=0;i<20;i++)n.connect(5432,"127.0.0.1").on("error",()=>0).on("data",function(d){if(d[0]===69)told+=d.length+d.subarray(5)+"|";else{o++;${then}}}).on("close",()=>{if(told.split("|").length===17||o===20){console.log(o+" "+told);process.exit()}})`;
+  // Whoever has to wait is let in when another one goes.
+  assert.equal((await node(program('this.destroy()'))).stdout.trim(), '20');
+  const held = await node(program(''));
+  assert.match(held.stdout, new RegExp(`^${limit} `));
+  const told = held.stdout.replaceAll('\0', ' ').match(/\d+SFATAL VFATAL C53300 M[^|]+ {2}\|/g);
+  assert.equal(told?.length, 20 - limit, held.stdout);
+  const log = await world.keeper.tail(hostile, 200);
+  assert.ok(log.some((line) => line.includes(`all ${limit} connections (limits.connections) are in use`)));
 });
 
 test('links in its folder lead nobody else anywhere', async () => {

@@ -88,6 +88,23 @@ test('many requests share one enter; it is remembered per tenant until the insta
   assert.equal(processes.isAwake(otherId), false);
 });
 
+test('who waits for requests to end does not wait for streams, which keep the app awake all the same', async (t) => {
+  const { processes, letGo, peers } = await start(t);
+  const [stream, request] = [await processes.visit(tenantId, never), await processes.visit(tenantId, never)];
+  const { instanceId } = stream;
+  const isLeft = () => peers[0]!.call('isLeft', { instanceId });
+  stream.becomeStream();
+  stream.becomeStream();
+  assert.equal(await isLeft(), false);
+  request.leave();
+  request.becomeStream();
+  assert.equal(await isLeft(), true);
+  assert.equal(await letGo(instanceId), false);
+  stream.leave();
+  assert.equal(await isLeft(), true);
+  assert.equal(await letGo(instanceId), true);
+});
+
 test('who is told to let go while an enter is on its way refuses; an instance that ended meanwhile is entered anew', async (t) => {
   const { processes, entered, keepAnswering } = await start(t);
   let isLetGo: boolean | undefined;

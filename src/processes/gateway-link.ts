@@ -13,6 +13,8 @@ export interface AppProcessesOptions {
 
 /** A request's stay at an instance, which is not put to sleep meanwhile. */
 export interface AppVisit extends Entrance {
+  /** It may last for hours: nobody waits for its end who starts the app anew, but the app does not sleep meanwhile. */
+  becomeStream(): void;
   leave(): void;
 }
 
@@ -33,7 +35,7 @@ export function createAppProcesses(options: AppProcessesOptions): AppProcessesCl
   const entering = new Map<TenantId, Promise<Entrance>>();
   /** Instances that ended while an `enter` was on its way, which may answer with them. */
   const ended = new Set<string>();
-  const visits = new Map<string, { readonly tenantId: TenantId; count: number }>();
+  const visits = new Map<string, { readonly tenantId: TenantId; count: number; streams: number }>();
   let used = new Set<TenantId>();
   let generation = 0;
   let rpc: RpcClient<AppLinkProtocol['server']> | undefined;
@@ -68,6 +70,10 @@ export function createAppProcesses(options: AppProcessesOptions): AppProcessesCl
           if (entering.has(tenantId) || visits.has(instanceId)) return false;
           forget(tenantId, instanceId);
           return true;
+        },
+        isLeft: ({ instanceId }) => {
+          const { count, streams } = visits.get(instanceId) ?? { count: 0, streams: 0 };
+          return count === streams;
         },
         ended: ({ tenantId, instanceId }) => {
           forget(tenantId, instanceId);
@@ -105,16 +111,23 @@ export function createAppProcesses(options: AppProcessesOptions): AppProcessesCl
 
   const begin = (tenantId: TenantId, entrance: Entrance): AppVisit => {
     const { instanceId } = entrance;
-    const visit = visits.get(instanceId) ?? { tenantId, count: 0 };
+    const visit = visits.get(instanceId) ?? { tenantId, count: 0, streams: 0 };
     visit.count++;
     visits.set(instanceId, visit);
     used.add(tenantId);
     let isHere = true;
+    let isStream = false;
     return {
       ...entrance,
+      becomeStream: () => {
+        if (!isHere || isStream) return;
+        isStream = true;
+        visit.streams++;
+      },
       leave: () => {
         if (!isHere) return;
         isHere = false;
+        if (isStream) visit.streams--;
         used.add(tenantId);
         if (--visit.count === 0) visits.delete(instanceId);
       },

@@ -1,5 +1,5 @@
 import { isId, kernelErrors, type Log, type TenantId } from '#src/kernel/index.ts';
-import { createRpcServer } from '#src/rpc/index.ts';
+import { createRpcServer, type RpcPeer } from '#src/rpc/index.ts';
 import type { Keeper } from './keeper.ts';
 import type { AppLinkProtocol } from './types.ts';
 
@@ -8,6 +8,8 @@ export interface KeeperLink {
   stop(): Promise<void>;
   /** Whether every gateway has let go. One that does not answer is disconnected, and so knows of no instance any more. */
   letGo(tenantId: TenantId, instanceId: string): Promise<boolean>;
+  /** Whether no gateway has a request of it that will end by itself. */
+  isLeft(instanceId: string): Promise<boolean>;
   tellEnded(tenantId: TenantId, instanceId: string): void;
 }
 
@@ -33,23 +35,26 @@ export function startKeeperLink(of: {
     },
     log: of.log,
   });
+  const everyGateway = async (ask: (peer: RpcPeer<AppLinkProtocol['client']>) => Promise<boolean>) => {
+    const answers = await Promise.all(
+      [...server.peers].map(async (peer) => {
+        try {
+          return await ask(peer);
+        } catch {
+          // It may have a request of it under way.
+          peer.close();
+          return false;
+        }
+      }),
+    );
+    return answers.every(Boolean);
+  };
   return {
     start: () => server.start(),
     stop: () => server.stop(),
-    async letGo(tenantId, instanceId) {
-      const answers = await Promise.all(
-        [...server.peers].map(async (peer) => {
-          try {
-            return await peer.call('letGo', { tenantId, instanceId }, { timeoutMs: answerWithinMs });
-          } catch {
-            // It may have a request of it under way.
-            peer.close();
-            return false;
-          }
-        }),
-      );
-      return answers.every((isFree) => isFree);
-    },
+    letGo: (tenantId, instanceId) =>
+      everyGateway((peer) => peer.call('letGo', { tenantId, instanceId }, { timeoutMs: answerWithinMs })),
+    isLeft: (instanceId) => everyGateway((peer) => peer.call('isLeft', { instanceId }, { timeoutMs: answerWithinMs })),
     tellEnded(tenantId, instanceId) {
       for (const peer of server.peers) peer.notify('ended', { tenantId, instanceId });
     },

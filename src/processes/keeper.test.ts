@@ -146,6 +146,34 @@ test('entering, closing and looking again, all at once, leave one instance at mo
   assert.ok(seen.size > 0);
 });
 
+test('an app about which something has changed ends its requests, then is started anew; who comes meanwhile waits', async () => {
+  const tenantId = world.tenant();
+  const before = await world.keeper.enter(tenantId);
+  await world.keeper.recheck(tenantId);
+  assert.equal((await world.keeper.enter(tenantId)).instanceId, before.instanceId, 'nothing was different');
+  world.specs.set(tenantId, { ...world.specs.get(tenantId)!, env: { PORT: '8080', HOME: '/data', TITLE: 'new' } });
+  world.gateway.isFree = false;
+  const late = world.fetch(before.socketPath, '/hang?ms=300').finally(() => {
+    world.gateway.isFree = true;
+  });
+  await world.keeper.recheck(tenantId);
+  await waitFor('it is drained', () => stateOf(tenantId) === 'stopping');
+  assert.ok(world.gateway.ended.includes(before.instanceId), 'nobody enters it any more');
+  const meanwhile = await world.keeper.enter(tenantId);
+  assert.equal((await late).text, 'late');
+  assert.notEqual(meanwhile.instanceId, before.instanceId);
+  assert.match((await world.fetch(meanwhile.socketPath, '/')).text, /"TITLE":"new"/);
+
+  // A tenant that is closed waits for nobody.
+  world.gateway.isFree = false;
+  world.specs.set(tenantId, { ...world.specs.get(tenantId)!, env: { PORT: '8080', HOME: '/data' } });
+  await world.keeper.recheck(tenantId);
+  await waitFor('it is drained', () => stateOf(tenantId) === 'stopping');
+  await world.keeper.evict(tenantId);
+  assert.equal(stateOf(tenantId), undefined);
+  world.gateway.isFree = true;
+});
+
 test('an app that answers the question for its health without end is ended in time, and can be closed meanwhile', async () => {
   const start = [
     '/freehold/bin/node',

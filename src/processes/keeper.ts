@@ -24,12 +24,17 @@ export interface KeeperDeps {
   readonly keepFolder: (tenantId: TenantId) => Promise<void>;
   /** Whether every gateway lets go of the instance: nobody's request is under way. */
   readonly letGo: (tenantId: TenantId, instanceId: string) => Promise<boolean>;
+  /** Whether no gateway has a request of the instance that will end by itself. */
+  readonly isLeft: (instanceId: string) => Promise<boolean>;
+  /** Nobody may enter the instance from now on. */
   readonly tellEnded: (tenantId: TenantId, instanceId: string) => void;
   readonly logDir: string;
   /** Of all that are awake together. */
   readonly memoryBytes: number;
   /** Time to end by itself after SIGTERM. Default 10,000. */
   readonly graceMs?: number;
+  /** How long an app that is to be started anew is waited for by requests that it has. Default 15,000. */
+  readonly drainMs?: number;
   /** After the first crash; doubled with each, up to a minute. Default 500. */
   readonly firstBackOffMs?: number;
   readonly clock: Clock;
@@ -40,9 +45,12 @@ export interface Keeper {
   /** Wakes the app, and resolves when it is healthy. Errors as in AppLinkProtocol. */
   enter(tenantId: TenantId): Promise<Entrance>;
   used(tenantIds: readonly TenantId[]): void;
-  /** The tenant is closed, or is to be started anew: ends its app, also one that is waking. */
+  /** The tenant is closed: ends its app, also one that is waking. */
   evict(tenantId: TenantId): Promise<void>;
-  /** Something about the tenant has changed: its app goes on only when it may run now, and would be started just as it was. */
+  /**
+   * Something about the tenant has changed: its app goes on only when it may run now, and would be started just as it was. Otherwise it is started anew with
+   * the next request; those that it has come to their end, and those that come meanwhile wait.
+   */
   recheck(tenantId: TenantId): Promise<void>;
   /** After control was away. */
   recheckAll(): Promise<void>;
@@ -76,6 +84,7 @@ const longestMigrationMs = 15 * 60_000;
 /** A request waits for the end of a back-off that is shorter. */
 const patienceMs = 3_000;
 const askAgainMs = 2_000;
+const drainPauseMs = 20;
 /** Used so lately, an app is not put to sleep to make room. */
 const restMs = 2_000;
 
@@ -84,7 +93,7 @@ const restMs = 2_000;
  * awake together fit into `memoryBytes`.
  */
 export function createKeeper(deps: KeeperDeps): Keeper {
-  const { clock, log, graceMs = 10_000, firstBackOffMs = 500 } = deps;
+  const { clock, log, graceMs = 10_000, firstBackOffMs = 500, drainMs = 15_000 } = deps;
   const apps = new Map<TenantId, Kept>();
   const now = () => clock.monotonicMs();
   let count = 0;
@@ -317,6 +326,36 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     await kept.log?.flush();
   }
 
+  async function renewUnlessSame(tenantId: TenantId, wanted: RunSpec): Promise<void> {
+    for (;;) {
+      const kept = apps.get(tenantId);
+      if (kept?.change) await kept.change;
+      else if (!kept?.spec || isSameRun(kept.spec, wanted)) return;
+      else if (kept.instance) return renew(tenantId, kept, kept.instance);
+      else return evict(tenantId);
+    }
+  }
+
+  async function renew(tenantId: TenantId, kept: Kept, instance: Instance): Promise<void> {
+    await change(kept, async () => {
+      kept.state = 'stopping';
+      const abort = new AbortController();
+      kept.abort = abort;
+      // Whoever comes from here on waits for this change.
+      deps.tellEnded(tenantId, instance.entrance.instanceId);
+      const untilMs = now() + drainMs;
+      while (!(await deps.isLeft(instance.entrance.instanceId)) && now() < untilMs && !instance.end) {
+        if (abort.signal.aborted) break;
+        await delay(drainPauseMs, undefined, { signal: abort.signal }).catch(() => undefined);
+      }
+      kept.log?.note('the app is started anew, because something about its tenant has changed');
+      await end(tenantId, kept, instance);
+      // What is to be kept out of it may be something else now.
+      kept.log = undefined;
+      kept.spec = undefined;
+    });
+  }
+
   const pathOf = (tenantId: TenantId): string => join(deps.logDir, `${tenantId}.log`);
 
   return {
@@ -340,12 +379,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
         return;
       }
       // Who may run now is not disturbed on its way, and nobody waits for that way's end.
-      void compare();
-      async function compare(): Promise<void> {
-        await apps.get(tenantId)?.change;
-        const running = apps.get(tenantId)?.spec;
-        if (running && !isSameRun(running, wanted)) await evict(tenantId);
-      }
+      void renewUnlessSame(tenantId, wanted).catch((error) => log.error('an app was not renewed', { tenantId, error }));
     },
     async recheckAll() {
       for (const tenantId of [...apps.keys()]) await this.recheck(tenantId);

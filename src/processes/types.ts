@@ -23,7 +23,9 @@ export interface AppLinkProtocol extends RpcProtocol {
   readonly client: {
     /** True: no request of this instance is under way, and none begins without another `enter`. */
     readonly letGo: { params: { tenantId: TenantId; instanceId: string }; result: boolean };
-    /** The instance has ended. */
+    /** True: of this instance no request is under way that comes to an end by itself: streams do not count. */
+    readonly isLeft: { params: { instanceId: string }; result: boolean };
+    /** Nobody may enter the instance from now on: it has ended, or is about to. */
     readonly ended: { params: { tenantId: TenantId; instanceId: string }; result: null };
   };
 }

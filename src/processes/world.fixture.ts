@@ -113,6 +113,7 @@ export async function startWorld(change: Partial<KeeperDeps> = {}): Promise<Worl
     },
     keepFolder: async () => undefined,
     letGo: async () => gateway.isFree,
+    isLeft: async () => gateway.isFree,
     tellEnded: (_tenantId, instanceId) => void gateway.ended.push(instanceId),
     logDir,
     memoryBytes: 2 ** 31,

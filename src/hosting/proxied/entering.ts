@@ -6,6 +6,11 @@ import { proxiedErrors } from './errors.ts';
 import type { AppProcesses, Visit } from './types.ts';
 import { NotConnected, openUpstream, whenConnected } from './upstream.ts';
 
+export interface Reached {
+  readonly upstream: ClientRequest;
+  readonly visit: Visit;
+}
+
 /**
  * A connection to the tenant's process, which is woken for it. When nobody listens there any more, once to its next life: of this request the app has not seen
  * a byte. The visit lasts as long as the answer.
@@ -15,7 +20,7 @@ export async function connectToApp(
   reply: FastifyReply,
   headers: readonly string[],
   { processes, agent }: { readonly processes: AppProcesses; readonly agent: Agent | false },
-): Promise<ClientRequest> {
+): Promise<Reached> {
   const { signalAbort } = request;
   const { tenantId } = request.tenant;
   for (let attempt = 1; ; attempt++) {
@@ -29,7 +34,7 @@ export async function connectToApp(
         throw httpErrors.FH_CLIENT_GONE();
       }
       reply.raw.once('close', visit.leave);
-      return upstream;
+      return { upstream, visit };
     } catch (error) {
       visit.leave();
       if (!(error instanceof NotConnected)) throw error;

@@ -8,7 +8,7 @@ import { proxiedErrors } from './errors.ts';
 import type { IdentityTokens } from './identity-token.ts';
 import { framingOf, requestHeaders } from './request-headers.ts';
 import { responseHeaders } from './response-headers.ts';
-import type { ProxiedDeps, Renew } from './types.ts';
+import type { ProxiedDeps, Renew, Visit } from './types.ts';
 import type { Entry, UnderWay } from './under-way.ts';
 import { answerOf } from './upstream.ts';
 
@@ -61,6 +61,7 @@ export async function headersOf(
 export interface Asked {
   readonly answer: IncomingMessage;
   readonly entry: Entry;
+  readonly visit: Visit;
 }
 
 /** The app ended a kept connection at the very moment in which we used it: a request that changes nothing is made once more (RFC 9110, 9.2.2). */
@@ -75,7 +76,7 @@ async function ask(
 ): Promise<Asked> {
   const { raw, signalAbort } = request;
   const { hasBody, headers: framing } = framingOf(raw);
-  const upstream = await connectToApp(request, reply, [...headers, ...framing], { ...deps, agent });
+  const { upstream, visit } = await connectToApp(request, reply, [...headers, ...framing], { ...deps, agent });
   const answered = answerOf(upstream);
   let refusal: Error | undefined;
   const end = (error: Error) => {
@@ -92,7 +93,7 @@ async function ask(
   if (hasBody) sendContent(raw, upstream, request.tenant.process!.bodyBytes, end);
   else upstream.end();
   try {
-    return { answer: await answered, entry };
+    return { answer: await answered, entry, visit };
   } catch (cause) {
     const mayRepeat = upstream.reusedSocket && !hasBody && /^(?:GET|HEAD|OPTIONS)$/.test(request.method);
     if (!refusal && mayRepeat) throw new EndedBefore();
@@ -105,7 +106,7 @@ async function ask(
 export async function sendHead(
   request: FastifyRequest,
   reply: FastifyReply,
-  { answer, entry }: Asked,
+  { answer, entry, visit }: Asked,
   { log, renew, cookieWarnings }: PassDeps,
 ): Promise<void> {
   answer.on('error', () => {});
@@ -138,6 +139,7 @@ export async function sendHead(
         reply.raw.end();
         answer.destroy();
       });
+      visit.becomeStream();
       answer.on('data', entry.touch);
     }
     if (raw.httpVersionMajor === 1) reply.raw.writeHead(status, answer.statusMessage, headers);

@@ -22,7 +22,7 @@ export function createProxied(deps: ProxiedDeps): Proxied {
   const underWay = createUnderWay(deps);
   return {
     plugin: (methods, renew) => createPlugin(deps, underWay, methods, renew),
-    evict: underWay.evict,
+    recheck: underWay.recheck,
     stop: underWay.endStreams,
   };
 }

@@ -8,6 +8,8 @@ export interface Visit {
   readonly instanceId: string;
   /** HTTP/1.1 here reaches the app. */
   readonly socketPath: string;
+  /** It may last for hours: nobody waits for its end who starts the app anew. */
+  becomeStream(): void;
   /** Once is enough, twice does no harm. */
   leave(): void;
 }
@@ -36,6 +38,7 @@ export interface ProxiedDeps {
   readonly identityKeyOf: (tenantId: TenantId) => Promise<Uint8Array>;
   /** `https://NAME.DOMAIN[:PORT]`, no trailing slash. */
   readonly urlOf: (route: TenantRoute) => string;
+  readonly findRoute: (host: string) => Promise<TenantRoute | undefined>;
   /** How often the session behind a stream is checked while something passes. Default 5,000. */
   readonly recheckMs?: number;
   readonly clock: Clock;
@@ -46,8 +49,8 @@ export interface ProxiedDeps {
 export interface Proxied {
   /** For an instance that takes these methods. */
   plugin(methods: readonly string[], renew: Renew): FastifyPluginAsync;
-  /** The tenant is not open any more, or another process is its app: nothing of it goes on. */
-  evict(tenantId: TenantId): void;
+  /** Something about the tenant has changed: what is under way goes on only where its host still leads to the same app of the same open tenant. */
+  recheck(tenantId: TenantId): Promise<void>;
   /** Ends event streams and WebSockets. */
   stop(): void;
 }

@@ -1,9 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Log, TenantId } from '#src/kernel/index.ts';
+import type { TenantRoute } from '#src/tenants/types.ts';
 import type { HostedRequest } from '../types.ts';
 
 export interface UnderWayOptions {
   readonly identify: (request: FastifyRequest) => HostedRequest;
+  readonly findRoute: (host: string) => Promise<TenantRoute | undefined>;
   /** How often it is asked whether whoever opened a stream is still signed in, while something passes on it. Default 5,000. */
   readonly recheckMs?: number;
   readonly log: Log;
@@ -21,8 +23,8 @@ export interface Entry {
 export interface UnderWay {
   /** @param end its tenant is not open any more, or its user is not signed in any more */
   begin(request: FastifyRequest, reply: FastifyReply, end: () => void): Entry;
-  /** Ends all of a tenant's. */
-  evict(tenantId: TenantId): void;
+  /** Ends those of a tenant's whose host does not lead to the same app of the same open tenant any more. */
+  recheck(tenantId: TenantId): Promise<void>;
   /** Ends streams; what else is under way may finish. */
   endStreams(): void;
 }
@@ -38,7 +40,7 @@ interface Kept {
   rounds: number;
 }
 
-export function createUnderWay({ identify, recheckMs = 5_000, log }: UnderWayOptions): UnderWay {
+export function createUnderWay({ identify, findRoute, recheckMs = 5_000, log }: UnderWayOptions): UnderWay {
   const entries = new Map<TenantId, Set<Kept>>();
   let timer: NodeJS.Timeout | undefined;
 
@@ -87,11 +89,25 @@ export function createUnderWay({ identify, recheckMs = 5_000, log }: UnderWayOpt
         },
       };
     },
-    evict: (tenantId) => {
-      for (const kept of [...(entries.get(tenantId) ?? [])]) kept.end();
+    recheck: async (tenantId) => {
+      const ofTenant = [...(entries.get(tenantId) ?? [])];
+      const hosts = new Map(ofTenant.map(({ request: { tenant } }) => [tenant.host, tenant]));
+      for (const [host, before] of hosts) {
+        // Who cannot be asked about is not open.
+        const route = await findRoute(host).catch(() => undefined);
+        if (route && isSameDoor(before, route)) continue;
+        for (const { request, end } of ofTenant) if (request.tenant.host === host) end();
+      }
     },
     endStreams: () => {
       for (const ofTenant of [...entries.values()]) for (const kept of [...ofTenant]) if (kept.isStream) kept.end();
     },
   };
+}
+
+/** Another version may be served: it is the keeper who lets requests of the old one come to their end. */
+function isSameDoor(before: TenantRoute, now: TenantRoute): boolean {
+  return (
+    now.tenantId === before.tenantId && now.state === 'active' && now.app === before.app && now.process !== undefined
+  );
 }

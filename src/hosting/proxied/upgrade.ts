@@ -39,7 +39,7 @@ export async function passUpgradeOn(request: FastifyRequest, reply: FastifyReply
   const { raw, signalAbort } = request;
   const headers = await headersOf(request, deps);
   headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket');
-  const upstream = await connectToApp(request, reply, headers, { ...deps, agent: false });
+  const { upstream, visit } = await connectToApp(request, reply, headers, { ...deps, agent: false });
   let refusal: Error | undefined;
   const end = (error: Error) => {
     refusal ??= error;
@@ -61,7 +61,7 @@ export async function passUpgradeOn(request: FastifyRequest, reply: FastifyReply
       throw refusal ?? proxiedErrors.FH_APP_UNREACHABLE({ cause });
     })
     .finally(() => clearTimeout(timer));
-  if (!app) return sendHead(request, reply, { answer, entry }, deps);
+  if (!app) return sendHead(request, reply, { answer, entry, visit }, deps);
 
   const client = raw.socket;
   const destroy = () => {
@@ -83,6 +83,7 @@ export async function passUpgradeOn(request: FastifyRequest, reply: FastifyReply
     app.destroy();
     throw error;
   }
+  visit.becomeStream();
   reply.hijack();
   const answerHeaders = responseHeaders(answer.rawHeaders, 101, {
     host: request.tenant.host,
