@@ -4,10 +4,10 @@ import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdErro
 import { type AppLog, createAppLog, readAppLog } from './app-log.ts';
 import { type DoorEnd, describeEnd } from './door-link.ts';
 import { processErrors } from './errors.ts';
-import { type Instance, requestOf, startInstance } from './instance.ts';
+import { type Instance, startInstance } from './instance.ts';
+import { runMigration } from './migration.ts';
 import { isFinal, isSameRun, secretsOf } from './run-spec.ts';
 import type { LauncherPort } from './sandboxes.ts';
-import { runTask } from './tasks.ts';
 import type { AppState, Entrance, KeptApp, RunSpec } from './types.ts';
 
 export interface KeeperDeps {
@@ -79,8 +79,6 @@ interface Kept {
 const longestBackOffMs = 60_000;
 /** Whoever lived so long is well again. */
 const settledMs = 60_000;
-/** Whoever needs longer does it in steps, or beside the app. */
-const longestMigrationMs = 15 * 60_000;
 /** A request waits for the end of a back-off that is shorter. */
 const patienceMs = 3_000;
 const askAgainMs = 2_000;
@@ -166,8 +164,11 @@ export function createKeeper(deps: KeeperDeps): Keeper {
         kept.log ??= createAppLog({ path: pathOf(tenantId), secrets: secretsOf(spec), clock });
         if (!(await deps.hasFolder(tenantId))) await deps.layOut(tenantId);
         abort.signal.throwIfAborted();
-        if (spec.migrate) await migrate(spec, spec.migrate, kept.log, abort.signal);
         const { launcher } = deps;
+        if (spec.migrate) {
+          await runMigration(spec, spec.migrate, { launcher, log: kept.log, signal: abort.signal });
+          await deps.migrated(spec.tenantId, spec.version);
+        }
         const instanceId = `${process.pid}-${++count}`;
         const instance = await startInstance(spec, instanceId, {
           launcher,
@@ -201,26 +202,6 @@ export function createKeeper(deps: KeeperDeps): Keeper {
         throw failure;
       }
     });
-  }
-
-  async function migrate(
-    spec: RunSpec,
-    command: readonly string[],
-    appLog: AppLog,
-    signal: AbortSignal,
-  ): Promise<void> {
-    appLog.note(`migrating to version ${spec.version}`);
-    const migration = { command, env: spec.env, connections: spec.limits.connections };
-    const ended = await runTask(requestOf(spec, 'migrate'), migration, deps.launcher, {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(longestMigrationMs)]),
-      onOutput: (chunk) => appLog.write(chunk),
-    }).catch((cause) => {
-      throw processErrors.FH_APP_FAILED({ detail: 'migrate could not be started', cause });
-    });
-    await appLog.flush();
-    if (ended.code !== 0)
-      throw processErrors.FH_APP_FAILED({ detail: `migrate: ${describeEnd(ended)}\n${appLog.tail(20).join('\n')}` });
-    await deps.migrated(spec.tenantId, spec.version);
   }
 
   async function crashed(tenantId: TenantId, kept: Kept, instance: Instance, how: DoorEnd): Promise<void> {
