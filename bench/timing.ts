@@ -7,6 +7,7 @@
  */
 import { parseArgs } from 'node:util';
 import { createDoors, type Door } from '../src/identity/doors.fixture.ts';
+import { mean, randomBits, samplePairs } from '../src/identity/sampling.fixture.ts';
 import { startTwoTenants } from '../src/identity/two-tenants.fixture.ts';
 import { median, quantile, type Row, report, round } from './report.ts';
 
@@ -42,19 +43,7 @@ try {
 }
 
 async function measure({ name, act }: Door, reset: () => Promise<void>): Promise<Row> {
-  const coin = randomBits(seed);
-  const times = { known: [] as number[], unknown: [] as number[] };
-  for (let turn = -20; turn < samples / 2; turn++) {
-    const kinds = coin() ? (['known', 'unknown'] as const) : (['unknown', 'known'] as const);
-    for (const kind of kinds) {
-      await reset();
-      const startedMs = performance.now();
-      await act(kind, Math.abs(turn));
-      const ms = performance.now() - startedMs;
-      // The first ones warm up.
-      if (turn >= 0) times[kind].push(ms);
-    }
-  }
+  const times = await samplePairs({ act }, Math.ceil(samples / 2), { reset, coin: randomBits(seed) });
   const limit = quantile([...times.known, ...times.unknown], 0.9);
   const [known, unknown] = [times.known, times.unknown].map((all) => all.filter((ms) => ms <= limit)) as [
     number[],
@@ -70,10 +59,6 @@ async function measure({ name, act }: Door, reset: () => Promise<void>): Promise
   };
 }
 
-function mean(list: readonly number[]): number {
-  return list.reduce((sum, value) => sum + value, 0) / list.length;
-}
-
 /** Difference of the means in standard errors, of samples with different variances. */
 function welch(a: readonly number[], b: readonly number[]): number {
   const error = (list: readonly number[]) => {
@@ -81,15 +66,4 @@ function welch(a: readonly number[], b: readonly number[]): number {
     return list.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (list.length - 1) / list.length;
   };
   return (mean(a) - mean(b)) / Math.sqrt(error(a) + error(b));
-}
-
-/** xorshift32: the same order for the same seed. */
-function randomBits(start: number): () => boolean {
-  let state = start | 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state & 1) === 1;
-  };
 }

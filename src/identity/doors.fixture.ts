@@ -5,8 +5,9 @@
 import type { TenantDatabases } from '#src/databases/types.ts';
 import { newId, silentLog } from '#src/kernel/index.ts';
 import { createIdentity, type Identity } from './identity.ts';
+import { createBrowserCookies } from './sessions/browser.ts';
 import { hashToken, newToken } from './sessions/cookie.ts';
-import { createTwins, type TwoTenants } from './two-tenants.fixture.ts';
+import { cookieHeaderOf, createTwins, type TwoTenants } from './two-tenants.fixture.ts';
 
 export interface Door {
   readonly name: string;
@@ -61,6 +62,38 @@ export async function createDoors(two: TwoTenants, databases: TenantDatabases = 
     [newId('tok'), tokenHash, emails[0]],
   );
 
+  await sql(
+    `INSERT INTO freehold.sign_in_challenges (token_hash, user_id, user_epoch, known_device, expires_at)
+     SELECT $1, user_id, 1, false, now() - interval '1 minute' FROM freehold.users WHERE email = $2`,
+    [tokenHash, emails[0]],
+  );
+  await sql(
+    `INSERT INTO freehold.scim_tokens (token_id, token_hash, name, created_by, by_owner, created_at, expires_at)
+     VALUES ($1, $2, 'expired', 'system', true, now() - interval '2 days', now() - interval '1 day')`,
+    [newId('sct'), tokenHash],
+  );
+  // The people of a connection that is on; people and nobodies of it get the same one.
+  const connectionId = newId('con');
+  await sql(
+    `INSERT INTO freehold.sign_on_connections (connection_id, kind, name, state, settings) VALUES ($1, 'oidc', 'The works', 'on', '{}')`,
+    [connectionId],
+  );
+  await sql(
+    `INSERT INTO freehold.sign_on_domains (domain, connection_id, token, proven_at) VALUES ('works.example', $1, $2, now())`,
+    [connectionId, 'x'.repeat(32)],
+  );
+  const workers: string[] = [];
+  for (let index = 0; index < 5; index++) {
+    workers.push(`person${index}@works.example`);
+    await createTwins(two, workers.at(-1)!);
+  }
+  const strangers = workers.map((email) => email.replace('person', 'nobody'));
+  const cookies = createBrowserCookies(() => cookieKey);
+  const challengeOf = async (kind: string) => {
+    const setCookie = await cookies.setChallenge(tenantId, tokenOf(kind));
+    return cookieHeaderOf([setCookie]);
+  };
+
   const told = (promise: Promise<unknown>): Promise<string> =>
     promise.then(
       (value) => JSON.stringify(value) ?? 'nothing',
@@ -111,6 +144,37 @@ export async function createDoors(two: TwoTenants, databases: TenantDatabases = 
     {
       name: 'discovery of single sign-on',
       act: (kind, turn) => told(identity.discoverSignOn(tenantId, emailOf(kind, turn))),
+    },
+    {
+      name: 'discovery, domain of a connection',
+      act: (kind, turn) => {
+        const emails = kind === 'known' ? workers : strangers;
+        return told(identity.discoverSignOn(tenantId, emails[turn % emails.length]!));
+      },
+    },
+    {
+      name: 'second step',
+      act: async (kind, turn) =>
+        told(
+          identity.completeSignIn(
+            tenantId,
+            { code: '123456' },
+            { ...callerOf(turn), cookieHeader: await challengeOf(kind) },
+          ),
+        ),
+    },
+    {
+      name: 'second step by passkey',
+      act: async (kind, turn) => {
+        const caller = { ...callerOf(turn), cookieHeader: await challengeOf(kind) };
+        const { host: id, title } = two.a.route;
+        const party = { id, title, origin: `https://${id}` };
+        return told(identity.askSecondStepPasskey(tenantId, party, caller));
+      },
+    },
+    {
+      name: 'SCIM token',
+      act: (kind, turn) => told(identity.checkScimToken(tenantId, hashToken(tokenOf(kind)), callerOf(turn))),
     },
   ];
   return {

@@ -361,3 +361,20 @@ test('answers of SAML providers are judged so many times a minute for one networ
   const codes = new Set(answers.map((answer) => answer.body.code));
   assert.deepEqual([...codes].sort(), ['FH_SIGN_ON_NOT_FOUND', 'FH_SIGN_ON_TOO_OFTEN']);
 });
+
+test('which organisation an address belongs to is told so many times a minute, the same for everybody, and sign-ins can be begun meanwhile', async () => {
+  const ask = (number: number) =>
+    send('POST', '/sign-on/discover', {
+      body: { email: number % 2 ? 'olga@example.com' : `nobody${number}@x.example` },
+    });
+  const answers = await Promise.all(Array.from({ length: 121 }, (_, number) => ask(number)));
+  const told = (status: number) => new Set(answers.filter((one) => one.status === status).map(({ body }) => body));
+  assert.deepEqual([...new Set([...told(200)].map((body) => JSON.stringify(body)))], ['{"connectionId":null}']);
+  assert.equal(answers.filter(({ status }) => status === 200).length, 120);
+  assert.deepEqual(
+    [...told(429)].map(({ code }) => code),
+    ['FH_SIGN_ON_TOO_OFTEN'],
+  );
+  const begun = await send('POST', '/sign-on/start', { body: { connectionId: `con_${'0'.repeat(26)}` } });
+  assert.equal(begun.body.code, 'FH_CONNECTION_NOT_FOUND');
+});

@@ -150,6 +150,7 @@ export const authentication: readonly AsvsRow[] = [
     'V6.3.8',
     'One answer by one way, with the same statements and hashes, at every door where somebody names a user; nobody registers by themselves. `bench/timing.ts` measures it.',
     ['src/identity/equal-work.test.ts', 'take the same statements and the same hashes, and get the same answer'],
+    ['src/identity/equal-time.test.ts', 'a statement more for one of the two is seen'],
     [
       at.attempts,
       'an unknown address takes as long as a known one',

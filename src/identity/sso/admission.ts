@@ -16,3 +16,6 @@ export function createAdmission(points: number, durationSeconds: number): (key: 
 
 /** Of one network at one worker: an office that comes to work at nine is no attack. */
 export const perMinute = 300;
+
+/** Which organisation an address belongs to, asked of one network at one worker: two in a second, as people type. */
+export const questionsPerMinute = 120;

@@ -4,7 +4,7 @@ import type { Identity } from '../identity.ts';
 import { actorOf, callerOf, enrolling, open, scope } from '../request-scope.ts';
 import { clearSessionCookie } from '../sessions/browser.ts';
 import { addressRange } from '../sign-in/address.ts';
-import { createAdmission, perMinute } from './admission.ts';
+import { createAdmission, perMinute, questionsPerMinute } from './admission.ts';
 import type { SignOnOutcome } from './flow.ts';
 import { signOnLifetimeSeconds } from './sign-on-cookie.ts';
 import { signOnAnswers, signOnBodies, signOnParams } from './sign-on-schemas.ts';
@@ -19,6 +19,8 @@ export function addSignOnRoutes(
   originOf: (tenant: TenantRoute) => string,
 ): void {
   const admitStart = createAdmission(perMinute, 60);
+  // Its own: who asks for addresses by the list takes no sign-in away from others of the network.
+  const admitQuestion = createAdmission(questionsPerMinute, 60);
   // A refused answer uses no request up, so somebody could have messages judged, and the log written, without end.
   const admitAnswer = createAdmission(perMinute, 60);
   const admitAnswerToOne = createAdmission(answersPerRequest, signOnLifetimeSeconds);
@@ -35,9 +37,12 @@ export function addSignOnRoutes(
       config: open('sign_on.discover'),
       schema: { body: signOnBodies.discover, response: { 200: signOnAnswers.discovered } },
     },
-    async (request) => ({
-      connectionId: (await identity.discoverSignOn(scope(request).tenant.tenantId, request.body.email)) ?? null,
-    }),
+    async (request) => {
+      await admitQuestion(addressRange(request.ip));
+      return {
+        connectionId: (await identity.discoverSignOn(scope(request).tenant.tenantId, request.body.email)) ?? null,
+      };
+    },
   );
 
   app.post<{ Body: { connectionId: string; next?: string; email?: string } }>(
