@@ -5,6 +5,7 @@ import { type AppLog, createAppLog, readAppLog } from './app-log.ts';
 import { type DoorEnd, describeEnd } from './door-link.ts';
 import { processErrors } from './errors.ts';
 import { type Instance, startInstance } from './instance.ts';
+import { type Kept, newKept } from './kept.ts';
 import { runMigration } from './migration.ts';
 import { isFinal, isSameRun, secretsOf } from './run-spec.ts';
 import type { LauncherPort } from './sandboxes.ts';
@@ -61,21 +62,6 @@ export interface Keeper {
   stop(): Promise<void>;
 }
 
-interface Kept {
-  state: AppState;
-  spec: RunSpec | undefined;
-  instance: Instance | undefined;
-  /** Of a change under way: whoever comes meanwhile waits for it. */
-  change: Promise<unknown> | undefined;
-  abort: AbortController;
-  log: AppLog | undefined;
-  lastUsedMs: number;
-  failures: number;
-  error: FreeholdError | undefined;
-  retryAtMs: number;
-  timer: NodeJS.Timeout | undefined;
-}
-
 const longestBackOffMs = 60_000;
 /** Whoever lived so long is well again. */
 const settledMs = 60_000;
@@ -100,19 +86,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   function keptOf(tenantId: TenantId): Kept {
     let kept = apps.get(tenantId);
     if (!kept) {
-      kept = {
-        state: 'asleep',
-        spec: undefined,
-        instance: undefined,
-        change: undefined,
-        abort: new AbortController(),
-        log: undefined,
-        lastUsedMs: now(),
-        failures: 0,
-        error: undefined,
-        retryAtMs: 0,
-        timer: undefined,
-      };
+      kept = newKept(now());
       apps.set(tenantId, kept);
     }
     return kept;
