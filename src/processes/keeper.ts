@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
-import { type AppLog, createAppLog, readAppLog } from './app-log.ts';
+import { createAppLog, readAppLog } from './app-log.ts';
 import { type DoorEnd, describeEnd } from './door-link.ts';
 import { processErrors } from './errors.ts';
 import { type Instance, startInstance } from './instance.ts';
