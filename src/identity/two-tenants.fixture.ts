@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDatabaseAdmin, createTenantDatabases } from '#src/databases/index.ts';
+import { createDatabaseAdmin } from '#src/databases/index.ts';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import { newId, randomBytes, silentLog, type TenantId } from '#src/kernel/index.ts';
 import type { MailOrder } from '#src/mail/types.ts';
@@ -13,6 +13,7 @@ import { createIdentity, type Identity } from './identity.ts';
 import type { AwaitedSignIn } from './second-factors/challenge.ts';
 import type { StartedSession } from './sessions/session-start.ts';
 import type { SignOnPorts } from './sso/index.ts';
+import { openTestDatabases } from './test-databases.fixture.ts';
 import type { Role } from './types.ts';
 import { createDemoUser } from './users/lifecycle.ts';
 
@@ -33,6 +34,8 @@ export interface TwoTenants {
   readonly mail: ({ readonly tenantId: TenantId } & MailOrder)[];
   /** The server as control. */
   readonly control: Pool;
+  /** With which another process serves the same tenants. */
+  readonly accesses: ReadonlyMap<TenantId, TenantAccess>;
   stop(): Promise<void>;
 }
 
@@ -72,15 +75,7 @@ export async function startTwoTenants({ signOn }: { signOn?: SignOnPorts } = {})
 
   const a = await createTenant('acme');
   const b = await createTenant('brick');
-  const databases = createTenantDatabases({
-    directory: { getAccess: async (tenantId) => accesses.get(tenantId)!, onChanged: () => {}, onFlush: () => {} },
-    budget: 12,
-    perTenantMax: 8,
-    statementTimeoutMs: 30_000,
-    lockTimeoutMs: 20_000,
-    waitTimeoutMs: 30_000,
-    log: silentLog,
-  });
+  const databases = openTestDatabases(accesses);
   const mail: TwoTenants['mail'] = [];
   const identity = createIdentity({
     databases,
@@ -97,6 +92,7 @@ export async function startTwoTenants({ signOn }: { signOn?: SignOnPorts } = {})
     identity,
     mail,
     control: pool,
+    accesses,
     async stop() {
       await identity.settle();
       await databases.stop();

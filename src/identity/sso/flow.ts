@@ -142,6 +142,7 @@ export function createSignOnFlow(deps: SignOnFlowDeps): SignOnFlow {
         subject: connection.connectionId,
         details: { connection: connection.name, passed: outcome.passed },
       });
+      await failpoint('identity.sign_on.test.before_commit');
     });
   }
 

@@ -180,6 +180,7 @@ export function createSamlLogOut(deps: {
         address: caller.address,
         details: { connection: name },
       });
+      await failpoint('identity.log_out.asked.before_commit');
     });
     return { next: url, setCookies: [await signOnCookies.set(tenantId, browserToken)] };
   }
@@ -256,6 +257,7 @@ export function createSamlLogOut(deps: {
           address: caller.address,
           details: { connection: connection.name, succeeded },
         });
+        await failpoint('identity.log_out.answer.before_commit');
       });
       return { organisation: connection.name, succeeded };
     },
