@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { createPruning } from '#src/identity/index.ts';
 import type { Log } from '#src/kernel/index.ts';
 import type { ControlServices } from './control-services.ts';
 import type { Shutdown } from './shutdown.ts';
@@ -6,7 +7,10 @@ import type { Shutdown } from './shutdown.ts';
 const everyMs = 6 * 60 * 60_000;
 const exportAgeMs = 24 * 60 * 60_000;
 
-/** What is tidied now and then: exports nobody fetched, and stored content that no row refers to any more. First soon after the start. */
+/**
+ * What is tidied now and then: exports nobody fetched, stored content that no row refers to any more, and challenges, links, notices and sessions of tenants' people that are over.
+ * First soon after the start.
+ */
 export function startMaintenance({
   services,
   log,
@@ -16,7 +20,8 @@ export function startMaintenance({
   log: Log;
   shutdown: Shutdown;
 }): void {
-  const { lifecycle, portability, vault } = services;
+  const { lifecycle, portability, vault, databases } = services;
+  const pruning = createPruning(databases);
   const stopping = new AbortController();
   const { signal } = stopping;
 
@@ -34,6 +39,9 @@ export function startMaintenance({
         await vault
           .sweep(tenantId)
           .catch((error) => log.warn('files of a tenant were not tidied', { tenantId, error }));
+        await pruning
+          .pruneOneTimeRows(tenantId, signal)
+          .catch((error) => log.warn('what is over was not removed from a tenant', { tenantId, error }));
       }
       if (tenants.length < 100) return;
     }

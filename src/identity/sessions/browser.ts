@@ -16,7 +16,7 @@ import { decodeSessionKey, encodeSessionKey, type SessionKey, sessionKeyBytes, s
 export const sessionLifetimeSeconds = 14 * 86_400;
 export const sessionIdleSeconds = 86_400;
 /** Browsers cap cookies at 400 days (RFC 6265bis, 5.5). */
-const deviceLifetimeSeconds = 400 * 86_400;
+export const deviceLifetimeSeconds = 400 * 86_400;
 /** Between the right password and the code. */
 export const challengeLifetimeSeconds = 300;
 

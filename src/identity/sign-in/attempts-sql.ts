@@ -99,11 +99,13 @@ export async function uncountFailures(db: Queryable, table: AttemptTable, counte
 }
 
 /** Removes a few counters that have been quiet for a month and were never near their limit; so the table stays small without a job. */
-export async function pruneFailures(db: Queryable, table: AttemptTable): Promise<void> {
-  await db.query(
+export async function pruneFailures(db: Queryable, table: AttemptTable, limit = 20): Promise<number> {
+  const rows = await db.query(
     `DELETE FROM ${table} WHERE ctid = ANY (ARRAY(
        SELECT ctid FROM ${table}
        WHERE expires_at < now() - CASE WHEN consecutive > 10 AND scope IN ('account', 'second-factor') THEN interval '10 years' ELSE interval '30 days' END
-       ORDER BY expires_at LIMIT 20 FOR UPDATE SKIP LOCKED))`,
+       ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)) RETURNING 1`,
+    [limit],
   );
+  return rows.length;
 }
