@@ -29,6 +29,7 @@ export const auditEvents = {
   'app.version_failed': 'A version of an app could not be built.',
   'app.version_removed': 'A version of an app was removed.',
   'app.version_used': 'A tenant was given another version of its app.',
+  'app.log_read': "Somebody of the operator's opened the log of a tenant's app.",
   'user.created': 'A user was made without an invitation, for demo data.',
   'user.invited': 'Somebody was invited into a tenant.',
   'user.invitation_accepted': 'An invitation became a user.',

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { AppProcessView } from '#src/console-api/index.ts';
+import type { LogPage } from '#src/processes/types.ts';
 import { type CliContext, type CommonOptions, print, printJson } from './context.ts';
 import { formatAge, formatBytes } from './format.ts';
 import { formatTable } from './table.ts';
@@ -76,28 +77,17 @@ async function status(context: CliContext, options: CommonOptions): Promise<void
 
 async function logs(context: CliContext, tenant: string, options: LogOptions): Promise<void> {
   const client = context.connect(options.data);
-  const read = async (lines: number) => {
-    const path = `/api/app-processes/${encodeURIComponent(tenant)}/log?lines=${lines}`;
-    return (await client.get<{ lines: string[] }>(path)).lines;
-  };
-  let shown = await read(options.lines);
-  if (options.json) return printJson(context, { lines: shown });
-  if (shown.length === 0) print(context, 'The app has written nothing yet.');
-  else print(context, ...shown);
+  const path = `/api/tenants/${encodeURIComponent(tenant)}/app-log`;
+  let page = await client.send<LogPage>('POST', `${path}/open`, { lines: options.lines });
+  if (options.json) return printJson(context, { lines: page.lines });
+  if (page.lines.length === 0) print(context, 'The app has written nothing yet.');
+  else print(context, ...page.lines);
   while (options.follow) {
-    await delay(followEveryMs);
-    const now = await read(longestTail);
-    const fresh = linesAfter(shown, now);
-    if (fresh.length > 0) print(context, ...fresh);
-    shown = now;
+    if (page.lines.length === 0) await delay(followEveryMs);
+    page = await client.get<LogPage>(`${path}?after=${page.cursor}`);
+    if (page.hasGap) print(context, 'Lines are missing here: the app wrote more than is kept.');
+    if (page.lines.length > 0) print(context, ...page.lines);
   }
-}
-
-/** What came after the last line that was shown. Each line begins with its time, so that two are seldom the same. */
-function linesAfter(shown: readonly string[], now: readonly string[]): readonly string[] {
-  const last = shown.at(-1);
-  const at = last === undefined ? -1 : now.lastIndexOf(last);
-  return last !== undefined && at < 0 ? now : now.slice(at + 1);
 }
 
 function parseLines(text: string): number {

@@ -12,10 +12,7 @@ export interface AppProcessView extends KeptApp {
 }
 
 export interface AppProcessDeps {
-  readonly processes: {
-    list(): Promise<readonly KeptApp[]>;
-    tail(tenantId: TenantId, lines: number): Promise<readonly string[]>;
-  };
+  readonly processes: { list(): Promise<readonly KeptApp[]> };
   /** By id or name. FH_TENANT_NOT_FOUND. */
   readonly getTenant: (idOrName: string) => Promise<Tenant>;
   /** Gives the tenant another version of its app, from its next start on, which is at once. */
@@ -25,7 +22,7 @@ export interface AppProcessDeps {
 
 const name = { type: 'string', minLength: 1, maxLength: 64, pattern: withoutZero } as const;
 
-/** Apps that run as processes. Only on the command socket: their logs hold what tenants do. */
+/** Apps that run as processes. Only on the command socket. */
 export function appProcessRoutes({ processes, getTenant, useVersion, actorOf }: AppProcessDeps) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/api/app-processes', { config: { operation: 'app.process.list' } }, async () => {
@@ -38,21 +35,6 @@ export function appProcessRoutes({ processes, getTenant, useVersion, actorOf }: 
       );
       return { processes: processViews.sort((a, b) => a.name.localeCompare(b.name, 'en')) };
     });
-
-    app.get<{ Params: { tenant: string }; Querystring: { lines?: number } }>(
-      '/api/app-processes/:tenant/log',
-      {
-        config: { operation: 'app.process.log' },
-        schema: {
-          params: objectSchema({ tenant: name }, ['tenant']),
-          querystring: objectSchema({ lines: { type: 'integer', minimum: 1, maximum: 2_000 } }),
-        },
-      },
-      async ({ params, query }) => {
-        const { tenantId } = await getTenant(params.tenant);
-        return { lines: await processes.tail(tenantId, query.lines ?? 100) };
-      },
-    );
 
     app.post<{ Params: { tenant: string }; Body: { version: string } }>(
       '/api/app-processes/:tenant/version',

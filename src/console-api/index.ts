@@ -13,6 +13,7 @@ import { recordRoutes } from './records.ts';
 import { tenantRoutes } from './tenants.ts';
 
 export type { ConsoleApiDeps, FleetReport, Started } from './api.ts';
+export { type AppLogDeps, type AppStateView, appLogRoutes } from './app-logs.ts';
 export { type AppProcessDeps, type AppProcessView, appProcessRoutes } from './app-processes.ts';
 export { type AppDeps, type AppVersionView, appRoutes } from './apps.ts';
 export { type BackupDeps, type BackupList, type BackupRun, type BackupView, backupRoutes } from './backups.ts';

@@ -42,7 +42,7 @@ export interface AppProcessesDeps {
 }
 
 /** What control does for apps that are processes: what to run, how to build it, and where their folders are kept. */
-export interface AppProcesses extends Pick<SpecsServer, 'start' | 'stop' | 'recheck' | 'list' | 'tail' | 'fences'> {
+export interface AppProcesses extends Pick<SpecsServer, 'start' | 'stop' | 'recheck' | 'list' | 'readLog' | 'fences'> {
   readonly installer: AppInstaller;
   readonly forTenants: AppProcessesPort;
   /** Gives the tenant another version of its app and starts it; when it does not become healthy the tenant runs what it ran before, and FH_APP_FAILED says why. */
@@ -195,7 +195,7 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
     recheck: (tenantId) => specs.recheck(tenantId),
     list: () => specs.list(),
     fences: () => specs.fences(),
-    tail: (tenantId, lines) => specs.tail(tenantId, lines),
+    readLog: (tenantId, query) => specs.readLog(tenantId, query),
     installer: createInstaller(specs),
     async useVersion(tenantId, version, actor) {
       const { placed } = await getApp(tenantId);

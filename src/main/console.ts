@@ -2,6 +2,8 @@ import { createServer } from 'node:https';
 import { join } from 'node:path';
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify';
 import {
+  type AppLogDeps,
+  appLogRoutes,
   type ConsoleApiDeps,
   consoleApi,
   createSignedIn,
@@ -29,6 +31,7 @@ export interface ConsoleDeps {
   readonly services: ControlServices;
   readonly page: Page;
   readonly apiDeps: Omit<ConsoleApiDeps, 'actorOf' | 'requireStepUp' | 'confirmSignedIn'>;
+  readonly appLogs: Omit<AppLogDeps, 'actorOf' | 'requireStepUp'>;
   readonly healthDeps: HealthDeps;
   readonly backupApi: FastifyPluginAsync;
   readonly metrics: HttpMetrics;
@@ -84,6 +87,7 @@ export async function startConsole(deps: ConsoleDeps): Promise<{ setupUrl: strin
     };
     const requireStepUp = (request: FastifyRequest) => staff.requireStepUp(request.headers.cookie);
     await scope.register(consoleApi({ ...deps.apiDeps, actorOf, requireStepUp, confirmSignedIn: signedIn.confirm }));
+    await scope.register(appLogRoutes({ ...deps.appLogs, actorOf, requireStepUp }));
     await scope.register(healthRoutes(deps.healthDeps));
     await scope.register(deps.backupApi);
     await scope.register(mailRoutes({ ...services.mail, states: mailStates, actorOf, requireStepUp }));

@@ -1,9 +1,17 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import type { FastifyRequest } from 'fastify';
-import { appProcessRoutes, appRoutes, consoleApi, healthRoutes, retentionRoutes } from '#src/console-api/index.ts';
+import { type AuditEvent, recordAudit } from '#src/audit/index.ts';
+import {
+  appLogRoutes,
+  appProcessRoutes,
+  appRoutes,
+  consoleApi,
+  healthRoutes,
+  retentionRoutes,
+} from '#src/console-api/index.ts';
 import { createHttpApp, createHttpMetrics, figuresAsMetrics, mergeMetrics } from '#src/http/index.ts';
-import { armFailpoints, systemClock } from '#src/kernel/index.ts';
+import { armFailpoints, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { appFoldersJob } from './app-folders-job.ts';
 import { createBackupApi } from './backup-api.ts';
 import { canaryJob } from './canary-job.ts';
@@ -144,6 +152,14 @@ export async function runControl(env: Env): Promise<void> {
       actorOf: () => 'os:operator',
     }),
   );
+  const appLogs = {
+    processes: services.appProcesses,
+    findTenantApp: (tenantId: TenantId) => services.apps.findTenantApp(tenantId),
+    getTenant: (idOrName: string) => lifecycle.getTenant(idOrName),
+    recordAudit: (event: AuditEvent) => recordAudit(pool, event),
+    clock,
+  };
+  await commands.register(appLogRoutes({ ...appLogs, actorOf: () => 'os:operator', requireStepUp: async () => {} }));
   if (backups) await commands.register(recoveryKitRoutes(backups));
   if (services.retention) await commands.register(retentionRoutes(services.retention));
   await commands.register(backupApi);
@@ -159,6 +175,7 @@ export async function runControl(env: Env): Promise<void> {
     services,
     page,
     apiDeps,
+    appLogs,
     healthDeps,
     backupApi,
     metrics,

@@ -1,6 +1,4 @@
-import { createReadStream } from 'node:fs';
-import { appendFile, open, rename, stat } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
+import { appendFile, rename, rm, stat } from 'node:fs/promises';
 import { type Clock, redactText } from '#src/kernel/index.ts';
 
 /** What an app wrote, line by line with the time; rotated, and without its secrets. */
@@ -128,17 +126,7 @@ export function createAppLog(options: AppLogOptions): AppLog {
   };
 }
 
-/** The last lines of a log on disk, the older file first. A log that is not there has none. */
-export async function readAppLog(path: string, lines: number): Promise<string[]> {
-  const found: string[] = [];
-  for (const file of [`${path}.1`, path]) {
-    const handle = await open(file).catch(() => undefined);
-    if (!handle) continue;
-    await handle.close();
-    for await (const line of createInterface({ input: createReadStream(file) })) {
-      found.push(line);
-      if (found.length > lines) found.shift();
-    }
-  }
-  return found;
+/** Of a tenant that is no more. */
+export async function removeAppLog(path: string, files = 5): Promise<void> {
+  for (let number = 0; number < files; number++) await rm(number === 0 ? path : `${path}.${number}`, { force: true });
 }

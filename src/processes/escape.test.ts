@@ -195,7 +195,7 @@ test('of connections to the database it has as many as it is allowed, counted wh
   assert.match(held.stdout, new RegExp(`^${limit} `));
   const told = held.stdout.replaceAll('\0', ' ').match(/\d+SFATAL VFATAL C53300 M[^|]+ {2}\|/g);
   assert.equal(told?.length, 20 - limit, held.stdout);
-  const log = await world.keeper.tail(hostile, 200);
+  const { lines: log } = await world.keeper.readLog(hostile, { last: 200 });
   assert.ok(log.some((line) => line.includes(`all ${limit} connections (limits.connections) are in use`)));
 });
 

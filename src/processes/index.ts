@@ -9,6 +9,7 @@ export { type AppProcessesClient, type AppVisit, createAppProcesses } from './ga
 export { createKeeper, type Keeper } from './keeper.ts';
 export { startKeeperLink } from './keeper-link.ts';
 export { createLauncher, type Launcher, type LaunchRequest } from './launcher.ts';
+export { cursorPattern, longestPage } from './log-page.ts';
 export { builderPlace, firstAppUid, inside } from './sandbox.ts';
 export type { LauncherPort } from './sandboxes.ts';
 export { connectToSpecs, createSpecsServer, type SpecsServer } from './specs-link.ts';

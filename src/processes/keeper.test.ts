@@ -33,7 +33,7 @@ test('an app wakes on request, once for all who wait, and sleeps when nobody hol
 
   const again = await world.keeper.enter(tenantId);
   assert.notEqual(again.instanceId, entrances[0]!.instanceId);
-  const lines = await world.keeper.tail(tenantId, 50);
+  const { lines } = await world.keeper.readLog(tenantId, { last: 50 });
   assert.ok(lines.some((line) => line.includes('the app goes to sleep')));
   assert.ok(
     lines.some((line) => line.endsWith('Z ending')),
@@ -47,7 +47,7 @@ test('an app that dies is started again, slower each time; its log says why, wit
   const { socketPath, instanceId } = await world.keeper.enter(tenantId);
   await assert.rejects(world.fetch(socketPath, '/die'));
   await waitFor('another instance', async () => (await world.keeper.enter(tenantId)).instanceId !== instanceId);
-  const lines = (await world.keeper.tail(tenantId, 50)).join('\n');
+  const lines = (await world.keeper.readLog(tenantId, { last: 50 })).lines.join('\n');
   assert.match(lines, /dying, secret \[redacted\]/);
   assert.match(lines, /the app is gone: it ended with exit code 9/);
   await world.keeper.evict(tenantId);

@@ -1,15 +1,16 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
-import { createAppLog, readAppLog } from './app-log.ts';
+import { createAppLog, removeAppLog } from './app-log.ts';
 import { type DoorEnd, describeEnd } from './door-link.ts';
 import { processErrors } from './errors.ts';
 import { type Instance, startInstance } from './instance.ts';
 import { type Kept, newKept } from './kept.ts';
+import { readLogPage } from './log-page.ts';
 import { runMigration } from './migration.ts';
 import { isFinal, isSameRun, secretsOf } from './run-spec.ts';
 import type { LauncherPort } from './sandboxes.ts';
-import type { AppState, Entrance, KeptApp, RunSpec } from './types.ts';
+import type { AppState, Entrance, KeptApp, LogPage, LogQuery, RunSpec } from './types.ts';
 
 export interface KeeperDeps {
   readonly launcher: LauncherPort;
@@ -58,7 +59,9 @@ export interface Keeper {
   /** Puts to sleep who was idle for long enough and is let go of by everybody. */
   sleepIdle(): Promise<void>;
   list(): readonly KeptApp[];
-  tail(tenantId: TenantId, lines: number): Promise<readonly string[]>;
+  readLog(tenantId: TenantId, query: LogQuery): Promise<LogPage>;
+  /** The tenant is no more. Call `evict` before. */
+  removeLog(tenantId: TenantId): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -356,10 +359,11 @@ export function createKeeper(deps: KeeperDeps): Keeper {
         memoryBytes: spec?.limits.memoryBytes,
         error: state === 'failed' ? error?.detail : undefined,
       })),
-    async tail(tenantId, lines) {
+    async readLog(tenantId, query) {
       await apps.get(tenantId)?.log?.flush();
-      return readAppLog(pathOf(tenantId), lines);
+      return readLogPage(pathOf(tenantId), query);
     },
+    removeLog: (tenantId) => removeAppLog(pathOf(tenantId)),
     async stop() {
       isStopping = true;
       await Promise.all(

@@ -11,7 +11,7 @@ import type { LauncherPort } from './sandboxes.ts';
 import { createTaskQueue, type VersionsPort } from './task-queue.ts';
 import { createTaskStreams } from './task-streams.ts';
 import type { TaskCommand } from './tasks.ts';
-import type { AppFences, KeptApp, RunSpec } from './types.ts';
+import type { AppFences, KeptApp, LogPage, LogQuery, RunSpec } from './types.ts';
 
 /** Between control and the keeper, over `run/app-specs/link.sock`. */
 interface SpecsProtocol extends RpcProtocol {
@@ -31,7 +31,7 @@ interface SpecsProtocol extends RpcProtocol {
     readonly finishData: { params: { tenantId: TenantId }; result: null };
     readonly fences: { params: null; result: AppFences };
     readonly list: { params: null; result: readonly KeptApp[] };
-    readonly tail: { params: { tenantId: TenantId; lines: number }; result: readonly string[] };
+    readonly readLog: { params: { tenantId: TenantId; query: LogQuery }; result: LogPage };
     readonly removeData: { params: { tenantId: TenantId }; result: null };
     /** Answered when the task is over. */
     readonly runTask: { params: WireTask; result: DoorEnd };
@@ -90,10 +90,11 @@ export function connectToSpecs(of: {
       },
       fences: () => of.launcher.fences(),
       list: () => of.keeper().list(),
-      tail: ({ tenantId, lines }) => of.keeper().tail(tenantId, lines),
+      readLog: ({ tenantId, query }) => of.keeper().readLog(tenantId, query),
       removeData: async ({ tenantId }) => {
         await of.keeper().evict(tenantId);
         await of.launcher.removeData(tenantId);
+        await of.keeper().removeLog(tenantId);
         return null;
       },
       runTask: (task) => tasks.run(task),
@@ -149,7 +150,7 @@ export interface SpecsServer {
   list(): Promise<readonly KeptApp[]>;
   /** undefined: the keeper is not there. */
   fences(): Promise<AppFences | undefined>;
-  tail(tenantId: TenantId, lines: number): Promise<readonly string[]>;
+  readLog(tenantId: TenantId, query: LogQuery): Promise<LogPage>;
   removeData(tenantId: TenantId): Promise<void>;
   /** Runs a command in a sandbox to its end; the longest may take an hour. Rejects when it could not be begun, or `input` failed. */
   runTask(request: LaunchRequest, task: TaskCommand, streams: ServedStreams): Promise<DoorEnd>;
@@ -252,7 +253,7 @@ export function createSpecsServer(of: {
     },
     fences: async () => (server.peers.size === 0 ? undefined : keeper().call('fences', null)),
     list: async () => (server.peers.size === 0 ? [] : keeper().call('list', null)),
-    tail: (tenantId, lines) => keeper().call('tail', { tenantId, lines }),
+    readLog: (tenantId, query) => keeper().call('readLog', { tenantId, query }),
     async removeData(tenantId) {
       await keeper().call('removeData', { tenantId }, { timeoutMs: evictDeadlineMs });
     },

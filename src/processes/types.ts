@@ -88,3 +88,14 @@ export interface KeptApp {
   /** Why it failed, with the last lines of its log. For staff only. */
   readonly error: string | undefined;
 }
+
+/** A part of an app's log, oldest line first. */
+export interface LogPage {
+  readonly lines: readonly string[];
+  /** Where it ends: what comes after it is asked for with this, also when the files were rotated meanwhile. */
+  readonly cursor: string;
+  /** What was asked to go on from is no longer kept: lines are missing before these. */
+  readonly hasGap: boolean;
+}
+
+export type LogQuery = { readonly last: number } | { readonly after: string };

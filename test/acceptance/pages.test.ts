@@ -7,9 +7,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Browser, BrowserContext } from 'playwright-core';
+import { readAppLog } from './app-log-story.ts';
 import { Authenticator, readQrCode } from './authenticator.ts';
 import { findSeriousViolations } from './axe.ts';
-import { Client, Freehold, openBrowser, screenshot, until } from './harness.ts';
+import { Client, Freehold, openBrowser, repository, screenshot, until } from './harness.ts';
 import { audit } from './page-audit.ts';
 import { usePasskeys } from './passkey-story.ts';
 import { keepTokens } from './token-story.ts';
@@ -37,6 +38,7 @@ describe('pages', { timeout: 3_600_000 }, () => {
   const states: Record<PageCase['as'], State | undefined> = { nobody: undefined, user: undefined, staff: undefined };
   let cases: PageCase[];
   let demo: { url: string; email: string; password: string };
+  const recoveryCodesLeft: string[] = [];
 
   before(async () => {
     freehold = await Freehold.start({ args: ['--demo'] });
@@ -48,7 +50,14 @@ describe('pages', { timeout: 3_600_000 }, () => {
     await visitor.page.goto(`${demo.url}/`);
     await visitor.signIn(demo);
     states.user = await visitor.page.context().storageState();
+    const { recoveryCodes } = visitor;
     await visitor.close();
+    // An app that is a process.
+    const added = await freehold.run('app', 'add', join(repository, 'test/apps/notes'));
+    assert.equal(added.code, 0, added.stderr);
+    const made = await freehold.run('tenant', 'create', 'wiki', '--app', 'notes', '--admin-email', olive.email);
+    assert.equal(made.code, 0, made.stderr);
+    recoveryCodesLeft.push(...recoveryCodes);
     cases = await listPages();
   });
   after(async () => {
@@ -106,6 +115,7 @@ describe('pages', { timeout: 3_600_000 }, () => {
       { name: 'console-tenants', url: console('/tenants'), as: 'staff' },
       { name: 'console-create', url: console('/tenants?create=true'), as: 'staff' },
       { name: 'console-tenant', url: console(`/tenants/${acme.tenantId}`), as: 'staff' },
+      { name: 'console-app', url: console('/tenants/wiki/app'), as: 'staff' },
       { name: 'console-restore', url: console(`/tenants/${acme.tenantId}/restore`), as: 'staff' },
       { name: 'console-operations', url: console('/operations'), as: 'staff' },
       { name: 'console-operation', url: console(`/operations/${operations[0].operationId}`), as: 'staff' },
@@ -219,6 +229,13 @@ describe('pages', { timeout: 3_600_000 }, () => {
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'detached' });
     assert.deepEqual(visitor.problems, []);
+    await visitor.close();
+  });
+
+  it('the log of an app: opened with a second look at who asks, followed, searched, copied, by keyboard', async () => {
+    const visitor = await Visitor.open(browser, 'log', { state: states.staff! });
+    visitor.recoveryCodes.push(...recoveryCodesLeft);
+    await readAppLog(freehold, visitor, olive);
     await visitor.close();
   });
 

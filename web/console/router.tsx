@@ -92,6 +92,11 @@ const restore = createRoute({
   }),
   component: lazyRouteComponent(() => import('./restore/RestorePage.tsx'), 'RestorePage'),
 });
+const appLog = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/tenants/$tenantId/app',
+  component: lazyRouteComponent(() => import('./app-log/AppLogPage.tsx'), 'AppLogPage'),
+});
 const operations = createRoute({
   getParentRoute: () => signedIn,
   path: '/operations',
@@ -167,6 +172,7 @@ export const router = createRouter({
       tenants,
       tenant,
       restore,
+      appLog,
       operations,
       operation,
       backups,

@@ -104,6 +104,7 @@ export const auditEventNames: readonly string[] = [
   'tenant.deleted',
   'tenant.key_destroyed',
   'tenant.operation_failed',
+  'app.log_read',
   'mail.read',
   'mail.sent_again',
   'staff.setup_link_created',

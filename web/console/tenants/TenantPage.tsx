@@ -68,7 +68,11 @@ export function TenantPage() {
         {operationId && <CurrentOperation operationId={operationId} />}
         <Panel title="Facts">
           <Facts>
-            <Fact label="App">{tenant.app}</Fact>
+            <Fact label="App">
+              <TextLink to="/tenants/$tenantId/app" params={{ tenantId: tenant.tenantId }}>
+                {tenant.app}
+              </TextLink>
+            </Fact>
             <Fact label="Edition">{tenant.edition === 'standard' ? 'Standard' : 'Private Cloud'}</Fact>
             <Fact label="Recovery point">
               {tenant.recoveryPoint === 'zero' ? 'Zero: commits wait for every region' : 'One second'}
