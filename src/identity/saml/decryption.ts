@@ -1,7 +1,7 @@
 import { openXmlEncryption, type XmlContentCipher } from '#src/keys/index.ts';
 import { namespaces } from './names.ts';
 import { Refused, refuse } from './refused.ts';
-import { decodeText, everyElement, findChild, messageLimits, type XmlElement } from './xml.ts';
+import { decodeText, everyElement, findChild, messageLimits, readXml, type XmlElement } from './xml.ts';
 
 const ciphers: ReadonlyMap<string, XmlContentCipher> = new Map([
   [`${namespaces.xenc11}aes128-gcm`, 'aes-128-gcm'],
@@ -22,14 +22,14 @@ const oaepDigests: ReadonlyMap<string, OaepHash> = new Map([
 ]);
 
 /**
- * Opens the one EncryptedData of an EncryptedAssertion; the text is as untrusted as the whole message was. `isAuthentic`: the ciphertext
+ * Opens the one EncryptedData of an EncryptedAssertion or EncryptedID as a document of its own; the text is as untrusted as the whole message was. `isAuthentic`: the ciphertext
  * lies under a verified signature. Without that only GCM is opened: with CBC every answer to an altered ciphertext would tell something
  * about the content. Throws Refused, `decryption` for everything that depends on a key.
  */
-export function openEncryptedAssertion(
+export function openEncrypted(
   encrypted: XmlElement,
   { decryptionKeys, isAuthentic }: { decryptionKeys: readonly string[]; isAuthentic: boolean },
-): string {
+): { readonly text: string; readonly element: XmlElement } {
   const data = findChild(encrypted, 'xenc:EncryptedData')!;
   if ([...everyElement(data)].filter((element) => element.name === 'xenc:EncryptedKey').length !== 1)
     refuse('structure');
@@ -46,9 +46,10 @@ export function openEncryptedAssertion(
       wrappedKey: cipherValueOf(key),
       sealed: cipherValueOf(data),
     });
-    return decodeText(opened, messageLimits);
+    const text = decodeText(opened, messageLimits);
+    return { text, element: readXml(text, messageLimits) };
   } catch (error) {
-    // Text that is no text comes from a wrong key as well as from a wrong sender: one answer for both.
+    // What is no text or no XML comes from a wrong key as well as from a wrong sender, with CBC above all: one answer for both.
     if (error instanceof Refused || isUnseal(error)) refuse('decryption');
     throw error;
   }

@@ -10,6 +10,7 @@ import {
   attacker,
   base64,
   createWorld,
+  encrypted,
   idpEntityId,
   minute,
   nowMs,
@@ -136,6 +137,58 @@ test('what a signed request must say', async () => {
   for (const [name, alter, reason] of cases)
     assert.equal(await requestReason(signedPost(alter(request()))), reason, name);
   assert.equal(await requestReason(signedPost(response(), 'LogoutResponse')), 'not_saml', 'an answer as a request');
+});
+
+test('a name that is encrypted to us, by a form and by a redirect, and nothing else', async () => {
+  const ours = world.receiver;
+  const keys = { ...expected(), decryptionKeys: [ours.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()] };
+  const name = `<saml:NameID xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" Format="${persistent}">${attacker}</saml:NameID>`;
+  const inside = (content: string, options: Partial<Parameters<typeof encrypted>[1]> = {}) =>
+    encrypted(content, { certificate: ours.certificate, ...options }).replaceAll('EncryptedAssertion', 'EncryptedID');
+  const withName = (content: string) => request().replace(/<saml:NameID .*<\/saml:NameID>/, content);
+  for (const cipher of ['aes-256-gcm', 'aes-128-gcm', 'aes-128-cbc', 'aes-256-cbc'] as const)
+    for (const wrapping of ['sha1', 'sha256'] as const) {
+      const xml = withName(inside(name, { cipher, wrapping }));
+      const verdict = await engine.verifyLogoutRequest({ received: signedPost(xml), expected: keys });
+      assert.ok(verdict.ok, `${cipher} ${wrapping}: ${JSON.stringify(verdict)}`);
+      assert.deepEqual(
+        [verdict.request.nameId, verdict.request.nameIdFormat, verdict.request.sessionIndexes],
+        [attacker, persistent, ['_s0001']],
+      );
+    }
+  const query = `SAMLRequest=${encodeURIComponent(deflateRawSync(withName(inside(name))).toString('base64'))}&SigAlg=${encodeURIComponent(algorithms.rsaSha256)}`;
+  const signature = encodeURIComponent(signQuery(idpKey.privateKey, query));
+  const redirected = await engine.verifyLogoutRequest({
+    received: redirect(`${query}&Signature=${signature}`),
+    expected: keys,
+  });
+  assert.equal(redirected.ok && redirected.request.nameId, attacker);
+
+  const reasonOf = async (content: string, trust: ExpectedLogout = keys) => {
+    const verdict = await engine.verifyLogoutRequest({ received: signedPost(withName(content)), expected: trust });
+    return verdict.ok ? 'taken' : verdict.reason;
+  };
+  const stranger = { certificate: world.stranger.certificate };
+  const cases: readonly (readonly [string, string, string, ExpectedLogout?])[] = [
+    ['beside one in the clear', inside(name) + name, 'name_id'],
+    ['two', inside(name).repeat(2), 'structure'],
+    ['to another key', inside(name, stranger), 'decryption'],
+    ['to another key, CBC', inside(name, { ...stranger, cipher: 'aes-128-cbc' }), 'decryption'],
+    ['no key of ours', inside(name), 'encryption_key', expected()],
+    ['RSA 1.5', inside(name, { wrapping: 'pkcs1' }), 'encryption_algorithm'],
+    ['two keys', inside(name, { keyCount: 2 }), 'structure'],
+    ['an issuer inside', inside(name.replaceAll('NameID', 'Issuer')), 'decryption'],
+    ['no XML inside', inside('nobody'), 'decryption'],
+    ['a doctype inside', inside(`<!DOCTYPE x>${name}`), 'decryption'],
+    ['an encrypted one inside', inside(inside(name)), 'decryption'],
+    ['elements in the name', inside(name.replace(attacker, '<saml:x/>')), 'name_id'],
+    ['an assertion', encrypted(name, { certificate: ours.certificate }), 'structure'],
+    ['nothing', '<saml:EncryptedID/>', 'structure'],
+  ];
+  for (const [title, content, reason, trust] of cases) assert.equal(await reasonOf(content, trust), reason, title);
+  // Nobody without the provider's key has anything opened.
+  const unsigned = await engine.verifyLogoutRequest({ received: post(withName(inside(name))), expected: keys });
+  assert.equal(!unsigned.ok && unsigned.reason, 'unsigned');
 });
 
 test('63: a message that unpacks to more than the limit is stopped there (CVE-2025-25293)', async () => {

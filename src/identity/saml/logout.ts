@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { isPlain } from './assertion.ts';
 import { usableKeys } from './certificates.ts';
+import { openEncrypted } from './decryption.ts';
 import { decodePost } from './encodings.ts';
 import { checkEnvelope, isSuccess } from './message.ts';
 import { nameIdFormats, unspecifiedFormat } from './names.ts';
@@ -21,7 +22,7 @@ export function judgeLogoutRequest(received: LogoutMessage, expected: ExpectedLo
   checkEnvelope(message, { trust: expected, destination: expected.sloUrl, rules });
   const end = message.attributes.get('NotOnOrAfter');
   if (end !== undefined && nowMs - rules.skewMs >= parseInstant(end)) refuse('expired');
-  const nameId = findChild(message, 'saml:NameID') ?? refuse('name_id');
+  const nameId = nameIdOf(message, expected);
   const nameIdFormat = nameId.attributes.get('Format') ?? unspecifiedFormat;
   if (!isPlain(nameId.text, 256)) refuse('name_id');
   if (!nameIdFormats.has(nameIdFormat)) refuse('name_id_format');
@@ -38,6 +39,18 @@ export function judgeLogoutRequest(received: LogoutMessage, expected: ExpectedLo
     relayState,
     notOnOrAfter: new Date(parseInstant(message.attributes.get('IssueInstant')) + logOutMemoryMs),
   };
+}
+
+/** In the clear or encrypted to us, never both. What is encrypted lies under the signature of the request, which was verified. */
+function nameIdOf(message: XmlElement, { decryptionKeys = [] }: ExpectedLogout): XmlElement {
+  const nameId = findChild(message, 'saml:NameID');
+  const encrypted = findChild(message, 'saml:EncryptedID');
+  if (nameId && encrypted) refuse('name_id');
+  if (!encrypted) return nameId ?? refuse('name_id');
+  const { element } = openEncrypted(encrypted, { decryptionKeys, isAuthentic: true });
+  if (element.name !== 'saml:NameID') refuse('decryption');
+  checkStructure(element);
+  return element;
 }
 
 /** The answer to a LogoutRequest of ours. A failure of others is no refusal: `isSuccess` says it. Throws Refused. */

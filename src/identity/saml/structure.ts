@@ -25,7 +25,7 @@ const statusResponse = 'ID! Version! IssueInstant! Destination InResponseTo Cons
 
 /**
  * SAML core 2.0 schemas, XML Signature and XML Encryption, as far as web sign-in needs them. What is left out on purpose: Extensions,
- * Advice, StatusDetail, AuthzDecisionStatement, EncryptedID, EncryptedAttribute, BaseID, ds:Object, ds:Manifest, RetrievalMethod.
+ * Advice, StatusDetail, AuthzDecisionStatement, EncryptedAttribute, BaseID, ds:Object, ds:Manifest, RetrievalMethod.
  */
 const shapes: Readonly<Record<string, Shape>> = {
   'samlp:Response': {
@@ -38,7 +38,7 @@ const shapes: Readonly<Record<string, Shape>> = {
   },
   'samlp:LogoutRequest': {
     attributes: 'ID! Version! IssueInstant! Destination Consent NotOnOrAfter Reason',
-    children: ['saml:Issuer?', 'ds:Signature?', 'saml:NameID?', 'samlp:SessionIndex*'],
+    children: ['saml:Issuer?', 'ds:Signature?', 'saml:NameID?|saml:EncryptedID?', 'samlp:SessionIndex*'],
   },
   'samlp:SessionIndex': value,
   'samlp:Status': { children: ['samlp:StatusCode', 'samlp:StatusMessage?'] },
@@ -102,6 +102,8 @@ const shapes: Readonly<Record<string, Shape>> = {
     reason: 'attributes',
   },
   'saml:EncryptedAssertion': { children: ['xenc:EncryptedData'] },
+  // In log-out requests only; the key lies in it, not beside it.
+  'saml:EncryptedID': { children: ['xenc:EncryptedData'] },
 
   'ds:Signature': {
     attributes: 'Id',

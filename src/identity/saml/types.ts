@@ -65,6 +65,8 @@ export type LogoutMessage =
 export interface ExpectedLogout extends Trust {
   /** Our single log-out address. */
   readonly sloUrl: string;
+  /** Our private keys for an encrypted name, as for assertions; none: such a request is refused. */
+  readonly decryptionKeys?: readonly string[];
 }
 
 export interface LogoutRequest {

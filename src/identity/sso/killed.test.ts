@@ -3,8 +3,10 @@
  * and the same people get in by beginning again.
  */
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { systemClock } from '#src/kernel/index.ts';
+import { encrypted } from '../saml/idp.fixture.ts';
 import { FactorUser } from '../second-factors/factor-user.fixture.ts';
 import { cookieHeaderOf } from '../two-tenants.fixture.ts';
 import { Victims } from '../victims.fixture.ts';
@@ -191,12 +193,20 @@ describe('single sign-on, killed', { timeout: 600_000 }, () => {
     return { session: outcome.entered.session, header: cookieHeaderOf(outcome.entered.setCookies) };
   };
 
-  it('a log-out that the provider asks for: the session goes on, and the same message ends it, once', async () => {
+  it('a log-out that the provider asks for, the name encrypted to us: the session goes on, and the same message ends it, once', async () => {
     const person = newSamlPerson({ email: 'leaver@saml.example' });
     const { header } = await enterSaml(person, '_killed');
     const destination = `${at().origin}/-/sign-on/saml/log-out/${saml}`;
+    const request = logOutRequest({ destination, nameId: person.nameId, sessionIndexes: ['_killed'] });
+    const metadata = await world.two.identity.getSamlMetadata(at().tenantId, at().origin, saml);
+    const [, base64] = /use="encryption">.*?<ds:X509Certificate>([^<]+)</s.exec(metadata)!;
+    const certificate = new X509Certificate(Buffer.from(base64!, 'base64')).toString();
+    const hide = (name: string) =>
+      encrypted(name.replace(' ', ' xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" '), { certificate });
     const message = posted(
-      logOutRequest({ destination, nameId: person.nameId, sessionIndexes: ['_killed'] }),
+      request.replace(/<saml:NameID .*<\/saml:NameID>/, (name) =>
+        hide(name).replaceAll('EncryptedAssertion', 'EncryptedID'),
+      ),
       idp.signer,
     );
     const earlier = await counts();

@@ -193,7 +193,7 @@ export function createSamlLogOut(deps: {
       if (connection.state === 'off') return refused('connection_off');
       const opened = await openSamlConnection({ secrets, clock }, tenantId, connection);
       if (!opened.ok) return refused(opened.reason);
-      const expected = expectedOf(origin, connection);
+      const expected = { ...expectedOf(origin, connection), decryptionKeys: opened.keys };
       const verdict = await engine.verifyLogoutRequest({ received, expected, from: tenantId });
       if (!verdict.ok) return refused(verdict.reason);
       const { request } = verdict;
