@@ -5,6 +5,7 @@ import type { LogPage } from '#src/processes/types.ts';
 import { type CliContext, type CommonOptions, print, printJson } from './context.ts';
 import { formatAge, formatBytes } from './format.ts';
 import { formatTable } from './table.ts';
+import { act } from './tenant-actions.ts';
 
 const followEveryMs = 1_000;
 const longestTail = 2_000;
@@ -31,18 +32,23 @@ export function addAppProcessCommands(app: Command, context: CliContext): void {
     .action((tenant: string, options: LogOptions) => logs(context, tenant, options));
   app
     .command('use')
-    .description('give a tenant another version of its app; its process is started anew')
+    .description(
+      'give a tenant another version of its app: snapshot, migrations, start, health; taken back with its content when one of them fails',
+    )
     .argument('<tenant>', 'name or tenant id')
     .argument('<version>', 'a version that is ready: ./freehold app list')
     .option('--json', 'one line of JSON: tenantId, app, version')
     .option('--data <folder>', 'data folder of the installation')
     .action(async (tenant: string, version: string, options: CommonOptions) => {
-      const path = `/api/app-processes/${encodeURIComponent(tenant)}/version`;
-      const used = await context
-        .connect(options.data)
-        .send<{ tenantId: string; app: string; version: string }>('POST', path, { version });
-      if (options.json) return printJson(context, { tenantId: used.tenantId, app: used.app, version: used.version });
-      print(context, `${tenant} runs ${used.app} ${used.version} from its next request on.`);
+      const client = context.connect(options.data);
+      const title = `Giving ${tenant} version ${version}`;
+      const { tenant: found } = await act(context, client, tenant, 'update', { version }, title);
+      const { tenantId, app: appName } = found;
+      if (options.json) return printJson(context, { tenantId, app: appName, version });
+      print(
+        context,
+        `${found.name} runs ${appName} ${version}. Releases pass it over until: ./freehold release ring ${found.name} production`,
+      );
     });
 }
 

@@ -29,7 +29,18 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
   const { lifecycle, actorOf, requireStepUp } = deps;
 
   async function start<
-    K extends 'suspend' | 'resume' | 'rename' | 'swap' | 'set' | 'clone' | 'export' | 'restore' | 'delete' | 'destroy',
+    K extends
+      | 'suspend'
+      | 'resume'
+      | 'rename'
+      | 'swap'
+      | 'set'
+      | 'update'
+      | 'clone'
+      | 'export'
+      | 'restore'
+      | 'delete'
+      | 'destroy',
   >(
     kind: K,
     request: FastifyRequest<Params>,
@@ -143,6 +154,15 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
         await requireStepUp(request);
         reply.code(202);
         return start('swap', request, { otherTenantId });
+      },
+    );
+
+    app.post<Params & { Body: { version: string } }>(
+      '/api/tenants/:tenantId/update',
+      action('update', { version: text(64) }, ['version']),
+      async (request, reply) => {
+        reply.code(202);
+        return start('update', request, { version: request.body.version });
       },
     );
 

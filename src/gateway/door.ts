@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { httpErrors } from '#src/http/index.ts';
-import { type FreeholdError, kernelErrors, toFreeholdError } from '#src/kernel/index.ts';
+import { type Clock, type FreeholdError, kernelErrors, toFreeholdError } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import { gatewayErrors } from './errors.ts';
 import { type HostRules, parseAuthority, readAuthority } from './host.ts';
+import { createPatience } from './patience.ts';
 import { proxiedMethods } from './proxied-door.ts';
 import type { GatewayDirectory, GatewayLimits } from './types.ts';
 
@@ -31,14 +32,16 @@ export interface DoorOptions {
   readonly publicPort: () => number;
   readonly directory: Pick<GatewayDirectory, 'findRoute' | 'knownRoute'>;
   readonly limits: GatewayLimits;
+  readonly clock: Clock;
 }
 
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 export const healthPath = '/-/healthz';
 
-/** Raw request → tenant, or the reason why not. Fails closed: there is no default tenant. Waits only for a tenant that is not known yet. */
-export function createDoor({ domain, publicPort, directory, limits }: DoorOptions) {
+/** Raw request → tenant, or the reason why not. Fails closed: there is no default tenant. Waits only for a tenant that is not known yet, or closed for a moment. */
+export function createDoor({ domain, publicPort, directory, limits, clock }: DoorOptions) {
+  const untilOpen = createPatience(directory, limits, clock);
   const toTenant = (host: string, tenant: TenantRoute | undefined, { method, url }: IncomingMessage): Passage => {
     // The directory is asked for exactly this host, so any other answer is a mistake in it; refused, not used.
     if (tenant?.host !== host) throw gatewayErrors.FH_HOST_UNKNOWN();
@@ -61,9 +64,10 @@ export function createDoor({ domain, publicPort, directory, limits }: DoorOption
       if (kind === 'base') return { to: 'platform' };
       if (kind === 'foreign') throw gatewayErrors.FH_HOST_UNKNOWN();
       const known = directory.knownRoute?.(host);
-      if (known) return toTenant(host, known, request);
+      if (known && known.state !== 'migrating') return toTenant(host, known, request);
       return directory
         .findRoute(host)
+        .then((found) => (found?.state === 'migrating' ? untilOpen(found) : found))
         .then((found) => toTenant(host, found, request))
         .catch(refused);
     } catch (error) {

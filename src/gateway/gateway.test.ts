@@ -82,7 +82,7 @@ test('roles of a route', async (t) => {
 });
 
 test('each state of a tenant has its own answer', async (t) => {
-  const world = await startWorld(t);
+  const world = await startWorld(t, { limits: { updateMs: 0 } });
   const cases = [
     ['suspended', 503, 'FH_TENANT_SUSPENDED', undefined],
     ['requested', 503, 'FH_TENANT_BEING_CREATED', '2'],

@@ -92,7 +92,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   let opened: ReturnType<typeof certificates> | undefined;
 
   const platform = createPlatformApp({ ...options, metrics }, guard.countAddress, () => isDraining);
-  const door = createDoor({ domain, publicPort, directory, limits });
+  const door = createDoor({ domain, publicPort, directory, limits, clock });
 
   const tenantAppOptions: TenantAppOptions = {
     ...options,

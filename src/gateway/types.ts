@@ -146,6 +146,10 @@ export interface GatewayLimits {
   readonly idleMs: number;
   /** Between two requests of a connection. */
   readonly keepAliveMs: number;
+  /** How long a request waits for a tenant that is closed for a copy or another version of its app. Default 20,000. */
+  readonly updateMs: number;
+  /** How many do so at one tenant; others hear that it is closed. Default 500. */
+  readonly waitingPerTenant: number;
 }
 
 export const defaultLimits: GatewayLimits = {
@@ -172,6 +176,8 @@ export const defaultLimits: GatewayLimits = {
   uploadMs: 3_600_000,
   idleMs: 120_000,
   keepAliveMs: 72_000,
+  updateMs: 20_000,
+  waitingPerTenant: 500,
 };
 
 /** An event for the pages of one tenant. */

@@ -1,11 +1,9 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import type { Readable } from 'node:stream';
-import { recordAudit } from '#src/audit/index.ts';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import type { TenantFolders } from '#src/files/index.ts';
 import { type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
-import type { Queryable } from '#src/postgres/index.ts';
 import {
   builderPlace,
   createSpecsServer,
@@ -22,22 +20,18 @@ import {
   type AppVersion,
   ensureSecrets,
   resolveEnvironment,
-  type TenantApp,
 } from '#src/releases/index.ts';
 import { type AppProcessesPort, type Tenant, type TenantAccess, tenantErrors } from '#src/tenants/index.ts';
 
 export interface AppProcessesDeps {
   readonly socketPath: string;
   readonly streamsPath: string;
-  readonly registry: Pick<AppRegistry, 'assign' | 'findTenantApp' | 'get'>;
+  readonly registry: Pick<AppRegistry, 'findTenantApp' | 'get'>;
   readonly getTenant: (tenantId: TenantId) => Promise<Tenant>;
   readonly getAccess: (tenantId: TenantId) => Promise<TenantAccess>;
   readonly databases: Pick<TenantDatabases, 'platform'>;
   readonly folders: TenantFolders;
   readonly tenantUrl: (name: string) => string;
-  readonly transaction: <T>(fn: (tx: Queryable) => Promise<T>) => Promise<T>;
-  /** Tells gateways and the keeper. */
-  readonly changed: (tenantId: TenantId) => Promise<void>;
   readonly log: Log;
 }
 
@@ -45,8 +39,6 @@ export interface AppProcessesDeps {
 export interface AppProcesses extends Pick<SpecsServer, 'start' | 'stop' | 'recheck' | 'list' | 'readLog' | 'fences'> {
   readonly installer: AppInstaller;
   readonly forTenants: AppProcessesPort;
-  /** Gives the tenant another version of its app and starts it; when it does not become healthy the tenant runs what it ran before, and FH_APP_FAILED says why. */
-  useVersion(tenantId: TenantId, version: string, actor: string): Promise<TenantApp>;
 }
 
 /** Inside the sandbox: no other app is there, so it may be the same for all. */
@@ -74,6 +66,9 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
 
   async function specOf(tenantId: TenantId): Promise<RunSpec> {
     const tenant = await deps.getTenant(tenantId);
+    // Passing: whoever has the tenant ends its app when the time has come.
+    if (tenant.state === 'migrating' && !beingMade.has(tenantId))
+      throw processErrors.FH_APP_BUSY({ detail: 'the tenant is being updated' });
     if (tenant.state !== 'active' && !beingMade.has(tenantId))
       throw tenantErrors.FH_TENANT_NOT_ACTIVE({ detail: `it is ${tenant.state}` });
     const { placed, version } = await getApp(tenantId);
@@ -197,31 +192,6 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
     fences: () => specs.fences(),
     readLog: (tenantId, query) => specs.readLog(tenantId, query),
     installer: createInstaller(specs),
-    async useVersion(tenantId, version, actor) {
-      const { placed } = await getApp(tenantId);
-      const assign = (to: string) =>
-        deps.transaction(async (tx) => {
-          await deps.registry.assign(tx, tenantId, to);
-          await recordAudit(tx, {
-            name: 'app.version_used',
-            actor,
-            subject: tenantId,
-            tenantId,
-            details: { app: placed.app, version: to, before: placed.version },
-          });
-        });
-      await assign(version);
-      await deps.changed(tenantId);
-      const { state } = await deps.getTenant(tenantId);
-      if (state === 'active')
-        await specs.wake(tenantId).catch(async (error) => {
-          if (toFreeholdError(error).code !== 'FH_APP_FAILED') throw error;
-          await assign(placed.version);
-          await deps.changed(tenantId);
-          throw error;
-        });
-      return { ...placed, version };
-    },
     forTenants: {
       async start(tenantId) {
         if (!(await findApp(tenantId))) return;
@@ -232,9 +202,12 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
           beingMade.delete(tenantId);
         }
       },
+      async evict(tenantId) {
+        if (await findApp(tenantId)) await specs.evict(tenantId);
+      },
       async settle(tenantId, { mustKeep }) {
         if (!(await findApp(tenantId))) return;
-        await specs.evict(tenantId);
+        await specs.evict(tenantId, { isPatient: mustKeep });
         await keepFolder(tenantId).catch((error) => {
           if (mustKeep) throw error;
           log.warn('a folder could not be kept', { tenantId, error });

@@ -31,8 +31,6 @@ export async function createAppServices(of: {
   /** Brings a content of the vault to every region. */
   readonly keepFile: (tenantId: TenantId, name: string) => Promise<void>;
   readonly replicator: Pick<FileReplicator, 'open'> | undefined;
-  /** Tells everybody who knows the tenant. */
-  readonly changed: (tenantId: TenantId) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
   readonly shutdown: Shutdown;
@@ -70,8 +68,6 @@ export async function createAppServices(of: {
       ...(replicator && { openElsewhere: (name) => replicator.open(name) }),
     }),
     tenantUrl: of.tenantUrl,
-    transaction: (fn) => pool.transaction(fn),
-    changed: of.changed,
     log,
   });
   return { apps, appProcesses };

@@ -230,7 +230,8 @@ function newestFirst(one: BackupView, other: BackupView): number {
 async function readOwners(pool: Pool): Promise<DatabaseOwner[]> {
   const databases = await readDatabases(pool);
   const tenants = await pool.query<{ name: string; tenantId: TenantId }>(
-    `SELECT database_name AS name, tenant_id AS "tenantId" FROM tenants WHERE database_name IS NOT NULL AND state <> 'deleted'`,
+    `SELECT database_name AS name, tenant_id AS "tenantId" FROM tenants WHERE database_name IS NOT NULL AND state <> 'deleted'
+     UNION ALL SELECT database_name, tenant_id FROM tenant_snapshots`,
   );
   const owners = new Map(tenants.map(({ name, tenantId }) => [name, tenantId]));
   return databases.map(({ oid, name }) => {

@@ -244,7 +244,6 @@ export async function startControlServices({
     filesKeyOf,
     keepFile,
     replicator,
-    changed: (tenantId) => notifyGateways(tenantId),
     clock,
     log,
     shutdown,

@@ -31,6 +31,7 @@ import { loadBuiltPage, loadProgram } from './program.ts';
 import { recoveryKitRoutes } from './recovery-kit.ts';
 import { readRegionKeys } from './regions.ts';
 import { controlTarget, readSmtpServer } from './secrets.ts';
+import { snapshotExpiry } from './snapshot-expiry.ts';
 import { staffLinkRoutes } from './staff-links.ts';
 import { measureStandby, sampleStandby } from './standby-health.ts';
 import { startBackupsLink } from './tenant-backups.ts';
@@ -148,8 +149,6 @@ export async function runControl(env: Env): Promise<void> {
     appProcessRoutes({
       processes: services.appProcesses,
       getTenant: (idOrName) => lifecycle.getTenant(idOrName),
-      useVersion: (...order) => services.appProcesses.useVersion(...order),
-      actorOf: () => 'os:operator',
     }),
   );
   const appLogs = {
@@ -212,6 +211,7 @@ export async function runControl(env: Env): Promise<void> {
   await services.apps.start();
   await services.mail.start();
   services.jobs.add(keyDestruction(lifecycle));
+  services.jobs.add(snapshotExpiry(lifecycle));
   services.jobs.add(appFoldersJob({ processes: services.appProcesses, log }));
   startMaintenance({ services, log, shutdown });
   lifecycle.startPool();

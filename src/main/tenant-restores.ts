@@ -217,7 +217,7 @@ function toOperationProgress({ phase, fraction }: RestoreProgress, region: strin
   return { fraction: 0.7, text: 'writing the archive' };
 }
 
-/** The database that a clone was copied from, or that one's, and so on: the first that the backup has. */
+/** Another database of the tenant, which this one may be a snapshot of; or what a clone was copied from, or that one, and so on: the first that the backup has. */
 async function findSourceOfClone(pool: Pool, tenantId: TenantId, { backup }: RestorePlan): Promise<number | undefined> {
   const sources = await pool.query<{ source: TenantId }>(
     `WITH RECURSIVE copied (source, depth) AS (
@@ -228,7 +228,9 @@ async function findSourceOfClone(pool: Pool, tenantId: TenantId, { backup }: Res
      SELECT source FROM copied ORDER BY depth`,
     [tenantId],
   );
-  const held = sources.map(({ source }) => backup.manifest.databases.find(({ tenantId: owner }) => owner === source));
+  const held = [tenantId, ...sources.map(({ source }) => source)].map((source) =>
+    backup.manifest.databases.find(({ tenantId: owner }) => owner === source),
+  );
   return held.find((database) => database !== undefined)?.oid;
 }
 

@@ -47,8 +47,8 @@ export interface Keeper {
   /** Wakes the app, and resolves when it is healthy. Errors as in AppLinkProtocol. */
   enter(tenantId: TenantId): Promise<Entrance>;
   used(tenantIds: readonly TenantId[]): void;
-  /** The tenant is closed: ends its app, also one that is waking. */
-  evict(tenantId: TenantId): Promise<void>;
+  /** The tenant is closed: ends its app, also one that is waking. @param isPatient requests that it has come to their end first */
+  evict(tenantId: TenantId, options?: { readonly isPatient: boolean }): Promise<void>;
   /**
    * Something about the tenant has changed: its app goes on only when it may run now, and would be started just as it was. Otherwise it is started anew with
    * the next request; those that it has come to their end, and those that come meanwhile wait.
@@ -266,10 +266,12 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     if (taken() + wantedBytes > deps.memoryBytes) throw processErrors.FH_APP_BUSY();
   }
 
-  async function evict(tenantId: TenantId): Promise<void> {
+  async function evict(tenantId: TenantId, { isPatient } = { isPatient: false }): Promise<void> {
     const kept = apps.get(tenantId);
     if (!kept) return;
     clearTimeout(kept.timer);
+    while (isPatient && kept.change) await kept.change;
+    if (isPatient && kept.instance && kept.state === 'awake') await renew(tenantId, kept, kept.instance);
     for (;;) {
       kept.abort.abort(new Error('the tenant was closed'));
       if (kept.change) await kept.change;

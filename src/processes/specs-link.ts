@@ -24,7 +24,7 @@ interface SpecsProtocol extends RpcProtocol {
   };
   readonly client: {
     /** Answered when nothing of the tenant's app runs. */
-    readonly evict: { params: { tenantId: TenantId }; result: null };
+    readonly evict: { params: { tenantId: TenantId; isPatient: boolean }; result: null };
     /** Answered when it is healthy. */
     readonly wake: { params: { tenantId: TenantId }; result: null };
     readonly recheck: { params: { tenantId: TenantId }; result: null };
@@ -72,8 +72,8 @@ export function connectToSpecs(of: {
   const link = connectRpc<SpecsProtocol>({
     socketPath: of.socketPath,
     handlers: {
-      evict: async ({ tenantId }) => {
-        await of.keeper().evict(tenantId);
+      evict: async ({ tenantId, isPatient }) => {
+        await of.keeper().evict(tenantId, { isPatient });
         return null;
       },
       recheck: async ({ tenantId }) => {
@@ -141,7 +141,8 @@ export function connectToSpecs(of: {
 export interface SpecsServer {
   start(): Promise<void>;
   stop(): Promise<void>;
-  evict(tenantId: TenantId): Promise<void>;
+  /** @param isPatient requests that it has come to their end first */
+  evict(tenantId: TenantId, options?: { readonly isPatient: boolean }): Promise<void>;
   /** Ends the app unless it may go on just as it is. */
   recheck(tenantId: TenantId): Promise<void>;
   finishData(tenantId: TenantId): Promise<void>;
@@ -238,9 +239,9 @@ export function createSpecsServer(of: {
     async removeVersion(app, digest) {
       await keeper().call('removeVersion', { app, digest }, { timeoutMs: evictDeadlineMs });
     },
-    async evict(tenantId) {
+    async evict(tenantId, { isPatient } = { isPatient: false }) {
       // Whoever goes on as if it had ended must know that it has.
-      await keeper().call('evict', { tenantId }, { timeoutMs: evictDeadlineMs });
+      await keeper().call('evict', { tenantId, isPatient }, { timeoutMs: evictDeadlineMs });
     },
     async recheck(tenantId) {
       await server.broadcast('recheck', { tenantId }, { timeoutMs: evictDeadlineMs });

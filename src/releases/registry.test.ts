@@ -71,6 +71,8 @@ before(async () => {
       appVersions: {
         listApps: (db) => apps.forTenants.listApps(db),
         pinVersion: (...pin) => apps.forTenants.pinVersion(...pin),
+        assign: (...to) => apps.forTenants.assign(...to),
+        hold: (...to) => apps.forTenants.hold(...to),
       },
     }),
   });

@@ -115,6 +115,14 @@ export function createAppRegistry(deps: AppRegistryDeps): AppRegistry {
     return found;
   }
 
+  async function assign(tx: Queryable, tenantId: TenantId, version: string): Promise<void> {
+    const found = await sql.findTenantApp(tx, tenantId);
+    if (!found) throw releaseErrors.FH_APP_NOT_FOUND({ detail: 'the app of this tenant runs inside the gateway' });
+    if ((await sql.lockReadyVersion(tx, found.app, version)) !== version)
+      throw releaseErrors.FH_APP_VERSION_STATE({ detail: `${found.app} ${version} is not ready` });
+    await sql.updateTenantVersion(tx, tenantId, version);
+  }
+
   return {
     async add(content, { notes, actor }) {
       if (stopping.signal.aborted) throw new Error('the registry of apps is stopped');
@@ -178,17 +186,11 @@ export function createAppRegistry(deps: AppRegistryDeps): AppRegistry {
       changed(app, version);
     },
 
-    async assign(tx, tenantId, version) {
-      const found = await sql.findTenantApp(tx, tenantId);
-      if (!found) throw releaseErrors.FH_APP_NOT_FOUND({ detail: 'the app of this tenant runs inside the gateway' });
-      if ((await sql.lockReadyVersion(tx, found.app, version)) !== version)
-        throw releaseErrors.FH_APP_VERSION_STATE({ detail: `${found.app} ${version} is not ready` });
-      await sql.updateTenantVersion(tx, tenantId, version);
-    },
+    assign,
     findTenantApp: (tenantId) => sql.findTenantApp(db, tenantId),
     findConnectionLimit: (databaseName) => sql.findConnectionLimit(db, databaseName),
     onChanged: (listener) => void listeners.push(listener),
-    forTenants: { listApps: sql.selectReadyApps, pinVersion: sql.lockReadyVersion },
+    forTenants: { listApps: sql.selectReadyApps, pinVersion: sql.lockReadyVersion, assign, hold: sql.holdTenant },
 
     async start() {
       const building = await sql.selectBuilding(db);

@@ -176,3 +176,8 @@ export async function updateTenantVersion(tx: Queryable, tenantId: TenantId, ver
   ]);
   return rows.length > 0;
 }
+
+/** Releases pass the tenant over. */
+export async function holdTenant(tx: Queryable, tenantId: TenantId): Promise<void> {
+  await tx.query('UPDATE tenant_apps SET is_held = true WHERE tenant_id = $1', [tenantId]);
+}

@@ -37,6 +37,11 @@ export const tenantErrors = defineErrors({
     hint: 'Wait until it has finished, then try again.',
     retry: 'later',
   },
+  FH_SNAPSHOT_NOT_FOUND: {
+    status: 404,
+    title: 'There is no such snapshot of this tenant',
+    hint: 'Snapshots are kept for a day. An earlier state comes from the backups: ./freehold restore TENANT --to TIME',
+  },
   FH_RESTORE_MOMENT_INVALID: {
     status: 400,
     title: 'This is not a moment to go back to',

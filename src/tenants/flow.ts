@@ -11,6 +11,11 @@ export interface OperationInputs {
   rename: { newName: string };
   swap: { otherTenantId: TenantId };
   set: { recoveryPoint: RecoveryPoint };
+  /**
+   * Gives the tenant another version of its app, with a snapshot to go back to. `snapshot`: its database as it is there takes the place of the present one,
+   * which is kept instead. `onBehalfOf`: the release.
+   */
+  update: { version: string; snapshot?: string; onBehalfOf?: string };
   clone: { newName: string; title?: string };
   export: Record<never, never>;
   import: {

@@ -80,6 +80,19 @@ async function createTenant(world: TestInstallation): Promise<TenantId> {
   return tenantId;
 }
 
+/** Its app is said to be a process, at version 1. */
+async function createProcessTenant(world: TestInstallation): Promise<TenantId> {
+  const tenantId = await createTenant(world);
+  for (const version of ['1', '2'])
+    await world.pool.query(
+      `INSERT INTO app_versions (app, version, digest, manifest, notes, state, added_at, added_by)
+       VALUES ('sample', $1, repeat('0', 64), '{}', '', 'ready', now(), 'test') ON CONFLICT DO NOTHING`,
+      [version],
+    );
+  await world.pool.query(`INSERT INTO tenant_apps (tenant_id, app, version) VALUES ($1, 'sample', '1')`, [tenantId]);
+  return tenantId;
+}
+
 interface Case {
   readonly tenantId?: TenantId;
   readonly input: object;
@@ -99,6 +112,7 @@ const cases: Record<OperationKind, (lane: Lane) => Promise<Case>> = {
     input: { otherTenantId: await createTenant(world) },
   }),
   set: async ({ world }) => ({ tenantId: await createTenant(world), input: { recoveryPoint: 'zero' } }),
+  update: async ({ world }) => ({ tenantId: await createProcessTenant(world), input: { version: '2' } }),
   clone: async ({ world }) => ({ tenantId: await createTenant(world), input: { newName: newName() } }),
   export: async ({ world }) => ({ tenantId: await createTenant(world), input: {} }),
   import: async ({ world, archive }) => {
@@ -167,6 +181,15 @@ async function findKeyPart(world: TestInstallation, tenantId: TenantId) {
   assert.ok(verifyDocument(certificate.document, certificate.publicKeyPem));
   return (certificate.document as { destroyed: { key: { destroyed: boolean } } }).destroyed.key;
 }
+/** Whatever became of an update, nothing of the other version is there. */
+async function assertContentOfVersion(world: TestInstallation, tenantId: TenantId): Promise<void> {
+  const { appVersion } = await world.lifecycle.getTenant(tenantId);
+  if (appVersion === undefined) return;
+  const [note] = await world.databases.app.read(tenantId, (db) => db.query<{ text: string }>('SELECT text FROM notes'));
+  assert.equal(note?.text, appVersion === '2' ? 'written by 2' : 'kept');
+  const snapshots = await world.pool.query('SELECT FROM tenant_snapshots WHERE tenant_id = $1', [tenantId]);
+  assert.equal(snapshots.length, appVersion === '2' ? 1 : 0);
+}
 async function assertTidyLane({ world, folder: laneFolder }: Lane): Promise<void> {
   assert.deepEqual(await world.pool.query('SELECT tenant_id FROM tenant_locks'), []);
   assert.deepEqual(await world.pool.query(`SELECT name FROM tenant_names WHERE status = 'claimed'`), []);
@@ -198,6 +221,7 @@ async function assertTidyLane({ world, folder: laneFolder }: Lane): Promise<void
     const missing = await world.vault.findMissing(tenant_id);
     assert.deepEqual(missing, []);
     assert.ok(rows.length <= 1);
+    await assertContentOfVersion(world, tenant_id);
   }
   const left = (await readdir(join(laneFolder, 'exports'), { recursive: true })).filter((path) =>
     /\.work|upload-|restored-/.test(path),
@@ -232,11 +256,18 @@ for (const kind of Object.keys(cases) as OperationKind[]) {
   });
 }
 
-const lastSteps = { create: 'host', clone: 'host', import: 'host', restore: 'host' } as const;
-for (const kind of Object.keys(lastSteps) as (keyof typeof lastSteps)[]) {
+/** The later the worse: where there is most to take back. */
+const failsAt = {
+  create: 'host.before',
+  clone: 'host.before',
+  import: 'host.before',
+  restore: 'host.before',
+  update: 'start.after',
+} as const;
+for (const kind of Object.keys(failsAt) as (keyof typeof failsAt)[]) {
   test(`${kind}: killed while it is taken back, it is taken back by the successor`, async (context) => {
     const [lane] = lanes as [Lane];
-    const failure = `lifecycle.${kind}.${lastSteps[kind]}.before=error`;
+    const failure = `lifecycle.${kind}.${failsAt[kind]}=error`;
     const { tenantId, input } = await cases[kind](lane);
     const { steps } = await finish(lane.world, kind, tenantId, input);
     await inLanes(steps, (each, { name }) =>

@@ -34,6 +34,7 @@ import { createDatabasePool } from './pool.ts';
 import type { LifecycleDeps } from './ports.ts';
 import { createRetries } from './retries.ts';
 import { runOperation } from './runner.ts';
+import { dropDueSnapshots } from './snapshots.ts';
 import {
   findTenant,
   findTenantByName,
@@ -85,6 +86,8 @@ export interface TenantLifecycle {
   readonly deletionGraceDays: number;
   /** Destroys the keys of deleted tenants whose grace period is over, one after the other. Rejects when one could not be destroyed. @returns how many */
   destroyDueKeys(signal?: AbortSignal): Promise<number>;
+  /** Drops snapshots whose time is over. @returns how many */
+  dropDueSnapshots(signal?: AbortSignal): Promise<number>;
   /** Starts the pool of prepared databases. */
   startPool(): void;
   /** Begins nothing more; waits for running steps, at most `graceMs`. What is not finished goes on at the next start. */
@@ -354,6 +357,7 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
       return destroyed;
     },
 
+    dropDueSnapshots: (signal) => dropDueSnapshots(deps, signal),
     startPool: () => pool.start(),
 
     async stop(graceMs = 20_000) {

@@ -119,13 +119,22 @@ export interface AppVersionsPort {
    * before the transaction ends.
    */
   pinVersion(tx: Queryable, app: string, preferred?: string): Promise<string | undefined>;
+  /** The tenant runs this version of its app from its next start on. FH_APP_VERSION_STATE unless it is ready, FH_APP_NOT_FOUND. */
+  assign(tx: Queryable, tenantId: TenantId, version: string): Promise<void>;
+  /** A person has chosen its version: releases pass it over. */
+  hold(tx: Queryable, tenantId: TenantId): Promise<void>;
 }
 
 /** Apps that run as processes, where they touch the life of a tenant. Nothing happens for tenants of other apps. */
 export interface AppProcessesPort {
   /** Starts it, also before the tenant is open to anybody. FH_APP_FAILED with its last words when it does not become healthy. */
   start(tenantId: TenantId): Promise<void>;
-  /** Ends it and keeps its folder as it is then. Unless it must be kept, what cannot be is told in the log, and stays where it is. */
+  /** Ends it at once. */
+  evict(tenantId: TenantId): Promise<void>;
+  /**
+   * Ends it and keeps its folder as it is then. Unless it must be kept, what cannot be is told in the log, and stays where it is. Where it must, requests that
+   * the app has come to their end first.
+   */
   settle(tenantId: TenantId, options: { readonly mustKeep: boolean }): Promise<void>;
   /** Keeps its folder as it is, whether it runs or not. */
   keepFolder(tenantId: TenantId): Promise<void>;

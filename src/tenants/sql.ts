@@ -356,7 +356,8 @@ export async function updateSize(
 export async function selectKnownDatabases(db: Queryable): Promise<string[]> {
   const rows = await db.query<{ database_name: string }>(
     `SELECT database_name FROM tenants WHERE database_name IS NOT NULL
-     UNION SELECT database_name FROM prepared_databases`,
+     UNION SELECT database_name FROM prepared_databases
+     UNION SELECT database_name FROM tenant_snapshots`,
   );
   return rows.map((row) => row.database_name);
 }

@@ -33,6 +33,18 @@ async function insertInState(state: TenantState): Promise<TenantId> {
   );
   return tenantId;
 }
+/** Says of the tenant that its app is a process; there is no database behind it. */
+async function runAsProcess(tenantId: TenantId): Promise<void> {
+  await world.pool.query(
+    `INSERT INTO app_versions (app, version, digest, manifest, notes, state, added_at, added_by)
+     VALUES ('sample', '1', repeat('0', 64), '{}', '', 'ready', now(), 'test') ON CONFLICT DO NOTHING`,
+  );
+  await world.pool.query(`INSERT INTO tenant_apps (tenant_id, app, version) VALUES ($1, 'sample', '1')`, [tenantId]);
+  await world.pool.query('UPDATE tenants SET database_name = $2 WHERE tenant_id = $1', [
+    tenantId,
+    world.admin.newDatabaseName(),
+  ]);
+}
 const stateOf = async (tenantId: TenantId) => (await world.lifecycle.findTenant(tenantId))?.state;
 
 test('every pair of states moves exactly as the table says', async () => {
@@ -66,7 +78,7 @@ test('there is no way out of deleted, and none to active that skips the end of a
 test('every operation in every state begins exactly where the table allows it', async () => {
   const moment = { kind: 'time', time: '2026-01-01T00:00:00Z' };
   const otherTenantId = await insertInState('active');
-  const inputs = { newName: 'other-name', moment, otherTenantId };
+  const inputs = { newName: 'other-name', moment, otherTenantId, version: '1' };
   const deleted = await insertInState('deleted');
   await assert.rejects(world.lifecycle.startOperation('restore', deleted, { moment } as never, 'os:test'), {
     code: 'FH_KEY_DESTROYED',
@@ -75,6 +87,7 @@ test('every operation in every state begins exactly where the table allows it', 
     for (const state of tenantStates) {
       const tenantId = await insertInState(state);
       if (kind === 'restore') await world.keys.createTenantKey(tenantId);
+      if (kind === 'update') await runAsProcess(tenantId);
       const isAllowed = allowedStates[kind].includes(state);
       const begun = world.lifecycle.startOperation(kind, tenantId, inputs as never, 'os:test');
       if (!isAllowed) {

@@ -29,6 +29,7 @@ export const allowedStates: Readonly<Record<OperationKind, readonly TenantState[
   restore: ['active', 'suspended', 'deleting', 'deleted'],
   swap: ['active', 'suspended'],
   set: ['active', 'suspended'],
+  update: ['active'],
   delete: ['active', 'suspended'],
   destroy: ['deleted'],
 };

@@ -59,6 +59,7 @@ export const operationKinds = [
   'rename',
   'swap',
   'set',
+  'update',
   'clone',
   'export',
   'import',

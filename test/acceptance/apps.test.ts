@@ -176,6 +176,28 @@ describe('apps as processes', { timeout: 1_200_000 }, () => {
     assert.ok((await asking).every((count) => count > 2));
   });
 
+  it('goes back to the version and the content that it had, when another version does not start', async () => {
+    const before = await notesOf('globex');
+    const damage = `psql "$DATABASE_URL" -c "DELETE FROM notes" -c "ALTER TABLE notes ADD COLUMN more int" && rm -f "$DATA/diary.txt"`;
+    await addNotes('2.0.0-ill', {
+      migrate: damage,
+      start: ['node', '-e', 'console.error("no such column"); process.exit(3)'],
+    });
+    await addNotes('2.0.0-bad', { migrate: `${damage} && echo half way >&2 && exit 4` });
+    for (const [version, why] of [
+      ['2.0.0-ill', /exit code 3 before it was healthy[\s\S]*no such column/],
+      ['2.0.0-bad', /migrate: it ended with exit code 4[\s\S]*half way/],
+    ] as const) {
+      const used = await freehold.run('app', 'use', 'globex', version);
+      assert.equal(used.code, 1);
+      assert.match(used.stderr, why);
+      assert.deepEqual(await notesOf('globex'), before);
+    }
+    const { stdout } = await freehold.run('tenant', 'show', 'globex', '--json');
+    assert.equal(JSON.parse(stdout).appVersion, '1.0.0');
+    await note('globex', 'and goes on');
+  });
+
   it('comes back after a crash, and its log says what it said', async () => {
     await assert.rejects(
       clientOf('globex')
@@ -184,7 +206,7 @@ describe('apps as processes', { timeout: 1_200_000 }, () => {
     );
     // What comes before anybody has noticed meets nobody.
     await until('the app answers again', async () => (await clientOf('globex').get('/')).status === 200);
-    assert.deepEqual(await notesOf('globex'), { notes: ['the first of globex'], diary: 'the first of globex\n' });
+    assert.equal((await notesOf('globex')).notes[0], 'the first of globex');
     const { stdout } = await freehold.run('app', 'logs', 'globex');
     assert.match(stdout, /the app is gone: it ended with exit code 1/);
   });

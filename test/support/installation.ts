@@ -137,6 +137,29 @@ export async function openTestInstallation(options: TestInstallationOptions): Pr
       set: (name, point) => admin.setCommitWaits(name, point === 'zero'),
       endSessions: (name, openedBefore) => admin.endSessions(name, openedBefore),
     },
+    // An app that changes a row as soon as it starts: processes have tests of their own.
+    appVersions: {
+      listApps: async () => [],
+      pinVersion: async () => undefined,
+      async assign(tx, tenantId, version) {
+        await tx.query('UPDATE tenant_apps SET version = $2 WHERE tenant_id = $1', [tenantId, version]);
+      },
+      hold: async () => {},
+    },
+    appProcesses: {
+      async start(tenantId) {
+        const [placed] = await pool.query<{ version: string }>('SELECT version FROM tenant_apps WHERE tenant_id = $1', [
+          tenantId,
+        ]);
+        if (!placed) return;
+        const migrated = `written by ${placed.version}`;
+        await databases.app.transact(tenantId, (db) => db.query('UPDATE notes SET text = $1', [migrated]));
+      },
+      evict: async () => {},
+      settle: async () => {},
+      keepFolder: async () => {},
+      remove: async () => {},
+    },
     // What a scratch server would give, without going back in time: recovery has tests of its own.
     restores: {
       async findSource(idOrName, moment) {
@@ -180,7 +203,7 @@ export async function openTestInstallation(options: TestInstallationOptions): Pr
 export async function dropTestTenants({ pool, admin }: Pick<TestInstallation, 'pool' | 'admin'>): Promise<void> {
   const rows = await pool.query<{ name: string }>(
     `SELECT database_name AS name FROM tenants WHERE database_name IS NOT NULL
-     UNION SELECT database_name FROM prepared_databases`,
+     UNION SELECT database_name FROM prepared_databases UNION SELECT database_name FROM tenant_snapshots`,
   );
   // As well as it goes: a failure here would keep the caller from closing what it opened, and the server goes with the run anyway.
   for (const { name } of rows) await admin.dropDatabase(name).catch(() => {});

@@ -47,6 +47,7 @@ export const operationKinds = [
   'rename',
   'swap',
   'set',
+  'update',
   'clone',
   'export',
   'import',

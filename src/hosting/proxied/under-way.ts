@@ -105,9 +105,8 @@ export function createUnderWay({ identify, findRoute, recheckMs = 5_000, log }: 
   };
 }
 
-/** Another version may be served: it is the keeper who lets requests of the old one come to their end. */
+/** Another version may be served, or the tenant be closed for a moment: it is the keeper who lets requests of the old one come to their end. */
 function isSameDoor(before: TenantRoute, now: TenantRoute): boolean {
-  return (
-    now.tenantId === before.tenantId && now.state === 'active' && now.app === before.app && now.process !== undefined
-  );
+  const isOpen = now.state === 'active' || now.state === 'migrating';
+  return isOpen && now.tenantId === before.tenantId && now.app === before.app && now.process !== undefined;
 }

@@ -3,6 +3,7 @@ import { forgetTenant, moveTenant, retireNames, setDatabaseName, setKeyDueAt } f
 import { gatewaysStep } from './availability.ts';
 import { certificateStep } from './certificate.ts';
 import { beginOnTenant, dayMs, type FlowDeps, heldUntilOf, nowOf, requireDatabase, withOpenDatabase } from './steps.ts';
+import { dropSnapshots } from './update.ts';
 
 /**
  * Delete: the name first, so that nobody comes in while things go; the key last of what is destroyed, because it makes
@@ -113,6 +114,7 @@ function databaseStep(deps: FlowDeps): Step {
     name: 'database',
     async run({ tenantId, tenant }) {
       const { databaseName } = await tenant();
+      await dropSnapshots(deps, tenantId);
       if (!databaseName) return;
       await deps.databases.dropDatabase(databaseName);
       await setDatabaseName(deps.db, tenantId, null);

@@ -12,6 +12,7 @@ import { createRestoreFlow } from './restore.ts';
 import { createSetFlow } from './set.ts';
 import type { FlowDeps } from './steps.ts';
 import { createSwapFlow } from './swap.ts';
+import { createUpdateFlow } from './update.ts';
 
 export type { FlowDeps } from './steps.ts';
 
@@ -23,6 +24,7 @@ export function createFlows(deps: FlowDeps): Readonly<Record<OperationKind, Flow
     rename: asFlow(createRenameFlow(deps)),
     swap: asFlow(createSwapFlow(deps)),
     set: asFlow(createSetFlow(deps)),
+    update: asFlow(createUpdateFlow(deps)),
     clone: asFlow(createCloneFlow(deps)),
     export: asFlow(createExportFlow(deps)),
     import: asFlow(createImportFlow(deps)),

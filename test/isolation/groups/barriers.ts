@@ -173,6 +173,7 @@ async function probeDoorAnswer(report: Report): Promise<void> {
     publicPort: () => 8443,
     directory: { findRoute: async () => route(a, 'quartz.localhost') },
     limits: defaultLimits,
+    clock: systemClock,
   });
   const ask = (name: string) =>
     door({
