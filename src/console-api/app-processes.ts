@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify';
-import type { TenantId } from '#src/kernel/index.ts';
 import type { KeptApp } from '#src/processes/types.ts';
 import type { Tenant } from '#src/tenants/types.ts';
 
