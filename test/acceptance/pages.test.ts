@@ -123,6 +123,7 @@ describe('pages', { timeout: 3_600_000 }, () => {
       { name: 'console-dumps', url: console('/dumps'), as: 'staff' },
       { name: 'console-dumps-of', url: console(`/dumps/${acme.tenantId}`), as: 'staff' },
       { name: 'console-drills', url: console('/drills'), as: 'staff' },
+      { name: 'console-your-sign-in', url: console('/your-sign-in'), as: 'staff' },
       { name: 'console-health', url: console('/health'), as: 'staff' },
       { name: 'console-mail', url: console('/mail'), as: 'staff' },
       { name: 'console-audit', url: console('/audit'), as: 'staff' },

@@ -16,6 +16,8 @@ const nav = [
   { label: 'Audit log', to: '/audit' },
 ];
 
+const ownPages = [{ label: 'Your sign-in', to: '/your-sign-in' }];
+
 export function ConsoleLayout() {
   const session = useQuery(sessionQuery);
   const signOut = useMutation({
@@ -33,7 +35,11 @@ export function ConsoleLayout() {
       area="Console"
       home={{ to: '/tenants' }}
       nav={nav}
-      end={staff && <AccountMenu name={staff.name} email={staff.email} onSignOut={() => signOut.mutate()} />}
+      end={
+        staff && (
+          <AccountMenu name={staff.name} email={staff.email} items={ownPages} onSignOut={() => signOut.mutate()} />
+        )
+      }
     >
       {staff ? (
         <StepUpProvider email={staff.email}>

@@ -158,6 +158,11 @@ const certificate = createRoute({
   path: '/certificates/$certificateId',
   component: lazyRouteComponent(() => import('./certificates/CertificatePage.tsx'), 'CertificatePage'),
 });
+const yourSignIn = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/your-sign-in',
+  component: lazyRouteComponent(() => import('./second-factor/YourSignIn.tsx'), 'YourSignIn'),
+});
 
 export const router = createRouter({
   routeTree: root.addChildren([
@@ -183,6 +188,7 @@ export const router = createRouter({
       mail,
       audit,
       certificate,
+      yourSignIn,
     ]),
   ]),
   defaultPreload: 'intent',

@@ -1,6 +1,7 @@
 /** From the set-up link to the first page of the app: staff, a tenant, its owner, the ways in and out. */
 import assert from 'node:assert/strict';
 import { screenshot } from '../harness.ts';
+import type { Visitor } from '../visitor.ts';
 import { ada, type Hour, olive } from './hour.ts';
 
 export async function arrive(hour: Hour): Promise<void> {
@@ -135,6 +136,7 @@ export async function arrive(hour: Hour): Promise<void> {
       assert.ok(link!.startsWith(hour.at('/-/reset-password#token=')));
       await screenshot(staff, '10-console-message');
       await staff.keyboard.press('Escape');
+      await renewRecoveryCodes(hour.staff);
       await staff.getByRole('link', { name: 'Tenants' }).click();
 
       const newPassword = 'two clocks, one harbour, no wind';
@@ -164,4 +166,23 @@ export async function arrive(hour: Hour): Promise<void> {
       await hour.owner.signIn(ada);
     },
   );
+}
+
+/** Staff make new recovery codes, as they were asked who they are a moment ago or are now; those from before are worthless. */
+async function renewRecoveryCodes(visitor: Visitor): Promise<void> {
+  const { page, recoveryCodes } = visitor;
+  const before = [...recoveryCodes];
+  await page.getByRole('button', { name: `Account of ${olive.name}` }).click();
+  await page.getByRole('menuitem', { name: 'Your sign-in' }).click();
+  await page.getByRole('heading', { name: 'Your sign-in', level: 1 }).waitFor();
+  await page.getByText(`${before.length} recovery codes`).waitFor();
+  await page.getByRole('button', { name: 'New recovery codes' }).click();
+  const list = page.getByRole('list', { name: 'Recovery codes' });
+  await visitor.confirmStepUpIfAsked(olive, list);
+  await list.waitFor();
+  const made = await list.getByRole('listitem').allTextContents();
+  assert.equal(new Set([...before, ...made]).size, before.length + 10);
+  recoveryCodes.splice(0, recoveryCodes.length, ...made);
+  await page.getByRole('button', { name: 'I have kept them' }).click();
+  await page.getByText('10 recovery codes').waitFor();
 }
