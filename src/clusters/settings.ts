@@ -26,7 +26,7 @@ export function serverSettings(options: SettingsOptions): string {
     ['unix_socket_directories', quoteDirectory(options.socketDir), ''],
     ['unix_socket_permissions', '0777', 'the folder (0710) decides who comes near'],
     ['port', options.port, 'only part of the socket file name'],
-    ['max_connections', options.maxConnections, 'the gateways share a budget below this, so it is never reached'],
+    ['max_connections', options.maxConnections, 'gateways and apps share budgets below this, so it is never reached'],
     ['password_encryption', 'scram-sha-256', 'also for roles that somebody makes by hand'],
     ['client_encoding', 'UTF8', ''],
     ['timezone', 'UTC', 'a time means the same on every machine'],

@@ -69,6 +69,7 @@ export async function createAppLauncher(of: {
         removeVersion: afterwards((app: string, digest: string) => launcher.removeVersion(app, digest)),
         hasData: afterwards((tenantId: string) => launcher.hasData(tenantId)),
         finishData: afterwards((tenantId: string) => launcher.finishData(tenantId)),
+        measureData: afterwards((tenantId: string) => launcher.measureData(tenantId)),
         removeData: afterwards((tenantId: string) => launcher.removeData(tenantId)),
       });
     },

@@ -74,7 +74,8 @@ export async function runAppsKeeper(env: Env): Promise<void> {
     isLeft: (instanceId) => link.isLeft(instanceId),
     tellEnded: (tenantId, instanceId) => link.tellEnded(tenantId, instanceId),
     logDir: folders.appLogs,
-    memoryBytes: config.appsMemoryBytes,
+    room: { memoryBytes: config.appsMemoryBytes, connections: config.appsConnections },
+    measureFolder: (tenantId) => ask<number | undefined>('measureData', tenantId),
     clock: systemClock,
     log,
   });
@@ -85,7 +86,8 @@ export async function runAppsKeeper(env: Env): Promise<void> {
   shutdown.add('apps', 12_000, () => keeper.stop());
   const timer = setInterval(() => {
     void keeper.sleepIdle().catch((error) => log.error('idle apps could not be put to sleep', { error }));
+    void keeper.watchFolders().catch((error) => log.error('folders of apps could not be measured', { error }));
   }, idleCheckMs);
-  shutdown.add('watch for idle apps', 1_000, async () => clearInterval(timer));
+  shutdown.add('watch over apps', 1_000, async () => clearInterval(timer));
   child.ready({});
 }

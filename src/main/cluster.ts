@@ -67,7 +67,7 @@ export async function createEmbeddedCluster(options: EmbeddedClusterOptions): Pr
     handoverDir: folders.handover,
     openShippedWal,
     port,
-    maxConnections: config.backendBudget + reservedConnections,
+    maxConnections: config.backendBudget + config.appsConnections + reservedConnections,
     binaries,
     controlPassword,
     replicationPassword,

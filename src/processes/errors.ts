@@ -9,7 +9,7 @@ export const processErrors = defineErrors({
   FH_APP_BUSY: {
     status: 503,
     title: 'There is no room for the app just now',
-    hint: 'Try again in a moment. Operators: FREEHOLD_APPS_MEMORY_MB bounds the apps that are awake.',
+    hint: 'Try again in a moment. Operators: FREEHOLD_APPS_MEMORY_MB and FREEHOLD_APPS_CONNECTIONS bound the apps that are awake.',
     retry: 'soon',
   },
   FH_APP_SANDBOX_MISSING: {

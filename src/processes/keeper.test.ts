@@ -103,7 +103,7 @@ test('migrations run before the start, to their end, and a failed one keeps the 
 });
 
 test('who needs room gets that of an idle one, and none of a busy one', async () => {
-  const small = await startWorld({ memoryBytes: 600 * 2 ** 20 });
+  const small = await startWorld({ room: { memoryBytes: 600 * 2 ** 20, connections: 100 } });
   try {
     const [first, second, third] = [small.tenant(), small.tenant(), small.tenant()];
     await small.keeper.enter(first);
@@ -118,6 +118,22 @@ test('who needs room gets that of an idle one, and none of a busy one', async ()
     await small.stop();
   }
 });
+
+for (const [what, room] of [
+  ['memory', { memoryBytes: 300 * 2 ** 20, connections: 100 }],
+  ['connections', { memoryBytes: 2 ** 31, connections: 6 }],
+] as const)
+  test(`of two who wake at once where there is ${what} for one, one is let in`, async () => {
+    const small = await startWorld({ room });
+    try {
+      const answers = await Promise.allSettled([small.tenant(), small.tenant()].map((id) => small.keeper.enter(id)));
+      assert.deepEqual(answers.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+      const [refused] = answers.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
+      assert.equal(refused!.reason.code, 'FH_APP_BUSY');
+    } finally {
+      await small.stop();
+    }
+  });
 
 test('entering, closing and looking again, all at once, leave one instance at most', async () => {
   const tenantId = world.tenant({ idleMs: 1 });

@@ -4,10 +4,12 @@ import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdErro
 import { createAppLog, removeAppLog } from './app-log.ts';
 import { type DoorEnd, describeEnd } from './door-link.ts';
 import { processErrors } from './errors.ts';
+import { createFolderWatch } from './folder-watch.ts';
 import { type Instance, startInstance } from './instance.ts';
 import { type Kept, newKept } from './kept.ts';
 import { readLogPage } from './log-page.ts';
 import { runMigration } from './migration.ts';
+import { createRoom, type Room } from './room.ts';
 import { isFinal, isSameRun, secretsOf } from './run-spec.ts';
 import type { LauncherPort } from './sandboxes.ts';
 import type { AppState, Entrance, KeptApp, LogPage, LogQuery, RunSpec } from './types.ts';
@@ -32,7 +34,9 @@ export interface KeeperDeps {
   readonly tellEnded: (tenantId: TenantId, instanceId: string) => void;
   readonly logDir: string;
   /** Of all that are awake together. */
-  readonly memoryBytes: number;
+  readonly room: Room;
+  /** Bytes that the tenant's folder has on the disk; undefined: it cannot be said now. */
+  readonly measureFolder: (tenantId: TenantId) => Promise<number | undefined>;
   /** Time to end by itself after SIGTERM. Default 10,000. */
   readonly graceMs?: number;
   /** How long an app that is to be started anew is waited for by requests that it has. Default 15,000. */
@@ -58,6 +62,8 @@ export interface Keeper {
   recheckAll(): Promise<void>;
   /** Puts to sleep who was idle for long enough and is let go of by everybody. */
   sleepIdle(): Promise<void>;
+  /** Ends who has written more into its folder than its limit. Often: what is written in between is not held back. */
+  watchFolders(): Promise<void>;
   list(): readonly KeptApp[];
   readLog(tenantId: TenantId, query: LogQuery): Promise<LogPage>;
   /** The tenant is no more. Call `evict` before. */
@@ -72,17 +78,26 @@ const settledMs = 60_000;
 const patienceMs = 3_000;
 const askAgainMs = 2_000;
 const drainPauseMs = 20;
-/** Used so lately, an app is not put to sleep to make room. */
-const restMs = 2_000;
 
 /**
  * Who is awake. Invariants: one instance per tenant at a time; none is ended while a gateway has a request of it, but when its tenant is closed; all that are
- * awake together fit into `memoryBytes`.
+ * awake together fit into `room`.
  */
 export function createKeeper(deps: KeeperDeps): Keeper {
   const { clock, log, graceMs = 10_000, firstBackOffMs = 500, drainMs = 15_000 } = deps;
   const apps = new Map<TenantId, Kept>();
   const now = () => clock.monotonicMs();
+  const room = createRoom({ apps, most: deps.room, now, trySleep });
+  const folders = createFolderWatch({
+    measure: deps.measureFolder,
+    now,
+    async onFull(tenantId, kept, instance, failure) {
+      if (kept.change || kept.instance !== instance) return;
+      kept.isFull = true;
+      // At once: whoever is asked to end goes on writing.
+      await change(kept, () => crashed(tenantId, kept, instance, { code: null, signal: null, failure }));
+    },
+  });
   let count = 0;
   let isStopping = false;
 
@@ -137,7 +152,8 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       try {
         const spec = await deps.specOf(tenantId);
         kept.spec = spec;
-        await makeRoom(tenantId, spec.limits.memoryBytes);
+        await refuseFull(tenantId, kept, spec);
+        await room.take(kept, spec.limits);
         kept.log ??= createAppLog({ path: pathOf(tenantId), secrets: secretsOf(spec), clock });
         if (!(await deps.hasFolder(tenantId))) await deps.layOut(tenantId);
         abort.signal.throwIfAborted();
@@ -179,6 +195,12 @@ export function createKeeper(deps: KeeperDeps): Keeper {
         throw failure;
       }
     });
+  }
+
+  async function refuseFull(tenantId: TenantId, kept: Kept, spec: RunSpec): Promise<void> {
+    const reason = kept.isFull ? await folders.findExcess(tenantId, spec) : undefined;
+    if (reason !== undefined) throw processErrors.FH_APP_FAILED({ detail: reason });
+    kept.isFull = false;
   }
 
   async function crashed(tenantId: TenantId, kept: Kept, instance: Instance, how: DoorEnd): Promise<void> {
@@ -241,29 +263,6 @@ export function createKeeper(deps: KeeperDeps): Keeper {
     if (sleeps)
       void deps.keepFolder(tenantId).catch((error) => log.warn('a folder could not be kept', { tenantId, error }));
     return sleeps;
-  }
-
-  async function makeRoom(tenantId: TenantId, wantedBytes: number): Promise<void> {
-    const taken = () =>
-      [...apps].reduce(
-        (sum, [id, { state, spec }]) =>
-          sum +
-          (id !== tenantId && (state === 'awake' || state === 'waking' || state === 'stopping')
-            ? (spec?.limits.memoryBytes ?? 0)
-            : 0),
-        0,
-      );
-    if (wantedBytes > deps.memoryBytes)
-      throw processErrors.FH_APP_BUSY({ detail: 'its memory limit is larger than what all apps may have together' });
-    const byUse = () =>
-      [...apps]
-        .filter(([, kept]) => kept.state === 'awake' && !kept.change)
-        .sort((a, b) => a[1].lastUsedMs - b[1].lastUsedMs);
-    for (const [id, kept] of byUse()) {
-      if (taken() + wantedBytes <= deps.memoryBytes) return;
-      if (now() - kept.lastUsedMs > restMs) await trySleep(id, kept);
-    }
-    if (taken() + wantedBytes > deps.memoryBytes) throw processErrors.FH_APP_BUSY();
   }
 
   async function evict(tenantId: TenantId, { isPatient } = { isPatient: false }): Promise<void> {
@@ -350,6 +349,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
         if (idleMs > 0 && now() - kept.lastUsedMs >= idleMs) await trySleep(tenantId, kept);
       }
     },
+    watchFolders: () => folders.look(apps),
     list: () =>
       [...apps].map(([tenantId, { state, spec, lastUsedMs, failures, instance, error }]) => ({
         tenantId,

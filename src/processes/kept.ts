@@ -12,6 +12,10 @@ export interface Kept {
   change: Promise<unknown> | undefined;
   abort: AbortController;
   log: AppLog | undefined;
+  /** Counts against what all may have together, unless it sleeps or has failed. */
+  hasRoom: boolean;
+  /** Was ended because its folder had grown beyond its limit: looked at before it starts again. */
+  isFull: boolean;
   lastUsedMs: number;
   /** Crashes and failed starts in a row. */
   failures: number;
@@ -28,6 +32,8 @@ export function newKept(nowMs: number): Kept {
     change: undefined,
     abort: new AbortController(),
     log: undefined,
+    hasRoom: false,
+    isFull: false,
     lastUsedMs: nowMs,
     failures: 0,
     error: undefined,

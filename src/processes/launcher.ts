@@ -62,6 +62,8 @@ export interface Launcher {
   hasData(tenantId: string): Promise<boolean>;
   /** What was laid out becomes the tenant's folder. */
   finishData(tenantId: string): Promise<void>;
+  /** Bytes that the tenant's folder takes on the disk; undefined: nobody knows within some seconds. */
+  measureData(tenantId: string): Promise<number | undefined>;
   /** The tenant's writable folder, for good. */
   removeData(tenantId: string): Promise<void>;
   /** What was built becomes the version: from here on nothing writes there. The one of an earlier build stays. */
@@ -74,6 +76,7 @@ export interface Launcher {
 /** Of the run folder: these may go on beside each other. */
 const suffixes = { serve: '', migrate: 'm', run: 'r', 'lay-out': 'r', build: '' } as const;
 const namePattern = /^[a-z0-9][a-z0-9-]{0,63}$/;
+const measureDeadlineMs = 5_000;
 const filterName = 'system-calls.bpf';
 
 interface Sandbox {
@@ -232,6 +235,8 @@ export function createLauncher(options: LauncherOptions): Launcher {
       await flushFolder(options.dataDir);
     },
 
+    measureData: (tenantId) => measureTree(dataOf(tenantId)),
+
     async removeData(tenantId) {
       for (const folder of [`${dataOf(tenantId)}.new`, dataOf(tenantId)])
         await holds.alone(folder, () => removeTree(folder));
@@ -265,6 +270,21 @@ export function createLauncher(options: LauncherOptions): Launcher {
 /** By descriptors, which rm(1) does and Node.js does not: whatever is renamed meanwhile, it leads nowhere else. */
 async function removeTree(path: string): Promise<void> {
   await promisify(execFile)('/bin/rm', ['-rf', '--one-file-system', '--', path], { env: {} });
+}
+
+/** By descriptors as well, and never into another file system. What vanishes meanwhile makes it complain, and counts for nothing. */
+async function measureTree(path: string): Promise<number | undefined> {
+  const du = spawn('/usr/bin/du', ['--summarize', '--one-file-system', '--block-size=1', '--', path], {
+    env: {},
+    stdio: ['ignore', 'pipe', 'ignore'],
+    timeout: measureDeadlineMs,
+    killSignal: 'SIGKILL',
+  });
+  du.once('error', () => undefined);
+  let said = '';
+  for await (const chunk of du.stdout) said += chunk;
+  const bytes = /^(\d+)\t/.exec(said)?.[1];
+  return bytes === undefined ? undefined : Number(bytes);
 }
 
 async function isFolder(path: string): Promise<boolean> {

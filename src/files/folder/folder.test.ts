@@ -216,6 +216,33 @@ test('a tar that is not good changes nothing, and says why', async () => {
   assert.deepEqual((await readdir(root)).sort(), ['.staging', acme].sort());
 });
 
+test('a name that has no end is refused at its first bytes, and is held in memory nowhere', async () => {
+  for (const typeflag of ['x', 'g', 'L', 'K']) {
+    let givenBytes = 0;
+    async function* endless(): AsyncIterable<Uint8Array> {
+      yield headerOf(typeflag, 8 * 2 ** 30 - 1);
+      for (const chunk = Buffer.alloc(65_536, 0x61); ; givenBytes += chunk.length) yield chunk;
+    }
+    await assert.rejects(folders.keepFolder(acme, endless(), { maxBytes: 2 ** 40 }), { code: 'FH_FOLDER_INVALID' });
+    assert.ok(givenBytes < 5 * 2 ** 20, `${typeflag}: ${givenBytes} bytes were read`);
+  }
+});
+
+/** A header by itself: POSIX.1-2017, pax, "ustar Interchange Format"; `L` and `K` are GNU tar's. */
+function headerOf(typeflag: string, sizeBytes: number): Buffer {
+  const header = Buffer.alloc(512);
+  header.write('./long');
+  header.write('0000644\0', 100);
+  header.write(`${sizeBytes.toString(8).padStart(11, '0')}\0`, 124);
+  header.write('00000000000\0', 136);
+  header.write(typeflag, 156);
+  header.write('ustar\u000000', 257);
+  header.write('        ', 148);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return header;
+}
+
 test('contents of the folder count wherever contents of files do', async () => {
   await folders.keepFolder(acme, tarOf({ name: 'a', content: 'first' }), limits);
   const onDisk = async () => {
