@@ -158,7 +158,7 @@ async function* watchFailure(content: Bytes, failed: (error: unknown) => void): 
 
 /** Counts what passes, and how many zeros are last: the parser takes a tar that was cut off between two entries for a whole one. */
 function watchEnd(tar: Bytes, maxBytes: number) {
-  let [total, zeros, failure] = [0, 0, undefined as unknown];
+  let [total, zeros, failure, isTaken] = [0, 0, undefined as unknown, true];
   async function* content() {
     try {
       for await (const chunk of tar) {
@@ -168,10 +168,13 @@ function watchEnd(tar: Bytes, maxBytes: number) {
         zeros = last === 0 ? zeros + chunk.byteLength : chunk.byteLength - last;
         if (total > maxBytes)
           throw filesErrors.FH_FOLDER_TOO_LARGE({ detail: 'its tar is larger than any such folder' });
+        isTaken = false;
         yield chunk;
+        isTaken = true;
       }
     } catch (error) {
-      failure = error;
+      // What the parser refuses comes back to where it was given.
+      if (isTaken) failure = error;
       throw error;
     }
   }
