@@ -83,7 +83,7 @@ test('planted leaks are caught on `up` as well', { timeout: 18_000_000 }, async 
 
 /** Groups that need no running product. */
 function isPart(group: string): boolean {
-  return ['barriers', 'pool', 'doors', 'presumption'].includes(group);
+  return ['barriers', 'pool', 'doors', 'presumption', 'apps'].includes(group);
 }
 
 /** So many, and every group of probes among them. */

@@ -2,6 +2,7 @@ import type { TestCluster } from '../../support/cluster.ts';
 import type { Report } from '../report.ts';
 import type { World, WorldSize } from '../world.ts';
 import { probeApiTokens } from './api-tokens.ts';
+import { probeApps } from './apps.ts';
 import { probeBarriers } from './barriers.ts';
 import { probeCaches } from './caches.ts';
 import { probeDatabase } from './database.ts';
@@ -49,6 +50,7 @@ export const partGroups: Readonly<Record<string, (report: Report, cluster: TestC
   pool: probePool,
   doors: probeDoors,
   presumption: probePresumption,
+  apps: probeApps,
 };
 
 /** Groups that can do with less than two tenants full of things. */

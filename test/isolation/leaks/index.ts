@@ -3,6 +3,7 @@
  * threat, either each is taken away alone and a probe looks at that barrier itself, or both are taken away and the data is seen to leak.
  */
 import { apiTokenLeaks } from './api-tokens.ts';
+import { appLeaks } from './apps.ts';
 import { databaseLeaks } from './databases.ts';
 import { gatewayLeaks } from './gateway.ts';
 import { hostingLeaks } from './hosting.ts';
@@ -24,5 +25,6 @@ export const plantedLeaks: readonly PlantedLeak[] = [
   ...databaseLeaks,
   ...tenantLeaks,
   ...hostingLeaks,
+  ...appLeaks,
   ...presumptionLeaks,
 ];
