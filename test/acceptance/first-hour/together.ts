@@ -1,5 +1,6 @@
 /** A second person: invited, at work in the same board at the same time, with another role, signed out everywhere. */
 import assert from 'node:assert/strict';
+import { Authenticator } from '../authenticator.ts';
 import { screenshot, until } from '../harness.ts';
 import { findWorker } from '../story.ts';
 import type { Visitor } from '../visitor.ts';
@@ -105,6 +106,46 @@ export async function workTogether(hour: Hour): Promise<void> {
     const refused = await asMember('/-/api/invitations');
     assert.deepEqual([refused.status, refused.body.code], [403, 'FH_ROLE_REQUIRED']);
   });
+
+  await hour.step(
+    'an owner removes the second factor of somebody who lost it, and shows who they are for it',
+    async () => {
+      const member = hour.member.page;
+      await member.goto(hour.at('/-/account'));
+      await member.getByRole('button', { name: 'Set up' }).click();
+      await member.getByLabel('Your password').fill(ben.password);
+      await member.getByRole('button', { name: 'Continue' }).click();
+      const app = new Authenticator(await hour.member.readLink(/^[A-Z2-7]{32}$/));
+      await member.getByLabel('Code from your app').fill(app.code());
+      await member.getByRole('button', { name: 'Turn on' }).click();
+      await member.getByRole('button', { name: 'I have kept them' }).click();
+      await member.getByText('10 recovery codes left').waitFor();
+
+      const { page } = hour.owner;
+      await page.goto(hour.at('/-/people'));
+      await page.getByRole('button', { name: `Actions for ${ben.name}` }).click();
+      await page.getByRole('menuitem', { name: 'Remove second factor' }).click();
+      const dialog = page.getByRole('dialog', { name: `Remove the second factor of ${ben.name}` });
+      await dialog.getByText('is told by mail').waitFor();
+      await screenshot(page, '14-remove-second-factor');
+      await dialog.getByLabel('Your password').fill(`${ada.password} not`);
+      await dialog.getByRole('button', { name: 'Remove second factor' }).click();
+      await dialog.getByText('The current password is not right').waitFor();
+      const status = () => member.evaluate(async () => (await fetch('/-/api/session')).status);
+      assert.equal(await status(), 200, 'nothing happened');
+      await dialog.getByLabel('Your password').fill(ada.password);
+      await dialog.getByRole('button', { name: 'Remove second factor' }).click();
+      await dialog.waitFor({ state: 'detached' });
+      assert.equal(await status(), 401);
+      await page.getByRole('button', { name: `Actions for ${ben.name}` }).click();
+      await page.getByRole('menuitem', { name: 'Disable user' }).waitFor();
+      assert.equal(await page.getByRole('menuitem', { name: 'Remove second factor' }).count(), 0);
+      await page.keyboard.press('Escape');
+      // The password alone is enough again.
+      await member.goto(hour.at('/-/sign-in'));
+      await hour.member.signIn(ben);
+    },
+  );
 
   await hour.step('signing out everywhere ends the sessions of every device', async () => {
     const phone = await hour.open('phone', { width: 390 });
