@@ -57,6 +57,20 @@ const cases: Record<string, { insert: string; over: readonly number[]; stays: re
     stays: [1],
     mark: 'idle_expires_at',
   },
+  provider_codes: {
+    insert: `INSERT INTO freehold.provider_codes (code_hash, session_id, client_id, redirect_uri, code_challenge, scope, expires_at)
+      SELECT $1, session_id, 'wiki', 'https://x/', repeat('c', 43), 'openid', $2::timestamptz FROM freehold.sessions WHERE idle_expires_at > now() LIMIT 1`,
+    over: [-1.1],
+    stays: [-0.9, 0.01],
+    mark: 'expires_at',
+  },
+  provider_access_tokens: {
+    insert: `INSERT INTO freehold.provider_access_tokens (token_hash, code_hash, session_id, scope, expires_at)
+      SELECT $1, $1, session_id, 'openid', $2::timestamptz FROM freehold.sessions WHERE idle_expires_at > now() LIMIT 1`,
+    over: [-0.1],
+    stays: [0.1],
+    mark: 'expires_at',
+  },
   session_notices: {
     insert: `INSERT INTO freehold.session_notices (session_id, user_id, reason, ended_at, seen_at)
       VALUES ('ses_' || substr(encode($1, 'hex'), 1, 26), $3, 'key_reused', $2::timestamptz, $2::timestamptz)`,

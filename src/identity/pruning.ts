@@ -21,6 +21,9 @@ const over: readonly { readonly table: string; readonly key: string; readonly wh
   { table: 'saml_messages', key: 'message_hash', where: 'expires_at <= now()' },
   { table: 'sign_in_challenges', key: 'token_hash', where: 'expires_at <= now()' },
   { table: 'passkey_challenges', key: 'challenge_hash', where: 'expires_at <= now()' },
+  // Longer than what a code gave lives: until then its second use ends that.
+  { table: 'provider_codes', key: 'code_hash', where: `expires_at < now() - interval '1 hour'` },
+  { table: 'provider_access_tokens', key: 'token_hash', where: 'expires_at <= now()' },
   // An hour for counting (0020).
   { table: 'password_resets', key: 'token_hash', where: `created_at < now() - interval '1 hour'` },
   { table: 'sessions', key: 'session_id', where: 'expires_at <= now() OR idle_expires_at <= now()' },

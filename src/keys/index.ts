@@ -42,6 +42,7 @@ export {
 } from './signing.ts';
 export { type OpenKeyStore, openKeyStore } from './store.ts';
 export { type StreamTransform, streamChunkBytes } from './stream.ts';
+export { createTokenSigningKey, openTokenSigningKey, type TokenSigningKey } from './token-signing-key.ts';
 export type {
   BackupKey,
   BackupKeys,

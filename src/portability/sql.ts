@@ -31,6 +31,10 @@ export const unexportedTables: readonly string[] = [
   'freehold.sign_on_sessions',
   'freehold.sign_on_policy',
   'freehold.break_glass_owners',
+  // Sealed for this tenant, and worth something with its sessions only.
+  'freehold.provider_keys',
+  'freehold.provider_codes',
+  'freehold.provider_access_tokens',
 ];
 
 export interface TableName {

@@ -131,6 +131,8 @@ export async function deleteSecrets(db: Queryable): Promise<void> {
   await db.query('DELETE FROM freehold.passkeys');
   await db.query('DELETE FROM freehold.passkey_users');
   await db.query('DELETE FROM freehold.passkey_challenges');
+  // Codes and access tokens of the provider went with their sessions.
+  await db.query('DELETE FROM freehold.provider_keys');
   // The app makes its own anew: what one signs under them in the copy must be worth nothing in the original.
   await db.query('DELETE FROM freehold.app_secrets');
   // Connections stay, off, without their secrets (which are sealed for the other tenant), and with nothing proven: an owner of the copy decides.

@@ -1,0 +1,194 @@
+import { createHash } from 'node:crypto';
+import { SignJWT } from 'jose';
+import type { TenantDatabases } from '#src/databases/types.ts';
+import type { Clock } from '#src/kernel/index.ts';
+import type { FactorsKeyOf } from '../second-factors/redeem.ts';
+import { hashToken, newToken } from '../sessions/cookie.ts';
+import { locationOf, parseAuthorization, refusalLocation } from './authorization-request.ts';
+import { authenticateClient } from './client-authentication.ts';
+import { getParameter, parseParameters } from './parameters.ts';
+import {
+  deleteTokensOfCode,
+  findAccessToken,
+  findSignedIn,
+  insertAccessToken,
+  insertCode,
+  type SignedInPerson,
+  type UsedCode,
+  useCode,
+} from './provider-sql.ts';
+import { createSigningKeys } from './signing-keys.ts';
+import { ProviderRefusal, type ProviderTenant } from './types.ts';
+
+const codeSeconds = 60;
+const idTokenSeconds = 300;
+const accessTokenSeconds = 600;
+
+export type Authorization =
+  /** The browser goes there: to the app, with a code or with an error. */
+  | { readonly kind: 'redirect'; readonly location: string }
+  /** Nobody is signed in: sign-in first, then the same request again. */
+  | { readonly kind: 'sign-in' }
+  /** Shown here: where the request would lead is not the app. */
+  | { readonly kind: 'shown'; readonly refusal: ProviderRefusal };
+
+export interface TokenAnswer {
+  readonly access_token: string;
+  readonly token_type: 'Bearer';
+  readonly expires_in: number;
+  readonly scope: string;
+  readonly id_token: string;
+}
+
+export interface Provider {
+  /** `sessionId`: of the browser that asks, which the gateway has checked. */
+  authorize(tenant: ProviderTenant, query: string, sessionId: string | undefined): Promise<Authorization>;
+  /** Throws ProviderRefusal. */
+  exchange(
+    tenant: ProviderTenant,
+    request: { readonly authorization: string | undefined; readonly form: string },
+  ): Promise<TokenAnswer>;
+  /** Throws ProviderRefusal. */
+  describeUser(tenant: ProviderTenant, authorization: string | undefined): Promise<Record<string, unknown>>;
+  /** JSON Web Key Set (RFC 7517). */
+  listKeys(tenant: ProviderTenant): Promise<{ readonly keys: readonly Readonly<Record<string, string>>[] }>;
+}
+
+export function createProvider(deps: {
+  readonly databases: Pick<TenantDatabases, 'platform'>;
+  readonly factorsKeyOf: FactorsKeyOf;
+  readonly clock: Clock;
+}): Provider {
+  const { platform } = deps.databases;
+  const keys = createSigningKeys(deps.databases, deps.factorsKeyOf);
+  const nowSeconds = () => Math.floor(deps.clock.now() / 1_000);
+
+  return {
+    async authorize(tenant, query, sessionId) {
+      const { tenantId, issuer, client } = tenant;
+      const parsed = parseAuthorization(tenant, query);
+      if (parsed.kind === 'refused') return { kind: 'redirect', location: parsed.location };
+      if (parsed.kind === 'shown') return parsed;
+      const { request } = parsed;
+      const refuse = (description: string): Authorization => ({
+        kind: 'redirect',
+        location: refusalLocation(issuer, request, new ProviderRefusal('login_required', description)),
+      });
+      const code = newToken();
+      const person = await platform.transact(tenantId, async (db) => {
+        const found = sessionId === undefined ? undefined : await findSignedIn(db, sessionId);
+        if (!found || isTooOld(found, request.maxAgeSeconds)) return found;
+        const { redirectUri, codeChallenge, nonce } = request;
+        await insertCode(db, {
+          codeHash: hashToken(code),
+          sessionId: found.sessionId,
+          clientId: client.clientId,
+          redirectUri,
+          codeChallenge,
+          nonce,
+          scope: request.scope.join(' '),
+          lifetimeSeconds: codeSeconds,
+        });
+        return found;
+      });
+      if (!person) return request.isSilent ? refuse('nobody is signed in') : { kind: 'sign-in' };
+      if (isTooOld(person, request.maxAgeSeconds)) return refuse('the sign-in is older than max_age');
+      return { kind: 'redirect', location: locationOf(issuer, request, { code: code.toString('base64url') }) };
+    },
+
+    async exchange(tenant, { authorization, form }) {
+      const { tenantId, client } = tenant;
+      const parameters = parseParameters(form);
+      authenticateClient(client, authorization, parameters);
+      if (getParameter(parameters, 'grant_type') !== 'authorization_code')
+        throw new ProviderRefusal('unsupported_grant_type', 'grant_type has to be authorization_code');
+      const codeHash = hashToken(parseToken(getParameter(parameters, 'code')));
+      const redirectUri = getParameter(parameters, 'redirect_uri');
+      const verifier = getParameter(parameters, 'code_verifier');
+      const key = await keys.get(tenantId);
+      const token = newToken();
+      // A refusal is an answer here, not a throw: that a code was used is committed in any case.
+      const granted = await platform.transact(tenantId, async (db) => {
+        const code = await useCode(db, codeHash);
+        if (!code) {
+          await deleteTokensOfCode(db, codeHash);
+          return undefined;
+        }
+        if (!isFor(code, { clientId: client.clientId, redirectUri, verifier })) return undefined;
+        const person = await findSignedIn(db, code.sessionId);
+        if (!person) return undefined;
+        const { sessionId, scope } = code;
+        const lifetimeSeconds = accessTokenSeconds;
+        await insertAccessToken(db, { tokenHash: hashToken(token), codeHash, sessionId, scope, lifetimeSeconds });
+        return { code, person };
+      });
+      if (!granted) throw new ProviderRefusal('invalid_grant', 'the code is used, expired, or for another request');
+      const { code, person } = granted;
+      const accessToken = token.toString('base64url');
+      const idToken = await new SignJWT({
+        ...claimsOf(person, code.scope),
+        ...(code.nonce !== null && { nonce: code.nonce }),
+        auth_time: Math.floor(person.signedInAt.getTime() / 1_000),
+        sid: person.sessionId,
+        at_hash: createHash('sha256').update(accessToken).digest().subarray(0, 16).toString('base64url'),
+      })
+        .setProtectedHeader({ alg: 'RS256', typ: 'JWT', kid: key.keyId })
+        .setIssuer(tenant.issuer)
+        .setAudience(client.clientId)
+        .setIssuedAt(nowSeconds())
+        .setExpirationTime(nowSeconds() + idTokenSeconds)
+        .sign(key.privateKey);
+      return {
+        access_token: accessToken,
+        token_type: 'Bearer',
+        expires_in: accessTokenSeconds,
+        scope: code.scope,
+        id_token: idToken,
+      };
+    },
+
+    async describeUser({ tenantId }, authorization) {
+      const [, text = ''] = /^bearer +([A-Za-z0-9_-]{43})$/i.exec(authorization ?? '') ?? [];
+      const found = await platform.read(tenantId, async (db) => {
+        const token = await findAccessToken(db, hashToken(Buffer.from(text, 'base64url')));
+        const person = token && (await findSignedIn(db, token.sessionId));
+        return person && claimsOf(person, token.scope);
+      });
+      if (!found) throw new ProviderRefusal('invalid_token', 'the access token is over, or its session is');
+      return found;
+    },
+
+    listKeys: async ({ tenantId }) => ({ keys: [(await keys.get(tenantId)).publicJwk] }),
+  };
+
+  function isTooOld({ signedInAt }: SignedInPerson, maxAgeSeconds: number | undefined): boolean {
+    return maxAgeSeconds !== undefined && deps.clock.now() - signedInAt.getTime() > maxAgeSeconds * 1_000;
+  }
+}
+
+/** Of our length, or of none that anybody was given. */
+function parseToken(text: string): Buffer {
+  if (!/^[A-Za-z0-9_-]{43}$/.test(text)) throw new ProviderRefusal('invalid_grant', 'this is no code of ours');
+  return Buffer.from(text, 'base64url');
+}
+
+function isFor(
+  code: UsedCode,
+  presented: { readonly clientId: string; readonly redirectUri: string; readonly verifier: string },
+): boolean {
+  if (code.isOver || code.clientId !== presented.clientId || code.redirectUri !== presented.redirectUri) return false;
+  // RFC 7636, 4.1 and 4.6.
+  if (!/^[A-Za-z0-9._~-]{43,128}$/.test(presented.verifier)) return false;
+  return createHash('sha256').update(presented.verifier).digest('base64url') === code.codeChallenge;
+}
+
+/** `roles` is always there: what somebody may do is what apps ask first. */
+function claimsOf(person: SignedInPerson, scope: string): Record<string, unknown> {
+  const granted = scope.split(' ');
+  return {
+    sub: person.userId,
+    roles: [person.role],
+    ...(granted.includes('profile') && { name: person.name }),
+    ...(granted.includes('email') && { email: person.email }),
+  };
+}
