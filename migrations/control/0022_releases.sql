@@ -22,7 +22,7 @@ CREATE TABLE tenant_snapshots (
 
 CREATE INDEX tenant_snapshots_by_tenant ON tenant_snapshots (tenant_id);
 
--- What new tenants of a ring run, and those that come to it. A row is there once a release has been through the ring.
+-- What new tenants of a ring run, and those that come to it. There from the first release of an app on.
 CREATE TABLE app_rings (
   app     text NOT NULL,
   ring    text NOT NULL CHECK (ring IN ('alpha', 'beta', 'production')),
@@ -44,12 +44,13 @@ CREATE TABLE releases (
   is_promoted  boolean NOT NULL DEFAULT false,
   -- {"soakSeconds", "maxFailedPercent", "onHalt", …}
   settings     jsonb NOT NULL,
+  -- What each ring ran before: {"alpha": "1.0.0", …}.
+  before       jsonb NOT NULL,
   -- Why it was halted, or goes back.
   reason       text,
   requested_by text NOT NULL,
   started_at   timestamptz NOT NULL,
-  finished_at  timestamptz,
-  FOREIGN KEY (app, version) REFERENCES app_versions
+  finished_at  timestamptz
 );
 
 CREATE UNIQUE INDEX releases_one_open ON releases (app) WHERE state NOT IN ('returned', 'done');

@@ -14,6 +14,7 @@ import { silentLog, systemClock } from '#src/kernel/index.ts';
 import { verifyDocument } from '#src/keys/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
 import { dropTestTenants, openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
+import { openTestRollouts } from '../../test/support/rollouts.ts';
 import { runCli } from './index.ts';
 
 let cluster: TestCluster;
@@ -38,6 +39,7 @@ before(async () => {
     fleetReport: async () => ({ tenants: [] }),
     fleet: createFleetRuns(fleetDeps),
     drift: createFleetDrift(fleetDeps),
+    rollouts: openTestRollouts(world),
   };
   await app.register(consoleApi(deps));
   mkdirSync(join(folder, 'data/run/control'), { recursive: true });

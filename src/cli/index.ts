@@ -15,6 +15,7 @@ import { addMigrationCommands } from './migrations.ts';
 import { addOperationCommands } from './operations.ts';
 import { printError } from './print-error.ts';
 import { addRecordCommands } from './records.ts';
+import { addReleaseCommands } from './release.ts';
 import { addRestore } from './restore.ts';
 import { addTenantActions } from './tenant-actions.ts';
 import { addTenantCreate } from './tenant-create.ts';
@@ -87,6 +88,7 @@ export async function runCli(
   addOperationCommands(program, context);
   addRecordCommands(program, context);
   addMigrationCommands(program, context);
+  addReleaseCommands(program, context);
   inheritSettings(program);
   try {
     await program.parseAsync(argv, { from: 'user' });

@@ -10,6 +10,7 @@ import { createHttpApp } from '#src/http/index.ts';
 import { FreeholdError, silentLog, systemClock, waitFor } from '#src/kernel/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
 import { dropTestTenants, openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
+import { openTestRollouts } from '../../test/support/rollouts.ts';
 import { consoleApi } from './index.ts';
 
 const stepUpRequired = () => new FreeholdError('FH_STEP_UP_REQUIRED', { status: 403, title: 'Confirm that it is you' });
@@ -44,6 +45,7 @@ before(async () => {
       fleetReport: async () => ({ tenants: [] }),
       fleet: createFleetRuns(fleetDeps),
       drift: createFleetDrift(fleetDeps),
+      rollouts: openTestRollouts(world),
     }),
   );
   await app.ready();

@@ -10,6 +10,7 @@ import { archiveRoutes } from './archives.ts';
 import { migrationRoutes } from './migrations.ts';
 import { operationRoutes } from './operations.ts';
 import { recordRoutes } from './records.ts';
+import { releaseRoutes } from './releases.ts';
 import { tenantRoutes } from './tenants.ts';
 
 export type { ConsoleApiDeps, FleetReport, Started } from './api.ts';
@@ -47,6 +48,7 @@ export {
 export { type LagDeps, type LagSeries, type LagView, lagRoutes } from './lag.ts';
 export { type MailDeps, type MailView, mailRoutes } from './mail.ts';
 export type { DriftView, FleetRunView } from './migrations.ts';
+export type { ReleaseView } from './releases.ts';
 export {
   type NamedPoint,
   type RegionMoments,
@@ -84,5 +86,6 @@ export function consoleApi(deps: ConsoleApiDeps) {
     await app.register(archiveRoutes(deps));
     await app.register(recordRoutes(deps));
     await app.register(migrationRoutes(deps));
+    await app.register(releaseRoutes(deps));
   };
 }

@@ -30,6 +30,7 @@ import { isRoot } from './os-users.ts';
 import { loadBuiltPage, loadProgram } from './program.ts';
 import { recoveryKitRoutes } from './recovery-kit.ts';
 import { readRegionKeys } from './regions.ts';
+import { createReleases, releaseWarnings } from './rollouts.ts';
 import { controlTarget, readSmtpServer } from './secrets.ts';
 import { snapshotExpiry } from './snapshot-expiry.ts';
 import { staffLinkRoutes } from './staff-links.ts';
@@ -59,6 +60,7 @@ export async function runControl(env: Env): Promise<void> {
   const services = await startControlServices({ config, folders, child, target, regionKeys, smtp, program });
   const { lifecycle, pool, usage, link, portability, auditLog, tenantUrl, clock, backups, baseBackups } = services;
   const fleet = createFleet(services, program, child);
+  const rollouts = createReleases(services, log);
   const metrics = createHttpMetrics();
   metrics.gauge('freehold_gateways', 'Gateway workers that are connected, and that should be.', () => ({
     connected: link.gateways,
@@ -87,6 +89,7 @@ export async function runControl(env: Env): Promise<void> {
     fleetReport: () => reportFleet(services, program),
     fleet,
     drift: fleet.drift,
+    rollouts,
     signal: stopping.signal,
   };
   let watch: Watch | undefined;
@@ -108,7 +111,11 @@ export async function runControl(env: Env): Promise<void> {
         appFences: () => services.appProcesses.fences(),
         mailTrouble: () => services.mail.trouble(),
         isFenced,
-        watch: [...(watch?.warnings() ?? []), ...(await fleet.warnings().catch(() => []))],
+        watch: [
+          ...(watch?.warnings() ?? []),
+          ...(await fleet.warnings().catch(() => [])),
+          ...(await releaseWarnings(rollouts).catch(() => [])),
+        ],
       }),
     metrics: async () =>
       mergeMetrics([
@@ -201,7 +208,9 @@ export async function runControl(env: Env): Promise<void> {
   // Stops before the links: a running step may still have to tell the gateways, or to end an app.
   shutdown.add('lifecycle', 25_000, async () => {
     stopping.abort();
+    const released = rollouts.stop();
     await lifecycle.stop();
+    await released;
     await usage.stop();
   });
   const resumed = await lifecycle.resumeAll();
@@ -209,6 +218,7 @@ export async function runControl(env: Env): Promise<void> {
   // Beside everything else: a tenant is served at its old schema until its turn has come.
   await fleet.resume().catch((error) => log.error('the fleet could not be looked at for migrations', { error }));
   await services.apps.start();
+  await rollouts.resumeAll().catch((error) => log.error('releases could not be looked at', { error }));
   await services.mail.start();
   services.jobs.add(keyDestruction(lifecycle));
   services.jobs.add(snapshotExpiry(lifecycle));

@@ -31,6 +31,21 @@ export const releaseErrors = defineErrors({
     title: 'There is no such app or version',
     hint: 'List the apps with: ./freehold app list',
   },
+  FH_RELEASE_OPEN: {
+    status: 409,
+    title: 'Another release of this app is under way',
+    hint: 'See how far it is with: ./freehold release status APP. It ends with: ./freehold release return APP',
+  },
+  FH_RELEASE_NOT_FOUND: {
+    status: 404,
+    title: 'There is no release of this app',
+    hint: 'Begin one with: ./freehold release start APP VERSION',
+  },
+  FH_RELEASE_STATE: {
+    status: 409,
+    title: 'The release is not in a state for this',
+    hint: 'See how it is with: ./freehold release status APP',
+  },
   FH_APP_VERSION_IN_USE: {
     status: 409,
     title: 'Tenants run this version, or can be restored with it',

@@ -10,6 +10,7 @@ export { releaseErrors } from './errors.ts';
 export * from './manifest/index.ts';
 export type { AppInstaller, InstallOrder } from './ports.ts';
 export { type AppRegistry, type AppRegistryDeps, createAppRegistry, type ListedVersion } from './registry.ts';
+export * from './rollout/index.ts';
 export type { TenantApp } from './sql.ts';
 export type * from './types.ts';
 export { appVersionStates } from './types.ts';

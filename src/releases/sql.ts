@@ -105,11 +105,13 @@ export async function selectReadyApps(db: Queryable): Promise<string[]> {
   return rows.map(({ app }) => app);
 }
 
-/** `preferred` when it is ready, otherwise the newest; it stays until the transaction ends. */
+/** `preferred` when it is ready, otherwise what releases have brought to production, otherwise the newest; it stays until the transaction ends. */
 export async function lockReadyVersion(tx: Queryable, app: string, preferred?: string): Promise<string | undefined> {
   const [row] = await tx.query<{ version: string }>(
-    `SELECT version FROM app_versions WHERE app = $1 AND state = 'ready'
-     ORDER BY version = $2 DESC NULLS LAST, added_at DESC, version DESC LIMIT 1 FOR KEY SHARE`,
+    `SELECT version FROM app_versions v WHERE app = $1 AND state = 'ready'
+     ORDER BY version = $2 DESC NULLS LAST,
+       EXISTS (SELECT FROM app_rings g WHERE g.app = v.app AND g.version = v.version AND g.ring = 'production') DESC,
+       added_at DESC, version DESC LIMIT 1 FOR KEY SHARE OF v`,
     [app, preferred ?? null],
   );
   return row?.version;
