@@ -1,7 +1,7 @@
 import type { Clock, Log, TenantId } from '#src/kernel/index.ts';
 import { connectRpc } from '#src/rpc/index.ts';
 import { createDirectoryClient, type DirectoryClient, type DirectoryClientOptions } from './directory-client.ts';
-import { type LinkProtocol, parseTenantId } from './link.ts';
+import { type LinkProtocol, parseTenantId, type WireTraffic } from './link.ts';
 import { createLiveEvents, type LiveEvents } from './live-events.ts';
 
 export interface ControlClient {
@@ -9,6 +9,14 @@ export interface ControlClient {
   readonly liveEvents: LiveEvents;
   /** Notes signed-in use; told to control every half minute. */
   noteUse(tenantId: TenantId): void;
+  /** False: the tenant is about to go back to what it had. */
+  noteWritten(tenantId: TenantId): Promise<boolean>;
+  /** Told to control every two seconds. */
+  recordTraffic(
+    tenantId: TenantId,
+    version: string,
+    answer: { readonly isError: boolean; readonly durationMs: number },
+  ): void;
   /** Resolves when control has written the message down. */
   queueMail(tenantId: TenantId, order: object): Promise<void>;
   /** Resolves when every region has this content; rejects after 20 s. */
@@ -32,6 +40,7 @@ export interface ControlClientOptions extends Omit<DirectoryClientOptions, 'cloc
 const waitForControlMs = 10_000;
 /** A transaction of the tenant is open meanwhile, and ends by itself after a minute. */
 const keepFileMs = 20_000;
+const tellTrafficEveryMs = 2_000;
 
 /** A gateway worker's end of link.sock. */
 export function connectToControl(options: ControlClientOptions): ControlClient {
@@ -70,11 +79,31 @@ export function connectToControl(options: ControlClientOptions): ControlClient {
   };
   const timer = setInterval(tellUse, tellUseEveryMs);
   timer.unref();
+  let traffic = new Map<string, { -readonly [K in keyof WireTraffic]: WireTraffic[K] } & { durationsMs: number[] }>();
+  const tellTraffic = () => {
+    if (traffic.size === 0 || !rpc.connected) return;
+    const reports = [...traffic.values()];
+    traffic = new Map();
+    rpc.call('recordTraffic', { reports }, { timeoutMs: 5_000 }).catch((error: unknown) => {
+      log.warn('requests to apps could not be told of', { error, tenants: reports.length });
+    });
+  };
+  const trafficTimer = setInterval(tellTraffic, tellTrafficEveryMs);
+  trafficTimer.unref();
 
   return {
     directory,
     liveEvents,
     noteUse: (tenantId) => void used.add(tenantId),
+    noteWritten: (tenantId) => rpc.call('noteWritten', { tenantId }, { timeoutMs: 10_000 }),
+    recordTraffic: (tenantId, version, { isError, durationMs }) => {
+      const key = `${tenantId} ${version}`;
+      const counts = traffic.get(key) ?? { tenantId, version, requests: 0, errors: 0, durationsMs: [] };
+      traffic.set(key, counts);
+      counts.requests++;
+      if (isError) counts.errors++;
+      if (counts.durationsMs.length < 500) counts.durationsMs.push(Math.round(durationMs));
+    },
     queueMail: async (tenantId, order) => {
       await rpc.call('queueMail', { tenantId, order }, { timeoutMs: 20_000 });
     },
@@ -86,6 +115,7 @@ export function connectToControl(options: ControlClientOptions): ControlClient {
     },
     stop: async () => {
       clearInterval(timer);
+      clearInterval(trafficTimer);
       await tellUse();
       await rpc.close();
     },

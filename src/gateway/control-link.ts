@@ -1,7 +1,13 @@
 import { kernelErrors, type Log, type TenantId } from '#src/kernel/index.ts';
 import { createRpcServer } from '#src/rpc/index.ts';
 import type { TenantAccess, TenantRoute } from '#src/tenants/types.ts';
-import { encodeTenantAccess, type LinkProtocol, type LinkServerHandlers, parseTenantId } from './link.ts';
+import {
+  encodeTenantAccess,
+  type LinkProtocol,
+  type LinkServerHandlers,
+  parseTenantId,
+  type WireTraffic,
+} from './link.ts';
 
 /** What control lends to its gateways. */
 export interface ControlPort {
@@ -11,6 +17,9 @@ export interface ControlPort {
   /** For a tenant's host and for the base domain itself; undefined: not a host of ours. */
   findCertificate(host: string, publicKeyPem: string): Promise<string | undefined>;
   recordUse(tenantIds: readonly TenantId[]): Promise<void>;
+  noteWritten(tenantId: TenantId): Promise<boolean>;
+  /** Checked for its shape. */
+  recordTraffic(reports: readonly WireTraffic[]): void;
   /** Checks `order`, which is whatever the gateway sent. */
   queueMail(tenantId: TenantId, order: unknown): Promise<unknown>;
   /** Brings content of the vault to every region; rejects when one may lack it. */
@@ -66,6 +75,12 @@ export function createControlLink(options: ControlLinkOptions): ControlLink {
       await port.recordUse(tenantIds.map(parseTenantId));
       return null;
     },
+    noteWritten: ({ tenantId }) => port.noteWritten(parseTenantId(tenantId)),
+    recordTraffic: ({ reports }) => {
+      if (!Array.isArray(reports) || reports.length > 20_000) throw kernelErrors.FH_INVALID_REQUEST();
+      port.recordTraffic(reports.map(parseTraffic));
+      return null;
+    },
   };
   const server = createRpcServer<LinkProtocol>({ socketPath, mode, handlers, log });
   return {
@@ -84,6 +99,18 @@ export function createControlLink(options: ControlLinkOptions): ControlLink {
       return server.peers.size;
     },
   };
+}
+
+function parseTraffic({ tenantId, version, requests, errors, durationsMs }: WireTraffic): WireTraffic {
+  const isCount = (value: unknown) => typeof value === 'number' && Number.isFinite(value) && value >= 0;
+  if (
+    ![requests, errors].every(isCount) ||
+    !Array.isArray(durationsMs) ||
+    durationsMs.length > 500 ||
+    !durationsMs.every(isCount)
+  )
+    throw kernelErrors.FH_INVALID_REQUEST({ detail: 'malformed traffic' });
+  return { tenantId: parseTenantId(tenantId), version: parseText(version, 64), requests, errors, durationsMs };
 }
 
 function parseText(value: unknown, maxLength: number): string {

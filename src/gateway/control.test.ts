@@ -44,6 +44,8 @@ async function start(t: TestContext) {
     },
     getAccess: async () => access,
     findCertificate: async (host, publicKeyPem) => `certificate of ${host} for ${publicKeyPem}`,
+    noteWritten: async () => true,
+    recordTraffic: () => {},
     recordUse: async (tenantIds) => void used.push([...tenantIds]),
     queueMail: async (tenantId, order) => void ordered.push({ tenantId, order }),
     keepFile: async (tenantId, name) => void kept.push([tenantId, name]),

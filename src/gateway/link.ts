@@ -26,6 +26,10 @@ export interface LinkProtocol extends RpcProtocol {
     readonly keepFile: { params: { tenantId: TenantId; name: string }; result: null };
     /** Tenants with signed-in use since the last call. */
     readonly recordUse: { params: { tenantIds: readonly TenantId[] }; result: null };
+    /** A request may be about to change something at a tenant that a release watches. False: it is about to go back. */
+    readonly noteWritten: { params: { tenantId: TenantId }; result: boolean };
+    /** How requests to apps that are processes went since the last call. */
+    readonly recordTraffic: { params: { reports: readonly WireTraffic[] }; result: null };
   };
   readonly client: {
     /** Answered only when nothing of the tenant is remembered or running any more. */
@@ -34,6 +38,16 @@ export interface LinkProtocol extends RpcProtocol {
     /** The worker's numbers as prom-client's JSON, to be added up. */
     readonly metrics: { params: null; result: readonly object[] };
   };
+}
+
+export interface WireTraffic {
+  readonly tenantId: TenantId;
+  /** Of the app. */
+  readonly version: string;
+  readonly requests: number;
+  readonly errors: number;
+  /** Of at most 500 of them. */
+  readonly durationsMs: readonly number[];
 }
 
 export type LinkPeer = RpcPeer<LinkProtocol['client']>;

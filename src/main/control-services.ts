@@ -10,6 +10,7 @@ import type { SmtpServer } from '#src/mail/index.ts';
 import { contentHash, createPortability, longJob, stableOutput, unexportedTables } from '#src/portability/index.ts';
 import { createPool } from '#src/postgres/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
+import { createTrafficBook, noteWritten } from '#src/releases/index.ts';
 import { createStaff } from '#src/staff/index.ts';
 import { createControlDirectory, createTenantLifecycle, createTenantUsage } from '#src/tenants/index.ts';
 import { createAppServices } from './app-services.ts';
@@ -256,11 +257,14 @@ export async function startControlServices({
   });
 
   const findRoute = (host: string) => orUnavailable(directory.findRoute(host));
+  const traffic = createTrafficBook();
   const port: ControlPort = {
     findRoute,
     getAccess: (tenantId) => orUnavailable(directory.getAccess(tenantId)),
     findCertificate: createCertificateDesk({ authority, domain: config.domain, findRoute }),
     recordUse: (tenantIds) => usage.recordUse(tenantIds),
+    noteWritten: (tenantId) => noteWritten(pool, tenantId, new Date(clock.now())),
+    recordTraffic: (reports) => reports.forEach(traffic.add),
     queueMail: (tenantId, order) => mail.outbox.queue(tenantId, order),
     keepFile,
   };
@@ -357,6 +361,7 @@ export async function startControlServices({
     staff,
     apps,
     appProcesses,
+    traffic,
     mail,
     jobs,
     backups,

@@ -197,6 +197,10 @@ export async function runGateway(env: Env): Promise<void> {
     identityKeyOf: async (tenantId) => (await accessOf(tenantId)).identityKey,
     urlOf,
     findRoute: (host) => directory.findRoute(host),
+    traffic: {
+      noteWritten: (tenantId) => getControl().noteWritten(tenantId),
+      record: (...answer) => getControl().recordTraffic(...answer),
+    },
     clock,
     log,
   });

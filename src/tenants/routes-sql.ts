@@ -6,7 +6,10 @@ import type { TenantProcess, TenantRoute, TenantState } from './types.ts';
 export async function findRouteByName(db: Queryable, name: string): Promise<Omit<TenantRoute, 'host'> | undefined> {
   const rows = await db.query<RouteRow>(
     `SELECT t.tenant_id, n.name, t.title, t.state, t.app, a.version, v.manifest -> 'identity' AS identity,
-       v.manifest -> 'health' ->> 'path' AS health_path, v.manifest -> 'limits' ->> 'bodyMb' AS body_mb
+       v.manifest -> 'health' ->> 'path' AS health_path, v.manifest -> 'limits' ->> 'bodyMb' AS body_mb,
+       (SELECT rt.release_id FROM release_tenants rt JOIN releases r ON r.release_id = rt.release_id
+        WHERE rt.tenant_id = t.tenant_id AND rt.written_at IS NULL AND rt.state IN ('running', 'done', 'returning')
+          AND r.version = a.version AND r.state NOT IN ('returned', 'done')) AS trial
      FROM tenant_names n JOIN tenants t ON t.tenant_id = n.tenant_id
        LEFT JOIN tenant_apps a ON a.tenant_id = t.tenant_id LEFT JOIN app_versions v ON v.app = a.app AND v.version = a.version
      WHERE n.name = $1 AND (n.status = 'current' OR (t.state IN ('deleting', 'deleted') AND t.name = n.name))`,
@@ -26,6 +29,7 @@ export async function findRouteByName(db: Queryable, name: string): Promise<Omit
           identity: row.identity!,
           healthPath: row.health_path!,
           bodyBytes: Number(row.body_mb) * 1024 * 1024,
+          ...(row.trial !== null && { trial: row.trial }),
         },
       }),
     }
@@ -43,4 +47,5 @@ interface RouteRow {
   readonly identity: TenantProcess['identity'] | null;
   readonly health_path: string | null;
   readonly body_mb: string | null;
+  readonly trial: string | null;
 }

@@ -161,6 +161,8 @@ export interface TenantProcess {
   readonly healthPath: string;
   /** Most that the body of one request may have. */
   readonly bodyBytes: number;
+  /** The release that has given the tenant this version and would take it back with its content, as long as nobody may have changed that. */
+  readonly trial?: string;
 }
 
 /** What a gateway worker gets while a tenant is hot: the means to reach this tenant's data and nothing else. */

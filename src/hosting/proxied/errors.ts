@@ -1,6 +1,12 @@
 import { defineErrors } from '#src/kernel/index.ts';
 
 export const proxiedErrors = defineErrors({
+  FH_APP_CHANGING: {
+    status: 503,
+    title: 'This app is just getting another version',
+    hint: 'Try again in a moment.',
+    retry: 'soon',
+  },
   FH_APP_UNREACHABLE: {
     status: 502,
     title: 'The app broke off',

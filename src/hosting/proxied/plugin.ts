@@ -3,6 +3,7 @@ import { httpErrors } from '#src/http/index.ts';
 import { createConnections } from './connections.ts';
 import { createIdentityTokens } from './identity-token.ts';
 import { type PassDeps, passOn } from './pass.ts';
+import { createTraffic } from './traffic.ts';
 import type { AppProcesses, Proxied, ProxiedDeps, Renew } from './types.ts';
 import { createUnderWay, type UnderWay } from './under-way.ts';
 import { isUpgrade, passUpgradeOn } from './upgrade.ts';
@@ -55,6 +56,18 @@ function createPlugin(
       tokens: createIdentityTokens(deps),
       cookieWarnings: new Set(),
     };
+    const traffic = createTraffic(deps.traffic, deps.clock);
+    const pass = async (request: FastifyRequest, reply: FastifyReply) => {
+      await traffic.admit(request);
+      const startedMs = deps.clock.monotonicMs();
+      try {
+        await (isUpgrade(request.raw) ? passUpgradeOn : passOn)(request, reply, passing);
+      } catch (error) {
+        traffic.count(request, startedMs, { error });
+        throw error;
+      }
+      traffic.count(request, startedMs, { status: reply.raw.statusCode });
+    };
     fastify.addHook('onClose', async () => connections.destroy());
     fastify.route({
       method: [...methods],
@@ -64,7 +77,7 @@ function createPlugin(
       // Before the framework looks at the content, which is none of its business.
       onRequest: (request, reply, done) => {
         if (answerForSleeping(request, reply, deps.processes)) return;
-        (isUpgrade(request.raw) ? passUpgradeOn : passOn)(request, reply, passing).catch(done);
+        pass(request, reply).catch(done);
       },
       handler: () => {
         throw new Error('a request was not passed on');

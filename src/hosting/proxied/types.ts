@@ -2,6 +2,7 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { CancelSignal, Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import type { HostedRequest } from '../types.ts';
+import type { TrafficSink } from './traffic.ts';
 
 /** A request's stay at a tenant's process, which does not sleep meanwhile. */
 export interface Visit {
@@ -36,6 +37,8 @@ export interface ProxiedDeps {
   readonly identify: (request: FastifyRequest) => HostedRequest;
   /** 32 bytes, the tenant's: `TenantAccess.identityKey`. */
   readonly identityKeyOf: (tenantId: TenantId) => Promise<Uint8Array>;
+  /** undefined: nobody watches. */
+  readonly traffic?: TrafficSink;
   /** `https://NAME.DOMAIN[:PORT]`, no trailing slash. */
   readonly urlOf: (route: TenantRoute) => string;
   readonly findRoute: (host: string) => Promise<TenantRoute | undefined>;

@@ -45,7 +45,7 @@ export interface Rollouts {
   takeBack(app: string, actor: string): Promise<Release>;
   /** FH_APP_NOT_FOUND when its app does not run as a process. */
   setRing(tenantId: TenantId, ring: Ring, actor: string): Promise<void>;
-  /** A request may have changed something at this tenant. @returns whether that was the first of a release */
+  /** A request is about to change something at this tenant, perhaps. False: it is on its way back with its content, and nobody may. */
   noteWritten(tenantId: TenantId): Promise<boolean>;
   /** Goes on with what was under way when the process ended. */
   resumeAll(): Promise<void>;

@@ -307,15 +307,19 @@ export async function findSnapshotOf(db: Queryable, tenantId: TenantId, version:
   return row?.name;
 }
 
-/** Only the first is kept. @returns whether it was the first of a release that is under way */
+/** Only the first is kept. False: the tenant is on its way back with its content, so nobody may write any more. */
 export async function noteWritten(db: Queryable, tenantId: TenantId, now: Date): Promise<boolean> {
-  const rows = await db.query(
+  // In the row that a way back is claimed by: one of the two comes first, and the other sees it.
+  await db.query(
     `UPDATE release_tenants rt SET written_at = $2 FROM releases r
-     WHERE r.release_id = rt.release_id AND r.state = ANY($3) AND rt.tenant_id = $1 AND rt.written_at IS NULL AND rt.state IN ('running', 'done')
-     RETURNING rt.tenant_id`,
+     WHERE r.release_id = rt.release_id AND r.state = ANY($3) AND rt.tenant_id = $1 AND rt.written_at IS NULL AND rt.state IN ('running', 'done')`,
     [tenantId, now, openStates],
   );
-  return rows.length > 0;
+  const leaving = await db.query(
+    `SELECT FROM release_tenants WHERE tenant_id = $1 AND state = 'returning' AND written_at IS NULL`,
+    [tenantId],
+  );
+  return leaving.length === 0;
 }
 
 /** From now on it goes with this ring, also when a person had held it. False: its app does not run as a process. */

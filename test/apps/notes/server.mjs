@@ -24,6 +24,8 @@ createServer(async (request, response) => {
     const url = new URL(request.url, 'http://app');
     if (url.pathname === '/healthz') return response.end('well');
     if (url.pathname === '/crash') process.exit(1);
+    // A version that is well, but for its users.
+    if (process.env.BREAKS === 'reads' && request.method === 'GET') return response.writeHead(500).end('broken');
     if (request.method === 'POST') {
       const text = url.searchParams.get('text');
       await sql("INSERT INTO notes (text) VALUES (:'v0')", text);
