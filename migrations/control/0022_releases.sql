@@ -35,8 +35,8 @@ CREATE TABLE releases (
   release_id   text PRIMARY KEY CHECK (release_id ~ '^rel_[0-9a-hjkmnp-tv-z]{26}$'),
   app          text NOT NULL,
   version      text NOT NULL,
-  -- halted: a gate said no, and a person decides. returning: every tenant that it reached goes back.
-  state        text NOT NULL CHECK (state IN ('running', 'paused', 'halted', 'returning', 'returned', 'done')),
+  -- checking: it is tried on a copy. halted: a gate said no, and a person decides. returning: every tenant that it reached goes back.
+  state        text NOT NULL CHECK (state IN ('checking', 'running', 'paused', 'halted', 'returning', 'returned', 'done')),
   ring         text NOT NULL CHECK (ring IN ('alpha', 'beta', 'production')),
   -- Since when all of the ring run it.
   soaks_since  timestamptz,

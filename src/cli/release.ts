@@ -14,6 +14,8 @@ interface StartOptions extends CommonOptions {
   readonly soak: number;
   readonly maxFailed: number;
   readonly manual?: boolean;
+  readonly rehearsal: boolean;
+  readonly contract?: boolean;
   readonly onHalt: 'return' | 'keep';
   readonly wait?: boolean;
 }
@@ -37,6 +39,8 @@ export function addReleaseCommands(program: Command, context: CliContext): void 
       .argument('<version>', 'a version that is ready: ./freehold app list')
       .option('--soak <minutes>', 'how long a ring is watched before the next one begins', parseMinutes, 15)
       .option('--max-failed <percent>', 'halt when more than so many of a ring have failed', parsePercent, 10)
+      .option('--no-rehearsal', 'do not try it on a copy of one tenant first')
+      .option('--contract', 'it removes what the version before does not need any more')
       .option('--manual', 'each ring waits for: ./freehold release promote APP')
       .addOption(
         new Option('--on-halt <how>', 'take it back from everybody by itself, or leave that to you')
@@ -52,6 +56,8 @@ export function addReleaseCommands(program: Command, context: CliContext): void 
       soakSeconds: Math.round(options.soak * 60),
       maxFailedPercent: options.maxFailed,
       isManual: options.manual === true,
+      isRehearsed: options.rehearsal,
+      mayContract: options.contract === true,
       onHalt: options.onHalt,
     };
     const started = await client.send<ReleaseView>('POST', '/api/releases', body);
@@ -133,10 +139,17 @@ async function follow(context: CliContext, client: CommandClient, app: string): 
     for (;;) {
       const view = await get(client, app);
       const { state, ring, soaksSince, settings } = view.release;
-      if (state !== 'running' && state !== 'returning') return view;
+      if (state !== 'checking' && state !== 'running' && state !== 'returning') return view;
       const { settled, total } = countOf(view.release);
       if (soaksSince && settings.isManual) return view;
-      const what = state === 'returning' ? 'taking it back' : soaksSince ? `watching ${ring}` : ring;
+      const what =
+        state === 'checking'
+          ? 'trying it on a copy'
+          : state === 'returning'
+            ? 'taking it back'
+            : soaksSince
+              ? `watching ${ring}`
+              : ring;
       bar.show(settled / Math.max(1, total), `${what}, ${settled} of ${total} so far`);
       await delay(askEveryMs);
     }
@@ -165,6 +178,7 @@ function show(context: CliContext, options: CommonOptions, view: ReleaseView): v
   const { app, version, ring, state, reason, soaksSince, settings } = release;
   const title = `${app} ${version}`;
   const words = {
+    checking: `${title} is being tried on a copy of a tenant.`,
     running: soaksSince
       ? `${title} is in ${ring}, which is watched${settings.isManual ? '. Go on with: ' : `; at once with: `}./freehold release promote ${app}`
       : `${title} is being brought to ${ring}.`,

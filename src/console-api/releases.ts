@@ -61,6 +61,8 @@ export function releaseRoutes({ rollouts, lifecycle, actorOf, requireStepUp }: R
               maxFailedPercent: { type: 'integer', minimum: 0, maximum: 100 },
               minFailed: { type: 'integer', minimum: 1, maximum: 1_000 },
               isManual: { type: 'boolean' },
+              isRehearsed: { type: 'boolean' },
+              mayContract: { type: 'boolean' },
               onHalt: { enum: ['return', 'keep'] },
             },
             ['app', 'version'],

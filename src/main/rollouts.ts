@@ -1,7 +1,7 @@
 import { recordAudit } from '#src/audit/index.ts';
 import type { HealthWarning } from '#src/console-api/index.ts';
 import type { Log } from '#src/kernel/index.ts';
-import { complaintOf, createRollouts, type ReleaseTenant, type Rollouts } from '#src/releases/index.ts';
+import { complaintOf, createRollouts, type ReleaseTenant, type Rollouts, readColumns } from '#src/releases/index.ts';
 import type { ControlServices } from './control-services.ts';
 
 const minuteMs = 60_000;
@@ -10,7 +10,7 @@ const crashes = 3;
 
 /** Releases of apps that run as processes, and the gates that this machine can tell of. */
 export function createReleases(
-  { pool, apps, appProcesses, lifecycle, traffic, clock, jobs }: ControlServices,
+  { pool, admin, apps, appProcesses, lifecycle, traffic, clock, jobs }: ControlServices,
   log: Log,
 ): Rollouts {
   const rollouts = createRollouts({
@@ -23,6 +23,11 @@ export function createReleases(
       const process = (await appProcesses.list()).find((each) => each.tenantId === tenantId);
       if (!process || process.failures < crashes) return undefined;
       return `it ended ${process.failures} times in a row: ${process.error?.split('\n', 1)[0] ?? 'the log says why'}`;
+    },
+    readColumns: async (tenantId) => {
+      const { databaseName } = await lifecycle.getTenant(tenantId);
+      if (databaseName === undefined) throw new Error('the tenant has no database');
+      return admin.readCatalogues(databaseName, readColumns);
     },
     recordAudit,
     clock,

@@ -9,13 +9,14 @@ export interface ReleaseOrder {
   readonly installation: Pick<TestInstallationOptions, 'control' | 'folder'>;
   readonly failpoints: string;
   readonly version: string;
+  readonly isRehearsed: boolean;
 }
 
-const { installation, failpoints, version } = JSON.parse(process.argv[2]!) as ReleaseOrder;
+const { installation, failpoints, version, isRehearsed } = JSON.parse(process.argv[2]!) as ReleaseOrder;
 const world = await openTestInstallation(installation);
 const rollouts = openTestRollouts(world);
 armFailpoints(failpoints);
-await rollouts.start('sample', version, { soakSeconds: 0 }, 'os:child');
+await rollouts.start('sample', version, { soakSeconds: 0, isRehearsed }, 'os:child');
 await waitFor('the release has ended', async () =>
   ['done', 'returned'].includes((await rollouts.latest('sample')).state),
 );

@@ -1,6 +1,6 @@
 import { recordAudit } from '#src/audit/index.ts';
 import { silentLog, systemClock } from '#src/kernel/index.ts';
-import { createRollouts, type RolloutDeps, type Rollouts, releaseErrors } from '#src/releases/index.ts';
+import { createRollouts, type RolloutDeps, type Rollouts, readColumns, releaseErrors } from '#src/releases/index.ts';
 import type { TestInstallation } from './installation.ts';
 
 /** Releases over a test installation; versions are rows that `addVersions` makes. */
@@ -19,6 +19,8 @@ export function openTestRollouts(world: TestInstallation, change: Partial<Rollou
     },
     lifecycle: () => world.lifecycle,
     judge: async () => undefined,
+    readColumns: async (tenantId) =>
+      world.admin.readCatalogues((await world.lifecycle.getTenant(tenantId)).databaseName!, readColumns),
     recordAudit,
     clock: systemClock,
     log: silentLog,

@@ -4,6 +4,7 @@
  */
 
 export { createRollouts, type RolloutDeps, type Rollouts, standardSettings } from './rollouts.ts';
+export { type Column, readColumns } from './schema.ts';
 export { noteWritten } from './sql.ts';
 export { complaintOf, createTrafficBook, type TrafficBook, type TrafficReport } from './traffic.ts';
 export type * from './types.ts';

@@ -57,6 +57,8 @@ async function textOf(tenantId: TenantId): Promise<string | undefined> {
 const broken = 'lifecycle.update.start.after=error';
 for (const [failpoint, failure] of [
   ['releases.started', ''],
+  ['releases.rehearsal.cloned', ''],
+  ['releases.checked', ''],
   ['releases.tenant.claimed', ''],
   ['releases.tenant.begun', ''],
   ['releases.ring.done', ''],
@@ -70,6 +72,7 @@ for (const [failpoint, failure] of [
       installation: { control: cluster.control, folder },
       failpoints: [`${failpoint}=kill`, failure].filter(Boolean).join(','),
       version: next,
+      isRehearsed: /rehearsal|checked/.test(failpoint),
     };
     const script = join(import.meta.dirname, '../../../test/support/release-child.ts');
     const child = spawn(process.execPath, [script, JSON.stringify(order)], { stdio: ['ignore', 'inherit', 'inherit'] });
@@ -93,6 +96,8 @@ for (const [failpoint, failure] of [
       assert.equal(await textOf(tenantId), `written by ${runs}`);
     }
     assert.deepEqual(await world.pool.query('SELECT FROM tenant_locks'), []);
+    const copies = `SELECT FROM tenants WHERE name LIKE 'rehearsal%' AND state <> 'deleted'`;
+    assert.deepEqual(await world.pool.query(copies), []);
   });
 
 for (const failpoint of ['releases.return.claimed', 'releases.return.begun'])
@@ -100,7 +105,7 @@ for (const failpoint of ['releases.return.claimed', 'releases.return.begun'])
     const next = String(++version);
     await addVersions(world, next);
     const first = openTestRollouts(world, { judge: async () => undefined });
-    await first.start('sample', next, { soakSeconds: 0, isManual: true }, 'os:test');
+    await first.start('sample', next, { soakSeconds: 0, isRehearsed: false, isManual: true }, 'os:test');
     await waitFor('alpha is watched', async () => (await first.latest('sample')).soaksSince);
     await first.stop();
     // The row says so; the process that would act on it is the one that is killed.

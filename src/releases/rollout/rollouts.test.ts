@@ -117,7 +117,7 @@ function ends(state: ReleaseState, release: Release): Promise<Release> {
   );
 }
 const start = (version: string, settings = {}) =>
-  rollouts.start('sample', version, { soakSeconds: 0, ...settings }, 'os:test');
+  rollouts.start('sample', version, { soakSeconds: 0, isRehearsed: false, ...settings }, 'os:test');
 const broken = async () => {
   throw new FreeholdError('FH_APP_FAILED', { status: 503, title: 'The app does not run' });
 };
@@ -251,4 +251,63 @@ test('a tenant that a person gave a version is passed over until it gets a ring'
   await rollouts.setRing(tenants[0]!.tenantId, 'beta', 'os:test');
   assert.equal(await rollouts.gatherStragglers(new AbortController().signal), 1);
   assert.deepEqual(await versionsNow(), [version, version]);
+});
+
+test('before anybody gets it, it is tried on a copy of a tenant: what fails there, or what an older version would miss, stops it', async () => {
+  await createIn('alpha', 'production');
+  const before = await contents();
+  const runs = running;
+  const changes =
+    (...statements: string[]) =>
+    async (tenantId: TenantId) => {
+      await world.databases.app.transact(tenantId, async (db) => {
+        for (const statement of statements) await db.query(statement);
+      });
+    };
+  const cases: [Parameters<typeof nextVersion>[0], RegExp][] = [
+    [broken, /^on a copy of a tenant it fails: The app does not run/],
+    [
+      changes('ALTER TABLE notes DROP COLUMN file_id'),
+      /would not find what it needs after it: app\.notes\.file_id is gone/,
+    ],
+    [changes('ALTER TABLE notes RENAME TO memos'), /app\.notes is gone/],
+    [
+      changes('ALTER TABLE notes ALTER COLUMN created_at TYPE text'),
+      /created_at is text, and was timestamp with time zone/,
+    ],
+    [
+      changes(
+        'ALTER TABLE notes ADD COLUMN must text',
+        `UPDATE notes SET must = ''`,
+        'ALTER TABLE notes ALTER COLUMN must SET NOT NULL',
+      ),
+      /notes\.must is new, and whoever does not know it cannot add a row/,
+    ],
+  ];
+  for (const [start_, reason] of cases) {
+    const release = await ends('returned', await start(await nextVersion(start_), { isRehearsed: true }));
+    assert.match(release.reason!, reason);
+    assert.deepEqual(release.counts, { alpha: {}, beta: {}, production: {} }, 'nobody was touched');
+  }
+  // The older version has its say as well.
+  starts.set(runs, broken);
+  const refused = await ends('returned', await start(await nextVersion(), { isRehearsed: true }));
+  starts.delete(runs);
+  assert.match(refused.reason!, new RegExp(`^${runs} does not run on the schema that it leaves`));
+  assert.deepEqual(await contents(), before);
+  assert.deepEqual(new Set(await versionsNow()), new Set([runs]));
+
+  const adds = changes('ALTER TABLE notes ADD COLUMN more text');
+  const version = await nextVersion(adds);
+  await ends('done', await start(version, { isRehearsed: true }));
+  running = version;
+  const drops = changes('ALTER TABLE notes DROP COLUMN more');
+  const next = await nextVersion(drops);
+  await ends('done', await start(next, { isRehearsed: true, mayContract: true }));
+  running = next;
+  const { tenants: left } = await world.lifecycle.listTenants({ limit: 500 });
+  assert.deepEqual(
+    left.filter(({ name, state }) => name.startsWith('rehearsal') && state !== 'deleted'),
+    [],
+  );
 });

@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { FreeholdError, failpoint, newId, type TenantId } from '#src/kernel/index.ts';
 import { isRetryable, sqlState } from '#src/postgres/index.ts';
+import type { TenantLifecycle } from '#src/tenants/index.ts';
 import { releaseErrors } from '../errors.ts';
 import type { AppRegistry } from '../registry.ts';
 import { refusalOf } from './gates.ts';
+import { type RehearsalDeps, rehearse } from './rehearsal.ts';
 import * as sql from './sql.ts';
 import { createTenantMoves, type TenantMoveDeps } from './tenant-moves.ts';
 import {
@@ -17,7 +19,8 @@ import {
   rings,
 } from './types.ts';
 
-export interface RolloutDeps extends TenantMoveDeps {
+export interface RolloutDeps extends TenantMoveDeps, RehearsalDeps {
+  readonly lifecycle: () => Pick<TenantLifecycle, 'startOperation' | 'waitForOperation' | 'getTenant'>;
   readonly registry: Pick<AppRegistry, 'get'>;
   /** Why this tenant does not run well with the version that it was given; undefined: it does, or nobody can tell. */
   readonly judge: (tenant: ReleaseTenant, release: Release) => Promise<string | undefined>;
@@ -59,6 +62,8 @@ export const standardSettings: ReleaseSettings = {
   maxFailedPercent: 10,
   minFailed: 2,
   isManual: false,
+  isRehearsed: true,
+  mayContract: false,
   onHalt: 'return',
 };
 
@@ -99,6 +104,7 @@ export function createRollouts(deps: RolloutDeps): Rollouts {
   /** One turn. @returns whether there is another one */
   async function step(releaseId: ReleaseId): Promise<boolean> {
     const release = await sql.findRelease(db, releaseId);
+    if (release?.state === 'checking') return check(release);
     if (release?.state === 'returning') return returnAll(release);
     if (release?.state !== 'running') return false;
     if (release.soaksSince) return watch(release);
@@ -117,6 +123,26 @@ export function createRollouts(deps: RolloutDeps): Rollouts {
     if (refusal) await halt(after, refusal);
     else await sql.setRing(db, releaseId, { ring: release.ring, soaksSince: now() });
     return true;
+  }
+
+  /** Nobody has it yet: whoever stops it here has nothing to take back. */
+  async function check(release: Release): Promise<boolean> {
+    const { releaseId, app, version } = release;
+    const refusal = release.settings.isRehearsed ? await rehearse(deps, release) : undefined;
+    await failpoint('releases.checked');
+    await db.transaction(async (tx) => {
+      const to = refusal === undefined ? 'running' : 'returned';
+      if (!(await sql.moveRelease(tx, releaseId, ['checking'], to, { reason: refusal, now: now() }))) return;
+      if (refusal === undefined) return;
+      await recordAudit(tx, {
+        name: 'release.halted',
+        actor: 'system',
+        subject: releaseId,
+        details: { app, version, ring: 'none', reason: refusal },
+      });
+      log.error('a release did not pass its rehearsal', { releaseId, app, version, reason: refusal });
+    });
+    return refusal === undefined;
   }
 
   async function inParallel(work: () => Promise<void>): Promise<void> {

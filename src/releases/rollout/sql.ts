@@ -94,7 +94,7 @@ export async function insertRelease(
   );
   await db.query(
     `INSERT INTO releases (release_id, app, version, state, ring, settings, before, requested_by, started_at)
-     VALUES ($1, $2, $3, 'running', $4, $5::jsonb, (SELECT jsonb_object_agg(ring, version) FROM app_rings WHERE app = $2), $6, $7)`,
+     VALUES ($1, $2, $3, 'checking', $4, $5::jsonb, (SELECT jsonb_object_agg(ring, version) FROM app_rings WHERE app = $2), $6, $7)`,
     [releaseId, app, version, rings[0], JSON.stringify(settings), requestedBy, now],
   );
 }
@@ -162,6 +162,25 @@ export async function setRingVersion(db: Queryable, app: string, ring: Ring, ver
      ON CONFLICT (app, ring) DO UPDATE SET version = excluded.version`,
     [app, ring, version],
   );
+}
+
+/** Somebody who is to get it, of the first ring that has any; who was used last. */
+export async function findSubject(
+  db: Queryable,
+  { app, version }: Pick<Release, 'app' | 'version'>,
+): Promise<{ readonly tenantId: TenantId; readonly version: string } | undefined> {
+  const [row] = await db.query<{ tenantId: TenantId; version: string }>(
+    `SELECT a.tenant_id AS "tenantId", a.version FROM tenant_apps a JOIN tenants t ON t.tenant_id = a.tenant_id
+     WHERE a.app = $1 AND a.version <> $2 AND NOT a.is_held AND t.state = 'active'
+     ORDER BY array_position($3::text[], a.ring), t.last_used_at DESC NULLS LAST, a.tenant_id LIMIT 1`,
+    [app, version, rings],
+  );
+  return row;
+}
+
+/** Releases pass it over. */
+export async function holdOne(db: Queryable, tenantId: TenantId): Promise<void> {
+  await db.query('UPDATE tenant_apps SET is_held = true WHERE tenant_id = $1', [tenantId]);
 }
 
 /** Adds tenants of the ring that run another version and are not held by a person; who was used last goes first. @returns how many are new */

@@ -5,10 +5,10 @@ export type ReleaseId = Id<'rel'>;
 export const rings = ['alpha', 'beta', 'production'] as const;
 export type Ring = (typeof rings)[number];
 
-/** `halted`: a gate said no, and a person decides. `returning`: every tenant that it reached goes back. */
-export const releaseStates = ['running', 'paused', 'halted', 'returning', 'returned', 'done'] as const;
+/** `checking`: it is tried on a copy of a tenant. `halted`: a gate said no, and a person decides. `returning`: every tenant that it reached goes back. */
+export const releaseStates = ['checking', 'running', 'paused', 'halted', 'returning', 'returned', 'done'] as const;
 export type ReleaseState = (typeof releaseStates)[number];
-export const openStates = ['running', 'paused', 'halted', 'returning'] as const;
+export const openStates = ['checking', 'running', 'paused', 'halted', 'returning'] as const;
 
 /** `failed`: taken back alone. `returned`: went back with the release. */
 export const releaseTenantStates = [
@@ -30,6 +30,10 @@ export interface ReleaseSettings {
   readonly minFailed: number;
   /** Each ring waits for `promote`. Default false. */
   readonly isManual: boolean;
+  /** Tries it on a copy of one tenant before anybody gets it. Default true. */
+  readonly isRehearsed: boolean;
+  /** It removes what the version before does not need any more. Default false. */
+  readonly mayContract: boolean;
   /** What a gate does that says no: everybody goes back, or a person decides. Default `return`. */
   readonly onHalt: 'return' | 'keep';
 }
