@@ -1,4 +1,5 @@
 import { toFreeholdError } from '#src/kernel/index.ts';
+import { parseWireError, toWireError, type WireError } from '#src/rpc/index.ts';
 
 /** One end of an IPC channel: a child process, or the process itself. */
 export interface Channel {
@@ -10,7 +11,7 @@ export interface Channel {
 type Handlers = Readonly<Record<string, (...params: never[]) => Promise<unknown>>>;
 type Message =
   | { readonly type: 'ask'; readonly id: number; readonly method: string; readonly params: readonly unknown[] }
-  | { readonly type: 'answer'; readonly id: number; readonly value?: unknown; readonly error?: string };
+  | { readonly type: 'answer'; readonly id: number; readonly value?: unknown; readonly error?: string | WireError };
 
 export interface Calls {
   /** Rejects with the other side's words, when it is gone, or after the deadline. */
@@ -44,14 +45,14 @@ export function createCalls(channel: Channel, handlers: Handlers): Calls {
       if (!Object.hasOwn(handlers, method)) throw new TypeError(`there is no ${method}`);
       send({ type: 'answer', id, value: await handlers[method]!(...(params as never[])) });
     } catch (error) {
-      const { code, message } = toFreeholdError(error);
-      send({ type: 'answer', id, error: code === 'FH_INTERNAL' && error instanceof Error ? error.message : message });
+      const isUnnamed = toFreeholdError(error).code === 'FH_INTERNAL' && error instanceof Error;
+      send({ type: 'answer', id, error: isUnnamed ? error.message : toWireError(error) });
     }
   }
 
   function settle({ id, value, error }: Extract<Message, { type: 'answer' }>): void {
     const call = waiting.get(id);
-    if (error !== undefined) call?.reject(new Error(error));
+    if (error !== undefined) call?.reject(typeof error === 'string' ? new Error(error) : parseWireError(error));
     else call?.resolve(value);
   }
 

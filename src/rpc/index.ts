@@ -5,6 +5,6 @@
  * Called by: control and gateways (link.sock), control and the command line (command.sock).
  */
 export { connectRpc, type RpcClientOptions } from './client.ts';
-export { parseWireError, rpcErrors, toWireError } from './errors.ts';
+export { parseWireError, rpcErrors, toWireError, type WireError } from './errors.ts';
 export { createRpcServer, type RpcServerOptions } from './server.ts';
 export type * from './types.ts';

@@ -1,12 +1,12 @@
-import { failpoint, type TenantId } from '#src/kernel/index.ts';
+import { failpoint, randomName, type TenantId } from '#src/kernel/index.ts';
 import type { ControlDatabase, Operation, OperationKind, TenantLifecycle } from '#src/tenants/index.ts';
 import { type Column, contractionsOf } from './schema.ts';
-import { findSubject, holdOne } from './sql.ts';
+import { findSubject, holdOne, selectCopies } from './sql.ts';
 import type { Release } from './types.ts';
 
 export interface RehearsalDeps {
   readonly db: ControlDatabase;
-  readonly lifecycle: () => Pick<TenantLifecycle, 'startOperation' | 'waitForOperation' | 'getTenant'>;
+  readonly lifecycle: () => Pick<TenantLifecycle, 'startOperation' | 'waitForOperation'>;
   /** Of everything in the tenant's database that is the app's. */
   readonly readColumns: (tenantId: TenantId) => Promise<readonly Column[]>;
 }
@@ -25,8 +25,8 @@ const shownContractions = 5;
 export async function rehearse(deps: RehearsalDeps, release: Release): Promise<string | undefined> {
   const { releaseId, app, version, settings } = release;
   const lifecycle = deps.lifecycle();
-  // Found again by its name after a kill, and begun anew.
-  const name = `rehearsal-${releaseId.slice(-12)}`;
+  // Copies are found again by it after a kill, and removed; a name that was used is held back.
+  const prefix = `rehearsal-${releaseId.slice(-10)}-`;
 
   async function run(kind: OperationKind, tenantId: TenantId, input: object): Promise<Operation> {
     const { operationId } = await lifecycle.startOperation(kind, tenantId, input as never, 'system');
@@ -36,15 +36,17 @@ export async function rehearse(deps: RehearsalDeps, release: Release): Promise<s
   }
   const textOf = ({ error }: Operation) => error?.text.split('\n').slice(0, 4).join('\n') ?? 'it was taken back';
   const remove = async () => {
-    const copy = await lifecycle.getTenant(name).catch(() => undefined);
-    if (copy && copy.state !== 'deleted') await run('delete', copy.tenantId, { now: true });
+    for (const tenantId of await selectCopies(deps.db, prefix)) await run('delete', tenantId, { now: true });
   };
 
   await remove();
   const subject = await findSubject(deps.db, release);
   if (!subject) return undefined;
   try {
-    const cloned = await run('clone', subject.tenantId, { newName: name, title: `Rehearsal of ${app} ${version}` });
+    const cloned = await run('clone', subject.tenantId, {
+      newName: prefix + randomName(6),
+      title: `Rehearsal of ${app} ${version}`,
+    });
     if (cloned.state !== 'succeeded') throw new Error(`no copy could be made for a rehearsal: ${textOf(cloned)}`);
     const copy = cloned.tenantId;
     await holdOne(deps.db, copy);

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { FreeholdError, failpoint, newId, type TenantId } from '#src/kernel/index.ts';
 import { isRetryable, sqlState } from '#src/postgres/index.ts';
-import type { TenantLifecycle } from '#src/tenants/index.ts';
 import { releaseErrors } from '../errors.ts';
 import type { AppRegistry } from '../registry.ts';
 import { refusalOf } from './gates.ts';
@@ -20,7 +19,6 @@ import {
 } from './types.ts';
 
 export interface RolloutDeps extends TenantMoveDeps, RehearsalDeps {
-  readonly lifecycle: () => Pick<TenantLifecycle, 'startOperation' | 'waitForOperation' | 'getTenant'>;
   readonly registry: Pick<AppRegistry, 'get'>;
   /** Why this tenant does not run well with the version that it was given; undefined: it does, or nobody can tell. */
   readonly judge: (tenant: ReleaseTenant, release: Release) => Promise<string | undefined>;

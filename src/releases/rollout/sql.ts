@@ -178,6 +178,15 @@ export async function findSubject(
   return row;
 }
 
+/** Copies that a rehearsal has made, and that are still there. */
+export async function selectCopies(db: Queryable, prefix: string): Promise<TenantId[]> {
+  const rows = await db.query<{ tenantId: TenantId }>(
+    `SELECT tenant_id AS "tenantId" FROM tenants WHERE starts_with(name, $1) AND state NOT IN ('deleting', 'deleted')`,
+    [prefix],
+  );
+  return rows.map(({ tenantId }) => tenantId);
+}
+
 /** Releases pass it over. */
 export async function holdOne(db: Queryable, tenantId: TenantId): Promise<void> {
   await db.query('UPDATE tenant_apps SET is_held = true WHERE tenant_id = $1', [tenantId]);
