@@ -14,5 +14,4 @@ export { gatewayErrors } from './errors.ts';
 export { createGateway, type Gateway, type GatewayOptions, type StopOptions } from './gateway.ts';
 export { encodeTenantAccess, type LinkProtocol, type LinkServerHandlers, type WireTenantAccess } from './link.ts';
 export { createLiveEvents, type LiveEvents } from './live-events.ts';
-export { isPortFree } from './port.ts';
 export * from './types.ts';

@@ -8,9 +8,9 @@ import { type TestContext, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { silentLog, systemClock, waitFor } from '#src/kernel/index.ts';
 import { createGatewayKey, createLocalAuthority } from '#src/keys/index.ts';
+import { isPortFree } from '#src/main/port.ts';
 import { createGateway, type GatewayOptions } from './gateway.ts';
 import { createListener } from './listener.ts';
-import { isPortFree } from './port.ts';
 import { parseAnswer, startWorld } from './test-world.ts';
 import { defaultLimits } from './types.ts';
 

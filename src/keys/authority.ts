@@ -1,11 +1,10 @@
-import 'reflect-metadata';
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, webcrypto } from 'node:crypto';
 import { join } from 'node:path';
-import * as x509 from '@peculiar/x509';
 import { type Clock, randomBytes, systemClock } from '#src/kernel/index.ts';
 import { findPrivateFile, makePrivateFolder, writeDurably } from './durable-file.ts';
 import { keyErrors } from './errors.ts';
 import { encodeNameConstraints, nameConstraintsId } from './name-constraints.ts';
+import { loadX509, type X509Certificate } from './x509.ts';
 
 const dayMs = 86_400_000;
 /** Browsers refuse leaves of more than 398 days (CA/Browser Forum baseline requirements, 6.3.2, until March 2026; local roots keep it). */
@@ -29,6 +28,7 @@ export async function createLocalAuthority(
   { domain = 'localhost', clock = systemClock }: { domain?: string; clock?: Clock } = {},
 ): Promise<LocalAuthority> {
   assertHost(domain);
+  const x509 = await loadX509();
   await makePrivateFolder(folder);
   const keyPath = join(folder, 'ca.key');
   const certificatePath = join(folder, 'ca.crt');
@@ -61,7 +61,7 @@ export async function createLocalAuthority(
         subject: host.length <= 64 ? `CN=${host}` : 'O=Freehold',
         notBefore: new Date(now - dayMs / 24),
         notAfter: new Date(Math.min(now + leafDays * dayMs, root.notAfter.getTime())),
-        publicKey: parseLeafKey(publicKeyPem),
+        publicKey: new x509.PublicKey(normaliseLeafKey(publicKeyPem)),
         signingKey,
         signingAlgorithm: ecdsa,
         extensions: [
@@ -112,7 +112,8 @@ async function importSigningKey(key: KeyObject): Promise<CryptoKey> {
   return webcrypto.subtle.importKey('pkcs8', bytes, ecdsa, false, ['sign']) as Promise<CryptoKey>;
 }
 
-async function signRoot(privateKey: KeyObject, domain: string, clock: Clock): Promise<x509.X509Certificate> {
+async function signRoot(privateKey: KeyObject, domain: string, clock: Clock): Promise<X509Certificate> {
+  const x509 = await loadX509();
   const publicKey = new x509.PublicKey(createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString());
   // The name tells installations apart in a browser's list, and says nothing about the machine.
   const name = `CN=Freehold local authority ${randomBytes(4).toString('hex')}`;
@@ -140,7 +141,8 @@ function newSerialNumber(): string {
   return `01${randomBytes(16).toString('hex')}`;
 }
 
-function parseLeafKey(publicKeyPem: string): x509.PublicKey {
+/** PEM, SPKI; throws FH_CERTIFICATE_REFUSED. */
+function normaliseLeafKey(publicKeyPem: string): string {
   let key: KeyObject;
   try {
     key = createPublicKey({ key: publicKeyPem, format: 'pem' });
@@ -149,7 +151,7 @@ function parseLeafKey(publicKeyPem: string): x509.PublicKey {
   }
   if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
     throw keyErrors.FH_CERTIFICATE_REFUSED({ detail: 'the public key is not on the curve P-256' });
-  return new x509.PublicKey(key.export({ type: 'spki', format: 'pem' }).toString());
+  return key.export({ type: 'spki', format: 'pem' }).toString();
 }
 
 /** A DNS name in lower case, of letters, digits and inner hyphens: no wildcard, no address, no trailing dot. */

@@ -1,7 +1,6 @@
-import 'reflect-metadata';
 import { createPrivateKey, sign, webcrypto } from 'node:crypto';
-import * as x509 from '@peculiar/x509';
 import { randomBytes } from '#src/kernel/index.ts';
+import { loadX509 } from './x509.ts';
 
 const dayMs = 86_400_000;
 const rsa = {
@@ -20,6 +19,7 @@ export interface ServiceProviderKey {
 
 /** A new RSA-3072 key for SAML messages of one tenant, to sign with and to receive encrypted assertions; ten years. `nowMs`: the time. */
 export async function createServiceProviderKey(nowMs: number): Promise<ServiceProviderKey> {
+  const x509 = await loadX509();
   const keys = (await webcrypto.subtle.generateKey(rsa, true, ['sign', 'verify'])) as CryptoKeyPair;
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: `01${randomBytes(15).toString('hex')}`,

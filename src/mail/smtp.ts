@@ -1,4 +1,3 @@
-import { createTransport } from 'nodemailer';
 import { mailErrors } from './errors.ts';
 import type { Letter, MailId } from './types.ts';
 
@@ -70,6 +69,8 @@ export function createDelivery(
   const { host, port, security, user, password, from, ca } = server;
   const messageDomain = from.slice(from.lastIndexOf('@') + 1);
   return async (mailId, createdAt, letter) => {
+    // Only where there is a mail server: everybody imports `mail`.
+    const { createTransport } = await import('nodemailer');
     const transport = createTransport({
       host,
       port,

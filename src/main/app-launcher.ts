@@ -7,7 +7,7 @@ import type { Config } from './config.ts';
 import type { Folders } from './folders.ts';
 import { type Calls, createCalls } from './ipc-calls.ts';
 import type { OsUsers } from './os-users.ts';
-import { freehold } from './program.ts';
+import { freehold } from './self.ts';
 
 export interface AppLauncher {
   /** Answers this keeper from now on; what an earlier one had started is ended first. */

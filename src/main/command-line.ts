@@ -1,21 +1,18 @@
 import type { Command } from 'commander';
 import { runCli } from '#src/cli/index.ts';
-import { toFreeholdError } from '#src/kernel/index.ts';
-import { toStorageError } from '#src/objects/index.ts';
-import type { ChildMessage } from './child.ts';
 import type { Env } from './config.ts';
 import { addFailoverCommand } from './failover.ts';
-import { addRecoverCommand } from './recover.ts';
+import { addRecoverCommand } from './recover-command.ts';
 import { addRecoveryKitCommand, addRotateKeyCommand } from './recovery-kit.ts';
+import { runRole } from './roles.ts';
 import { addStaffCommands } from './staff-links.ts';
 import { addStatusCommands } from './status.ts';
 import type { UpOptions } from './up.ts';
-import { addUserCommands } from './user-links.ts';
+import { addUserCommands } from './user-commands.ts';
 import { readVersion } from './version.ts';
 
 /** All commands: those that run Freehold are ours, the others speak with a running installation. @returns the exit code */
 export async function runCommandLine(argv: readonly string[], env: Env): Promise<number> {
-  if (argv[0] === 'run' && process.channel) return runChild(argv[1], env);
   const streams = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr };
   return runCli(argv, env, streams, {
     version: readVersion(),
@@ -58,27 +55,4 @@ function addUp(program: Command, env: Env): void {
       const { up } = await import('./up.ts');
       return up(options, env);
     });
-}
-
-/** Whole servers are loaded only by who becomes one: a command that asks a question answers in a quarter of the time. */
-async function runRole(role: string, env: Env): Promise<void> {
-  if (role === 'control') return (await import('./control.ts')).runControl(env);
-  if (role === 'gateway') return (await import('./gateway.ts')).runGateway(env);
-  if (role === 'shipper') return (await import('./shipper.ts')).runShipper(env);
-  if (role === 'apps') return (await import('./apps-keeper.ts')).runAppsKeeper(env);
-  if (role === 'shipped-wal' && process.channel) return (await import('./shipped-wal.ts')).runShippedWal(env);
-  throw new TypeError(`there is no role ${role}; use control, gateway, shipper or apps`);
-}
-
-/** A child of the supervisor: what keeps it from starting goes up the channel, in words. */
-async function runChild(role: string | undefined, env: Env): Promise<number> {
-  try {
-    await runRole(role ?? '', env);
-    return 0;
-  } catch (error) {
-    const { code, message, hint } = toFreeholdError(toStorageError(error));
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-    process.send?.({ type: 'failed', code, text: message, hint } satisfies ChildMessage);
-    process.exit(1);
-  }
 }

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import type { Log } from '#src/kernel/index.ts';
 import type { ChildMessage } from './child.ts';
 import { mainErrors } from './errors.ts';
-import { freehold } from './program.ts';
+import { freehold } from './self.ts';
 
 export interface ManagedProcessOptions {
   /** For example `gateway-1`. */

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freehold } from './program.ts';
+import { freehold } from './self.ts';
 
 /** What the processes need of a checkout, besides the packages that are not for building and testing. */
 const parts = ['package.json', 'src', 'apps', 'migrations', 'dist'];

@@ -3,15 +3,8 @@ import { type DatabaseKind, type MigrationFile, type MigrationFolders, readMigra
 import { migrationsFolderOf, parseApp } from '#src/hosting/index.ts';
 import { loadPage, type Page } from '#src/http/index.ts';
 import { apps } from './apps.ts';
+import { freehold } from './self.ts';
 import { readVersion } from './version.ts';
-
-/** How to start ourselves again, and where our own files lie. */
-export const freehold = {
-  node: process.execPath,
-  nodeArgs: process.execArgv,
-  /** Root of the checkout, with a slash at the end. */
-  root: new URL('../../', import.meta.url),
-} as const;
 
 /** Our own files, in memory: read before a process gives up root, because its own user may not reach the checkout (a clone below /root). */
 export interface Program {

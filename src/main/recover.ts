@@ -11,7 +11,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import type { Command } from 'commander';
 import {
   buildCatalogue,
   type Catalogue,
@@ -39,31 +38,12 @@ import { mainErrors } from './errors.ts';
 import { ensureFolders, type Folders, foldersOf } from './folders.ts';
 import { restoredMarker } from './mail-services.ts';
 import { ensureOsUsers, type OsUser } from './os-users.ts';
-
-interface Options {
-  readonly region: string;
-  readonly kit: string;
-  readonly data?: string;
-  readonly to?: string;
-  readonly json?: boolean;
-}
+import type { RecoverOptions } from './recover-command.ts';
 
 const regionNames = ['a', 'b'] as const;
 
-/** `recover`: everything, on an empty machine, from one region and the recovery kit. Nothing of Freehold runs while it works. */
-export function addRecoverCommand(program: Command, context: CliContext): void {
-  program
-    .command('recover')
-    .description('rebuild the whole installation from one region and the recovery kit, into an empty data folder')
-    .requiredOption('--region <name=folder>', 'the region that is left, for example a=/mnt/region-a')
-    .requiredOption('--kit <file>', 'a file with the text of the recovery kit')
-    .option('--to <time>', 'everything until this time; default: all that the region holds')
-    .option('--data <dir>', 'the new data folder; default: as for up')
-    .option('--json', 'one line of JSON: dataDir, lastCommitAt, lsn, tenants, files, durationMs')
-    .action((options: Options) => recover(context, options));
-}
-
-async function recover(context: CliContext, options: Options): Promise<void> {
+/** On an empty machine, from one region and the recovery kit. Nothing of Freehold runs while it works. */
+export async function recover(context: CliContext, options: RecoverOptions): Promise<void> {
   const startedMs = performance.now();
   const env: Env = context.env;
   const dataDir = resolve(options.data ?? env.FREEHOLD_DATA ?? defaultDataDir(env));

@@ -8,7 +8,7 @@ import type { ChildMessage } from './child.ts';
 import type { Folders } from './folders.ts';
 import { type Calls, createCalls } from './ipc-calls.ts';
 import type { OsUsers } from './os-users.ts';
-import { freehold } from './program.ts';
+import { freehold } from './self.ts';
 
 export interface ShippedWalReaderOptions {
   readonly folders: Folders;

@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ClusterPair, type FailoverReport, longestShutdownMs, type ShippedWal } from '#src/clusters/index.ts';
-import { isPortFree } from '#src/gateway/index.ts';
 import type { Log } from '#src/kernel/index.ts';
 import { createAppLauncher } from './app-launcher.ts';
 import { createEmbeddedCluster, publish } from './cluster.ts';
@@ -10,6 +9,7 @@ import { mainErrors } from './errors.ts';
 import { ensureFolders, type Folders, foldersOf } from './folders.ts';
 import { ManagedProcess, type ManagedProcessOptions } from './managed-process.ts';
 import { ensureOsUsers } from './os-users.ts';
+import { isPortFree } from './port.ts';
 import { placeProgram } from './program-copy.ts';
 import { openShippedWalReader } from './shipped-wal-reader.ts';
 import type { Shutdown } from './shutdown.ts';

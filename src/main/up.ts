@@ -3,11 +3,11 @@ import { instancesFolder } from '#src/cli/index.ts';
 import { createLog } from '#src/kernel/index.ts';
 import { toStorageError } from '#src/objects/index.ts';
 import { type Env, parseConfig } from './config.ts';
-import { ensureDemo } from './demo.ts';
+import type { Folders } from './folders.ts';
 import { lockInstance } from './instance.ts';
-import { freehold } from './program.ts';
 import { printReady } from './ready.ts';
 import { parseExternalDatabase, readSmtpServer } from './secrets.ts';
+import { freehold } from './self.ts';
 import { Shutdown } from './shutdown.ts';
 import { startAll } from './supervisor.ts';
 
@@ -61,6 +61,12 @@ export async function up(options: UpOptions, env: Env): Promise<void> {
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
 
+  const makeDemo = async (folders: Folders, gateway: string) => {
+    // It knows hashes of passwords, and with them most of the product: nothing for a process that stays root.
+    const { ensureDemo } = await import('./demo.ts');
+    return ensureDemo(folders, (name) => gateway.replace('https://', `https://${name}.`), say);
+  };
+
   try {
     const running = await startAll({ config, env: merged, log, shutdown, say, onWaiting });
     const gateway = `https://${config.domain}${config.publicPort === 443 ? '' : `:${config.publicPort}`}`;
@@ -74,9 +80,7 @@ export async function up(options: UpOptions, env: Env): Promise<void> {
       ca: running.folders.caCertificate,
       programDir: fileURLToPath(freehold.root),
     });
-    const demo = options.demo
-      ? await ensureDemo(running.folders, (name) => gateway.replace('https://', `https://${name}.`), say)
-      : [];
+    const demo = options.demo ? await makeDemo(running.folders, gateway) : [];
     printReady({
       json: options.json,
       gateway,

@@ -1,11 +1,5 @@
 /** Web Authentication as we use it: what is asked of browsers, and what is believed of their answers. Knows no database and no session. */
-import {
-  generateAuthenticationOptions,
-  generateRegistrationOptions,
-  verifyAuthenticationResponse,
-  verifyRegistrationResponse,
-} from '@simplewebauthn/server';
-import { decodeAttestationObject, isoCBOR } from '@simplewebauthn/server/helpers';
+import type { verifyAuthenticationResponse } from '@simplewebauthn/server';
 import { hashToken } from '../sessions/cookie.ts';
 import type { PasskeyRow } from './passkey-sql.ts';
 import type {
@@ -22,6 +16,10 @@ export const passkeyLifetimeSeconds = 300;
 export const passkeyAlgorithms = [-8, -7, -257];
 const challengeBytes = 32;
 
+/** Loaded with the first passkey: it brings a reader of certificates, and everybody imports `identity`. */
+const webAuthentication = () => import('@simplewebauthn/server');
+
+type Helpers = typeof import('@simplewebauthn/server/helpers');
 type Known = Pick<PasskeyRow, 'credentialId' | 'transports'>;
 
 const descriptorOf = ({ credentialId, transports }: Known) => ({
@@ -33,7 +31,7 @@ const descriptorOf = ({ credentialId, transports }: Known) => ({
  * What makes a passkey: discoverable and with user verification, so that each is two factors by itself (something one has, and a finger, face or PIN).
  * No attestation: nobody is told which make of authenticator it is.
  */
-export function creationOptions(order: {
+export async function creationOptions(order: {
   readonly party: RelyingParty;
   readonly challenge: Uint8Array;
   readonly user: { readonly handle: Buffer; readonly email: string; readonly name: string };
@@ -41,6 +39,7 @@ export function creationOptions(order: {
   readonly known: readonly Known[];
 }): Promise<PasskeyCreationOptions> {
   const { party, challenge, user, known } = order;
+  const { generateRegistrationOptions } = await webAuthentication();
   return generateRegistrationOptions({
     rpID: party.id,
     rpName: party.title,
@@ -57,11 +56,12 @@ export function creationOptions(order: {
 }
 
 /** What shows one: one of `allowed`, or whichever the user chooses. */
-export function requestOptions(order: {
+export async function requestOptions(order: {
   readonly party: RelyingParty;
   readonly challenge: Uint8Array;
   readonly allowed: readonly Known[];
 }): Promise<PasskeyRequestOptions> {
+  const { generateAuthenticationOptions } = await webAuthentication();
   return generateAuthenticationOptions({
     rpID: order.party.id,
     challenge: new Uint8Array(order.challenge),
@@ -113,10 +113,12 @@ export async function verifyAttestation(
   answer: PasskeyAttestation,
   { challengeHash, rpId, origin }: Expected,
 ): Promise<NewCredential | undefined> {
+  const { verifyRegistrationResponse } = await webAuthentication();
+  const { decodeAttestationObject, isoCBOR } = await import('@simplewebauthn/server/helpers');
   try {
     if (isFramed(answer.response.clientDataJSON)) return undefined;
     const { verified, registrationInfo } = await verifyRegistrationResponse({
-      response: withoutStatement(answer),
+      response: withoutStatement(answer, { decodeAttestationObject, isoCBOR }),
       expectedChallenge: (challenge) => isOf(challenge, challengeHash),
       expectedOrigin: origin,
       expectedRPID: rpId,
@@ -144,7 +146,10 @@ export async function verifyAttestation(
  * Statements about the make of an authenticator were not asked for and are not looked at, so no certificate that a stranger wrote is parsed, and no list of revoked
  * ones fetched from where it says (Web Authentication, 8.7).
  */
-function withoutStatement(answer: PasskeyAttestation): PasskeyAttestation {
+function withoutStatement(
+  answer: PasskeyAttestation,
+  { decodeAttestationObject, isoCBOR }: Pick<Helpers, 'decodeAttestationObject' | 'isoCBOR'>,
+): PasskeyAttestation {
   const decoded = decodeAttestationObject(new Uint8Array(Buffer.from(answer.response.attestationObject, 'base64url')));
   const bare = new Map<string, unknown>([
     ['fmt', 'none'],
@@ -167,6 +172,7 @@ export async function verifyAssertion(
   { challengeHash, rpId, origin }: Expected,
   passkey: PasskeyRow,
 ): Promise<{ readonly counter: number; readonly isBackedUp: boolean } | undefined> {
+  const { verifyAuthenticationResponse } = await webAuthentication();
   try {
     if (isFramed(answer.response.clientDataJSON)) return undefined;
     const { verified, authenticationInfo } = await verifyAuthenticationResponse({

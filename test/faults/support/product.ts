@@ -26,6 +26,7 @@ export async function startProduct(env: Readonly<Record<string, string>> = {}): 
   const settings = {
     PATH: process.env.PATH,
     FREEHOLD_PG_BIN: process.env.FREEHOLD_PG_BIN,
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
     FREEHOLD_DATA: dataDir,
     FREEHOLD_PORT: String(port),
     FREEHOLD_CONSOLE_PORT: String(consolePort),
