@@ -1,11 +1,12 @@
 /** Apps that nobody here wrote: brought in, run as processes, carried through the life of their tenants; others stay online and untouched. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type Client, Freehold, repository, runLauncher, until } from './harness.ts';
+import { listProcesses } from './processes.ts';
 
 describe('apps as processes', { timeout: 1_200_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'fh-apps-'));
@@ -81,10 +82,10 @@ describe('apps as processes', { timeout: 1_200_000 }, () => {
     await note('globex', 'the first of globex');
     assert.deepEqual(await notesOf('acme'), { notes: ['the first of acme'], diary: 'the first of acme\n' });
     assert.deepEqual(await notesOf('globex'), { notes: ['the first of globex'], diary: 'the first of globex\n' });
-    const users = execFileSync('ps', ['-eo', 'uid,args'], { encoding: 'utf8' })
-      .split('\n')
-      .filter((line) => /node server\.mjs$/.test(line))
-      .map((line) => line.trim().split(' ')[0]);
+    // Of this installation: other suites run the same app at the same time.
+    const users = listProcesses(freehold)
+      .filter(({ args }) => /node server\.mjs$/.test(args))
+      .map(({ user }) => user);
     assert.equal(new Set(users).size, 2, users.join());
   });
 
