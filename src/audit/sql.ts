@@ -49,6 +49,7 @@ export function selectEvents(db: Queryable, table: AuditTable, filter: EventFilt
        AND ($5::text IS NULL OR actor = 'user:' || $5 OR subject = $5)
        AND ($6::timestamptz IS NULL OR recorded_at >= $6)
        AND ($7::timestamptz IS NULL OR recorded_at < $7)
+       AND ($8::text IS NULL OR subject = $8)
      ORDER BY position DESC
      LIMIT $4`,
     [
@@ -59,6 +60,7 @@ export function selectEvents(db: Queryable, table: AuditTable, filter: EventFilt
       filter.person ?? null,
       filter.from ?? null,
       filter.to ?? null,
+      filter.subject ?? null,
     ],
   );
 }

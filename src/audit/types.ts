@@ -172,6 +172,7 @@ export interface AuditFilter {
   readonly from?: string | undefined;
   /** ISO 8601, not included. */
   readonly to?: string | undefined;
+  readonly subject?: string | undefined;
 }
 
 export type { ExportFormat } from './export.ts';

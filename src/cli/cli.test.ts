@@ -12,6 +12,7 @@ import { createFleetDrift, createFleetRuns } from '#src/fleet/index.ts';
 import { createHttpApp } from '#src/http/index.ts';
 import { silentLog, systemClock } from '#src/kernel/index.ts';
 import { verifyDocument } from '#src/keys/index.ts';
+import { createStandings } from '#src/releases/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
 import { dropTestTenants, openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
 import { openTestRollouts } from '../../test/support/rollouts.ts';
@@ -40,6 +41,8 @@ before(async () => {
     fleet: createFleetRuns(fleetDeps),
     drift: createFleetDrift(fleetDeps),
     rollouts: openTestRollouts(world),
+    standings: createStandings({ db: world.pool }),
+    apps: { list: async () => [] },
   };
   await app.register(consoleApi(deps));
   mkdirSync(join(folder, 'data/run/control'), { recursive: true });

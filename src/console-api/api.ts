@@ -3,7 +3,7 @@ import type { AuditLog } from '#src/audit/index.ts';
 import type { FleetDrift, FleetRuns } from '#src/fleet/index.ts';
 import type { OperationId } from '#src/kernel/index.ts';
 import type { Portability } from '#src/portability/index.ts';
-import type { Rollouts } from '#src/releases/index.ts';
+import type { AppRegistry, Rollouts, Standings } from '#src/releases/index.ts';
 import type { ControlDatabase, Operation, Tenant, TenantLifecycle } from '#src/tenants/index.ts';
 
 /** What the routes work with; wired once for the console listener and once for the command socket. */
@@ -28,6 +28,8 @@ export interface ConsoleApiDeps {
   /** Whether schemas are what their versions say. */
   readonly drift: Pick<FleetDrift, 'check' | 'list'>;
   readonly rollouts: Rollouts;
+  readonly standings: Standings;
+  readonly apps: Pick<AppRegistry, 'list'>;
   /** Largest archive that is taken. Default 1 TiB. */
   readonly maxArchiveBytes?: number;
   /** Ends event streams at drain. */

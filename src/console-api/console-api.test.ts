@@ -8,9 +8,11 @@ import { controlAuditLog } from '#src/audit/index.ts';
 import { createFleetDrift, createFleetRuns } from '#src/fleet/index.ts';
 import { createHttpApp } from '#src/http/index.ts';
 import { FreeholdError, silentLog, systemClock, waitFor } from '#src/kernel/index.ts';
+import { createStandings, type Rollouts } from '#src/releases/index.ts';
 import { startTestCluster, type TestCluster } from '../../test/support/cluster.ts';
 import { dropTestTenants, openTestInstallation, type TestInstallation } from '../../test/support/installation.ts';
-import { openTestRollouts } from '../../test/support/rollouts.ts';
+import { addVersions, openTestRollouts } from '../../test/support/rollouts.ts';
+import { selectVersions } from '../releases/sql.ts';
 import { consoleApi } from './index.ts';
 
 const stepUpRequired = () => new FreeholdError('FH_STEP_UP_REQUIRED', { status: 403, title: 'Confirm that it is you' });
@@ -18,11 +20,13 @@ const stepUpRequired = () => new FreeholdError('FH_STEP_UP_REQUIRED', { status: 
 let cluster: TestCluster;
 let folder: string;
 let world: TestInstallation;
+let rollouts: Rollouts;
 let app: ReturnType<typeof createHttpApp>;
 before(async () => {
   cluster = await startTestCluster();
   folder = await mkdtemp(join(tmpdir(), 'freehold-console-'));
   world = await openTestInstallation({ control: cluster.control, folder });
+  rollouts = openTestRollouts(world);
   app = createHttpApp({ name: 'console', log: silentLog, clock: systemClock });
   const fleetDeps = { db: world.pool, databases: world.admin, folders: new Map(), clock: systemClock, log: silentLog };
   await app.register(
@@ -45,13 +49,16 @@ before(async () => {
       fleetReport: async () => ({ tenants: [] }),
       fleet: createFleetRuns(fleetDeps),
       drift: createFleetDrift(fleetDeps),
-      rollouts: openTestRollouts(world),
+      rollouts,
+      standings: createStandings({ db: world.pool }),
+      apps: { list: () => selectVersions(world.pool) as never },
     }),
   );
   await app.ready();
 });
 after(async () => {
   await app.close();
+  await rollouts.stop();
   await dropTestTenants(world);
   await world.stop();
   await cluster.stop();
@@ -136,6 +143,9 @@ test('what is dangerous asks the member again who they are, and the rest does no
     ['POST', '/api/tenants/valued/swap', { other: 'valued' }],
     ['GET', '/api/exports/opr_00000000000000000000000000/download', undefined],
     ['DELETE', '/api/exports/opr_00000000000000000000000000', undefined],
+    ['POST', '/api/releases', { app: 'sample', version: '1' }],
+    ['POST', '/api/releases/sample/promote', {}],
+    ['POST', '/api/releases/sample/resume', {}],
   ] as const)
     assert.equal(await unconfirmed(method, url, body), 'FH_STEP_UP_REQUIRED', url);
   assert.equal((await call('GET', '/api/tenants/valued')).body.state, 'active');
@@ -166,6 +176,14 @@ test('every body and query is refused unless each field is known', async () => {
     ['GET', '/api/operations/..%2f..%2fetc/events', undefined],
     ['GET', '/api/exports/opr_..%2f..%2fx/download', undefined],
     ['GET', '/api/certificates/1%20OR%201', undefined],
+    ['GET', '/api/releases/%00', undefined],
+    ['GET', '/api/releases/sample?states=gone', undefined],
+    ['POST', '/api/releases', { app: 'sample' }],
+    ['POST', '/api/releases', { app: 'sample', version: '1', soakSeconds: -1 }],
+    ['POST', '/api/releases', { app: 'sample', version: '1', notes: 'x'.repeat(10_001) }],
+    ['POST', '/api/releases', { app: 'sample', version: '1', force: true }],
+    ['POST', '/api/tenants/strict/ring', { ring: 'canary' }],
+    ['POST', '/api/tenants/strict/ring', {}],
     ['GET', '/api/audit?name=nonsense', undefined],
     ['GET', '/api/audit?before=-1', undefined],
     ['POST', '/api/tenants/import?name=fine', { path: '/etc/passwd' }],
@@ -244,4 +262,77 @@ test('an archive goes out and comes in over the same door', async () => {
     ],
   );
   await waitFor('the upload to be removed', async () => (await world.portability.sweep(0, [])) === 0);
+});
+
+test('a release is started, stopped and taken back by id, and an old page acts on no newer one', async () => {
+  const tenantId = await create('released');
+  await addVersions(world, '1', '2');
+  await world.pool.query(`INSERT INTO tenant_apps (tenant_id, app, version) VALUES ($1, 'sample', '1')`, [tenantId]);
+  const { status, body } = await call('POST', '/api/releases', {
+    app: 'sample',
+    version: '2',
+    notes: 'Two is better.',
+    isRehearsed: false,
+    soakSeconds: 0,
+  });
+  assert.equal(status, 202);
+  const { releaseId, requestedBy } = body.release;
+  assert.equal(requestedBy, 'staff:stf_a');
+  const stateOf = async (id: string) => (await call('GET', `/api/releases/${id}`)).body.release.state;
+  await waitFor('its end', async () => (await stateOf(releaseId)) === 'done', { deadlineMs: 30_000 });
+  const { tenants } = (await call('GET', `/api/releases/${releaseId}?states=done`)).body;
+  assert.deepEqual(
+    tenants.map((row: { name: string; state: string }) => [row.name, row.state]),
+    [['released', 'done']],
+  );
+  const { apps } = (await call('GET', '/api/releasable-apps')).body;
+  assert.deepEqual(
+    apps[0].versions.map(({ version, notes }: { version: string; notes: string }) => [version, notes]).sort(),
+    [
+      ['1', ''],
+      ['2', 'Two is better.'],
+    ],
+  );
+  assert.deepEqual(apps[0].rings, [{ ring: 'production', version: '2', tenants: 1, held: 0 }]);
+  const { events } = (await call('GET', `/api/releases/${releaseId}/history`)).body;
+  assert.deepEqual(
+    events.map(({ name }: { name: string }) => name),
+    ['release.done', 'release.ring_done', 'release.ring_done', 'release.started'],
+  );
+
+  const second = await call('POST', '/api/releases', { app: 'sample', version: '1', isManual: true });
+  assert.equal(second.status, 202);
+  const old = await call('POST', `/api/releases/${releaseId}/return`, {});
+  assert.deepEqual([old.status, old.body.code], [409, 'FH_RELEASE_STATE']);
+  assert.match(old.body.detail, /newer release/);
+  assert.equal((await call('POST', '/api/releases', { app: 'sample', version: '2' })).body.code, 'FH_RELEASE_OPEN');
+  await call('POST', `/api/releases/${second.body.release.releaseId}/return`, {});
+  await waitFor('its end', async () => (await stateOf('sample')) === 'returned', { deadlineMs: 30_000 });
+  for (const [ref, code] of [
+    ['rel_00000000000000000000000000', 'FH_RELEASE_NOT_FOUND'],
+    ['nothing', 'FH_RELEASE_NOT_FOUND'],
+  ] as const)
+    assert.equal((await call('POST', `/api/releases/${ref}/pause`, {})).body.code, code);
+});
+
+test('the ring of a tenant is seen and chosen; the app of another comes with Freehold', async () => {
+  const tenantId = await create('ringed');
+  const standingOf = async (name: string) => (await call('GET', `/api/tenants/${name}/version`)).body.standing;
+  assert.equal(await standingOf('ringed'), null);
+  assert.equal((await call('POST', '/api/tenants/ringed/ring', { ring: 'beta' })).body.code, 'FH_APP_NOT_FOUND');
+  await addVersions(world, '1');
+  await world.pool.query(
+    `INSERT INTO tenant_apps (tenant_id, app, version, is_held) VALUES ($1, 'sample', '1', true)`,
+    [tenantId],
+  );
+  assert.deepEqual((({ version, ring, isHeld }) => [version, ring, isHeld])(await standingOf('ringed')), [
+    '1',
+    'production',
+    true,
+  ]);
+  assert.equal((await call('POST', '/api/tenants/ringed/ring', { ring: 'beta' })).status, 204);
+  assert.deepEqual((({ ring, isHeld }) => [ring, isHeld])(await standingOf('ringed')), ['beta', false]);
+  const { events } = (await call('GET', `/api/audit?tenantId=${tenantId}&name=release.ring_chosen`)).body;
+  assert.deepEqual([events[0].actor, events[0].details], ['staff:stf_a', { ring: 'beta' }]);
+  await world.pool.query('UPDATE tenant_apps SET is_held = true WHERE tenant_id = $1', [tenantId]);
 });

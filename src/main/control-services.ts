@@ -10,7 +10,7 @@ import type { SmtpServer } from '#src/mail/index.ts';
 import { contentHash, createPortability, longJob, stableOutput, unexportedTables } from '#src/portability/index.ts';
 import { createPool } from '#src/postgres/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
-import { createTrafficBook, noteWritten } from '#src/releases/index.ts';
+import { createStandings, createTrafficBook, noteWritten } from '#src/releases/index.ts';
 import { createStaff } from '#src/staff/index.ts';
 import { createControlDirectory, createTenantLifecycle, createTenantUsage } from '#src/tenants/index.ts';
 import { createAppServices } from './app-services.ts';
@@ -258,6 +258,7 @@ export async function startControlServices({
 
   const findRoute = (host: string) => orUnavailable(directory.findRoute(host));
   const traffic = createTrafficBook();
+  const standings = createStandings({ db: pool });
   const port: ControlPort = {
     findRoute,
     getAccess: (tenantId) => orUnavailable(directory.getAccess(tenantId)),
@@ -362,6 +363,7 @@ export async function startControlServices({
     apps,
     appProcesses,
     traffic,
+    standings,
     mail,
     jobs,
     backups,

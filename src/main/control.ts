@@ -90,6 +90,8 @@ export async function runControl(env: Env): Promise<void> {
     fleet,
     drift: fleet.drift,
     rollouts,
+    standings: services.standings,
+    apps: services.apps,
     signal: stopping.signal,
   };
   let watch: Watch | undefined;

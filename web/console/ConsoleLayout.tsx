@@ -8,6 +8,7 @@ import { StepUpProvider } from './second-factor/StepUp.tsx';
 const nav = [
   { label: 'Tenants', to: '/tenants' },
   { label: 'Operations', to: '/operations' },
+  { label: 'Releases', to: '/releases' },
   { label: 'Backups', to: '/backups' },
   { label: 'Dumps', to: '/dumps' },
   { label: 'Drills', to: '/drills' },

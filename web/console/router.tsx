@@ -12,6 +12,7 @@ import { spans } from './backups/api.ts';
 import { type DumpListQuery, dumpStandings } from './dumps/api.ts';
 import { type MailState, mailStates } from './mail/api.ts';
 import { NotFound } from './NotFound.tsx';
+import { type TenantFilter, tenantFilters } from './releases/api.ts';
 
 const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
 
@@ -108,6 +109,20 @@ const operation = createRoute({
   path: '/operations/$operationId',
   component: lazyRouteComponent(() => import('./operations/OperationPage.tsx'), 'OperationPage'),
 });
+const releases = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/releases',
+  validateSearch: (search) => ({ start: search.start === true ? true : undefined }),
+  component: lazyRouteComponent(() => import('./releases/ReleasesPage.tsx'), 'ReleasesPage'),
+});
+const release = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/releases/$releaseId',
+  validateSearch: (search): { tenants?: TenantFilter | undefined } => ({
+    tenants: (Object.keys(tenantFilters) as TenantFilter[]).find((each) => each === search.tenants),
+  }),
+  component: lazyRouteComponent(() => import('./releases/ReleasePage.tsx'), 'ReleasePage'),
+});
 const backups = createRoute({
   getParentRoute: () => signedIn,
   path: '/backups',
@@ -180,6 +195,8 @@ export const router = createRouter({
       appLog,
       operations,
       operation,
+      releases,
+      release,
       backups,
       dumps,
       tenantDumps,

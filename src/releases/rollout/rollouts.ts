@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { FreeholdError, failpoint, newId, type TenantId } from '#src/kernel/index.ts';
+import { FreeholdError, failpoint, isId, newId, type TenantId } from '#src/kernel/index.ts';
 import { isRetryable, sqlState } from '#src/postgres/index.ts';
 import { releaseErrors } from '../errors.ts';
 import type { AppRegistry } from '../registry.ts';
 import { refusalOf } from './gates.ts';
 import { type RehearsalDeps, rehearse } from './rehearsal.ts';
 import * as sql from './sql.ts';
+import { setNotes } from './standing-sql.ts';
 import { createTenantMoves, type TenantMoveDeps } from './tenant-moves.ts';
 import {
   openStates,
@@ -31,19 +32,28 @@ export interface RolloutDeps extends TenantMoveDeps, RehearsalDeps {
 /** Versions on their way through the rings. One release of an app at a time. */
 export interface Rollouts {
   /** FH_RELEASE_OPEN, FH_APP_NOT_FOUND, FH_APP_VERSION_STATE. */
-  start(app: string, version: string, settings: Partial<ReleaseSettings>, actor: string): Promise<Release>;
+  start(
+    app: string,
+    version: string,
+    settings: Partial<ReleaseSettings>,
+    actor: string,
+    /** What tenants read of the version, in place of what it was added with. */
+    notes?: string,
+  ): Promise<Release>;
   list(app?: string): Promise<Release[]>;
   /** FH_RELEASE_NOT_FOUND */
   latest(app: string): Promise<Release>;
+  /** FH_RELEASE_NOT_FOUND. @param ref name of an app: its newest release; or the id of a release. So in what follows. */
+  get(ref: string): Promise<Release>;
   tenants(releaseId: ReleaseId, states?: readonly ReleaseTenantState[]): Promise<ReleaseTenant[]>;
   /** The ring has been watched for long enough. FH_RELEASE_STATE. */
-  promote(app: string, actor: string): Promise<Release>;
+  promote(ref: string, actor: string): Promise<Release>;
   /** Who is under way is finished, nobody else begins. */
-  pause(app: string, actor: string): Promise<Release>;
+  pause(ref: string, actor: string): Promise<Release>;
   /** Also one that a gate has halted: a person has looked. */
-  resume(app: string, actor: string): Promise<Release>;
+  resume(ref: string, actor: string): Promise<Release>;
   /** Takes it back from every tenant that it has reached, also when it was through: then only the version. */
-  takeBack(app: string, actor: string): Promise<Release>;
+  takeBack(ref: string, actor: string): Promise<Release>;
   /** FH_APP_NOT_FOUND when its app does not run as a process. */
   setRing(tenantId: TenantId, ring: Ring, actor: string): Promise<void>;
   /** A request is about to change something at this tenant, perhaps. False: it is on its way back with its content, and nobody may. */
@@ -274,14 +284,25 @@ export function createRollouts(deps: RolloutDeps): Rollouts {
     return release;
   }
 
+  async function get(ref: string): Promise<Release> {
+    // The name of an app has no underscore.
+    if (!isId('rel', ref)) return latest(ref);
+    const release = await sql.findRelease(db, ref);
+    if (!release) throw releaseErrors.FH_RELEASE_NOT_FOUND({ detail: ref });
+    return release;
+  }
+
   async function change(
-    app: string,
+    ref: string,
     actor: string,
     verb: string,
     act: (release: Release, tx: Parameters<typeof sql.promote>[0]) => Promise<boolean>,
   ): Promise<Release> {
-    const release = await latest(app);
-    const { releaseId, version, state } = release;
+    const release = await get(ref);
+    const { releaseId, app, version, state } = release;
+    // Whoever looks at an old page must not take tenants from what they were given since.
+    if ((await latest(app)).releaseId !== releaseId)
+      throw releaseErrors.FH_RELEASE_STATE({ detail: `there is a newer release of ${app}` });
     await db.transaction(async (tx) => {
       if (!(await act(release, tx))) throw releaseErrors.FH_RELEASE_STATE({ detail: `it is ${state}` });
       await recordAudit(tx, { name: 'release.changed', actor, subject: releaseId, details: { app, version, verb } });
@@ -293,7 +314,7 @@ export function createRollouts(deps: RolloutDeps): Rollouts {
   }
 
   return {
-    async start(app, version, settings, actor) {
+    async start(app, version, settings, actor, notes) {
       if ((await deps.registry.get(app, version)).state !== 'ready')
         throw releaseErrors.FH_APP_VERSION_STATE({ detail: `${app} ${version} is not ready` });
       const releaseId = newId('rel');
@@ -301,6 +322,7 @@ export function createRollouts(deps: RolloutDeps): Rollouts {
       try {
         await db.transaction(async (tx) => {
           await sql.insertRelease(tx, release, now());
+          if (notes !== undefined) await setNotes(tx, app, version, notes);
           await recordAudit(tx, { name: 'release.started', actor, subject: releaseId, details: { app, version } });
         });
       } catch (error) {
@@ -313,20 +335,21 @@ export function createRollouts(deps: RolloutDeps): Rollouts {
     },
     list: (app) => sql.listReleases(db, app),
     latest,
+    get,
     tenants: (releaseId, states) => sql.selectTenants(db, releaseId, states),
-    promote: (app, actor) => change(app, actor, 'promote', ({ releaseId }, tx) => sql.promote(tx, releaseId)),
-    pause: (app, actor) =>
-      change(app, actor, 'pause', ({ releaseId }, tx) =>
+    promote: (ref, actor) => change(ref, actor, 'promote', ({ releaseId }, tx) => sql.promote(tx, releaseId)),
+    pause: (ref, actor) =>
+      change(ref, actor, 'pause', ({ releaseId }, tx) =>
         sql.moveRelease(tx, releaseId, ['running'], 'paused', { now: now() }),
       ),
-    resume: (app, actor) =>
-      change(app, actor, 'resume', ({ releaseId }, tx) =>
+    resume: (ref, actor) =>
+      change(ref, actor, 'resume', ({ releaseId }, tx) =>
         sql.moveRelease(tx, releaseId, ['paused', 'halted'], 'running', { now: now() }),
       ),
-    takeBack: (app, actor) =>
-      change(app, actor, 'return', ({ releaseId }, tx) =>
+    takeBack: (ref, actor) =>
+      change(ref, actor, 'return', ({ releaseId }, tx) =>
         sql.moveRelease(tx, releaseId, [...openStates.filter((state) => state !== 'returning'), 'done'], 'returning', {
-          reason: `${actor} took it back`,
+          reason: 'somebody asked for it',
           now: now(),
         }),
       ),

@@ -23,6 +23,7 @@ import { operationsQuery, type Tenant, tenantQuery } from '../api.ts';
 import { OperationProgress } from '../operations/OperationProgress.tsx';
 import { OperationTable } from '../operations/OperationTable.tsx';
 import { useOperation } from '../operations/useOperation.ts';
+import { TenantRing } from '../releases/TenantRing.tsx';
 import { kindWords, operationStateWords, tenantStateWords } from '../words.ts';
 import { TenantActions } from './TenantActions.tsx';
 
@@ -112,6 +113,7 @@ export function TenantPage() {
             </Fact>
           </Facts>
         </Panel>
+        <TenantRing tenant={tenant} />
         <History tenantId={tenant.tenantId} />
       </Stack>
     </>
