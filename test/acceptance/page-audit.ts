@@ -1,5 +1,8 @@
 /** What is wrong with a page for somebody who cannot see it well, has no mouse, or holds it in one hand. Runs inside the page. */
 import type { Page } from 'playwright-core';
+import { until } from './harness.ts';
+
+export type Scheme = 'light' | 'dark';
 
 export interface Audit {
   readonly title: string;
@@ -10,6 +13,32 @@ export interface Audit {
   readonly brightness: number;
   readonly faults: readonly string[];
 }
+
+/** Waits until the page has followed the system to other colours and nothing moves any more; what is looked at is looked at once. */
+export async function rest(page: Page, scheme: Scheme): Promise<void> {
+  // Whoever does not follow is found wanting by the audit.
+  await until(
+    'the page to follow',
+    () => page.evaluate((wanted) => document.documentElement.dataset.mantineColorScheme === wanted, scheme),
+    5_000,
+  ).catch(() => {});
+  await page.evaluate(async () => {
+    const frame = () => new Promise(requestAnimationFrame);
+    const moving = () =>
+      document
+        .getAnimations()
+        .filter(({ effect, playState }) => playState === 'running' && effect?.getComputedTiming().endTime !== Infinity);
+    // One transition begins others: of whoever inherits the colour.
+    do {
+      await Promise.allSettled(moving().map(({ finished }) => finished));
+      await frame();
+      await frame();
+    } while (moving().length > 0);
+  });
+}
+
+export const isIn = (scheme: Scheme, brightness: number): boolean =>
+  scheme === 'dark' ? brightness <= 0.2 : brightness >= 0.7;
 
 export function audit(page: Page): Promise<Audit> {
   return page.evaluate(() => {

@@ -11,7 +11,7 @@ import { readAppLog } from './app-log-story.ts';
 import { Authenticator, readQrCode } from './authenticator.ts';
 import { findSeriousViolations } from './axe.ts';
 import { Client, Freehold, openBrowser, repository, screenshot, until } from './harness.ts';
-import { audit } from './page-audit.ts';
+import { audit, isIn, rest } from './page-audit.ts';
 import { usePasskeys } from './passkey-story.ts';
 import { keepTokens } from './token-story.ts';
 import { type Person, Visitor } from './visitor.ts';
@@ -131,55 +131,59 @@ describe('pages', { timeout: 3_600_000 }, () => {
     ];
   };
 
-  for (const [width, height] of [
-    [1280, 800],
-    [360, 740],
+  // Each page is loaded in one scheme and follows the system to the other one, as it does at dusk.
+  for (const [width, height, ...schemes] of [
+    [1280, 800, 'light', 'dark'],
+    [360, 740, 'dark', 'light'],
   ] as const)
-    for (const scheme of ['light', 'dark'] as const)
-      it(`every page at ${width} pixels, ${scheme}`, async (t) => {
-        const faults: string[] = [];
-        const visitors = new Map<PageCase['as'], Visitor>();
-        const titles = new Map<string, string>();
-        for (const { name, url, as, expects } of cases) {
-          const visitor =
-            visitors.get(as) ??
-            (await Visitor.open(browser, as, {
-              width,
-              height,
-              dark: scheme === 'dark',
-              ...(states[as] ? { state: states[as] } : {}),
-            }));
-          visitors.set(as, visitor);
-          visitor.problems.length = 0;
-          visitor.refusals.length = 0;
-          await visitor.page.goto(url, { waitUntil: 'domcontentloaded' });
+    it(`every page at ${width} pixels, ${schemes.join(' and ')}`, async (t) => {
+      const faults: string[] = [];
+      const visitors = new Map<PageCase['as'], Visitor>();
+      const titles = new Map<string, string>();
+      for (const { name, url, as, expects } of cases) {
+        const visitor =
+          visitors.get(as) ??
+          (await Visitor.open(browser, as, {
+            width,
+            height,
+            dark: schemes[0] === 'dark',
+            ...(states[as] ? { state: states[as] } : {}),
+          }));
+        visitors.set(as, visitor);
+        visitor.problems.length = 0;
+        visitor.refusals.length = 0;
+        await visitor.page.emulateMedia({ colorScheme: schemes[0] });
+        await visitor.page.goto(url, { waitUntil: 'domcontentloaded' });
+        for (const scheme of schemes) {
+          await visitor.page.emulateMedia({ colorScheme: scheme });
           await visitor.settle();
-          await screenshot(visitor.page, join('pages', `${name}-${width}-${scheme}`));
+          await rest(visitor.page, scheme);
           const found = await audit(visitor.page);
+          await screenshot(visitor.page, join('pages', `${name}-${width}-${scheme}`));
           // Takes as long as all the rest; what depends on width and colours is looked at by our own audit.
           const isForAxe = width > 1_000 && scheme === 'light';
           const wrong = [
             ...(isForAxe ? await findSeriousViolations(visitor.page) : []),
-            ...visitor.problems,
-            ...visitor.refusals.filter((line) => !expects?.test(line)),
+            ...visitor.problems.splice(0),
+            ...visitor.refusals.splice(0).filter((line) => !expects?.test(line)),
             ...found.faults,
             ...(found.title.trim() === '' ? ['no title'] : []),
             ...(found.headings === 1 ? [] : [`${found.headings} headings of the first level`]),
             ...(found.overflow > 0 ? [`${found.overflow} pixels wider than the window`] : []),
-            ...(scheme === 'dark' && found.brightness > 0.2 ? ['not dark'] : []),
-            ...(scheme === 'light' && found.brightness < 0.7 ? ['not light'] : []),
+            ...(isIn(scheme, found.brightness) ? [] : [`not ${scheme}`]),
           ];
-          faults.push(...wrong.map((line) => `${name}: ${line}`));
+          faults.push(...wrong.map((line) => `${name}, ${scheme}: ${line}`));
           titles.set(name, found.title);
         }
-        for (const [as, visitor] of visitors) {
-          // With the keys that the sessions have by now.
-          if (states[as]) states[as] = await visitor.page.context().storageState();
-          await visitor.close();
-        }
-        t.diagnostic([...titles].map(([name, title]) => `${name}: ${title}`).join(' | '));
-        assert.deepEqual(faults, []);
-      });
+      }
+      for (const [as, visitor] of visitors) {
+        // With the keys that the sessions have by now.
+        if (states[as]) states[as] = await visitor.page.context().storageState();
+        await visitor.close();
+      }
+      t.diagnostic([...titles].map(([name, title]) => `${name}: ${title}`).join(' | '));
+      assert.deepEqual(faults, []);
+    });
 
   it('the way in by keyboard alone, with the focus in sight at every stop', async () => {
     const visitor = await Visitor.open(browser, 'keyboard');
