@@ -5,7 +5,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type Client, Freehold, repository, runLauncher, until } from './harness.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Client, commandPauseMs, Freehold, repository, runLauncher, until } from './harness.ts';
 import { listProcesses } from './processes.ts';
 
 describe('apps as processes', { timeout: 1_200_000 }, () => {
@@ -138,7 +139,8 @@ describe('apps as processes', { timeout: 1_200_000 }, () => {
     await addNotes('1.1.0', { idleMinutes: 0.02 });
     await create('sleepy');
     await note('sleepy', 'zzz');
-    const asleep = () => until('the app sleeps', async () => (await statusOf('sleepy')) === 'asleep', 60_000);
+    const asleep = () =>
+      until('the app sleeps', async () => (await statusOf('sleepy')) === 'asleep', 60_000, commandPauseMs);
     for (let round = 0; round < 3; round++) {
       await asleep();
       // What no user sends wakes nobody.
@@ -151,7 +153,7 @@ describe('apps as processes', { timeout: 1_200_000 }, () => {
     // Requests all the time, about as far apart as it takes to fall asleep.
     for (let count = 0; count < 20; count++) {
       assert.equal((await clientOf('sleepy').get('/')).status, 200);
-      await new Promise((resolve) => setTimeout(resolve, 1_100 + 20 * count));
+      await delay(1_100 + 20 * count);
     }
   });
 
@@ -164,7 +166,10 @@ describe('apps as processes', { timeout: 1_200_000 }, () => {
     let isOver = false;
     const ask = async () => {
       let count = 0;
-      for (; !isOver; count++) await notesOf('globex');
+      for (; !isOver; count++) {
+        await notesOf('globex');
+        await delay(20);
+      }
       return count;
     };
     const asking = Promise.all(Array.from({ length: 4 }, ask));

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type CommandResult, Freehold, runLauncher, until } from './harness.ts';
+import { type CommandResult, commandPauseMs, Freehold, runLauncher, until } from './harness.ts';
 
 const password = 'eleven quiet trams at midnight';
 const adminEmail = 'ada@northwind.example';
@@ -90,10 +90,11 @@ describe('the command line', { timeout: 1_200_000 }, () => {
       ['contoso', 'northwind'],
     );
     // The size is measured now and then, not at once.
-    const shown = await until('the size of the database', async () => {
+    const measured = async () => {
       const found = await json('tenant', 'show', 'northwind');
       return typeof found.sizeBytes === 'number' && found;
-    });
+    };
+    const shown = await until('the size of the database', measured, 120_000, commandPauseMs);
     const { tenantId, name, title, state, edition, app, url, sizeBytes, createdAt } = shown;
     assert.deepEqual(
       { tenantId, name, title, state, edition, app, url },

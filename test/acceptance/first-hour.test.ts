@@ -25,7 +25,8 @@ test('the first hour', { timeout: 1_200_000 }, async (t) => {
   hour.step = createSteps(t, () => hour.visitors);
 
   await hour.step('one command on an empty folder: a line says that everything is ready', async () => {
-    hour.freehold = await Freehold.start();
+    // As many as people have.
+    hour.freehold = await Freehold.start({ env: { FREEHOLD_PREPARED_DATABASES: '4' } });
     const { setupUrl, ...line } = hour.freehold.ready;
     assert.deepEqual(line, {
       ready: true,
@@ -38,7 +39,7 @@ test('the first hour', { timeout: 1_200_000 }, async (t) => {
     assert.ok(setupUrl?.startsWith(`${line.console}/`), 'while nobody is staff, the line holds the set-up link');
   });
 
-  hour.browser = await openBrowser();
+  hour.browser = await openBrowser({ isWhole: true });
   await arrive(hour);
   await work(hour);
   await workTogether(hour);

@@ -4,7 +4,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type Client, Freehold, repository, until } from './harness.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Client, commandPauseMs, Freehold, repository, until } from './harness.ts';
 
 const three = ['northwind', 'contoso', 'fabrikam'];
 
@@ -104,7 +105,7 @@ export function describeNpmApp(app: NpmApp): void {
           const apps = JSON.parse(stdout) as { name: string; state: string }[];
           return apps.find(({ name }) => name === 'contoso')?.state === 'asleep';
         };
-        await until('it sleeps', isAsleep, 120_000);
+        await until('it sleeps', isAsleep, 120_000, commandPauseMs);
         assert.deepEqual(await app.read(use('contoso')), [2]);
       });
 
@@ -115,6 +116,8 @@ export function describeNpmApp(app: NpmApp): void {
         while (!isOver) {
           const { status } = await clientOf(bystander).get(app.healthPath);
           if (status !== 200) failures.push(status);
+          // Used, and not measured.
+          await delay(20);
         }
       })();
       try {

@@ -5,7 +5,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type Client, Freehold, repository, until } from './harness.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Client, commandPauseMs, Freehold, repository, until } from './harness.ts';
 
 interface View {
   readonly release: {
@@ -76,8 +77,10 @@ describe('releases in rings', { timeout: 600_000 }, () => {
       `the release is ${state}`,
       async () => ((await status()).release.state === state ? status() : undefined),
       within,
+      commandPauseMs,
     );
-  const watched = () => until('alpha is watched', async () => (await status()).release.soaksSince, 60_000);
+  const watched = () =>
+    until('alpha is watched', async () => (await status()).release.soaksSince, 60_000, commandPauseMs);
 
   it('brings a good version to everybody while they go on; killed on its way, it comes to its end', async () => {
     await add(
@@ -94,7 +97,11 @@ describe('releases in rings', { timeout: 600_000 }, () => {
     let asked = 0;
     const asking = Promise.all(
       names.map(async (name) => {
-        for (; !isOver; asked++) await notesOf(name);
+        for (; !isOver; asked++) {
+          await notesOf(name);
+          // Often enough to meet every moment of an update.
+          await delay(20);
+        }
       }),
     );
     asking.catch(() => undefined);
@@ -112,7 +119,7 @@ describe('releases in rings', { timeout: 600_000 }, () => {
           }
         });
     });
-    await until('beta', async () => (await status()).release.ring !== 'alpha', 60_000);
+    await until('beta', async () => (await status()).release.ring !== 'alpha', 60_000, commandPauseMs);
     isOver = true;
     await asking;
     process.kill(control, 'SIGKILL');
@@ -125,6 +132,7 @@ describe('releases in rings', { timeout: 600_000 }, () => {
           : undefined;
       },
       120_000,
+      commandPauseMs,
     );
     assert.deepEqual(ended.release.counts, { alpha: { done: 1 }, beta: { done: 1 }, production: { done: 2 } });
     for (const name of names) assert.equal(await versionOf(name), '1.1.0');
