@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import { isUpgrade, setUpgrade } from '#src/hosting/index.ts';
 import { createHttpApp, createHttpMetrics, type HttpMetrics, hstsOf, type Page } from '#src/http/index.ts';
 import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
+import { createBackChannel } from './back-channel.ts';
 import { createCertificates } from './certificates.ts';
 import { createDoor, hasOddCoding, healthPath, originOf, type Passage, passageOf, setPassage } from './door.ts';
 import { closeDoor, drain } from './drain.ts';
@@ -27,6 +28,8 @@ export interface GatewayOptions {
   readonly hosting: HostingPort;
   /** Routes about a tenant's backups, below `/-/api`; undefined: none are made. */
   readonly backups?: FastifyPluginAsync;
+  /** Of sockets where apps that are processes ask their provider; undefined: they cannot. */
+  readonly backChannelFolder?: string;
   /** The built account page: sign-in, invitation, account. */
   readonly accountPage: Page;
   /** Base domain in lower case; tenants live one label below it. */
@@ -201,6 +204,24 @@ export function createGateway(options: GatewayOptions): Gateway {
     log,
   });
 
+  const { backChannelFolder } = options;
+  const { provider } = options.identity;
+  const backChannel =
+    backChannelFolder !== undefined && provider
+      ? createBackChannel({
+          folder: backChannelFolder,
+          routes: provider.backChannel,
+          directory,
+          findContext: async (host) => opened?.findContext(host),
+          rules: () => ({ domain, publicPort: publicPort() }),
+          limits,
+          guard,
+          metrics,
+          log,
+          clock,
+        })
+      : undefined;
+
   let stopping: Promise<void> | undefined;
   return {
     listen: async () => {
@@ -213,6 +234,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       opened = certificates();
       await opened.start(listener.setBaseCertificate);
       await platform.ready();
+      await backChannel?.start();
       listener.open(tls.ticketKeys);
       log.info('the gateway is open', { domain, port: boundPort, publicPort: publicPort() });
     },
@@ -227,6 +249,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         isDraining = true;
         opened?.stop();
         await drain({ listener, lifetimes, hosting: options.hosting, deadlineMs, lingerMs, clock, log });
+        await backChannel?.stop();
         await Promise.all([...apps.values(), platform].map((app) => app.close()));
       })();
       await stopping;

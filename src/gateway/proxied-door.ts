@@ -26,7 +26,8 @@ const closed: FastifyContextConfig = { operation, passesOn: true, withoutSession
  * nobody's: refused, or on public paths (web hooks, forms that come back from elsewhere) without its session.
  */
 export function configOf({ identity }: Process, target: string, isForeign: boolean): FastifyContextConfig | undefined {
-  if (identity.kind === 'none') return open;
+  // With `oidc`, too, the app has a session of its own.
+  if (identity.kind !== 'headers') return open;
   if (!isPublic(identity.publicPaths, target)) return isForeign ? undefined : closed;
   return isForeign ? open : optional;
 }

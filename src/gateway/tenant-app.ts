@@ -10,7 +10,7 @@ import {
   servePage,
   tenantHsts,
 } from '#src/http/index.ts';
-import { identityErrors, scimPath } from '#src/identity/index.ts';
+import { identityErrors, issuerPath, scimPath } from '#src/identity/index.ts';
 import type { PresumedSession } from '#src/identity/types.ts';
 import type { CancelSignal, Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
@@ -214,7 +214,8 @@ export async function createTenantApp(
   const authenticate = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
     const config = request.routeConfig;
     const session = await identity.authenticate(request);
-    if (config.withoutSession === 'optional' && (!session || session.mustEnrol)) return undefined;
+    if (config.withoutSession === 'optional' && (!session || (session.mustEnrol && !config.whileEnrolling)))
+      return undefined;
     if (!session) {
       if (config.withoutSession === 'sign-in' && isNavigation(request))
         return reply.redirect(pathTo('sign-in', request.originalUrl), 303);
@@ -292,6 +293,7 @@ export async function createTenantApp(
   await app.register(identity.routes, { prefix: '/-/api' });
   if (options.backups) await app.register(options.backups, { prefix: '/-/api' });
   if (identity.scim) await app.register(identity.scim, { prefix: scimPath });
+  if (kind === 'proxied' && identity.provider) await app.register(identity.provider.all, { prefix: issuerPath });
   // What the sign-in page shows; whoever can open that page may read it.
   app.get('/-/api/tenant', { config: { operation: 'tenant.get', withoutSession: 'allow' } }, ({ tenant }) => ({
     name: tenant.name,
@@ -303,7 +305,7 @@ export async function createTenantApp(
   addSamlLogOut(app, options.accountPage, identity);
   servePage(app, options.accountPage, {
     prefix: '/-/',
-    except: ['/-/api/', '/-/scim/', '/-/healthz'],
+    except: ['/-/api/', '/-/scim/', `${issuerPath}/`, '/-/healthz'],
     pageConfig: { operation: 'account.page', withoutSession: 'allow' },
     assetConfig: { operation: 'account.asset', withoutSession: 'allow' },
   });

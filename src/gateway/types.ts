@@ -75,6 +75,8 @@ export interface IdentityPort {
   ): Promise<string | undefined>;
   /** Everything below `/-/scim/v2`; undefined: nothing is provisioned. */
   readonly scim?: FastifyPluginAsync;
+  /** A tenant as the OpenID provider of its app: `all` below `/-/oidc`, `backChannel` for the app alone. Undefined: none is. */
+  readonly provider?: { readonly all: FastifyPluginAsync; readonly backChannel: FastifyPluginAsync };
   /** Everything below `/-/api/`; registered with that prefix. */
   readonly routes: FastifyPluginAsync;
 }

@@ -20,6 +20,7 @@ export {
   type PasswordRules,
   type PasswordVerdict,
 } from './passwords/password-rules.ts';
+export { clientSecretName, createProvider, issuerPath, type Provider, providerRoutes } from './provider/index.ts';
 export { createPruning, type Pruning } from './pruning.ts';
 export type { IdentityRequest } from './request-scope.ts';
 export { identityRoutes, invitationPath } from './routes.ts';

@@ -45,6 +45,7 @@ export async function createAppLauncher(of: {
     socketFolders: of.config.externalDatabase
       ? []
       : [folders.databaseSocket, folders.clusterSocket, folders.standbySocket],
+    authorityFile: folders.caCertificate,
     groups,
     // A keeper that is gone needs to know nothing.
     onEnded: (sandboxId) => void calls?.call('ended', [sandboxId], 10_000).catch(() => undefined),

@@ -3,6 +3,7 @@ import { totalmem } from 'node:os';
 import type { Readable } from 'node:stream';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import type { TenantFolders } from '#src/files/index.ts';
+import { clientSecretName, issuerPath } from '#src/identity/index.ts';
 import { type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
 import {
   builderPlace,
@@ -12,6 +13,7 @@ import {
   processErrors,
   type RunSpec,
   type SpecsServer,
+  systemAuthorities,
 } from '#src/processes/index.ts';
 import {
   type AppCommand,
@@ -41,11 +43,16 @@ export interface AppProcesses extends Pick<SpecsServer, 'start' | 'stop' | 'rech
   readonly forTenants: AppProcessesPort;
 }
 
-/** Inside the sandbox: no other app is there, so it may be the same for all. */
-const port = 8080;
+/** Inside the sandbox: no other app is there, so it may be the same for all; but the tenant's own port, where its provider is, may be this one. */
+const portBeside = (taken: number | undefined): number => (taken === 8080 ? 8081 : 8080);
 const path = '/freehold/bin:/usr/local/bin:/usr/bin:/bin';
 const databasePort = 5432;
-const systemAuthorities = '/etc/ssl/certs/ca-certificates.crt';
+/** By these names libraries of many languages find whom to trust; an app whose provider is its own tenant needs to. */
+const authorities = {
+  NODE_EXTRA_CA_CERTS: inside.authorities,
+  SSL_CERT_FILE: inside.authorities,
+  REQUESTS_CA_BUNDLE: inside.authorities,
+};
 const lastLines = 60;
 
 export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
@@ -74,8 +81,11 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
     const { placed, version } = await getApp(tenantId);
     const access = await deps.getAccess(tenantId);
     const { manifest, digest } = version;
+    const url = new URL(deps.tenantUrl(tenant.name));
+    const hasProvider = manifest.identity.kind === 'oidc';
+    const issuer = hasProvider ? { host: url.hostname, port: Number(url.port || 443) } : undefined;
     const { secrets, migratedTo } = await databases.platform.transact(tenantId, async (db) => ({
-      secrets: await ensureSecrets(db, manifest.secrets),
+      secrets: await ensureSecrets(db, [...manifest.secrets, ...(hasProvider ? [clientSecretName] : [])]),
       migratedTo: await findMigrated(db),
     }));
     const { limits, health } = manifest;
@@ -87,9 +97,14 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
       place: placed.place,
       migrate: manifest.migrate !== undefined && migratedTo !== digest ? wordsOf(manifest.migrate) : undefined,
       start: wordsOf(manifest.start),
-      env: { PATH: path, ...environmentOf(tenant, version, access, secrets) },
-      port,
-      host: new URL(deps.tenantUrl(tenant.name)).host,
+      env: {
+        PATH: path,
+        ...(issuer && authorities),
+        ...environmentOf(tenant, version, access, secrets, portBeside(issuer?.port)),
+      },
+      port: portBeside(issuer?.port),
+      host: url.host,
+      ...(issuer && { issuer }),
       healthPath: health.path,
       startMs: health.startSeconds * 1_000,
       idleMs: manifest.idleMinutes * 60_000,
@@ -101,7 +116,8 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
     tenant: Tenant,
     { manifest }: AppVersion,
     { app: { user, password }, database: { name }, identityKey }: TenantAccess,
-    secrets: Readonly<Record<string, string>>,
+    { [clientSecretName]: clientSecret = '', ...secrets }: Readonly<Record<string, string>>,
+    port: number,
   ): Readonly<Record<string, string>> {
     const url = deps.tenantUrl(tenant.name);
     const host = '127.0.0.1';
@@ -119,7 +135,12 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
       host: new URL(url).host,
       folder: inside.data,
       tenant: { id: tenant.tenantId, name: tenant.name, title: tenant.title },
-      identity: { key: Buffer.from(identityKey).toString('base64url') },
+      identity: {
+        key: Buffer.from(identityKey).toString('base64url'),
+        issuer: url + issuerPath,
+        clientId: manifest.name,
+        clientSecret,
+      },
       secrets,
     });
   }

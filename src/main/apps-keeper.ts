@@ -4,6 +4,7 @@ import {
   connectToSpecs,
   createKeeper,
   type LaunchRequest,
+  openBackChannel,
   startKeeperLink,
 } from '#src/processes/index.ts';
 import { createChild } from './child.ts';
@@ -73,6 +74,8 @@ export async function runAppsKeeper(env: Env): Promise<void> {
     letGo: (tenantId, instanceId) => link.letGo(tenantId, instanceId),
     isLeft: (instanceId) => link.isLeft(instanceId),
     tellEnded: (tenantId, instanceId) => link.tellEnded(tenantId, instanceId),
+    openBackChannel: (sandboxFolder, caller) =>
+      openBackChannel(caller, { sandboxFolder, gatewaysFolder: folders.backChannel, clock: systemClock, log }),
     logDir: folders.appLogs,
     room: { memoryBytes: config.appsMemoryBytes, connections: config.appsConnections },
     measureFolder: (tenantId) => ask<number | undefined>('measureData', tenantId),

@@ -70,6 +70,8 @@ export interface Folders {
   /** What was sent to become a version. */
   readonly appsIncoming: string;
   readonly appsRun: string;
+  /** Of sockets of gateways, where apps ask their provider; the keeper passes them on. */
+  readonly backChannel: string;
   /** Gateways and control ask for apps here. */
   readonly appsSocket: string;
   /** The keeper asks control what to run. */
@@ -126,6 +128,7 @@ export function foldersOf(dataDir: string): Folders {
     appLogs: join(dataDir, 'app-logs'),
     appsIncoming: join(dataDir, 'apps-incoming'),
     appsRun: join(run, 'apps'),
+    backChannel: join(run, 'back'),
     appsSocket: join(run, 'apps', 'link.sock'),
     appSpecsSocket: join(run, 'app-specs', 'link.sock'),
     appStreamsSocket: join(run, 'app-specs', 'streams.sock'),
@@ -177,6 +180,7 @@ export function ensureFolders(
   make(folders.sandboxes, 0o711, me);
   make(folders.appLogs, 0o700, apps);
   make(folders.appsIncoming, 0o700, control);
+  make(folders.backChannel, users ? 0o750 : 0o700, gateway, apps?.gid);
   make(folders.appsRun, users ? 0o710 : 0o700, apps, gateway?.gid);
   make(dirname(folders.appSpecsSocket), users ? 0o710 : 0o700, control, apps?.gid);
   if (users)

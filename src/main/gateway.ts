@@ -4,7 +4,14 @@ import { createTenantDatabases } from '#src/databases/index.ts';
 import { createTenantFiles } from '#src/files/index.ts';
 import { backupRoutes, connectToBackups, connectToControl, createGateway } from '#src/gateway/index.ts';
 import { createHosting, createProxied, type HostedRequest } from '#src/hosting/index.ts';
-import { createIdentity, createSamlEngine, identityRoutes, scimRoutes } from '#src/identity/index.ts';
+import {
+  createIdentity,
+  createProvider,
+  createSamlEngine,
+  identityRoutes,
+  providerRoutes,
+  scimRoutes,
+} from '#src/identity/index.ts';
 import { armFailpoints, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createGatewayKey } from '#src/keys/index.ts';
 import { createAppProcesses } from '#src/processes/index.ts';
@@ -38,7 +45,7 @@ export async function runGateway(env: Env): Promise<void> {
   // Loads the list that is built in.
   await rules.check('warm-up', {});
 
-  const urlOf = (route: TenantRoute): string => gateway.urlOf(route.host);
+  const urlOf = (route: Pick<TenantRoute, 'host'>): string => gateway.urlOf(route.host);
   let control: ReturnType<typeof connectToControl> | undefined;
   const getControl = () => {
     if (!control) throw new Error('the gateway is not ready');
@@ -71,6 +78,10 @@ export async function runGateway(env: Env): Promise<void> {
           userAgent: headers['user-agent'],
         }),
       scim: async (app) => scimRoutes(parts().identity, { originOf: urlOf, log })(app, {}),
+      provider: {
+        all: async (app) => providerRoutes(parts().provider, { originOf: urlOf }).all(app, {}),
+        backChannel: async (app) => providerRoutes(parts().provider, { originOf: urlOf }).backChannel(app, {}),
+      },
       renew: (request) => parts().identity.renew(request.tenant.tenantId, request.headers.cookie),
       routes: async (app) => identityRoutes(parts().identity, { originOf: urlOf })(app, {}),
     },
@@ -90,6 +101,7 @@ export async function runGateway(env: Env): Promise<void> {
             identity: parts().identity,
           })(app, {}),
       }),
+    backChannelFolder: folders.backChannel,
     accountPage,
     domain: config.domain,
     host: config.host,
@@ -210,7 +222,12 @@ export async function runGateway(env: Env): Promise<void> {
   directory.onChanged((tenantId) => proxied.recheck(tenantId));
   directory.onChanged(async (tenantId) => identity.forgetPresumed(tenantId));
   directory.onFlush(async () => identity.forgetPresumed());
-  const parts = () => ({ identity, hosting, proxied });
+  const provider = createProvider({
+    databases,
+    factorsKeyOf: async (tenantId) => (await accessOf(tenantId)).factorsKey,
+    clock,
+  });
+  const parts = () => ({ identity, hosting, proxied, provider });
 
   await gateway.ready();
   shutdown.add('gateway', drainDeadlineMs + 1_000, () => gateway.stop({ deadlineMs: drainDeadlineMs }));

@@ -13,6 +13,8 @@ export interface DoorTask {
   readonly folder: string;
   readonly kind: 'serve' | 'run';
   readonly port: number;
+  /** Where the app finds its provider. 0: it has none. */
+  readonly issuerPort: number;
   /** Whether standard error comes with standard output; otherwise it is dropped. */
   readonly withErrors: boolean;
   readonly processes: number;

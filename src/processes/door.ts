@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 
 /**
  * The door-keeper: the first process in a sandbox. It starts the app as the app's user, then becomes a user without rights itself, and passes bytes between
- * the sandbox's own network and two unix sockets: requests in, PostgreSQL out. It imports nothing of ours, because nothing else is in the sandbox.
+ * the sandbox's own network and unix sockets: requests in, PostgreSQL and the app's provider out. It imports nothing of ours, because nothing else is in the sandbox.
  * Arguments: uid of the app, uid and gid of itself, and the group that may reach PostgreSQL's socket; or none of them, where a person started everything.
  */
 
@@ -18,6 +18,8 @@ interface Task {
   /** `serve`: pass requests to `port`. `run`: to its end; standard input and output are streams of the keeper. */
   readonly kind: 'serve' | 'run';
   readonly port: number;
+  /** Where the app finds its provider. 0: it has none. */
+  readonly issuerPort: number;
   /** Whether standard error comes with standard output; otherwise it is dropped. */
   readonly withErrors: boolean;
   /** Of the app's user: processes and threads, as a second fence where control groups are not to be had. 0: none. */
@@ -29,7 +31,11 @@ interface Task {
 }
 
 const [appUid, doorUid, doorGid, databaseGid] = process.argv.slice(2).map(Number);
-const sockets = { link: '/freehold/link/keeper.sock', http: '/freehold/http/http.sock' };
+const sockets = {
+  link: '/freehold/link/keeper.sock',
+  provider: '/freehold/link/provider.sock',
+  http: '/freehold/http/http.sock',
+};
 /** Longer than a statement usually takes, shorter than drivers wait for a connection. */
 const connectionWaitMs = 10_000;
 const database = { port: 5432, folder: '/freehold/sockets', socket: '.s.PGSQL.5432' };
@@ -49,6 +55,8 @@ async function begin(task: Task): Promise<void> {
       () => connect({ path: findDatabase(), allowHalfOpen: true }),
       placesOf(task.connections, output),
     );
+  if (task.issuerPort > 0)
+    await listen(task.issuerPort, () => connect({ path: sockets.provider, allowHalfOpen: true }));
   if (task.kind === 'serve') await listen(sockets.http, () => connectToApp(task.port));
   const [app, ender] = startAs(appUid, task);
   becomeNobody();

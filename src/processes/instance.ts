@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '#src/kernel/index.ts';
 import type { AppLog } from './app-log.ts';
+import type { BackChannelCaller, BackChannelDoor } from './back-channel.ts';
 import { type DoorEnd, type DoorLink, type DoorTask, describeEnd } from './door-link.ts';
 import { processErrors } from './errors.ts';
 import { askHealth } from './health.ts';
@@ -27,6 +28,8 @@ export interface StartDeps {
   readonly log: AppLog;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** A way for the app to its provider, before it is begun. Undefined: apps have none. */
+  readonly openBackChannel?: (sandboxFolder: string, caller: BackChannelCaller) => Promise<BackChannelDoor>;
 }
 
 const firstPauseMs = 20;
@@ -48,7 +51,7 @@ async function follow(output: Readable, log: AppLog): Promise<void> {
 
 export function requestOf(spec: RunSpec, kind: 'serve' | 'migrate'): LaunchRequest {
   const { memoryBytes, cpus, processes } = spec.limits;
-  const { tenantId: owner, app, digest, place } = spec;
+  const { tenantId: owner, app, digest, place, issuer } = spec;
   // Beside the app's own there are ours: bubblewrap twice, the door-keeper and its threads, and what ends the app.
   return {
     kind,
@@ -56,13 +59,26 @@ export function requestOf(spec: RunSpec, kind: 'serve' | 'migrate'): LaunchReque
     app,
     digest,
     place,
+    ...(issuer && kind === 'serve' && { issuer }),
     limits: { memoryBytes: memoryBytes + ownMemoryBytes, cpus, processes: processes + ownProcesses },
   };
 }
 function serveTask(spec: RunSpec): DoorTask {
-  const { start: command, env, port } = spec;
+  const { start: command, env, port, issuer } = spec;
+  const issuerPort = issuer?.port ?? 0;
   const { processes, connections, folderBytes: fileBytes } = spec.limits;
-  return { kind: 'serve', command, env, port, folder: inside.app, withErrors: true, processes, connections, fileBytes };
+  return {
+    kind: 'serve',
+    command,
+    env,
+    port,
+    issuerPort,
+    folder: inside.app,
+    withErrors: true,
+    processes,
+    connections,
+    fileBytes,
+  };
 }
 
 const ownProcesses = 24;
@@ -72,7 +88,15 @@ const ownMemoryBytes = 64 * 2 ** 20;
 export async function startInstance(spec: RunSpec, instanceId: string, deps: StartDeps): Promise<Instance> {
   const { log, clock, signal } = deps;
   const startedMs = clock.monotonicMs();
-  const sandbox = await openSandbox(requestOf(spec, 'serve'), serveTask(spec), deps.launcher);
+  const { openBackChannel } = deps;
+  const { tenantId, issuer } = spec;
+  const open = issuer && openBackChannel;
+  const sandbox = await openSandbox(
+    requestOf(spec, 'serve'),
+    serveTask(spec),
+    deps.launcher,
+    open && ((folder) => open(folder, { tenantId, host: issuer.host })),
+  );
   try {
     const output = await sandbox.link.output;
     void follow(output, log);

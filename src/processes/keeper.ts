@@ -5,7 +5,7 @@ import { createAppLog, removeAppLog } from './app-log.ts';
 import { type DoorEnd, describeEnd } from './door-link.ts';
 import { processErrors } from './errors.ts';
 import { createFolderWatch } from './folder-watch.ts';
-import { type Instance, startInstance } from './instance.ts';
+import { type Instance, type StartDeps, startInstance } from './instance.ts';
 import { type Kept, newKept } from './kept.ts';
 import { readLogPage } from './log-page.ts';
 import { runMigration } from './migration.ts';
@@ -32,6 +32,7 @@ export interface KeeperDeps {
   readonly isLeft: (instanceId: string) => Promise<boolean>;
   /** Nobody may enter the instance from now on. */
   readonly tellEnded: (tenantId: TenantId, instanceId: string) => void;
+  readonly openBackChannel?: StartDeps['openBackChannel'];
   readonly logDir: string;
   /** Of all that are awake together. */
   readonly room: Room;
@@ -168,6 +169,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
           log: kept.log,
           clock,
           signal: abort.signal,
+          ...(deps.openBackChannel && { openBackChannel: deps.openBackChannel }),
         });
         kept.instance = instance;
         kept.state = 'awake';

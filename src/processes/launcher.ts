@@ -1,12 +1,12 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { chmod, chown, lstat, mkdir, open, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, open, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { isId, type Log, newId } from '#src/kernel/index.ts';
 import type { ControlGroups, ProcessLimits } from './control-groups.ts';
 import { processErrors } from './errors.ts';
 import { createHolds } from './holds.ts';
-import { builderPlace, firstAppUid, inside, madeUpEtc, sandboxArgs } from './sandbox.ts';
+import { builderPlace, firstAppUid, inside, madeUpEtc, sandboxArgs, systemAuthorities } from './sandbox.ts';
 import { systemCallFilter } from './system-calls.ts';
 import type { AppFences } from './types.ts';
 
@@ -21,6 +21,8 @@ export interface LaunchRequest {
   readonly digest: string;
   readonly place: number;
   readonly limits: ProcessLimits;
+  /** A host name that is the sandbox itself, and the port there: behind it is the app's provider. */
+  readonly issuer?: { readonly host: string; readonly port: number };
 }
 
 export interface LauncherUsers {
@@ -43,6 +45,8 @@ export interface LauncherOptions {
   readonly dataDir: string;
   readonly runDir: string;
   readonly socketFolders: readonly string[];
+  /** PEM file of the installation's own authority, once there is one. */
+  readonly authorityFile?: string;
   readonly groups: ControlGroups | undefined;
   readonly onEnded: (sandboxId: number) => void;
   readonly log: Log;
@@ -76,8 +80,11 @@ export interface Launcher {
 /** Of the run folder: these may go on beside each other. */
 const suffixes = { serve: '', migrate: 'm', run: 'r', 'lay-out': 'r', build: '' } as const;
 const namePattern = /^[a-z0-9][a-z0-9-]{0,63}$/;
+/** It becomes a line of /etc/hosts. */
+const hostPattern = /^(?=.{1,253}$)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})+$/;
 const measureDeadlineMs = 5_000;
 const filterName = 'system-calls.bpf';
+const authoritiesName = 'authorities.pem';
 
 interface Sandbox {
   readonly child: ChildProcess;
@@ -146,10 +153,14 @@ export function createLauncher(options: LauncherOptions): Launcher {
       await makeFolder(run, 0o711);
       await makeFolder(join(run, 'etc'), 0o755);
       for (const [name, text] of Object.entries(
-        madeUpEtc(users ? uid : process.getuid!(), { hasNetwork: kind === 'build' }),
+        madeUpEtc(users ? uid : process.getuid!(), { hasNetwork: kind === 'build', host: request.issuer?.host }),
       ))
         await writeFile(join(run, 'etc', name), text, { mode: 0o644 });
       if (filter) await writeFile(join(run, 'etc', filterName), filter, { mode: 0o644 });
+      if (request.issuer)
+        await writeFile(join(run, 'etc', authoritiesName), await readAuthorities(options.authorityFile), {
+          mode: 0o644,
+        });
       await makeFolder(join(run, 'link'), 0o700, users?.keeper.uid, users?.keeper.gid);
       await makeFolder(join(run, 'http'), users ? 0o710 : 0o700, users?.keeper.uid, users?.gatewayGid);
       if (kind === 'lay-out') {
@@ -185,6 +196,10 @@ export function createLauncher(options: LauncherOptions): Launcher {
           memoryBytes: limits.memoryBytes,
           hasFilter: filter !== undefined,
           hasNetwork: kind === 'build',
+          provider: request.issuer && {
+            authorities: join(run, 'etc', authoritiesName),
+            isLowPort: request.issuer.port < 1_024,
+          },
         });
         const doorArgs = users
           ? [firstAppUid + place, users.keeper.uid, users.keeper.gid, users.sharedGid].map(String)
@@ -287,6 +302,12 @@ async function measureTree(path: string): Promise<number | undefined> {
   return bytes === undefined ? undefined : Number(bytes);
 }
 
+/** Whom the machine trusts, and our own authority. Which of them has signed the certificate of the tenant's host, the gateway knows. */
+async function readAuthorities(own: string | undefined): Promise<string> {
+  const files = [systemAuthorities, ...(own === undefined ? [] : [own])];
+  return (await Promise.all(files.map((path) => readFile(path, 'utf8').catch(() => '')))).join('\n');
+}
+
 async function isFolder(path: string): Promise<boolean> {
   return (await lstat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
@@ -331,6 +352,11 @@ function check(request: LaunchRequest): LaunchRequest {
   if (typeof digest !== 'string' || !/^[0-9a-f]{64}$/.test(digest)) throw refuse('malformed digest');
   const isPlace = Number.isInteger(place) && place >= 0 && place <= builderPlace;
   if (!isPlace || (place === builderPlace) !== (kind === 'build')) throw refuse('a place that is not one');
+  if (request.issuer) {
+    const { host, port } = request.issuer;
+    if (typeof host !== 'string' || !hostPattern.test(host)) throw refuse('malformed host');
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) throw refuse('a port that is not one');
+  }
   const { memoryBytes, cpus, processes } = limits ?? {};
   if (!(Number.isInteger(memoryBytes) && memoryBytes >= 2 ** 24 && memoryBytes <= 2 ** 40)) throw refuse('memory');
   if (!(typeof cpus === 'number' && cpus >= 0.05 && cpus <= 1_024)) throw refuse('cpus');

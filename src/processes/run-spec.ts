@@ -1,11 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import { toFreeholdError } from '#src/kernel/index.ts';
+import { inside } from './sandbox.ts';
 import type { RunSpec } from './types.ts';
 
 /** Whatever the environment holds that nobody can guess. */
 export function secretsOf(spec: RunSpec): string[] {
   return Object.entries(spec.env)
-    .filter(([name, value]) => value.length >= 16 && name !== 'PATH' && !value.includes(spec.host))
+    .filter(
+      ([name, value]) =>
+        value.length >= 16 && name !== 'PATH' && value !== inside.authorities && !value.includes(spec.host),
+    )
     .map(([, value]) => value);
 }
 

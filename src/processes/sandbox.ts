@@ -8,6 +8,9 @@ export const builderPlace = 65_535;
 
 const capabilities = ['CAP_SETUID', 'CAP_SETGID', 'CAP_DAC_OVERRIDE'] as const;
 
+/** Debian's, and of many others. */
+export const systemAuthorities = '/etc/ssl/certs/ca-certificates.crt';
+
 /** Where bubblewrap reads the filter of system calls. */
 export const filterDescriptor = 3;
 
@@ -20,6 +23,7 @@ export const inside = {
   link: '/freehold/link',
   http: '/freehold/http',
   sockets: '/freehold/sockets',
+  authorities: '/freehold/authorities.pem',
 } as const;
 
 export interface SandboxPlan {
@@ -44,6 +48,8 @@ export interface SandboxPlan {
   readonly hasFilter: boolean;
   /** Only builds reach the internet. */
   readonly hasNetwork: boolean;
+  /** For an app that has a provider: a PEM file of certificate authorities, and whether the port where it finds it needs a right to be listened on. */
+  readonly provider?: { readonly authorities: string; readonly isLowPort: boolean } | undefined;
 }
 
 /**
@@ -61,6 +67,8 @@ export function sandboxArgs(plan: SandboxPlan): string[] {
     // The door-keeper becomes the app's user and then its own; both are without any capability afterwards.
     // Without `drop` it would keep all that root has. The third is for the keeper's folders, which are closed even to root without it.
     ...(isRoot ? ['--cap-drop', 'ALL', ...capabilities.flatMap((one) => ['--cap-add', one])] : ['--unshare-user']),
+    // In a network of its own; the door-keeper has it until it becomes nobody, the app never (back-channel.test.ts).
+    ...(plan.provider?.isLowPort ? ['--cap-add', 'CAP_NET_BIND_SERVICE'] : []),
     '--die-with-parent',
     // No terminal of ours to push input into (TIOCSTI).
     '--new-session',
@@ -106,6 +114,7 @@ export function sandboxArgs(plan: SandboxPlan): string[] {
     '/freehold/bin',
     ...readOnly(plan.node, inside.node),
     ...readOnly(plan.doorProgram, inside.door),
+    ...(plan.provider ? readOnly(plan.provider.authorities, inside.authorities) : []),
     '--bind',
     join(runFolder, 'link'),
     inside.link,
@@ -148,15 +157,15 @@ function systemConfiguration(): string[] {
 
 const madeUpFiles = ['passwd', 'group', 'hosts', 'nsswitch.conf'] as const;
 
-/** The made-up part of `/etc`, by file name. @param uid of the app */
+/** The made-up part of `/etc`, by file name. @param uid of the app @param host a name of the sandbox itself */
 export function madeUpEtc(
   uid: number,
-  { hasNetwork }: { readonly hasNetwork: boolean },
+  { hasNetwork, host }: { readonly hasNetwork: boolean; readonly host?: string | undefined },
 ): Record<(typeof madeUpFiles)[number], string> {
   return {
     passwd: `root:x:0:0::/:/usr/sbin/nologin\napp:x:${uid}:${uid}::${inside.data}:/bin/sh\n`,
     group: `root:x:0:\napp:x:${uid}:\n`,
-    hosts: '127.0.0.1 localhost app\n::1 localhost\n',
+    hosts: `127.0.0.1 localhost app\n::1 localhost\n${host === undefined ? '' : `127.0.0.1 ${host}\n`}`,
     'nsswitch.conf': `passwd: files\ngroup: files\nhosts: files${hasNetwork ? ' dns' : ''}\n`,
   };
 }

@@ -19,10 +19,18 @@ export interface Sandbox {
   stop(graceMs: number): Promise<void>;
 }
 
-export async function openSandbox(request: LaunchRequest, task: DoorTask, launcher: LauncherPort): Promise<Sandbox> {
+/** @param openDoor opens one more door, before anything runs that could use it */
+export async function openSandbox(
+  request: LaunchRequest,
+  task: DoorTask,
+  launcher: LauncherPort,
+  openDoor?: (folder: string) => Promise<{ close(): Promise<void> }>,
+): Promise<Sandbox> {
   const { folder } = await launcher.prepare(request);
   const link = await listenForDoor(folder, task);
+  let door: { close(): Promise<void> } | undefined;
   try {
+    door = await openDoor?.(folder);
     const { sandboxId, ended } = await launcher.launch(request);
     // Also when the door-keeper never came.
     void ended.then(() => link.gone());
@@ -33,6 +41,7 @@ export async function openSandbox(request: LaunchRequest, task: DoorTask, launch
       await Promise.race([link.ended, delay(graceMs, undefined, { signal: timer.signal }).catch(() => undefined)]);
       timer.abort();
       await launcher.kill(sandboxId);
+      await door?.close();
       await link.gone();
       await launcher.clear(request);
     };
@@ -45,6 +54,7 @@ export async function openSandbox(request: LaunchRequest, task: DoorTask, launch
       },
     };
   } catch (error) {
+    await door?.close();
     await link.close();
     throw error;
   }

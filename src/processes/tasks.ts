@@ -36,7 +36,7 @@ export async function runTask(
   signal.throwIfAborted();
   const sandbox = await openSandbox(
     request,
-    { kind: 'run', command, env, folder, withErrors, port: 0, processes, connections, fileBytes: 0 },
+    { kind: 'run', command, env, folder, withErrors, port: 0, issuerPort: 0, processes, connections, fileBytes: 0 },
     launcher,
   );
   const stop = () => void sandbox.stop(0);

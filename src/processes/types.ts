@@ -46,6 +46,8 @@ export interface RunSpec {
   readonly port: number;
   /** The tenant's, for the question about its health. */
   readonly host: string;
+  /** Where its provider is: the tenant's own address, which leads there and nowhere else inside. Undefined: it has none. */
+  readonly issuer?: { readonly host: string; readonly port: number };
   readonly healthPath: string;
   readonly startMs: number;
   readonly idleMs: number;

@@ -243,7 +243,7 @@ test('tenants of such an app run its newest version, each at a place of its own'
   assert.equal((await world.lifecycle.getTenant('two')).appVersion, '2.0');
   assert.deepEqual((await world.directory.findRoute('two.localhost'))?.process, {
     version: '2.0',
-    identity: { kind: 'headers', publicPaths: ['/p/'] },
+    identity: { kind: 'headers', publicPaths: ['/p/'], redirectPaths: [], signedOutPaths: [] },
     healthPath: '/',
     bodyBytes: 2 * 1024 * 1024,
   });

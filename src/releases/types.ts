@@ -22,10 +22,14 @@ export interface AppManifest {
     readonly startSeconds: number;
   };
   readonly identity: {
-    /** `none`: the app knows its own users. `headers`: who is asking comes with each request. */
-    readonly kind: 'none' | 'headers';
+    /** `none`: the app knows its own users. `headers`: who is asking comes with each request. `oidc`: the tenant is its OpenID provider. */
+    readonly kind: 'none' | 'headers' | 'oidc';
     /** With `headers`: paths, and everything below those that end in `/`, that need no session. */
     readonly publicPaths: readonly string[];
+    /** With `oidc`, at least one: where browsers come back to with a code. */
+    readonly redirectPaths: readonly string[];
+    /** With `oidc`: where they may be sent when they have signed out. */
+    readonly signedOutPaths: readonly string[];
   };
   readonly limits: {
     /** Default 512. */
@@ -77,7 +81,7 @@ export interface EnvironmentFacts {
   /** `${folder}`: writable and backed up. */
   readonly folder: string;
   readonly tenant: Readonly<Record<'id' | 'name' | 'title', string>>;
-  /** `${identity.key}`: of the JWT in `Freehold-Identity`, base64url. */
-  readonly identity: { readonly key: string };
+  /** `${identity.key}`: of the JWT in `Freehold-Identity`, base64url. The others are for a client of OpenID Connect. */
+  readonly identity: Readonly<Record<'key' | 'issuer' | 'clientId' | 'clientSecret', string>>;
   readonly secrets: Readonly<Record<string, string>>;
 }

@@ -157,7 +157,13 @@ export interface TenantRoute {
 /** What gateways know of a tenant's app that runs as a process. Shapes and defaults: AppManifest in src/releases/types.ts. */
 export interface TenantProcess {
   readonly version: string;
-  readonly identity: { readonly kind: 'none' | 'headers'; readonly publicPaths: readonly string[] };
+  readonly identity: {
+    readonly kind: 'none' | 'headers' | 'oidc';
+    readonly publicPaths: readonly string[];
+    /** Of `oidc`; manifests of older versions have none. */
+    readonly redirectPaths?: readonly string[];
+    readonly signedOutPaths?: readonly string[];
+  };
   readonly healthPath: string;
   /** Most that the body of one request may have. */
   readonly bodyBytes: number;

@@ -1,9 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { type ProviderClient, ProviderRefusal } from './types.ts';
+import { ProviderRefusal } from './types.ts';
 
 /** `client_secret_basic` or `client_secret_post`, one of them (RFC 6749, 2.3.1). Throws invalid_client and invalid_request. */
 export function authenticateClient(
-  client: ProviderClient,
+  client: { readonly clientId: string; readonly clientSecret: string },
   authorization: string | undefined,
   parameters: ReadonlyMap<string, string>,
 ): void {

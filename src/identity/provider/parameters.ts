@@ -1,6 +1,7 @@
 import { ProviderRefusal } from './types.ts';
 
-const maxLength = 2_000;
+/** An ID token that comes back as a hint is the longest. */
+const maxLength = 4_000;
 
 /** What a query or form says, each name once (RFC 6749, 3.1: parameters must not come twice). Empty ones count as absent, as there. */
 export function parseParameters(text: string | URLSearchParams): ReadonlyMap<string, string> {

@@ -107,6 +107,17 @@ export async function findSignedIn(db: Queryable, sessionId: string): Promise<Si
   return row;
 }
 
+/** The app's secret of this name. Releases make it when an app is started that has the tenant as its provider. */
+export async function findClientSecret(db: Queryable): Promise<string | undefined> {
+  const [row] = await db.query<{ value: string }>('SELECT value FROM freehold.app_secrets WHERE name = $1', [
+    clientSecretName,
+  ]);
+  return row?.value;
+}
+
+/** No name that a manifest can give a secret of its own. */
+export const clientSecretName = 'identity.clientSecret';
+
 export interface StoredKey {
   readonly keyId: string;
   readonly sealedPrivateKey: Uint8Array;

@@ -12,7 +12,7 @@ import {
   type TwoTenants,
 } from '../two-tenants.fixture.ts';
 import { stripClone } from '../users/lifecycle.ts';
-import { createProvider, type Provider, ProviderRefusal, type ProviderTenant } from './index.ts';
+import { clientSecretName, createProvider, type Provider, ProviderRefusal, type ProviderTenant } from './index.ts';
 
 const email = 'mara@example.com';
 const verifier = 'v'.repeat(43);
@@ -24,26 +24,31 @@ describe('a tenant as the OpenID provider of its app', () => {
   let a: ProviderTenant;
   let b: ProviderTenant;
   let userId: string;
+  const secrets = new Map<ProviderTenant, string>();
 
   before(async () => {
     world = await startTwoTenants();
     const factorsKeyOf = (tenantId: TenantId) => world.accesses.get(tenantId)!.factorsKey;
     provider = createProvider({ databases: world.databases, factorsKeyOf, clock: systemClock });
-    a = tenantOf(world.a);
-    b = tenantOf(world.b);
+    a = await tenantOf(world.a);
+    b = await tenantOf(world.b);
     userId = await createTwins(world, email, { role: 'admin' });
   });
   after(() => world.stop());
 
-  function tenantOf({ tenantId, route }: TestTenant): ProviderTenant {
-    const issuer = `https://${route.host}`;
+  /** The client is the same in both, as the version of the app is; only its secret is not. */
+  async function tenantOf({ tenantId, route }: TestTenant): Promise<ProviderTenant> {
+    const origin = `https://${route.host}`;
     const client = {
-      // The same in both, as the version of the app is.
       clientId: 'wiki',
-      clientSecret: randomBytes(32).toString('base64url'),
-      redirectUris: [`${issuer}/oauth/callback`],
+      redirectUris: [`${origin}/oauth/callback`],
+      signedOutUris: [`${origin}/signed-out`],
     };
-    return { tenantId, issuer, client };
+    const tenant = { tenantId, issuer: `${origin}/-/oidc`, client };
+    const secret = randomBytes(32).toString('base64url');
+    secrets.set(tenant, secret);
+    await query(tenant, 'INSERT INTO freehold.app_secrets (name, value) VALUES ($1, $2)', [clientSecretName, secret]);
+    return tenant;
   }
 
   async function signIn({ tenantId }: ProviderTenant): Promise<string> {
@@ -83,7 +88,7 @@ describe('a tenant as the OpenID provider of its app', () => {
         redirect_uri: tenant.client.redirectUris[0],
         code_verifier: verifier,
         client_id: tenant.client.clientId,
-        client_secret: tenant.client.clientSecret,
+        client_secret: secrets.get(tenant),
         ...changes,
       }),
     });
@@ -128,7 +133,7 @@ describe('a tenant as the OpenID provider of its app', () => {
     const session = await signIn(a);
     await refused('invalid_grant', exchange(b, await getCode(a, session)));
     for (const changes of [
-      { redirect_uri: `${a.issuer}/oauth/callback/` },
+      { redirect_uri: `${a.client.redirectUris[0]}/` },
       { code_verifier: 'w'.repeat(43) },
       { code_verifier: challenge },
     ]) {
@@ -148,7 +153,7 @@ describe('a tenant as the OpenID provider of its app', () => {
 
   it('believes only the app of this tenant', async () => {
     const code = await getCode(a, await signIn(a));
-    await refused('invalid_client', exchange(a, code, { client_secret: b.client.clientSecret }));
+    await refused('invalid_client', exchange(a, code, { client_secret: secrets.get(b) }));
     await refused('invalid_client', exchange(a, code, { client_secret: undefined }));
     await refused('invalid_client', exchange(a, code, { client_id: 'other' }));
     const basic = (secret: string) => `Basic ${Buffer.from(`wiki:${secret}`).toString('base64')}`;
@@ -162,22 +167,22 @@ describe('a tenant as the OpenID provider of its app', () => {
       });
     const ask = (secret: string, changes = {}) =>
       provider.exchange(a, { authorization: basic(secret), form: form(changes) });
-    await refused('invalid_client', ask(b.client.clientSecret));
-    await refused('invalid_request', ask(a.client.clientSecret, { client_secret: a.client.clientSecret }));
-    await refused('unsupported_grant_type', ask(a.client.clientSecret, { grant_type: 'refresh_token' }));
+    await refused('invalid_client', ask(secrets.get(b)!));
+    await refused('invalid_request', ask(secrets.get(a)!, { client_secret: secrets.get(a)! }));
+    await refused('unsupported_grant_type', ask(secrets.get(a)!, { grant_type: 'refresh_token' }));
     // None of that has touched the code.
-    assert.ok((await ask(a.client.clientSecret)).id_token);
+    assert.ok((await ask(secrets.get(a)!)).id_token);
   });
 
   it('answers to addresses of the app alone', async () => {
     const session = await signIn(a);
     for (const redirect of [
-      `${b.issuer}/oauth/callback`,
-      `${a.issuer}/oauth/callback?x=1`,
-      `${a.issuer}/oauth/callback/../callback`,
-      `${a.issuer}/oauth/callback#`,
-      `${a.issuer.toUpperCase()}/oauth/callback`,
-      `${a.issuer}@evil.example/oauth/callback`,
+      b.client.redirectUris[0],
+      `${a.client.redirectUris[0]}?x=1`,
+      `${a.client.redirectUris[0]}/../callback`,
+      `${a.client.redirectUris[0]}#`,
+      a.client.redirectUris[0]!.toUpperCase(),
+      `${new URL(a.issuer).origin}@evil.example/oauth/callback`,
       undefined,
     ])
       assert.equal((await provider.authorize(a, queryOf(a, { redirect_uri: redirect }), session)).kind, 'shown');
@@ -235,6 +240,38 @@ describe('a tenant as the OpenID provider of its app', () => {
     const unused = await getCode(a, other);
     await query(a, 'DELETE FROM freehold.sessions');
     await refused('invalid_grant', exchange(a, unused));
+  });
+
+  it('signs out whom the ID token is about, and nobody without one', async () => {
+    const session = await signIn(a);
+    const tokens = await exchange(a, await getCode(a, session));
+    const [uri] = a.client.signedOutUris;
+    const logOut = (tenant: ProviderTenant, values: Record<string, string>) =>
+      provider.endSession(tenant, formOf(values), undefined);
+    for (const hint of [undefined, 'x', `${tokens.id_token}x`, tokens.id_token.replace(/[^.]*$/, '')])
+      assert.equal((await logOut(a, hint === undefined ? {} : { id_token_hint: hint })).sessionId, undefined);
+    assert.equal((await logOut(b, { id_token_hint: tokens.id_token })).sessionId, undefined);
+    for (const elsewhere of [
+      'https://evil.example/',
+      `${uri}/`,
+      `${uri}?x=1`,
+      a.client.redirectUris[0]!,
+      b.client.signedOutUris[0]!,
+    ])
+      await refused(
+        'invalid_request',
+        logOut(a, { id_token_hint: tokens.id_token, post_logout_redirect_uri: elsewhere }),
+      );
+    await refused('invalid_request', logOut(a, { id_token_hint: tokens.id_token, client_id: 'other' }));
+    assert.ok(await provider.describeUser(a, `Bearer ${tokens.access_token}`));
+    // A second time says the same: the session is over.
+    for (const _time of [1, 2])
+      assert.deepEqual(
+        await logOut(a, { id_token_hint: tokens.id_token, post_logout_redirect_uri: uri!, state: 's&t' }),
+        { sessionId: session, location: `${uri}?state=s%26t` },
+      );
+    await refused('invalid_token', provider.describeUser(a, `Bearer ${tokens.access_token}`));
+    assert.equal((await provider.authorize(a, queryOf(a), session)).kind, 'sign-in');
   });
 
   it('signs in a copy under another key', async () => {

@@ -1,15 +1,18 @@
-import { createHash } from 'node:crypto';
-import { SignJWT } from 'jose';
+import { createHash, createPublicKey } from 'node:crypto';
+import { compactVerify, SignJWT } from 'jose';
+import { recordTenantAudit } from '#src/audit/index.ts';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import type { Clock } from '#src/kernel/index.ts';
 import type { FactorsKeyOf } from '../second-factors/redeem.ts';
 import { hashToken, newToken } from '../sessions/cookie.ts';
+import { deleteSession } from '../sql.ts';
 import { locationOf, parseAuthorization, refusalLocation } from './authorization-request.ts';
 import { authenticateClient } from './client-authentication.ts';
 import { getParameter, parseParameters } from './parameters.ts';
 import {
   deleteTokensOfCode,
   findAccessToken,
+  findClientSecret,
   findSignedIn,
   insertAccessToken,
   insertCode,
@@ -40,6 +43,13 @@ export interface TokenAnswer {
   readonly id_token: string;
 }
 
+export interface LogOut {
+  /** The session that the hint names is over now, whoever ended it. Undefined: there is no good hint. */
+  readonly sessionId: string | undefined;
+  /** An address of the app's; undefined: none was asked for, or it is not one of those. */
+  readonly location: string | undefined;
+}
+
 export interface Provider {
   /** `sessionId`: of the browser that asks, which the gateway has checked. */
   authorize(tenant: ProviderTenant, query: string, sessionId: string | undefined): Promise<Authorization>;
@@ -50,6 +60,11 @@ export interface Provider {
   ): Promise<TokenAnswer>;
   /** Throws ProviderRefusal. */
   describeUser(tenant: ProviderTenant, authorization: string | undefined): Promise<Record<string, unknown>>;
+  /**
+   * Log-out begun by the app (OpenID Connect RP-Initiated Logout 1.0): ends the session that the ID token in `id_token_hint` is about. Whoever has that token has
+   * come over the app; without it nothing ends, because any page can send a browser here. Throws ProviderRefusal.
+   */
+  endSession(tenant: ProviderTenant, parameters: string, address: string | undefined): Promise<LogOut>;
   /** JSON Web Key Set (RFC 7517). */
   listKeys(tenant: ProviderTenant): Promise<{ readonly keys: readonly Readonly<Record<string, string>>[] }>;
 }
@@ -99,7 +114,9 @@ export function createProvider(deps: {
     async exchange(tenant, { authorization, form }) {
       const { tenantId, client } = tenant;
       const parameters = parseParameters(form);
-      authenticateClient(client, authorization, parameters);
+      const clientSecret = await platform.read(tenantId, findClientSecret);
+      if (clientSecret === undefined) throw new ProviderRefusal('invalid_client', 'the app was never started');
+      authenticateClient({ clientId: client.clientId, clientSecret }, authorization, parameters);
       if (getParameter(parameters, 'grant_type') !== 'authorization_code')
         throw new ProviderRefusal('unsupported_grant_type', 'grant_type has to be authorization_code');
       const codeHash = hashToken(parseToken(getParameter(parameters, 'code')));
@@ -158,12 +175,51 @@ export function createProvider(deps: {
       return found;
     },
 
+    async endSession(tenant, text, address) {
+      const parameters = parseParameters(text);
+      const { client, tenantId } = tenant;
+      const asked = parameters.get('post_logout_redirect_uri');
+      const hint = await readHint(tenant, parameters.get('id_token_hint'));
+      const namedClient = parameters.get('client_id');
+      if (namedClient !== undefined && namedClient !== client.clientId)
+        throw new ProviderRefusal('invalid_request', 'client_id is not that of the app');
+      if (asked !== undefined && !client.signedOutUris.includes(asked))
+        throw new ProviderRefusal('invalid_request', 'post_logout_redirect_uri is none of the app');
+      if (hint)
+        await platform.transact(tenantId, async (db) => {
+          const { sub: userId, sid: subject } = hint;
+          if (await deleteSession(db, userId, subject))
+            await recordTenantAudit(db, { name: 'session.ended', actor: `user:${userId}`, subject, address });
+        });
+      const location = asked === undefined ? undefined : signedOutLocation(asked, parameters.get('state'));
+      return { sessionId: hint?.sid, location };
+    },
+
     listKeys: async ({ tenantId }) => ({ keys: [(await keys.get(tenantId)).publicJwk] }),
   };
+
+  /** An ID token of this tenant for this app, however old: it only says whose session it was (RP-Initiated Logout 1.0, 2). */
+  async function readHint(
+    { tenantId, issuer, client }: ProviderTenant,
+    hint: string | undefined,
+  ): Promise<{ readonly sub: string; readonly sid: string } | undefined> {
+    if (hint === undefined) return undefined;
+    const { privateKey } = await keys.get(tenantId);
+    const verified = await compactVerify(hint, createPublicKey(privateKey), { algorithms: ['RS256'] }).catch(() => {});
+    if (!verified) return undefined;
+    const { iss, aud, sub, sid } = JSON.parse(Buffer.from(verified.payload).toString('utf8'));
+    return iss === issuer && aud === client.clientId ? { sub, sid } : undefined;
+  }
 
   function isTooOld({ signedInAt }: SignedInPerson, maxAgeSeconds: number | undefined): boolean {
     return maxAgeSeconds !== undefined && deps.clock.now() - signedInAt.getTime() > maxAgeSeconds * 1_000;
   }
+}
+
+function signedOutLocation(uri: string, state: string | undefined): string {
+  const url = new URL(uri);
+  if (state !== undefined) url.searchParams.append('state', state);
+  return url.href;
 }
 
 /** Of our length, or of none that anybody was given. */

@@ -3,14 +3,15 @@ import type { TenantId } from '#src/kernel/index.ts';
 /** The hosted app of a tenant: the only client that its provider knows. */
 export interface ProviderClient {
   readonly clientId: string;
-  readonly clientSecret: string;
   /** Absolute; compared character by character (RFC 9700, 4.1.3). */
   readonly redirectUris: readonly string[];
+  /** The same for where browsers may be sent when they have signed out. */
+  readonly signedOutUris: readonly string[];
 }
 
 export interface ProviderTenant {
   readonly tenantId: TenantId;
-  /** `https://NAME.DOMAIN[:PORT]`, no trailing slash. */
+  /** `https://NAME.DOMAIN[:PORT]/-/oidc`, no trailing slash. */
   readonly issuer: string;
   readonly client: ProviderClient;
 }

@@ -17,7 +17,18 @@ export const factNames = [
   'tenant.name',
   'tenant.title',
   'identity.key',
+  'identity.issuer',
+  'identity.clientId',
+  'identity.clientSecret',
 ] as const;
+
+/** What there is only with one kind of identity. */
+const kindOfFact: ReadonlyMap<string, AppManifest['identity']['kind']> = new Map([
+  ['identity.key', 'headers'],
+  ['identity.issuer', 'oidc'],
+  ['identity.clientId', 'oidc'],
+  ['identity.clientSecret', 'oidc'],
+]);
 
 /** Always there, whatever the manifest says. */
 export const givenVariables = ['PORT', 'HOME', 'TMPDIR'] as const;
@@ -64,7 +75,7 @@ function* pieces(template: string): Generator<Piece> {
 /** What is wrong with a text of `env`. */
 export function findTemplateProblems(
   template: string,
-  { secrets, identity }: { readonly secrets: readonly string[]; readonly identity: 'none' | 'headers' },
+  { secrets, identity }: { readonly secrets: readonly string[]; readonly identity: AppManifest['identity']['kind'] },
 ): string[] {
   const known: readonly string[] = [...factNames, ...secrets.map((name) => `secrets.${name}`)];
   const problems: string[] = [];
@@ -72,8 +83,9 @@ export function findTemplateProblems(
     if ('unclosed' in piece) problems.push(unclosedText);
     if (!('name' in piece)) continue;
     const shown = `\${${piece.name.slice(0, 60)}}`;
-    if (piece.name === 'identity.key' && identity === 'none')
-      problems.push(`names ${shown}, which is there only with "identity": { "kind": "headers" }`);
+    const kind = kindOfFact.get(piece.name);
+    if (kind && kind !== identity)
+      problems.push(`names ${shown}, which is there only with "identity": { "kind": "${kind}" }`);
     if (known.includes(piece.name)) continue;
     if (/^secrets\.[A-Za-z][A-Za-z0-9_-]{0,39}$/.test(piece.name))
       problems.push(`names ${shown}; add ${JSON.stringify(piece.name.slice(8))} to "secrets"`);

@@ -32,7 +32,7 @@ const facts: EnvironmentFacts = {
   host: 'acme.localhost:8443',
   folder: '/data',
   tenant: { id: 'ten_1', name: 'acme', title: 'Acme §{port}' },
-  identity: { key: 'a2V5' },
+  identity: { key: 'a2V5', issuer: 'https://acme.localhost:8443/-/oidc', clientId: 'tickets', clientSecret: 's4' },
   secrets: { session: 's3' },
 };
 
@@ -47,7 +47,7 @@ describe('freehold.app.json', () => {
       start: 'node .',
       env: {},
       health: { path: '/', startSeconds: 60 },
-      identity: { kind: 'none', publicPaths: [] },
+      identity: { kind: 'none', publicPaths: [], redirectPaths: [], signedOutPaths: [] },
       limits: { memoryMb: 512, cpus: 1, processes: 128, connections: 10, folderMb: 1024, bodyMb: 100 },
       idleMinutes: 15,
       secrets: [],
@@ -66,10 +66,37 @@ describe('freehold.app.json', () => {
     );
     assert.deepEqual(problems, []);
     assert.deepEqual(manifest?.build, ['npm', 'ci', '']);
-    assert.deepEqual(manifest?.identity, { kind: 'headers', publicPaths: ['/p/', '/q'] });
+    assert.deepEqual(manifest?.identity, {
+      kind: 'headers',
+      publicPaths: ['/p/', '/q'],
+      redirectPaths: [],
+      signedOutPaths: [],
+    });
     assert.equal(manifest?.limits.cpus, 0.5);
     assert.equal(manifest?.limits.connections, 10);
     assert.equal(manifest?.idleMinutes, 0);
+  });
+
+  it('has the tenant as the OpenID provider of the app, with the addresses that browsers may come back to', () => {
+    const identity = { kind: 'oidc', redirectPaths: ['/auth/callback'], signedOutPaths: ['/'] };
+    const env = dollars('§{identity.issuer} §{identity.clientId} §{identity.clientSecret}');
+    assert.deepEqual(manifestOf({ identity, env: { A: env } })?.identity, { ...identity, publicPaths: [] });
+    for (const [change, expected] of [
+      [{ identity: { kind: 'oidc' } }, /"redirectPaths" are missing; write for example/],
+      [{ identity: { kind: 'oidc', redirectPaths: [] } }, /redirectPaths are empty/],
+      [{ identity: { kind: 'oidc', redirectPaths: ['https://evil.example/'] } }, /a path of redirectPaths is "https/],
+      [{ identity: { kind: 'oidc', redirectPaths: ['/a?b'] } }, /without %, \?, #/],
+      [{ identity: { kind: 'oidc', redirectPaths: ['/-/a'] } }, /below \/-\/ is the platform's/],
+      [{ identity: { ...identity, publicPaths: ['/'] } }, /publicPaths are of use only with "kind": "headers"/],
+      [{ identity: { ...identity, kind: 'headers' } }, /redirectPaths are of use only with "kind": "oidc"/],
+      [{ env: { A: dollars('§{identity.issuer}') } }, /there only with "identity": { "kind": "oidc" }/],
+      [{ identity, env: { A: dollars('§{identity.key}') } }, /there only with "identity": { "kind": "headers" }/],
+      [{ identity, secrets: ['identity.clientSecret'] }, /is no name of a secret/],
+    ] as const)
+      assert.ok(
+        wrong(change).some((text) => expected.test(text)),
+        `${expected}: ${wrong(change)}`,
+      );
   });
 
   it('says everything that is wrong at once, each with its place', () => {

@@ -176,15 +176,31 @@ function readHealth(reader: ManifestReader, node: Node | undefined): AppManifest
   };
 }
 
+const identityKinds = ['none', 'headers', 'oidc'] as const;
+/** Which kind a list of paths is for. */
+const kindOfPaths = { publicPaths: 'headers', redirectPaths: 'oidc', signedOutPaths: 'oidc' } as const;
+
 function readIdentity(reader: ManifestReader, node: Node | undefined): AppManifest['identity'] {
-  const members = reader.members(node, 'identity', ['kind', 'publicPaths']);
-  if (node?.type === 'object' && !members.kind) reader.report(node, '"kind" is missing; write "none" or "headers"');
-  const kind = (members.kind && reader.oneOf(members.kind, 'identity.kind', ['none', 'headers'])) ?? 'none';
-  const items = (members.publicPaths && reader.list(members.publicPaths, 'identity.publicPaths', 100)) ?? [];
-  if (kind === 'none' && members.publicPaths && members.kind?.value === 'none')
-    reader.report(members.publicPaths, 'publicPaths are of use only with "kind": "headers"; leave them out');
-  const publicPaths = items.flatMap((item) => readPath(reader, item, 'a public path') ?? []);
-  return { kind, publicPaths };
+  const names = Object.keys(kindOfPaths) as (keyof typeof kindOfPaths)[];
+  const members = reader.members(node, 'identity', ['kind', ...names]);
+  if (node?.type === 'object' && !members.kind)
+    reader.report(node, `"kind" is missing; write ${identityKinds.map((kind) => `"${kind}"`).join(', ')}`);
+  const given = members.kind && reader.oneOf(members.kind, 'identity.kind', identityKinds);
+  const kind = given ?? 'none';
+  const lists = names.map((name) => {
+    const list = members[name];
+    const meant = kindOfPaths[name];
+    if (list && given && kind !== meant)
+      reader.report(list, `${name} are of use only with "kind": "${meant}"; leave them out`);
+    const items = (list && reader.list(list, `identity.${name}`, 100)) ?? [];
+    const what = name === 'publicPaths' ? 'a public path' : `a path of ${name}`;
+    return [name, items.flatMap((item) => readPath(reader, item, what) ?? [])] as const;
+  });
+  if (kind === 'oidc' && !members.redirectPaths)
+    reader.report(members.kind!, '"redirectPaths" are missing; write for example "redirectPaths": ["/auth/callback"]');
+  else if (kind === 'oidc' && members.redirectPaths!.children?.length === 0)
+    reader.report(members.redirectPaths!, 'redirectPaths are empty; write for example ["/auth/callback"]');
+  return { kind, ...(Object.fromEntries(lists) as Record<keyof typeof kindOfPaths, string[]>) };
 }
 
 /** Only what every URL parser reads the same way: the gateway compares it with what clients send. */
