@@ -97,6 +97,7 @@ describe('fences', { timeout: 1_200_000 }, () => {
         execFileSync('stat', ['-c', '%U:%G %a', at(path)], { encoding: 'utf8' }).trim();
       assert.equal(withGroup('files'), 'freehold-gateway:freehold-files 2770');
       assert.equal(withGroup('run/control'), 'freehold-control:freehold-gateway 710');
+      assert.equal(withGroup('run/back'), 'freehold-gateway:freehold-apps 750');
       assert.equal(withGroup('run/pg'), 'root:freehold 710');
       assert.equal(withGroup('run/pg-main'), 'freehold-postgres:freehold 710');
       assert.equal(withGroup('run/pg-standby'), 'freehold-standby:freehold 710');

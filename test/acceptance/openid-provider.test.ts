@@ -21,20 +21,21 @@ describe('tenants as OpenID providers of their app', { timeout: 900_000 }, () =>
   let browser: Browser | undefined;
 
   before(async () => {
-    freehold = await Freehold.start({ env: { FREEHOLD_BACKUPS: 'off', FREEHOLD_WORKERS: '2' } });
+    freehold = await Freehold.start({ env: { FREEHOLD_BACKUPS: 'off' } });
     cpSync(join(repository, 'test/apps/visitors'), folder, { recursive: true });
     // Pinned by this repository's own lock file; what is in the folder is sent as it is.
     for (const name of ['openid-client', 'oauth4webapi', 'jose'])
       cpSync(join(repository, 'node_modules', name), join(folder, 'node_modules', name), { recursive: true });
     const added = await freehold.run('app', 'add', folder);
     assert.equal(added.code, 0, added.stderr);
-    for (const name of names) {
+    const create = async (name: Name) => {
       const made = await freehold.run(
         ...['tenant', 'create', name, '--app', 'visitors', '--admin-email', email, '--json'],
       );
       assert.equal(made.code, 0, `${made.stderr}${freehold.readTroubles()}`);
       clients.set(name, await freehold.signUp(JSON.parse(made.stdout), password));
-    }
+    };
+    await Promise.all(names.map(create));
   });
   after(async () => {
     await browser?.close();
