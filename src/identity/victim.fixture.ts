@@ -1,10 +1,11 @@
 /** The process that `victims.fixture.ts` starts: does what one message orders, and says how it ended if it lives. */
-import { armFailpoints, silentLog, systemClock } from '#src/kernel/index.ts';
+import { armFailpoints, silentLog, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createOutgoing } from '#src/outgoing/index.ts';
 import { createIdentity } from './identity.ts';
+import { createProvider } from './provider/index.ts';
 import { createSamlEngine } from './saml/index.ts';
 import { openTestDatabases } from './test-databases.fixture.ts';
-import type { Order } from './victims.fixture.ts';
+import type { Acts, Order } from './victims.fixture.ts';
 
 process.once('message', async ({ accesses, provider, failpoint, method, args }: Order) => {
   const outgoing = createOutgoing({
@@ -13,12 +14,14 @@ process.once('message', async ({ accesses, provider, failpoint, method, args }: 
     log: silentLog,
     resolve: async () => ['127.0.0.1'],
   });
+  const databases = openTestDatabases(accesses);
+  // The channel makes plain arrays of bytes of buffers.
+  const factorsKeyOf = (tenantId: TenantId) => Buffer.from(accesses.get(tenantId)!.factorsKey);
   const identity = createIdentity({
-    databases: openTestDatabases(accesses),
+    databases,
     queueMail: async () => {},
-    // The channel makes plain arrays of bytes of buffers.
     cookieKeyOf: (tenantId) => Buffer.from(accesses.get(tenantId)!.cookieKey),
-    factorsKeyOf: (tenantId) => Buffer.from(accesses.get(tenantId)!.factorsKey),
+    factorsKeyOf,
     signOn: {
       outgoing,
       resolveTxt: async () => [],
@@ -27,7 +30,8 @@ process.once('message', async ({ accesses, provider, failpoint, method, args }: 
     log: silentLog,
   });
   armFailpoints(`${failpoint}=kill`);
-  const act = identity[method] as (...args: readonly unknown[]) => Promise<unknown>;
+  const acts: Acts = { ...identity, ...createProvider({ databases, factorsKeyOf, clock: systemClock }) };
+  const act = acts[method] as (...args: readonly unknown[]) => Promise<unknown>;
   const said = await act(...args).then(
     (value) => `done: ${JSON.stringify(value)}`,
     (error) => `failed: ${error.stack ?? error}`,

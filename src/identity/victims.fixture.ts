@@ -5,20 +5,24 @@ import { once } from 'node:events';
 import type { TenantId } from '#src/kernel/index.ts';
 import type { TenantAccess } from '#src/tenants/types.ts';
 import type { Identity } from './identity.ts';
+import type { Provider } from './provider/index.ts';
 import type { TwoTenants } from './two-tenants.fixture.ts';
 
 export interface Order {
   readonly accesses: ReadonlyMap<TenantId, TenantAccess>;
   readonly failpoint: string;
-  readonly method: keyof Identity;
+  readonly method: keyof Acts;
   readonly args: readonly unknown[];
   /** Where requests of single sign-on go: the issuer of a provider of OpenID Connect, and its authority. */
   readonly provider?: { readonly issuer: string; readonly ca: string } | undefined;
 }
 
+/** What a process can be told to do. */
+export type Acts = Identity & Provider;
+
 type Method = {
-  [Name in keyof Identity]: Identity[Name] extends (...args: never[]) => unknown ? Name : never;
-}[keyof Identity];
+  [Name in keyof Acts]: Acts[Name] extends (...args: never[]) => unknown ? Name : never;
+}[keyof Acts];
 
 export class Victims {
   readonly #accesses: Order['accesses'];
@@ -33,7 +37,7 @@ export class Victims {
   }
 
   /** Does it in another process, which has to be killed at the failpoint. */
-  async die<Name extends Method>(failpoint: string, method: Name, ...args: Parameters<Identity[Name]>): Promise<void> {
+  async die<Name extends Method>(failpoint: string, method: Name, ...args: Parameters<Acts[Name]>): Promise<void> {
     const victim = this.#next ?? start();
     this.#next = start();
     await victim.ready;

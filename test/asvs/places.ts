@@ -73,3 +73,5 @@ export const deskLists = 'apps/desk/test/lists.test.ts';
 export const deskText = 'apps/desk/test/text.test.ts';
 export const deskImport = 'apps/desk/test/import.test.ts';
 export const deskComments = 'apps/desk/test/comments.test.ts';
+export const provider = 'src/identity/provider/provider.test.ts';
+export const providerFlow = 'test/acceptance/openid-provider.test.ts';

@@ -1,10 +1,12 @@
 import * as at from './places.ts';
-import { type AsvsRow, met, metBy, notApplicable } from './types.ts';
+import { type AsvsRow, met, metBy, notApplicable, notMet, partly } from './types.ts';
 
 const noResourceServer =
-  'There is no OAuth resource server: API tokens are our own, opaque, for one tenant, and looked up on every request (decision 0026).';
-const noAuthorizationServer =
-  'There is no authorization server and no OpenID provider: Freehold issues no tokens for others.';
+  'There is no OAuth resource server but the userinfo of a tenant as the provider of its app (V10.4): API tokens are our own, opaque, for one tenant, and looked up on every request (decision 0026).';
+/** A tenant is the provider of its own app, where that runs as a process (decision 0041). */
+const noRefreshTokens = 'There are no refresh tokens.';
+const noConsent =
+  'Nobody is asked: the one client of an account is the account’s own app, which the operator installed and which shares its origin.';
 
 const genuine =
   'a genuine token is taken; the code is redeemed with the verifier of this browser, and nothing of it is in an address';
@@ -36,7 +38,68 @@ export const oauth: readonly AsvsRow[] = [
   ),
   met('V10.2.3', 'openid, email and profile.', [at.oidcForgeries, genuine]),
   ...numbered('V10.3', 5).map((id) => notApplicable(id, noResourceServer)),
-  ...numbered('V10.4', 16).map((id) => notApplicable(id, noAuthorizationServer)),
+  met(
+    'V10.4.1',
+    'Addresses are those of the manifest at the host of the tenant, compared character by character; what is none of them is shown on a page.',
+    [at.provider, 'answers to addresses of the app alone'],
+    [at.providerFlow, 'sends nobody to an address that is not the app’s, and nobody without PKCE'],
+  ),
+  met(
+    'V10.4.2',
+    'One statement uses a code up; who presents it again ends the access token that it gave.',
+    [
+      at.provider,
+      'takes a code once; the second use ends what the first gave',
+      'killed in the middle: a code has given nothing, or is used up; two keys are never there',
+    ],
+    [at.providerFlow, 'takes a code once, and ends what it gave when it comes again'],
+  ),
+  met('V10.4.3', 'A code is good for one minute.', [
+    at.provider,
+    'takes no code of another tenant, redirect or verifier, and none that is over',
+  ]),
+  met('V10.4.4', 'Authorization code, and nothing else.', [
+    at.provider,
+    'goes without no protection that the request leaves out',
+    'believes only the app of this tenant',
+  ]),
+  notApplicable('V10.4.5', noRefreshTokens),
+  met(
+    'V10.4.6',
+    'S256 is required; the verifier is compared with the code’s challenge.',
+    [
+      at.provider,
+      'goes without no protection that the request leaves out',
+      'takes no code of another tenant, redirect or verifier, and none that is over',
+    ],
+    [at.providerFlow, 'takes no code of another tenant, without its verifier, secret or address'],
+  ),
+  notApplicable('V10.4.7', 'No client registers itself: there is one, by the manifest of the app.'),
+  notApplicable('V10.4.8', noRefreshTokens),
+  met('V10.4.9', 'Access tokens end with the session, which its user ends on the account page, from any device.', [
+    at.providerFlow,
+    'ends at the app with the session at Freehold, and with it its user',
+  ]),
+  met('V10.4.10', 'By its secret, which is made once for each tenant.', [
+    at.provider,
+    'believes only the app of this tenant',
+  ]),
+  met('V10.4.11', 'openid, profile and email; whatever else is asked for is left out.', [
+    at.provider,
+    'says who signed in, under a key of this tenant alone',
+  ]),
+  met('V10.4.12', 'query, and nothing else.', [at.provider, 'goes without no protection that the request leaves out']),
+  notMet('V10.4.13', 'Pushed authorization requests are not offered.'),
+  partly(
+    'V10.4.14',
+    'Access tokens are bearer tokens, for userinfo alone, for ten minutes, and of no use at another tenant; they are not bound to their sender.',
+    [at.providerFlow, 'says who is signed in, to each app about its own people alone'],
+  ),
+  notApplicable('V10.4.15', 'There are no authorization_details.'),
+  notMet(
+    'V10.4.16',
+    'The client is confidential and shows a secret; keys and certificates of clients are not offered.',
+  ),
   met('V10.5.1', 'The nonce of this very sign-in has to be in the token.', [
     at.oidcForgeries,
     forgedTokens,
@@ -61,5 +124,14 @@ export const oauth: readonly AsvsRow[] = [
     forgedTokens,
   ]),
   notApplicable('V10.5.5', 'Back-channel logout is not offered.'),
-  ...[...numbered('V10.6', 2), ...numbered('V10.7', 3)].map((id) => notApplicable(id, noAuthorizationServer)),
+  met('V10.6.1', 'code, and nothing else.', [at.provider, 'goes without no protection that the request leaves out']),
+  met(
+    'V10.6.2',
+    'Nothing ends without an ID token of this tenant for this app; a browser that comes without one goes to its account page.',
+    [at.provider, 'signs out whom the ID token is about, and nobody without one'],
+    [at.providerFlow, 'sends nobody to an address that is not the app’s, and nobody without PKCE'],
+  ),
+  partly('V10.7.1', noConsent, [at.provider, 'believes only the app of this tenant']),
+  notApplicable('V10.7.2', noConsent),
+  notApplicable('V10.7.3', noConsent),
 ];

@@ -12,6 +12,7 @@ import {
   type TwoTenants,
 } from '../two-tenants.fixture.ts';
 import { stripClone } from '../users/lifecycle.ts';
+import { Victims } from '../victims.fixture.ts';
 import { clientSecretName, createProvider, type Provider, ProviderRefusal, type ProviderTenant } from './index.ts';
 
 const email = 'mara@example.com';
@@ -20,6 +21,7 @@ const challenge = createHash('sha256').update(verifier).digest('base64url');
 
 describe('a tenant as the OpenID provider of its app', () => {
   let world: TwoTenants;
+  let victims: Victims;
   let provider: Provider;
   let a: ProviderTenant;
   let b: ProviderTenant;
@@ -28,13 +30,17 @@ describe('a tenant as the OpenID provider of its app', () => {
 
   before(async () => {
     world = await startTwoTenants();
+    victims = new Victims(world);
     const factorsKeyOf = (tenantId: TenantId) => world.accesses.get(tenantId)!.factorsKey;
     provider = createProvider({ databases: world.databases, factorsKeyOf, clock: systemClock });
     a = await tenantOf(world.a);
     b = await tenantOf(world.b);
     userId = await createTwins(world, email, { role: 'admin' });
   });
-  after(() => world.stop());
+  after(async () => {
+    await victims?.stop();
+    await world.stop();
+  });
 
   /** The client is the same in both, as the version of the app is; only its secret is not. */
   async function tenantOf({ tenantId, route }: TestTenant): Promise<ProviderTenant> {
@@ -79,19 +85,17 @@ describe('a tenant as the OpenID provider of its app', () => {
     return answered.get('code')!;
   }
 
+  const formFor = (tenant: ProviderTenant, code: string, changes: Record<string, string | undefined> = {}) => ({
+    grant_type: 'authorization_code',
+    code,
+    redirect_uri: tenant.client.redirectUris[0],
+    code_verifier: verifier,
+    client_id: tenant.client.clientId,
+    client_secret: secrets.get(tenant),
+    ...changes,
+  });
   const exchange = (tenant: ProviderTenant, code: string, changes: Record<string, string | undefined> = {}) =>
-    provider.exchange(tenant, {
-      authorization: undefined,
-      form: formOf({
-        grant_type: 'authorization_code',
-        code,
-        redirect_uri: tenant.client.redirectUris[0],
-        code_verifier: verifier,
-        client_id: tenant.client.clientId,
-        client_secret: secrets.get(tenant),
-        ...changes,
-      }),
-    });
+    provider.exchange(tenant, { authorization: undefined, form: formOf(formFor(tenant, code, changes)) });
 
   it('says who signed in, under a key of this tenant alone', async () => {
     const sessionId = await signIn(a);
@@ -240,6 +244,25 @@ describe('a tenant as the OpenID provider of its app', () => {
     const unused = await getCode(a, other);
     await query(a, 'DELETE FROM freehold.sessions');
     await refused('invalid_grant', exchange(a, unused));
+  });
+
+  it('killed in the middle: a code has given nothing, or is used up; two keys are never there', async () => {
+    const session = await signIn(b);
+    const tokens = async () => (await query(b, 'SELECT 1 FROM freehold.provider_access_tokens')).length;
+    const code = await getCode(b, session);
+    const request = { authorization: undefined, form: formOf(formFor(b, code)) };
+    await query(b, 'DELETE FROM freehold.provider_keys');
+    await victims.die('identity.provider.key.before_commit', 'listKeys', b);
+    assert.deepEqual(await query(b, 'SELECT 1 FROM freehold.provider_keys'), []);
+    const { keys } = await keysOf(b);
+    await victims.die('identity.provider.exchange.before_commit', 'exchange', b, request);
+    assert.equal(await tokens(), 0);
+    await victims.die('identity.provider.exchanged', 'exchange', b, request);
+    assert.equal(await tokens(), 1);
+    // Nobody has heard of that token, and the client that asks again ends it.
+    await refused('invalid_grant', exchange(b, code));
+    assert.equal(await tokens(), 0);
+    assert.deepEqual((await keysOf(b)).keys, keys);
   });
 
   it('signs out whom the ID token is about, and nobody without one', async () => {

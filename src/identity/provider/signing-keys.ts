@@ -1,6 +1,6 @@
 import { calculateJwkThumbprint } from 'jose';
 import type { TenantDatabases } from '#src/databases/types.ts';
-import type { TenantId } from '#src/kernel/index.ts';
+import { failpoint, type TenantId } from '#src/kernel/index.ts';
 import { createSealer, createTokenSigningKey, openTokenSigningKey, type TokenSigningKey } from '#src/keys/index.ts';
 import type { FactorsKeyOf } from '../second-factors/redeem.ts';
 import { findKey, putKey, type StoredKey } from './provider-sql.ts';
@@ -44,6 +44,7 @@ export function createSigningKeys(databases: Pick<TenantDatabases, 'platform'>, 
       const made = await make(tenantId);
       const kept = await databases.platform.transact(tenantId, async (db) => {
         await putKey(db, made, stored);
+        await failpoint('identity.provider.key.before_commit');
         return findKey(db);
       });
       const opened = await open(tenantId, kept);
