@@ -38,6 +38,7 @@ export function addBackupCommands(program: Command, context: CliContext): void {
           formatTable(
             [
               { title: 'backup', value: (row) => row.backupId },
+              { title: 'server', value: (row) => row.cluster ?? 'main' },
               { title: 'taken', value: (row) => formatAge(row.finishedAt, context.now()) },
               { title: 'databases', value: (row) => String(row.databases) },
               { title: 'size', value: (row) => formatBytes(row.sizeBytes) },

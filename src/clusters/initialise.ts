@@ -78,6 +78,7 @@ export interface ConfigureOptions {
   readonly socketDir: string;
   readonly port: number;
   readonly maxConnections: number;
+  readonly memoryBytes?: number | undefined;
   readonly ownerUserName: string;
   readonly major: number;
   readonly upstream?: Upstream;
@@ -91,6 +92,7 @@ export async function configureDataDir(options: ConfigureOptions): Promise<void>
     socketDir: options.socketDir,
     port: options.port,
     maxConnections: options.maxConnections,
+    memoryBytes: options.memoryBytes,
     major: options.major,
     upstream: options.upstream,
     canCloneFiles: options.major >= 18 && (await canCloneFiles(dataDir)),

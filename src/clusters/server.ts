@@ -32,6 +32,8 @@ export interface ClusterOptions {
   /** Name of the user that the server runs as; maps to the superuser `postgres` on the socket. Default: `osUser`, or who we are. */
   readonly ownerUserName?: string;
   readonly maxConnections: number;
+  /** What its caches are measured by. Default: all of the machine's. */
+  readonly memoryBytes?: number | undefined;
   /** Where the primary is found when this server is the standby; undefined: it never is. */
   readonly upstream?: Upstream;
   readonly binaries: Binaries;

@@ -11,7 +11,7 @@ export interface SettingsOptions {
   /** Where the primary is found while this server follows it. */
   readonly upstream?: Upstream;
   /** Memory of the machine in bytes. Default: what the operating system says. */
-  readonly memoryBytes?: number;
+  readonly memoryBytes?: number | undefined;
 }
 
 const mebibyte = 1024 * 1024;

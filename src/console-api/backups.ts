@@ -3,6 +3,8 @@ import type { FastifyInstance } from 'fastify';
 /** A base backup, as one region tells. */
 export interface BackupView {
   readonly backupId: string;
+  /** Of a private server: its name. */
+  readonly cluster?: string;
   readonly startedAt: string;
   readonly finishedAt: string;
   readonly databases: number;

@@ -9,6 +9,7 @@ export { describeCondition, isPassing } from './conditions.ts';
 export { databaseErrors } from './errors.ts';
 export { type MigrateOptions, type MigratePatience, type MigrateResult, migrate } from './migrate.ts';
 export { digestMigrations, type MigrationFile, type MigrationFolders, readMigrations } from './migration-files.ts';
-export { newDatabaseName, rolesOf } from './names.ts';
+export { clusterOf, mainCluster, newClusterName, newDatabaseName, rolesOf } from './names.ts';
+export { createPlacedAdmin, type OtherServer, type PlacedAdmin } from './placed.ts';
 export { createTenantDatabases, type TenantDatabasesOptions } from './tenant-databases.ts';
 export type * from './types.ts';

@@ -3,7 +3,7 @@ import { randomName } from '#src/kernel/index.ts';
 import { databaseErrors } from './errors.ts';
 
 /** A tenant's database; nothing in the name tells whose it is, because every role can read pg_database. */
-const tenantName = /^t_[0-9a-hjkmnp-tv-z]{20}$/;
+const tenantName = /^t_[0-9a-hjkmnp-tv-z]{20}(?:_(c[0-9a-hjkmnp-tv-z]{8}))?$/;
 /** A template: named after the digest of its migrations and the installation that made it. */
 const templateName = /^tpl_[0-9a-hjkmnp-tv-z]{20}$/;
 
@@ -25,9 +25,24 @@ export function nameOfDigest(digest: Uint8Array): string {
   return [...digest.subarray(0, 20)].map((byte) => alphabet[byte & 31]).join('');
 }
 
-/** 100 random bits. */
-export function newDatabaseName(): string {
-  return `t_${randomName(20)}`;
+/** The server that every installation has. */
+export const mainCluster = 'main';
+
+/** A server of its own for one tenant. Part of the names of its databases, so that a name alone says where the database is. */
+export function newClusterName(): string {
+  return `c${randomName(8)}`;
+}
+
+/** 100 random bits, and the server. */
+export function newDatabaseName(cluster: string = mainCluster): string {
+  const name = `t_${randomName(20)}${cluster === mainCluster ? '' : `_${cluster}`}`;
+  rolesOf(name);
+  return name;
+}
+
+/** @returns `main`, or the name of the server that is only there for one tenant */
+export function clusterOf(databaseName: string): string {
+  return tenantName.exec(databaseName)?.[1] ?? mainCluster;
 }
 
 /**

@@ -158,7 +158,7 @@ export async function selectGrantedElsewhere(db: Queryable, role: string): Promi
   const rows = await db.query<{ name: string }>(
     `SELECT d.datname AS name FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
      WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = (SELECT oid FROM pg_roles WHERE rolname = $1)
-       AND d.datname ~ '^t_[0-9a-hjkmnp-tv-z]{20}$' AND pg_get_userbyid(d.datdba) = current_user AND d.datallowconn
+       AND d.datname ~ '^t_[0-9a-hjkmnp-tv-z]{20}(_c[0-9a-hjkmnp-tv-z]{8})?$' AND pg_get_userbyid(d.datdba) = current_user AND d.datallowconn
      GROUP BY d.datname HAVING bool_and(s.deptype IN ('a', 'r')) ORDER BY 1`,
     [role],
   );

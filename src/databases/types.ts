@@ -98,7 +98,8 @@ export interface DatabaseReader {
  * again after a kill anywhere, it finishes. Callers see to it that one database is worked on by one operation at a time.
  */
 export interface DatabaseAdmin {
-  newDatabaseName(): string;
+  /** @param cluster default: the main server */
+  newDatabaseName(cluster?: string): string;
   /** A database with the migrations of both folders, to be copied; made when it is missing. `key` names the app in memory only. */
   ensureTemplate(key: string, folders: MigrationFolders): Promise<Template>;
   /** Makes the database and its two roles, closed (NOLOGIN). */

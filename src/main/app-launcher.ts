@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Log } from '#src/kernel/index.ts';
 import { createLauncher, findControlGroups, type LaunchRequest, removeLeftGroups } from '#src/processes/index.ts';
 import type { Config } from './config.ts';
-import type { Folders } from './folders.ts';
+import { type Folders, foldersOf } from './folders.ts';
 import { type Calls, createCalls } from './ipc-calls.ts';
 import type { OsUsers } from './os-users.ts';
 import { freehold } from './self.ts';
@@ -42,9 +42,11 @@ export async function createAppLauncher(of: {
     appsDir: folders.apps,
     dataDir: folders.appData,
     runDir: folders.sandboxes,
-    socketFolders: of.config.externalDatabase
-      ? []
-      : [folders.databaseSocket, folders.clusterSocket, folders.standbySocket],
+    socketFoldersOf(cluster) {
+      if (of.config.externalDatabase) return [];
+      const own = foldersOf(folders.data, cluster);
+      return [own.databaseSocket, own.clusterSocket, own.standbySocket];
+    },
     authorityFile: folders.caCertificate,
     groups,
     // A keeper that is gone needs to know nothing.

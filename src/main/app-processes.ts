@@ -95,6 +95,7 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
       version: placed.version,
       digest,
       place: placed.place,
+      cluster: serverOf(tenant),
       migrate: manifest.migrate !== undefined && migratedTo !== digest ? wordsOf(manifest.migrate) : undefined,
       start: wordsOf(manifest.start),
       env: {
@@ -147,8 +148,9 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
 
   async function requestFor(tenantId: TenantId, kind: 'run' | 'lay-out'): Promise<LaunchRequest> {
     const { placed, version } = await getApp(tenantId);
+    const cluster = serverOf(await deps.getTenant(tenantId));
     const limits = { memoryBytes: 256 * 2 ** 20, cpus: 1, processes: 64 };
-    return { kind, owner: tenantId, app: placed.app, digest: version.digest, place: placed.place, limits };
+    return { kind, owner: tenantId, app: placed.app, digest: version.digest, place: placed.place, cluster, limits };
   }
 
   /** By a process of the tenant's own user, because only that may read what the app has closed to others. */
@@ -349,4 +351,9 @@ async function noteMigrated(
      ON CONFLICT (is_only) DO UPDATE SET digest = EXCLUDED.digest, at = EXCLUDED.at`,
     [digest],
   );
+}
+
+/** undefined: the one that all share. */
+function serverOf({ cluster }: Tenant): string | undefined {
+  return cluster === 'main' ? undefined : cluster;
 }

@@ -7,6 +7,7 @@ import {
   type StandbyHealth,
   verificationRoutes,
 } from '#src/console-api/index.ts';
+import { allBaseBackups } from './all-base-backups.ts';
 import type { Child } from './child.ts';
 import type { ControlServices } from './control-services.ts';
 import { createLagHistory, keepLagHistory } from './lag-history.ts';
@@ -25,7 +26,7 @@ export function createBackupApi(
   };
   return async (app) => {
     await app.register(lagRoutes({ lag }));
-    if (baseBackups) await app.register(backupRoutes(baseBackups));
+    if (baseBackups) await app.register(backupRoutes(allBaseBackups(baseBackups, services.privateClusters)));
     if (dumps) await app.register(dumpRoutes(dumps));
     if (checks) await app.register(verificationRoutes(checks));
     if (restorePoints) await app.register(restorePointRoutes(restorePoints));

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { recordAudit } from '#src/audit/index.ts';
-import { createShipperLink, type ShipperLink } from '#src/backups/index.ts';
-import { type Clock, type ClusterId, failpoint, type Log, newId } from '#src/kernel/index.ts';
+import type { ShipperLink } from '#src/backups/index.ts';
+import type { Clock, ClusterId, Log } from '#src/kernel/index.ts';
 import {
   type BackupKeys,
   createKeyEscrow,
@@ -12,9 +12,9 @@ import {
 import type { BackupKey, KeyId, KeyOwner } from '#src/keys/types.ts';
 import type { RegionStore } from '#src/objects/index.ts';
 import type { Pool, Queryable } from '#src/postgres/index.ts';
+import { type ClusterShipping, createClusterShipping } from './cluster-shipping.ts';
 import type { Config } from './config.ts';
 import type { Folders } from './folders.ts';
-import { recordRotations } from './key-rotations.ts';
 import { openRegions, type RegionKeys } from './regions.ts';
 import type { Shutdown } from './shutdown.ts';
 
@@ -38,6 +38,10 @@ export interface BackupServices {
   rotateClusterKey(): Promise<KeyId>;
   /** Called when WAL is lost that no region holds. */
   whenGap(act: () => void): void;
+  /** The same for another cluster, whose folders these are. */
+  openCluster(name: string, folders: Pick<Folders, 'shipperSocket' | 'clusterIdFile'>): Promise<ClusterShipping>;
+  /** Destroys the key of a cluster that is gone, here and in the regions: nobody can read its WAL any more. */
+  forgetCluster(clusterId: ClusterId): Promise<void>;
   /** Begins to keep the regions equal to the key store. */
   start(): void;
 }
@@ -63,13 +67,10 @@ export async function createBackupServices({
   readonly shutdown: Shutdown;
 }): Promise<BackupServices> {
   const now = () => new Date(clock.now());
-  const clusterId = await ensureCluster(pool, 'main', now());
   const known = new Set(await selectRegions(pool));
   const regions = await openRegions(config.regions, regionKeys, { initialise: (region) => !known.has(region) });
   await setUpRegions();
   const escrow = createKeyEscrow({ keys, regions });
-  await keys.createKey(clusterId);
-  await recordRotations(pool, clusterId, (await keys.currentKey(clusterId)).keyId);
   const published = new Set<KeyId>();
   /** Also a version that was made just before a crash. */
   async function currentKey(owner: KeyOwner): Promise<BackupKey> {
@@ -79,28 +80,10 @@ export async function createBackupServices({
     return key;
   }
 
-  let onGap: (() => void) | undefined;
-  const shipper = createShipperLink({
-    socketPath: folders.shipperSocket,
-    // The folder is entered only by control and the shipper.
-    mode: 0o666,
-    port: {
-      clusterId,
-      currentKey: () => currentKey(clusterId),
-      openKey: (keyId) => keys.openKey(keyId),
-      onNotice: async ({ kind, details }) => {
-        // Moments inside the gap are lost; those after it need a base backup that begins after it.
-        if (kind === 'wal.gap') onGap?.();
-        await recordAudit(pool, {
-          name: 'backup.shipping_changed',
-          actor: 'system',
-          subject: clusterId,
-          details: { kind, ...details },
-        });
-      },
-    },
-    log,
-  });
+  const openCluster = (name: string, of: Pick<Folders, 'shipperSocket' | 'clusterIdFile'>) =>
+    createClusterShipping({ name, folders: of, pool, keys, currentKey, clock, log });
+  const main = await openCluster('main', folders);
+  const { clusterId, shipper } = main;
 
   /** An empty folder becomes a region once, at the first start that finds it. */
   async function setUpRegions(): Promise<boolean> {
@@ -143,16 +126,11 @@ export async function createBackupServices({
     regions,
     keys: escrowTenantKeys(keys, escrow),
     currentKey,
-    async rotateClusterKey() {
-      const keyId = await keys.rotateKey(clusterId);
-      await failpoint('backups.key.rotated');
-      // Before anything that may fail: it is rotated, whoever has it.
-      await recordRotations(pool, clusterId, keyId);
-      // The first who asks for it brings it to the regions; when none takes it, the older one stays in use until one does.
-      await currentKey(clusterId);
-      await failpoint('backups.key.published');
-      await shipper.pushKey();
-      return keyId;
+    rotateClusterKey: () => main.rotateKey(),
+    openCluster,
+    async forgetCluster(gone) {
+      await escrow.forget(gone);
+      published.clear();
     },
     shipper,
     async makeFirstKit() {
@@ -169,9 +147,7 @@ export async function createBackupServices({
       await recordAudit(pool, { name: 'backup.kit_replaced', actor: 'os:operator', subject: kitId });
       return text;
     },
-    whenGap(act) {
-      onGap = act;
-    },
+    whenGap: (act) => main.whenGap(act),
     start() {
       const running = keepEqual();
       shutdown.add('keys in the regions', 10_000, async () => {
@@ -180,16 +156,6 @@ export async function createBackupServices({
       });
     },
   };
-}
-
-/** The id of a cluster of ours by its name; made once. */
-async function ensureCluster(db: Queryable, name: string, now: Date): Promise<ClusterId> {
-  const [row] = await db.query<{ clusterId: ClusterId }>(
-    `WITH made AS (INSERT INTO clusters (cluster_id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING RETURNING cluster_id)
-     SELECT cluster_id AS "clusterId" FROM made UNION ALL SELECT cluster_id FROM clusters WHERE name = $2 LIMIT 1`,
-    [newId('clu'), name, now],
-  );
-  return row!.clusterId;
 }
 
 async function selectRegions(db: Queryable): Promise<string[]> {

@@ -21,7 +21,8 @@ import type { Canaries } from './canaries.ts';
 import type { Jobs } from './jobs.ts';
 import type { Shutdown } from './shutdown.ts';
 
-const everyMs = 24 * 60 * 60_000;
+/** Base backups are taken daily. */
+export const everyMs = 24 * 60 * 60_000;
 /** The first of an installation; later enough that a start is not slowed down by it. */
 const firstAfterMs = 60_000;
 const retryAfterMs = 10 * 60_000;
@@ -31,6 +32,10 @@ const overdueAfterMs = 2 * everyMs;
 export interface BaseBackups extends BackupDeps {
   /** Begins the schedule: daily, and soon when there is none. */
   schedule(): void;
+  /** One now, unless there is a fresh one. Rejects when it fails. */
+  runWhenDue(): Promise<void>;
+  /** Ends what runs. */
+  stop(): Promise<void>;
 }
 
 /** Base backups of the cluster: one at a time, by command and daily. They run in control, which holds the keys; see decision 0012. */
@@ -39,6 +44,7 @@ export function createBaseBackups({
   binaries,
   target,
   pool,
+  server = pool,
   keys,
   canaries,
   holds,
@@ -51,14 +57,17 @@ export function createBaseBackups({
   readonly binaries: Binaries;
   /** Role freehold_replication. */
   readonly target: () => ConnectionTarget;
+  /** Control's own database. */
   readonly pool: Pool;
+  /** A database on the server that is backed up. Default: control's own. */
+  readonly server?: Pool;
   readonly keys: BackupKeys;
   readonly canaries: Pick<Canaries, 'fly'>;
   readonly holds: RetentionHolds;
   readonly jobs: Pick<Jobs, 'add'>;
   readonly clock: Clock;
   readonly log: Log;
-  readonly shutdown: Shutdown;
+  readonly shutdown: Pick<Shutdown, 'add'>;
 }): BaseBackups {
   const { clusterId, regions } = backups;
   const stopping = new AbortController();
@@ -112,12 +121,12 @@ export function createBaseBackups({
       const result = await runBaseBackup({
         clusterId,
         backupId,
-        facts: await readClusterFacts(pool),
+        facts: await readClusterFacts(server),
         binaries,
         target: target(),
         regions,
         keys,
-        listDatabases: () => readOwners(pool),
+        listDatabases: () => readOwners(pool, server),
         ...(previous && { previous }),
         checkpoint: 'fast',
         log,
@@ -185,16 +194,20 @@ export function createBaseBackups({
     if (latest?.state === 'failed') throw failure;
   }
 
+  async function stop(): Promise<void> {
+    stopping.abort();
+    await running;
+  }
+
   return {
     list,
     start,
+    runWhenDue,
+    stop,
     latest: () => latest,
     schedule() {
       backups.whenGap(start);
-      shutdown.add('base backups', 10_000, async () => {
-        stopping.abort();
-        await running;
-      });
+      shutdown.add('base backups', 10_000, stop);
       jobs.add({ name: 'base backup', everyMs, firstAfterMs, retryAfterMs, overdueAfterMs, run: runWhenDue });
     },
   };
@@ -227,8 +240,8 @@ function newestFirst(one: BackupView, other: BackupView): number {
 }
 
 /** Whose every database is: of a tenant that is not deleted, or of nobody (control's own, templates, prepared ones). */
-async function readOwners(pool: Pool): Promise<DatabaseOwner[]> {
-  const databases = await readDatabases(pool);
+async function readOwners(pool: Pool, server: Pool): Promise<DatabaseOwner[]> {
+  const databases = await readDatabases(server);
   const tenants = await pool.query<{ name: string; tenantId: TenantId }>(
     `SELECT database_name AS name, tenant_id AS "tenantId" FROM tenants WHERE database_name IS NOT NULL AND state <> 'deleted'
      UNION ALL SELECT database_name, tenant_id FROM tenant_snapshots`,

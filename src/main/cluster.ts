@@ -29,10 +29,14 @@ export interface EmbeddedClusterOptions {
   readonly longestRestartMs: number;
   /** Told what a long shutdown waits for. */
   readonly onWaiting: (text: string) => void;
+  /** Of the server's caches. Default: by the machine's memory. */
+  readonly memoryBytes?: number;
+  /** Default: all that gateways and apps may have. */
+  readonly connections?: number;
   readonly log: Log;
 }
 
-/** The cluster of this installation: two data folders, each with a user of its own, seen as one server. */
+/** A cluster: two data folders, each with a user of its own, seen as one server. `folders` say which. */
 export async function createEmbeddedCluster(options: EmbeddedClusterOptions): Promise<ClusterPair> {
   const { config, folders, users, isStopping, onFailover, openShippedWal, longestRestartMs, onWaiting, log } = options;
   const binaries = await findBinaries({ binDir: config.pgBinDir });
@@ -67,7 +71,8 @@ export async function createEmbeddedCluster(options: EmbeddedClusterOptions): Pr
     handoverDir: folders.handover,
     openShippedWal,
     port,
-    maxConnections: config.backendBudget + config.appsConnections + reservedConnections,
+    maxConnections: (options.connections ?? config.backendBudget + config.appsConnections) + reservedConnections,
+    ...(options.memoryBytes !== undefined && { memoryBytes: options.memoryBytes }),
     binaries,
     controlPassword,
     replicationPassword,

@@ -53,6 +53,8 @@ export interface Config {
   readonly appsMemoryBytes: number;
   /** To the databases, of all apps that are processes and awake. */
   readonly appsConnections: number;
+  /** What the caches of one private server are measured by. */
+  readonly privateMemoryBytes: number;
   /** Absolute path of a list of breached passwords; undefined: none. */
   readonly breachedPasswords: string | undefined;
   /** Fetched every minute while nothing is wrong; undefined: nobody listens. May hold a secret. */
@@ -131,6 +133,8 @@ export const settings = {
     'Memory that apps that are processes may use together while they are awake. Default: half of the machine.',
   FREEHOLD_APPS_CONNECTIONS:
     'Database connections that apps that are processes may be promised together while they are awake. Default: 16 per GiB of memory, at least 100.',
+  FREEHOLD_PRIVATE_MEMORY_MB:
+    'Memory that the PostgreSQL server of one tenant of the Private Cloud edition is set up for. Default: 1024.',
   FREEHOLD_PREPARED_DATABASES: 'Databases kept ready for new tenants. Default: 4.',
   FREEHOLD_LOG_LEVEL: 'debug, info, warn, error or silent. Default: info.',
   FREEHOLD_FAILPOINTS: 'For tests only: where to fail on purpose; opens /api/failpoints on the command socket.',
@@ -217,6 +221,7 @@ export function parseConfig(env: Env): Config {
     appsMemoryBytes:
       whole('FREEHOLD_APPS_MEMORY_MB', Math.max(256, Math.floor(totalmem() / 2 ** 21)), 64, 2 ** 24) * 2 ** 20,
     appsConnections: whole('FREEHOLD_APPS_CONNECTIONS', Math.max(100, Math.floor(totalmem() / 2 ** 26)), 1, 10_000),
+    privateMemoryBytes: whole('FREEHOLD_PRIVATE_MEMORY_MB', 1024, 256, 2 ** 24) * 2 ** 20,
     breachedPasswords: absolutePath('FREEHOLD_BREACHED_PASSWORDS', text('FREEHOLD_BREACHED_PASSWORDS')),
     heartbeatUrl: heartbeatUrl(text('FREEHOLD_HEARTBEAT_URL')),
     dnsServers: nameServers(text('FREEHOLD_DNS_SERVERS')),

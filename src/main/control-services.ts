@@ -1,13 +1,18 @@
-import { join } from 'node:path';
 import { controlAuditLog, recordAudit } from '#src/audit/index.ts';
 import { createRetentionHolds } from '#src/backups/index.ts';
 import { checkExternalServer, findBinaries } from '#src/clusters/index.ts';
-import { createDatabaseAdmin, createTenantDatabases, describeCondition, migrate } from '#src/databases/index.ts';
+import {
+  createDatabaseAdmin,
+  createPlacedAdmin,
+  createTenantDatabases,
+  describeCondition,
+  migrate,
+} from '#src/databases/index.ts';
 import { type ControlPort, createControlLink } from '#src/gateway/index.ts';
 import { systemClock, type TenantId } from '#src/kernel/index.ts';
 import { createLocalAuthority, openKeyStore } from '#src/keys/index.ts';
 import type { SmtpServer } from '#src/mail/index.ts';
-import { contentHash, createPortability, longJob, stableOutput, unexportedTables } from '#src/portability/index.ts';
+import { createPortability } from '#src/portability/index.ts';
 import { createPool } from '#src/postgres/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
 import { createStandings, createTrafficBook, noteWritten } from '#src/releases/index.ts';
@@ -16,29 +21,28 @@ import { createControlDirectory, createTenantLifecycle, createTenantUsage } from
 import { createAppServices } from './app-services.ts';
 import { createBackupCopies } from './backup-copies.ts';
 import { createBackupServices } from './backup-services.ts';
+import { createBackupWork } from './backup-work.ts';
 import { createBaseBackups } from './base-backups.ts';
 import { createCanaries } from './canaries.ts';
 import { createCertificateDesk } from './certificate-desk.ts';
-import { createChecks } from './checks.ts';
 import type { Child } from './child.ts';
 import type { Config } from './config.ts';
 import { createDatabasesPort } from './databases-port.ts';
 import { createDemoHosting } from './demo-hosting.ts';
 import { seedDemoTenant } from './demo-users.ts';
-import { createDumps } from './dumps.ts';
 import { createFileServices } from './file-services.ts';
 import type { Folders } from './folders.ts';
 import { createJobs } from './jobs.ts';
 import { holdLeadership } from './leadership.ts';
 import { createFirstInvitations, createMailServices } from './mail-services.ts';
+import { openPrivateClusters } from './open-private-clusters.ts';
 import { passwordRulesOf } from './password-list.ts';
+import { createPlacedRestores } from './placed-restores.ts';
 import { keepingOf, type Program } from './program.ts';
 import type { RegionKeys } from './regions.ts';
 import { createRestorePoints } from './restore-points.ts';
-import { createRetention } from './retention.ts';
 import { holdWhileRestoring } from './retention-holds.ts';
 import { readReplicationTarget } from './secrets.ts';
-import { findStandbySocket } from './standby-health.ts';
 import { createTenantReaders } from './tenant-readers.ts';
 import { createTenantRestores } from './tenant-restores.ts';
 import { tenantTargetOf } from './tenant-target.ts';
@@ -116,8 +120,34 @@ export async function startControlServices({
       log,
     });
 
-  const admin = createDatabaseAdmin({ pool, target, log });
-  const directory = createControlDirectory({ db: pool, keys, server: admin.server, domain: config.domain, log });
+  const privateClusters = openPrivateClusters({
+    config,
+    folders,
+    program,
+    backups,
+    binaries,
+    pool,
+    keys: sealingKeys,
+    holds: retentionHolds,
+    jobs,
+    restoreOptions: () => restoreOptions(),
+    clock,
+    log,
+    shutdown,
+  });
+  shutdown.add('private servers', 15_000, () => privateClusters.stop());
+  const admin = createPlacedAdmin({
+    main: createDatabaseAdmin({ pool, target, log }),
+    find: (cluster) => privateClusters.find(cluster),
+    list: () => privateClusters.list(),
+  });
+  const directory = createControlDirectory({
+    db: pool,
+    keys,
+    serverOf: (databaseName) => admin.serverOf(databaseName),
+    domain: config.domain,
+    log,
+  });
   const databases = createTenantDatabases({
     directory: directory.forLifecycle,
     budget: lifecycleBackends,
@@ -156,78 +186,44 @@ export async function startControlServices({
   const tenantUrl = (name: string): string =>
     `https://${name}.${config.domain}${config.publicPort === 443 ? '' : `:${config.publicPort}`}`;
 
-  const restores =
+  const restoreOptions = () => ({
+    binaries,
+    keys: ownKeys,
+    portability,
+    vault,
+    replicator,
+    migrationsOf: foldersOfApp,
+    scratchFolder: folders.scratch,
+    clock,
+    log,
+  });
+  const mainRestores =
     backups &&
     createTenantRestores({
+      ...restoreOptions(),
       backups,
-      binaries,
       pool,
       control: target,
-      keys: ownKeys,
-      portability,
-      vault,
-      replicator,
-      migrationsOf: foldersOfApp,
-      scratchFolder: folders.scratch,
       ...(canaries && { canaries }),
-      clock,
-      log,
     });
-  await restores?.sweep();
-  const dumps =
+  await mainRestores?.sweep();
+  const restores = mainRestores && createPlacedRestores({ main: mainRestores, db: pool, clusters: privateClusters });
+  const work =
     backups &&
-    createDumps({
+    (await createBackupWork({
+      config,
+      folders,
       backups,
+      privateClusters,
       binaries,
+      target,
       pool,
-      keys: sealingKeys,
-      content: {
-        settings: { ...longJob, ...stableOutput },
-        withoutRows: unexportedTables,
-        read: (db) => contentHash(db, { unlogged: false }),
-      },
-      openReader,
-      standbySocket: () => findStandbySocket(folders),
-      scratchFolder: folders.scratch,
-      jobs,
-      clock,
-      log,
-      shutdown,
-    });
-
-  const retention =
-    backups &&
-    createRetention({
-      clusterId: backups.clusterId,
-      regions: backups.regions,
-      shipping: () => backups.shipper.report,
-      days: config.retentionDays,
-      pool,
-      keys: ownKeys,
-      holds: retentionHolds,
-      findUnneededFiles: (tenantId, names) => vault.findUnneeded(tenantId, names),
-      jobs,
-      clock,
-      log,
-      shutdown,
-    });
-
-  const checks =
-    backups &&
-    (await createChecks({
-      backups,
-      binaries,
-      pool,
-      control: target,
-      keys: sealingKeys,
+      keys: { own: ownKeys, sealing: sealingKeys },
       canaries: canaries!,
+      baseBackups: baseBackups!,
       holds: retentionHolds,
       openReader,
-      scratchFolder: folders.scratch,
-      ledgerFolder: join(folders.control, 'ledgers'),
-      domain: config.domain,
-      recoveryTimeLimitMs: config.recoveryTimeLimitMs,
-      baseBackups: baseBackups!,
+      vault,
       jobs,
       clock,
       log,
@@ -285,6 +281,7 @@ export async function startControlServices({
   });
 
   const notifyGateways = async (tenantId: TenantId): Promise<void> => {
+    await privateClusters.mirror(tenantId);
     await databases.evict(tenantId);
     await directory.changed(tenantId);
     await link.tenantChanged(tenantId);
@@ -299,6 +296,7 @@ export async function startControlServices({
     clock,
     log,
     databases: databasesPort,
+    ...(privateClusters.port && { privateServers: privateClusters.port }),
     identity: createFirstInvitations(
       databases,
       { queue: (...order) => mail.outbox.queue(...order), withdraw: (...kind) => mail.outbox.withdraw(...kind) },
@@ -369,9 +367,9 @@ export async function startControlServices({
     backups,
     baseBackups,
     backupCopies,
-    checks,
-    dumps,
-    retention,
+    checks: work?.checks,
+    dumps: work?.dumps,
+    retention: work?.retention,
     retentionHolds,
     restorePoints,
     replicator,
@@ -380,6 +378,7 @@ export async function startControlServices({
     authority,
     pool,
     admin,
+    privateClusters,
     directory,
     databases,
     portability,

@@ -27,6 +27,7 @@ import { measureHealth } from './health.ts';
 import { keyDestruction } from './key-destruction.ts';
 import { startMaintenance } from './maintenance.ts';
 import { isRoot } from './os-users.ts';
+import { privateBackupsJob } from './private-backups-job.ts';
 import { loadBuiltPage, loadProgram } from './program.ts';
 import { recoveryKitRoutes } from './recovery-kit.ts';
 import { readRegionKeys } from './regions.ts';
@@ -110,6 +111,7 @@ export async function runControl(env: Env): Promise<void> {
         checks: services.checks && (() => services.checks!.health()),
         retention: services.retention && (() => services.retention!.health()),
         shipping: backups && (() => backups.shipper.report),
+        privateClusters: () => services.privateClusters.sources(),
         appFences: () => services.appProcesses.fences(),
         mailTrouble: () => services.mail.trouble(),
         isFenced,
@@ -202,6 +204,7 @@ export async function runControl(env: Env): Promise<void> {
     services.jobs.add(canaryJob({ pool, report: () => backups.shipper.report }));
     if (services.replicator) startFileReplication({ replicator: services.replicator, pool, clock, log, shutdown });
   }
+  services.jobs.add(privateBackupsJob(services.privateClusters, log));
   await startBackupsLink(services, folders, child);
   await link.start();
   shutdown.add('link to gateways', 5_000, () => link.stop());
@@ -215,6 +218,7 @@ export async function runControl(env: Env): Promise<void> {
     await released;
     await usage.stop();
   });
+  void services.privateClusters.openAll();
   const resumed = await lifecycle.resumeAll();
   if (resumed > 0) log.warn('lifecycle operations go on where they were interrupted', { operations: resumed });
   // Beside everything else: a tenant is served at its old schema until its turn has come.

@@ -1,4 +1,4 @@
-import type { DatabaseAdmin, MigrationFolders } from '#src/databases/index.ts';
+import type { MigrationFolders, PlacedAdmin } from '#src/databases/index.ts';
 import { requireRoom } from '#src/objects/index.ts';
 import type { DatabasesPort } from '#src/tenants/index.ts';
 
@@ -12,7 +12,7 @@ export function createDatabasesPort({
   connectionLimitOf,
   roomIn,
 }: {
-  readonly admin: DatabaseAdmin;
+  readonly admin: PlacedAdmin;
   readonly foldersOfApp: (app: string) => MigrationFolders;
   /** Sessions that the app of this database may have at one time, when it is a process. Default: as `OpenOptions` says. */
   readonly connectionLimitOf?: (databaseName: string) => Promise<number | undefined>;
@@ -26,8 +26,8 @@ export function createDatabasesPort({
     if (roomIn !== undefined) await requireRoom(roomIn, newDatabaseBytes + sizeBytes);
   };
   return {
-    newDatabaseName: () => admin.newDatabaseName(),
-    ensureTemplate: (app) => admin.ensureTemplate(app, foldersOfApp(app)),
+    newDatabaseName: (cluster) => admin.newDatabaseName(cluster),
+    ensureTemplate: (app, cluster) => admin.ensureTemplate(app, foldersOfApp(app), cluster),
     createDatabase: async (name, options) => {
       await requireDatabaseRoom();
       await admin.createDatabase(name, options);
@@ -42,6 +42,5 @@ export function createDatabasesPort({
     },
     dropDatabase: (name) => admin.dropDatabase(name),
     databaseSize: (name) => admin.databaseSize(name),
-    server: admin.server,
   };
 }

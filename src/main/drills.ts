@@ -142,7 +142,7 @@ export function createDrills(deps: CheckDeps & { readonly domain: string }): Dri
       const directory = createControlDirectory({
         db: rebuilt,
         keys: { ...keys, deriveTenantKey: cold.deriveTenantKey },
-        server: { host: target.host, port: target.port, tls: 'off' },
+        serverOf: async () => ({ host: target.host, port: target.port, tls: 'off' }),
         domain: deps.domain,
         log,
       });

@@ -44,6 +44,7 @@ export interface Candidate {
   readonly tenantId: TenantId;
   readonly tenantName: string;
   readonly state: 'active' | 'suspended';
+  readonly cluster: string;
   readonly createdAt: Date;
 }
 
@@ -95,7 +96,7 @@ export function createDumping(options: DumpingOptions) {
 
   async function dumpRead(
     { target: primary, isPassing }: TenantReader,
-    { tenantId, tenantName }: Candidate,
+    { tenantId, tenantName, cluster }: Candidate,
     always: boolean,
     signal: AbortSignal,
     tell: Teller,
@@ -110,8 +111,8 @@ export function createDumping(options: DumpingOptions) {
       // One that lies in a region that there is no longer is not there.
       regions.every(({ region }) => newest.regions.includes(region)) &&
       newest.madeAt.getTime() > clock.now() - longestUnchangedMs;
-    // Of a suspended tenant the primary has nothing else to do, and a standby would not know the login yet.
-    const standby = isPassing ? undefined : options.standbySocket();
+    // Of a suspended tenant the primary has nothing else to do, and a standby would not know the login yet. A server of its own keeps nobody else waiting.
+    const standby = isPassing || cluster !== 'main' ? undefined : options.standbySocket();
     const { lsn } = await readFlushedPlace(pool);
     const result = await dumpTenant({
       clusterId: backups.clusterId,
@@ -203,7 +204,7 @@ const dumpable = `state IN ('active', 'suspended') AND database_name IS NOT NULL
 /** Whoever can be dumped now, by name. */
 export async function listCandidates(pool: Pool): Promise<Candidate[]> {
   return pool.query<Candidate & Record<string, unknown>>(
-    `SELECT tenant_id AS "tenantId", name AS "tenantName", state, created_at AS "createdAt" FROM tenants WHERE ${dumpable} ORDER BY name`,
+    `SELECT tenant_id AS "tenantId", name AS "tenantName", state, cluster, created_at AS "createdAt" FROM tenants WHERE ${dumpable} ORDER BY name`,
   );
 }
 

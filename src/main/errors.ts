@@ -59,5 +59,11 @@ export const mainErrors = defineErrors({
     hint: 'Look at what the shipper and the regions say: ./freehold status',
     retry: 'soon',
   },
+  FH_SERVER_MISSING: {
+    status: 503,
+    title: 'The PostgreSQL server of a tenant is not there',
+    hint: 'Look at log/ in the data folder and at ./freehold doctor. A server is never made anew in place of one that is lost.',
+    retry: 'later',
+  },
   FH_OS_USER: { status: 500, title: 'An operating-system user is missing and could not be created' },
 });

@@ -18,9 +18,8 @@ import { dirname, join } from 'node:path';
 import { mainErrors } from './errors.ts';
 import type { OsUser, OsUsers } from './os-users.ts';
 
-/** Where everything lies; docs/architecture.md says who owns what. All paths are absolute. */
-export interface Folders {
-  readonly data: string;
+/** Of one PostgreSQL server and its standby. */
+export interface ClusterFolders {
   readonly cluster: string;
   readonly clusterLogs: string;
   /** The second data folder of the cluster. Which of the two is the primary's, `clusterRoles` says. */
@@ -30,12 +29,28 @@ export interface Folders {
   /** Where servers of the cluster find the way to their primary: one password file per user. */
   readonly clusterAccess: string;
   readonly handover: string;
-  /** Sockets of this run; elsewhere when the data folder's path is too long for them. */
-  readonly run: string;
   /** The primary is found here, whichever folder it runs on: a link to the socket of one of the next two. */
   readonly databaseSocket: string;
   readonly clusterSocket: string;
   readonly standbySocket: string;
+  /** How the standby is, by the supervisor for everybody. */
+  readonly standbyStatus: string;
+  readonly databaseSecret: string;
+  /** Its id in backups, by control for the program that opens them while control may not be there. */
+  readonly clusterIdFile: string;
+  /** Sealed WAL on its way to the regions. */
+  readonly spool: string;
+  readonly shipperRun: string;
+  readonly shipperSocket: string;
+}
+
+/** Where everything lies; docs/architecture.md says who owns what. All paths are absolute. */
+export interface Folders extends ClusterFolders {
+  readonly data: string;
+  /** Holds servers that are there for one tenant (docs/decisions/0044), each under its name. */
+  readonly clusters: string;
+  /** Sockets of this run; elsewhere when the data folder's path is too long for them. */
+  readonly run: string;
   readonly controlRun: string;
   readonly linkSocket: string;
   /** Gateways ask about backups here, and take dumps out. */
@@ -43,24 +58,17 @@ export interface Folders {
   readonly commandSocket: string;
   /** The supervisor's own, for what must work without control. */
   readonly supervisorSocket: string;
-  /** How the standby is, by the supervisor for everybody. */
-  readonly standbyStatus: string;
   readonly keys: string;
   readonly control: string;
   readonly exports: string;
-  readonly databaseSecret: string;
   readonly authority: string;
   readonly tls: string;
   readonly caCertificate: string;
   readonly files: string;
-  /** Sealed WAL on its way to the regions. */
-  readonly spool: string;
   /** Holds the regions that are folders of ours. */
   readonly regions: string;
   /** Servers that are there for one restore. */
   readonly scratch: string;
-  readonly shipperRun: string;
-  readonly shipperSocket: string;
   readonly log: string;
   /** Versions of apps that are processes, as APP/VERSION. */
   readonly apps: string;
@@ -85,43 +93,34 @@ export interface Folders {
 /** A unix socket's path holds 107 bytes at most (unix(7)); `/.s.PGSQL.5432.lock` follows the folder. */
 const longestSocketFolder = 80;
 
-export function foldersOf(dataDir: string): Folders {
+/** @param cluster whose servers' folders are meant; all else is the same for every one */
+export function foldersOf(dataDir: string, cluster = 'main'): Folders {
   const short = join('/run', `freehold-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`);
   const home =
     process.getuid?.() === 0 ? short : join('/tmp', `${short.slice('/run/'.length)}-${process.getuid?.() ?? 0}`);
-  const run = Buffer.byteLength(join(dataDir, 'run', 'pg-standby')) > longestSocketFolder ? home : join(dataDir, 'run');
+  const run =
+    Buffer.byteLength(join(dataDir, 'run', 'c12345678', 'pg-standby')) > longestSocketFolder
+      ? home
+      : join(dataDir, 'run');
   return {
+    ...clusterFoldersOf(dataDir, run, cluster),
     data: dataDir,
-    cluster: join(dataDir, 'pg', 'main'),
-    clusterLogs: join(dataDir, 'pg', 'logs'),
-    standby: join(dataDir, 'pg', 'standby'),
-    standbyLogs: join(dataDir, 'pg', 'standby-logs'),
-    clusterRoles: join(dataDir, 'pg', 'roles.json'),
-    clusterAccess: join(dataDir, 'pg', 'access'),
-    handover: join(dataDir, 'pg', 'handover'),
+    clusters: join(dataDir, 'clusters'),
     run,
-    databaseSocket: join(run, 'pg'),
-    clusterSocket: join(run, 'pg-main'),
-    standbySocket: join(run, 'pg-standby'),
     controlRun: join(run, 'control'),
     linkSocket: join(run, 'control', 'link.sock'),
     backupsSocket: join(run, 'control', 'backups.sock'),
     commandSocket: join(run, 'control', 'command.sock'),
     supervisorSocket: join(run, 'supervisor.sock'),
-    standbyStatus: join(run, 'standby.json'),
     keys: join(dataDir, 'keys'),
     control: join(dataDir, 'control'),
     exports: join(dataDir, 'control', 'exports'),
-    databaseSecret: join(dataDir, 'control', 'database.json'),
     authority: join(dataDir, 'control', 'authority'),
     tls: join(dataDir, 'tls'),
     caCertificate: join(dataDir, 'ca.crt'),
     files: join(dataDir, 'files'),
-    spool: join(dataDir, 'spool'),
     regions: join(dataDir, 'regions'),
     scratch: join(dataDir, 'scratch'),
-    shipperRun: join(run, 'shipper'),
-    shipperSocket: join(run, 'shipper', 'link.sock'),
     log: join(dataDir, 'log'),
     apps: join(dataDir, 'apps'),
     appData: join(dataDir, 'app-data'),
@@ -133,6 +132,30 @@ export function foldersOf(dataDir: string): Folders {
     appSpecsSocket: join(run, 'app-specs', 'link.sock'),
     appStreamsSocket: join(run, 'app-specs', 'streams.sock'),
     sandboxes: join(run, 'box'),
+  };
+}
+
+function clusterFoldersOf(dataDir: string, run: string, cluster: string): ClusterFolders {
+  const isMain = cluster === 'main';
+  const home = isMain ? dataDir : join(dataDir, 'clusters', cluster);
+  const runHome = isMain ? run : join(run, cluster);
+  return {
+    cluster: join(home, 'pg', 'main'),
+    clusterLogs: join(home, 'pg', 'logs'),
+    standby: join(home, 'pg', 'standby'),
+    standbyLogs: join(home, 'pg', 'standby-logs'),
+    clusterRoles: join(home, 'pg', 'roles.json'),
+    clusterAccess: join(home, 'pg', 'access'),
+    handover: join(home, 'pg', 'handover'),
+    databaseSocket: join(runHome, 'pg'),
+    clusterSocket: join(runHome, 'pg-main'),
+    standbySocket: join(runHome, 'pg-standby'),
+    standbyStatus: join(runHome, 'standby.json'),
+    databaseSecret: join(dataDir, 'control', isMain ? 'database.json' : `database-${cluster}.json`),
+    clusterIdFile: join(dataDir, 'control', `${cluster}.cluster-id`),
+    spool: join(home, 'spool'),
+    shipperRun: join(runHome, 'shipper'),
+    shipperSocket: join(runHome, 'shipper', 'link.sock'),
   };
 }
 
@@ -149,26 +172,18 @@ export function ensureFolders(
   regionFolders: readonly string[] = [],
 ): void {
   const me: OsUser | undefined = undefined;
-  const { postgres, standby, control, gateway, shipper, apps, sharedGid, filesGid, regionsGid } = users ?? {};
+  const { control, gateway, shipper, apps, filesGid, regionsGid } = users ?? {};
   claimDataFolder(folders.data);
   make(folders.data, 0o711, me);
-  make(join(folders.data, 'pg'), 0o711, me);
-  make(folders.clusterLogs, 0o700, postgres);
-  make(folders.standbyLogs, 0o700, standby);
-  make(folders.clusterAccess, 0o711, me);
-  make(dirname(folders.databaseSocket), 0o711, me);
-  // Only the supervisor says where the link in it leads.
-  make(folders.databaseSocket, users ? 0o710 : 0o700, users && root, sharedGid);
-  make(folders.clusterSocket, users ? 0o710 : 0o700, postgres, sharedGid);
-  make(folders.standbySocket, users ? 0o710 : 0o700, standby, sharedGid);
+  make(folders.run, 0o711, me);
+  make(folders.clusters, 0o711, me);
   make(folders.controlRun, users ? 0o710 : 0o700, control, gateway?.gid);
   make(folders.keys, 0o700, control);
   make(folders.control, 0o700, control);
   make(folders.exports, 0o700, control);
   make(folders.tls, 0o700, gateway);
   make(folders.files, users ? 0o2770 : 0o700, gateway, filesGid);
-  make(folders.shipperRun, users ? 0o710 : 0o700, control, shipper?.gid);
-  make(folders.spool, 0o700, shipper);
+  ensureClusterFolders(folders, users);
   make(folders.scratch, 0o700, control);
   make(folders.regions, 0o711, me);
   for (const location of regionFolders)
@@ -186,6 +201,23 @@ export function ensureFolders(
   if (users)
     for (const user of [users.postgres, users.standby, users.control, users.gateway, users.shipper, users.apps])
       checkReachable(folders.data, user);
+}
+
+/** What one server and its standby need, in the same manner. @param users whose servers run as users of their own */
+export function ensureClusterFolders(folders: ClusterFolders, users: OsUsers | undefined): void {
+  const me: OsUser | undefined = undefined;
+  const { postgres, standby, control, shipper, sharedGid } = users ?? {};
+  make(dirname(folders.cluster), 0o711, me);
+  make(folders.clusterLogs, 0o700, postgres);
+  make(folders.standbyLogs, 0o700, standby);
+  make(folders.clusterAccess, 0o711, me);
+  make(dirname(folders.databaseSocket), 0o711, me);
+  // Only the supervisor says where the link in it leads.
+  make(folders.databaseSocket, users ? 0o710 : 0o700, users && root, sharedGid);
+  make(folders.clusterSocket, users ? 0o710 : 0o700, postgres, sharedGid);
+  make(folders.standbySocket, users ? 0o710 : 0o700, standby, sharedGid);
+  make(folders.shipperRun, users ? 0o710 : 0o700, control, shipper?.gid);
+  make(folders.spool, 0o700, shipper);
 }
 
 /** Refuses a folder that holds something else: a wrong --data must not scatter files over a home folder. */

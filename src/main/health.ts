@@ -31,6 +31,8 @@ export interface HealthSources {
   readonly connectedGateways: () => number;
   /** undefined: nothing is shipped. */
   readonly shipping: (() => ShippingReport | undefined) | undefined;
+  /** Servers of single tenants; those that should be there and do not answer, too. */
+  readonly privateClusters: () => Promise<readonly ClusterSources[]>;
   readonly jobs: () => Promise<JobView[]>;
   /** undefined: there are no backups. */
   readonly checks: (() => Promise<ChecksHealth>) | undefined;
@@ -45,6 +47,15 @@ export interface HealthSources {
   readonly isFenced: boolean;
 }
 
+/** What is looked at of one cluster. */
+export interface ClusterSources {
+  readonly name: string;
+  readonly folders: Folders;
+  /** A database on it. undefined: it does not answer. */
+  readonly db: Queryable | undefined;
+  readonly shipping: (() => ShippingReport | undefined) | undefined;
+}
+
 const lowDiskShare = 0.1;
 const busyConnectionsShare = 0.9;
 const lateStandbyMs = 60_000;
@@ -52,8 +63,10 @@ const lateStandbyBytes = 1024 ** 3;
 
 export async function measureHealth(sources: HealthSources): Promise<Health> {
   const { config, folders, db, version, gateway, startedAt } = sources;
+  const others = await sources.privateClusters();
+  const privates = await Promise.all(others.map((other) => measureCluster(other, sources)));
   const [cluster, counts, disk, jobs, retention, checks, passwordListFault, appFences] = await Promise.all([
-    measureCluster(sources),
+    measureCluster({ ...sources, name: 'main' }, sources),
     countTenants(db),
     statfs(folders.data),
     sources.jobs(),
@@ -68,7 +81,7 @@ export async function measureHealth(sources: HealthSources): Promise<Health> {
     startedAt: startedAt.toISOString(),
     domain: config.domain,
     gateway,
-    clusters: [cluster],
+    clusters: [cluster, ...privates],
     gateways: { connected: sources.connectedGateways(), expected: config.workers },
     ...counts,
     preparedDatabases: { ...counts.preparedDatabases, target: config.preparedDatabases * apps.length },
@@ -81,15 +94,12 @@ export async function measureHealth(sources: HealthSources): Promise<Health> {
   return { ...facts, warnings: findWarnings(facts, { ...sources, passwordListFault }) };
 }
 
-async function measureCluster({
-  db,
-  config,
-  folders,
-  clock,
-  shipping: readShipping,
-}: HealthSources): Promise<ClusterHealth> {
-  const name = 'main';
+async function measureCluster(
+  { name, db, folders, shipping: readShipping }: ClusterSources,
+  { config, clock, db: registry }: Pick<HealthSources, 'config' | 'clock' | 'db'>,
+): Promise<ClusterHealth> {
   const kind = config.externalDatabase ? 'external' : 'embedded';
+  if (!db) return { name, kind, state: 'down' };
   const standby = config.externalDatabase ? undefined : await measureStandby(db, folders, clock);
   const shipping = readShipping && toShippingHealth(readShipping());
   try {
@@ -100,15 +110,17 @@ async function measureCluster({
       max: number;
       databases: number;
       checksums: boolean;
-      waiting: number;
     }>(
       `SELECT current_setting('server_version') AS version,
               pg_postmaster_start_time() AS started_at,
               (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,
               current_setting('max_connections')::int AS max,
               (SELECT count(*)::int FROM pg_database WHERE NOT datistemplate) AS databases,
-              current_setting('data_checksums')::boolean AS checksums,
-              (SELECT count(*)::int FROM tenants WHERE recovery_point = 'zero' AND state <> 'deleted') AS waiting`,
+              current_setting('data_checksums')::boolean AS checksums`,
+    );
+    const [tenants] = await registry.query<{ waiting: number }>(
+      "SELECT count(*)::int AS waiting FROM tenants WHERE recovery_point = 'zero' AND state <> 'deleted' AND cluster = $1",
+      [name],
     );
     if (!row) return { name, kind, state: 'down', standby, shipping };
     return {
@@ -122,7 +134,7 @@ async function measureCluster({
       databases: row.databases,
       dataChecksums: row.checksums,
       standby,
-      shipping: shipping && { ...shipping, waitingTenants: row.waiting },
+      shipping: shipping && { ...shipping, waitingTenants: tenants?.waiting ?? 0 },
     };
   } catch {
     return { name, kind, state: 'down', standby, shipping };

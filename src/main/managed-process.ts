@@ -26,6 +26,8 @@ export interface ManagedProcessOptions {
   readonly onSpawned?: (child: ChildProcess) => void;
 }
 
+/** Which cluster a shipper is for. Default: the main one. */
+export const clusterVariable = 'SHIPPED_CLUSTER';
 const entry = 'src/main/cli.ts';
 const firstRestartMs = 200;
 /** After a pause in which we ourselves did not run, a beat that is waiting is heard first. */

@@ -58,22 +58,19 @@ export function ensureOsUsers(): OsUsers | undefined {
   for (const group of Object.values(groupNames))
     if (findGroup(group) === undefined) run('groupadd', ['--system', group]);
   for (const name of Object.values(osUserNames)) {
-    if (!findUser(name)) {
-      run('useradd', [
-        '--system',
-        '--user-group',
-        '--groups',
-        'freehold',
-        '--no-create-home',
-        '--home-dir',
-        '/nonexistent',
-        '--shell',
-        '/usr/sbin/nologin',
-        name,
-      ]);
-    }
+    if (!findUser(name)) makeUser(name);
   }
   return findOsUsers();
+}
+
+/**
+ * The same with users of their own for one more server and its standby, creating what is missing.
+ * @param slot from 1; installations on one machine share the users, as they share all others
+ */
+export function ensureServerUsers(users: OsUsers, slot: number): OsUsers {
+  const names = [`freehold-private-${slot}`, `freehold-private-${slot}s`] as const;
+  for (const name of names) if (!findUser(name)) makeUser(name);
+  return { ...users, postgres: getUser(names[0]), standby: getUser(names[1]) };
 }
 
 /** The users when they all exist; undefined when a person started us. Throws FH_OS_USER when one is missing. */
@@ -95,6 +92,11 @@ export function findOsUsers(): OsUsers | undefined {
     filesGid: getGroup(groupNames.files),
     regionsGid: getGroup(groupNames.regions),
   };
+}
+
+function makeUser(name: string): void {
+  const closed = ['--no-create-home', '--home-dir', '/nonexistent', '--shell', '/usr/sbin/nologin'];
+  run('useradd', ['--system', '--user-group', '--groups', groupNames.shared, ...closed, name]);
 }
 
 /** Gives up root for good: groups first, then the user; checked afterwards, because a silent failure would leave us root. */

@@ -40,6 +40,7 @@ export function createRetention({
   clusterId,
   regions,
   shipping,
+  othersShipping,
   days,
   pool,
   keys,
@@ -53,6 +54,8 @@ export function createRetention({
   readonly clusterId: ClusterId;
   readonly regions: readonly RegionStore[];
   readonly shipping: () => ShippingReport | undefined;
+  /** The same of other clusters. */
+  readonly othersShipping?: () => ReadonlyMap<ClusterId, ShippingReport | undefined>;
   /** Every moment of so many days stays restorable. */
   readonly days: number;
   readonly pool: Pool;
@@ -93,6 +96,7 @@ export function createRetention({
         holds,
         clusterId,
         readOwed: () => toOwed(shipping()),
+        readOthersOwed: () => new Map([...(othersShipping?.() ?? [])].map(([id, report]) => [id, toOwed(report)])),
         findUnneededFiles,
         ...(previous && { previous }),
         clock,

@@ -1,11 +1,14 @@
+import { readFile } from 'node:fs/promises';
 import { openShippedWal } from '#src/backups/index.ts';
 import type { WalPlace } from '#src/clusters/index.ts';
+import type { ClusterId } from '#src/kernel/index.ts';
 import { readClusterKeys } from '#src/keys/index.ts';
 import { createChild } from './child.ts';
 import { type Env, parseConfig } from './config.ts';
 import { mainErrors } from './errors.ts';
 import { foldersOf } from './folders.ts';
 import { createCalls } from './ipc-calls.ts';
+import { clusterVariable } from './managed-process.ts';
 import { openRegions, readRegionKeys } from './regions.ts';
 
 const spoolDeadlineMs = 30_000;
@@ -17,17 +20,15 @@ const spoolDeadlineMs = 30_000;
  */
 export async function runShippedWal(env: Env): Promise<void> {
   const config = parseConfig(env);
-  const folders = foldersOf(config.dataDir);
+  const folders = foldersOf(config.dataDir, env[clusterVariable]);
   const child = createChild('control', config);
   const regionKeys = readRegionKeys(config.regions);
   child.drop();
 
   const keys = await readClusterKeys(folders.keys);
-  const [clusterId, ...others] = await keys.clusters();
-  if (!clusterId || others.length > 0)
-    throw mainErrors.FH_START_FAILED({
-      detail: `the key store holds keys of ${clusterId ? 'several' : 'no'} clusters`,
-    });
+  const clusterId = (await readFile(folders.clusterIdFile, 'utf8')).trim() as ClusterId;
+  if (!(await keys.clusters()).includes(clusterId))
+    throw mainErrors.FH_START_FAILED({ detail: `the key store holds no key of the cluster ${clusterId}` });
   const calls = createCalls(process, {
     describe: (from: WalPlace, options: { withinMs: number }) => wal.describe(from, options),
     openSegment: (timeline: number, start: bigint) => wal.openSegment(timeline, start),

@@ -9,6 +9,7 @@ import { armFailpoints } from '#src/kernel/index.ts';
 import { createChild } from './child.ts';
 import { type Config, type Env, parseConfig } from './config.ts';
 import { foldersOf } from './folders.ts';
+import { clusterVariable } from './managed-process.ts';
 import { openRegions, readRegionKeys } from './regions.ts';
 import { readReplicationTarget } from './secrets.ts';
 
@@ -18,7 +19,7 @@ const reportEveryMs = 1_000;
 export async function runShipper(env: Env): Promise<void> {
   const config: Config = parseConfig(env);
   armFailpoints(config.failpoints);
-  const folders = foldersOf(config.dataDir);
+  const folders = foldersOf(config.dataDir, env[clusterVariable]);
   const child = createChild('shipper', config);
   const { log, shutdown } = child;
   const regionKeys = readRegionKeys(config.regions);

@@ -1,11 +1,16 @@
 import type { ClusterPair, FailoverReport, PairStatus } from '#src/clusters/index.ts';
 import { createLog, type Log } from '#src/kernel/index.ts';
 import { connectRpc, createRpcServer, type RpcServer } from '#src/rpc/index.ts';
+import { mainErrors } from './errors.ts';
 
 /** What the supervisor does for the operator, with or without a living control. */
 interface SupervisorMethods {
-  readonly describeCluster: { readonly params: null; readonly result: PairStatus };
-  readonly failover: { readonly params: { readonly acceptLoss: boolean } | null; readonly result: FailoverReport };
+  /** `cluster`: default the main one. */
+  readonly describeCluster: { readonly params: { readonly cluster?: string } | null; readonly result: PairStatus };
+  readonly failover: {
+    readonly params: { readonly acceptLoss: boolean; readonly cluster?: string } | null;
+    readonly result: FailoverReport;
+  };
 }
 interface OperatorMethods {
   readonly progress: { readonly params: { readonly text: string }; readonly result: null };
@@ -21,23 +26,34 @@ const failoverDeadlineMs = 900_000;
 /** Only who started us may connect: the socket is closed to everybody else. */
 export function createSupervisorLink(
   socketPath: string,
-  { pair, log }: { pair: ClusterPair; log: Log },
+  options: {
+    readonly pair: ClusterPair;
+    readonly findPair: (cluster: string) => Promise<ClusterPair | undefined>;
+    readonly log: Log;
+  },
 ): RpcServer<OperatorMethods> {
+  const getPair = async (cluster = 'main'): Promise<ClusterPair> => {
+    const found = cluster === 'main' ? options.pair : await options.findPair(cluster);
+    if (!found) throw mainErrors.FH_SERVER_MISSING({ detail: cluster });
+    return found;
+  };
   return createRpcServer<SupervisorProtocol>({
     socketPath,
     mode: 0o600,
     handlers: {
-      describeCluster: () => pair.status(),
-      failover: (params, peer) =>
-        pair.failover((text) => peer.notify('progress', { text }), { acceptLoss: params?.acceptLoss === true }),
+      describeCluster: async (params) => (await getPair(params?.cluster)).status(),
+      failover: async (params, peer) =>
+        (await getPair(params?.cluster)).failover((text) => peer.notify('progress', { text }), {
+          acceptLoss: params?.acceptLoss === true,
+        }),
     },
-    log,
+    log: options.log,
   });
 }
 
 export interface SupervisorClient {
-  describeCluster(): Promise<PairStatus>;
-  failover(options: { readonly acceptLoss: boolean }): Promise<FailoverReport>;
+  describeCluster(cluster?: string): Promise<PairStatus>;
+  failover(options: { readonly acceptLoss: boolean; readonly cluster?: string }): Promise<FailoverReport>;
   close(): Promise<void>;
 }
 
@@ -53,8 +69,8 @@ export function connectToSupervisor(socketPath: string, onProgress: (text: strin
     log: createLog({ level: 'silent' }),
   });
   return {
-    describeCluster: () => link.call('describeCluster', null),
-    failover: ({ acceptLoss }) => link.call('failover', { acceptLoss }, { timeoutMs: failoverDeadlineMs }),
+    describeCluster: (cluster) => link.call('describeCluster', cluster === undefined ? null : { cluster }),
+    failover: (options) => link.call('failover', options, { timeoutMs: failoverDeadlineMs }),
     close: () => link.close(),
   };
 }

@@ -7,9 +7,10 @@ import { createEmbeddedCluster, publish } from './cluster.ts';
 import { type Config, type Env, settings } from './config.ts';
 import { mainErrors } from './errors.ts';
 import { ensureFolders, type Folders, foldersOf } from './folders.ts';
-import { ManagedProcess, type ManagedProcessOptions } from './managed-process.ts';
+import { clusterVariable, ManagedProcess, type ManagedProcessOptions } from './managed-process.ts';
 import { ensureOsUsers } from './os-users.ts';
 import { isPortFree } from './port.ts';
+import { createPrivateServers, type PrivateServers } from './private-servers.ts';
 import { placeProgram } from './program-copy.ts';
 import { openShippedWalReader } from './shipped-wal-reader.ts';
 import type { Shutdown } from './shutdown.ts';
@@ -66,14 +67,20 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
   let shipper: ManagedProcess | undefined;
   const programDir = placeProgram(config.dataDir, users !== undefined);
   const pair = config.externalDatabase ? undefined : await startCluster();
+  const servers = pair && (await startServers());
 
-  const manage = (name: string, role: Role, more: Pick<ManagedProcessOptions, 'onSpawned'> = {}): ManagedProcess =>
-    new ManagedProcess({
-      ...more,
+  function manage(
+    name: string,
+    role: Role,
+    more: Pick<ManagedProcessOptions, 'onSpawned'> & { readonly cluster?: string } = {},
+  ): ManagedProcess {
+    const { cluster, ...options } = more;
+    return new ManagedProcess({
+      ...options,
       name,
       role,
       programDir,
-      env: environmentOf(role, config, env),
+      env: { ...environmentOf(role, config, env), ...(cluster && { [clusterVariable]: cluster }) },
       logFile: join(folders.log, `${name}.log`),
       startDeadlineMs,
       longestRestartMs,
@@ -81,18 +88,20 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
       log,
       ...(role === 'control' && { beatWithinMs: silentLimitMs }),
     });
+  }
 
   say('starting control');
-  control = manage('control', 'control');
+  control = manage('control', 'control', { onSpawned: (child) => servers?.serve(child) });
   shutdown.add('control', drainDeadlineMs + 5_000, async () => control?.stop(drainDeadlineMs));
   const facts = await control.start();
   // People hand it to their browsers.
   publish(folders.caCertificate, String(facts.caCertificate));
-  if (pair) await openToOperator(pair);
+  if (pair) await openToOperator(pair, servers!);
 
   shipper = pair && config.backups === 'on' ? manage('shipper', 'shipper') : undefined;
   // Stops after the gateways: what they still write is shipped as well.
   if (shipper) shutdown.add('shipper', drainDeadlineMs, async () => shipper?.stop(drainDeadlineMs - 2_000));
+  if (servers) shutdown.add('shippers of private servers', drainDeadlineMs, () => servers.stopShippers());
 
   const appLauncher = await createAppLauncher({ config, folders, users, programDir, log });
   const apps = manage('apps', 'apps', { onSpawned: (child) => appLauncher.serve(child) });
@@ -120,7 +129,7 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
       users,
       isStopping: () => shutdown.isRunning,
       onFailover,
-      openShippedWal: config.backups === 'on' ? openShippedWal : undefined,
+      openShippedWal: config.backups === 'on' ? openShippedWalOf(folders, () => shipper) : undefined,
       longestRestartMs,
       onWaiting,
       log,
@@ -136,24 +145,65 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
     return pair;
   }
 
-  function openShippedWal({ isAlone }: { readonly isAlone: boolean }): Promise<ShippedWal> {
-    const reader = {
+  async function startServers(): Promise<PrivateServers> {
+    const shippers = new Map<string, ManagedProcess>();
+    const servers = createPrivateServers({
       folders,
       users,
-      programDir,
-      env: environmentOf('shipper', config, env),
-      stopShipper: async () => shipper?.stop(drainDeadlineMs - 2_000),
-      resumeShipper() {
-        if (!shutdown.isRunning)
-          shipper?.start().catch((error) => log.error('the shipper did not come back', { error }));
+      openCluster: (of, cluster) =>
+        createEmbeddedCluster({
+          ...of,
+          config,
+          isStopping: () => shutdown.isRunning,
+          onFailover,
+          openShippedWal:
+            config.backups === 'on' ? openShippedWalOf(of.folders, () => shippers.get(cluster), cluster) : undefined,
+          memoryBytes: config.privateMemoryBytes,
+          longestRestartMs,
+          onWaiting,
+          log,
+        }),
+      createShipper(cluster) {
+        if (config.backups !== 'on') return undefined;
+        const made = manage(`shipper-${cluster}`, 'shipper', { cluster });
+        shippers.set(cluster, made);
+        return made;
       },
       log,
-    };
-    return openShippedWalReader(reader, { isAlone });
+    });
+    shutdown.add(
+      'private servers',
+      servers.longestStopMs,
+      () => servers.stop(),
+      () => void servers.endAtOnce(),
+    );
+    await servers.startAll();
+    return servers;
   }
 
-  async function openToOperator(pair: ClusterPair): Promise<void> {
-    const link = createSupervisorLink(folders.supervisorSocket, { pair, log });
+  /** Of one cluster, whose folders these are. */
+  function openShippedWalOf(of: Folders, shipperOf: () => ManagedProcess | undefined, cluster?: string) {
+    return ({ isAlone }: { readonly isAlone: boolean }): Promise<ShippedWal> => {
+      const reader = {
+        folders: of,
+        users,
+        programDir,
+        env: { ...environmentOf('shipper', config, env), ...(cluster && { [clusterVariable]: cluster }) },
+        stopShipper: async () => shipperOf()?.stop(drainDeadlineMs - 2_000),
+        resumeShipper() {
+          if (!shutdown.isRunning)
+            shipperOf()
+              ?.start()
+              .catch((error) => log.error('the shipper did not come back', { error }));
+        },
+        log,
+      };
+      return openShippedWalReader(reader, { isAlone });
+    };
+  }
+
+  async function openToOperator(pair: ClusterPair, servers: PrivateServers): Promise<void> {
+    const link = createSupervisorLink(folders.supervisorSocket, { pair, findPair: (name) => servers.find(name), log });
     await link.start();
     shutdown.add("operator's socket", 1_000, () => link.stop());
   }

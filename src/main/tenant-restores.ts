@@ -38,8 +38,10 @@ import { findRestoreSource } from './restore-source.ts';
 export interface TenantRestoresOptions {
   readonly backups: Pick<BackupServices, 'clusterId' | 'regions'>;
   readonly binaries: Binaries;
-  /** Control's own database. */
+  /** The books on the server that the tenants are on; for the main server control's own database. */
   readonly pool: Pool;
+  /** Where operations are recorded. Default: `pool`. */
+  readonly registry?: Pool;
   /** Name of control's role and of its database, as the cluster's backups have them. */
   readonly control: { readonly user: string; readonly database: string };
   readonly keys: Pick<BackupKeys, 'openKey'>;
@@ -73,7 +75,7 @@ const regional = /^FH_(REGION_|WAL_GAP|BACKUP_|RECOVERY_|KEY_UNSEAL)/;
  * that one that is away or damaged costs time and nothing else. Runs in control, which holds the keys; see decision 0012.
  */
 export function createTenantRestores(options: TenantRestoresOptions): TenantRestores {
-  const { backups, pool, keys, log, clock } = options;
+  const { backups, pool, registry = pool, keys, log, clock } = options;
   const catalogues = new Map<string, Catalogue>();
 
   async function plan(
@@ -145,7 +147,7 @@ export function createTenantRestores(options: TenantRestoresOptions): TenantRest
   return {
     sweep: async () => void (await removeScratchFolders(options.scratchFolder, log)),
 
-    findSource: (idOrName, moment) => findRestoreSource(pool, idOrName, moment, clock.now()),
+    findSource: (idOrName, moment) => findRestoreSource(registry, idOrName, moment, clock.now()),
 
     async recoverArchive({ tenant, moment, operationId }, onProgress, signal) {
       const ledger = await loadTenantLedger(pool, tenant.tenantId);
@@ -184,7 +186,7 @@ export function createTenantRestores(options: TenantRestoresOptions): TenantRest
             },
           );
         // A clone that the backup has not may have been made by copying files, which no WAL holds.
-        const source = planned.database?.isMadeByWal && (await findSourceOfClone(pool, tenant.tenantId, planned));
+        const source = planned.database?.isMadeByWal && (await findSourceOfClone(registry, tenant.tenantId, planned));
         if (!source) return restore([]);
         return restore([source]).catch((error) => {
           // The source is deleted for good; a small clone does without it.

@@ -51,7 +51,7 @@ async function follow(output: Readable, log: AppLog): Promise<void> {
 
 export function requestOf(spec: RunSpec, kind: 'serve' | 'migrate'): LaunchRequest {
   const { memoryBytes, cpus, processes } = spec.limits;
-  const { tenantId: owner, app, digest, place, issuer } = spec;
+  const { tenantId: owner, app, digest, place, cluster, issuer } = spec;
   // Beside the app's own there are ours: bubblewrap twice, the door-keeper and its threads, and what ends the app.
   return {
     kind,
@@ -59,6 +59,7 @@ export function requestOf(spec: RunSpec, kind: 'serve' | 'migrate'): LaunchReque
     app,
     digest,
     place,
+    cluster,
     ...(issuer && kind === 'serve' && { issuer }),
     limits: { memoryBytes: memoryBytes + ownMemoryBytes, cpus, processes: processes + ownProcesses },
   };

@@ -20,6 +20,8 @@ export interface LaunchRequest {
   /** SHA-256 of the version's content, hex: the name of its folder. */
   readonly digest: string;
   readonly place: number;
+  /** The PostgreSQL server of its tenant; undefined: the one that all share. */
+  readonly cluster?: string | undefined;
   readonly limits: ProcessLimits;
   /** A host name that is the sandbox itself, and the port there: behind it is the app's provider. */
   readonly issuer?: { readonly host: string; readonly port: number };
@@ -44,7 +46,8 @@ export interface LauncherOptions {
   readonly appsDir: string;
   readonly dataDir: string;
   readonly runDir: string;
-  readonly socketFolders: readonly string[];
+  /** Of one PostgreSQL server: an app sees the sockets of no other. */
+  readonly socketFoldersOf: (cluster: string | undefined) => readonly string[];
   /** PEM file of the installation's own authority, once there is one. */
   readonly authorityFile?: string;
   readonly groups: ControlGroups | undefined;
@@ -192,7 +195,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
           app: { folder: app, writable: kind === 'build' },
           dataFolder: data,
           runFolder: run,
-          socketFolders: kind === 'build' ? [] : options.socketFolders,
+          socketFolders: kind === 'build' ? [] : options.socketFoldersOf(request.cluster),
           memoryBytes: limits.memoryBytes,
           hasFilter: filter !== undefined,
           hasNetwork: kind === 'build',
@@ -343,7 +346,7 @@ function checkVersion(kind: 'build' | 'serve', app: string, digest: string): Lau
 
 /** Nothing in it may lead elsewhere than to what it names. */
 function check(request: LaunchRequest): LaunchRequest {
-  const { kind, owner, app, digest, place, limits } = request;
+  const { kind, owner, app, digest, place, cluster, limits } = request;
   const refuse = (detail: string) => processErrors.FH_APP_LAUNCH_REFUSED({ detail });
   if (!Object.hasOwn(suffixes, kind)) throw refuse('unknown kind');
   requireOwner(String(owner));
@@ -357,6 +360,7 @@ function check(request: LaunchRequest): LaunchRequest {
     if (typeof host !== 'string' || !hostPattern.test(host)) throw refuse('malformed host');
     if (!Number.isInteger(port) || port < 1 || port > 65_535) throw refuse('a port that is not one');
   }
+  if (cluster !== undefined && !/^c[0-9a-hjkmnp-tv-z]{8}$/.test(cluster)) throw refuse('malformed name of a server');
   const { memoryBytes, cpus, processes } = limits ?? {};
   if (!(Number.isInteger(memoryBytes) && memoryBytes >= 2 ** 24 && memoryBytes <= 2 ** 40)) throw refuse('memory');
   if (!(typeof cpus === 'number' && cpus >= 0.05 && cpus <= 1_024)) throw refuse('cpus');

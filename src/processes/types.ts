@@ -39,6 +39,8 @@ export interface RunSpec {
   readonly digest: string;
   /** Of `tenant_apps`: the OS user is 1879048192 + this. */
   readonly place: number;
+  /** The PostgreSQL server of its tenant; undefined: the one that all share. */
+  readonly cluster?: string | undefined;
   readonly migrate: readonly string[] | undefined;
   readonly start: readonly string[];
   /** Whole and resolved; holds secrets. */

@@ -84,7 +84,7 @@ export async function startWorld(change: Partial<KeeperDeps> = {}): Promise<Worl
     appsDir: join(folder, 'apps'),
     dataDir: join(folder, 'data'),
     runDir: join(folder, 'box'),
-    socketFolders: [sockets],
+    socketFoldersOf: () => [sockets],
     groups,
     onEnded: (id) => endings.get(id)?.(),
     log,

@@ -2,7 +2,7 @@ import type { Log, TenantId } from '#src/kernel/index.ts';
 import type { KeyStore } from '#src/keys/index.ts';
 import { createCredentials } from './credentials.ts';
 import { tenantErrors } from './errors.ts';
-import type { ControlDatabase, DatabasesPort } from './ports.ts';
+import type { ControlDatabase, ServerAddress } from './ports.ts';
 import { findRouteByName } from './routes-sql.ts';
 import { findTenant } from './sql.ts';
 import type { Tenant, TenantAccess, TenantDirectory, TenantState } from './types.ts';
@@ -10,7 +10,7 @@ import type { Tenant, TenantAccess, TenantDirectory, TenantState } from './types
 export interface ControlDirectoryDeps {
   readonly db: ControlDatabase;
   readonly keys: KeyStore;
-  readonly server: DatabasesPort['server'];
+  readonly serverOf: (databaseName: string) => Promise<ServerAddress>;
   /** Tenants live at `NAME.domain`. Lower case, no dot at the end. */
   readonly domain: string;
   /** Signs a certificate (PEM chain) for one host; undefined: certificates come from elsewhere. */
@@ -40,7 +40,7 @@ const reachableStates: readonly TenantState[] = [
 ];
 
 export function createControlDirectory(deps: ControlDirectoryDeps): ControlDirectory {
-  const { db, keys, server, domain } = deps;
+  const { db, keys, serverOf, domain } = deps;
   const credentials = createCredentials({ db, keys });
   const listeners: ((tenantId: TenantId) => Promise<void>)[] = [];
   const suffix = `.${domain}`;
@@ -74,6 +74,7 @@ export function createControlDirectory(deps: ControlDirectoryDeps): ControlDirec
     const passwords = await credentials.find(tenantId);
     if (!passwords) throw tenantErrors.FH_TENANT_NOT_ACTIVE({ detail: 'it has no credentials yet' });
     const [cookieKey, filesKey, factorsKey, identityKey] = await opened;
+    const server = await serverOf(databaseName);
     return {
       tenantId,
       database: { ...server, name: databaseName },

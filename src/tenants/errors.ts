@@ -66,8 +66,8 @@ export const tenantErrors = defineErrors({
   FH_TENANT_NOT_ACTIVE: { status: 503, title: 'The tenant is not open at the moment', retry: 'later' },
   FH_TENANT_EDITION_UNAVAILABLE: {
     status: 400,
-    title: 'This edition is not available yet',
-    hint: 'Leave --edition out, or use --edition standard.',
+    title: 'This edition is not available here',
+    hint: 'Private Cloud needs servers of our own, not FREEHOLD_DATABASE_URL. Leave --edition out, or use --edition standard.',
   },
   FH_TENANT_APP_UNKNOWN: { status: 400, title: 'There is no such app' },
   FH_OPERATION_NOT_FOUND: { status: 404, title: 'There is no such operation' },

@@ -82,7 +82,7 @@ export interface Flow<K extends OperationKind = OperationKind> {
    * All that its steps do behind the first ones is in the WAL of the server that also holds the books. What is behind in one WAL is never there without
    * what is before it, so how far the operation came need not be on the disk before the next step begins.
    */
-  readonly isInWal?: true;
+  isInWal?(input: OperationInputs[K]): boolean;
   steps(input: OperationInputs[K]): readonly Step[];
   /** Checks, locks and changes state; in the transaction that records the operation. */
   begin(

@@ -24,6 +24,7 @@ export type {
   LifecycleSettings,
   OnProgress,
   PortabilityPort,
+  PrivateServersPort,
   RecoveryPointPort,
   RestorePort,
   TenantInventory,

@@ -12,10 +12,10 @@ export interface ControlDatabase extends Queryable {
 
 /** What a lifecycle needs of the server that holds tenants' databases. Every method may be called again after a crash. */
 export interface DatabasesPort {
-  /** A new opaque name; nothing is made. */
-  newDatabaseName(): string;
-  /** The app's template at its newest version: made when it is missing, remembered afterwards. */
-  ensureTemplate(app: string): Promise<{ readonly template: string; readonly version: string }>;
+  /** A new opaque name of a database on this server; nothing is made. Everything below finds the server by the name. */
+  newDatabaseName(cluster?: string): string;
+  /** The app's template at its newest version on this server: made when it is missing, remembered afterwards. */
+  ensureTemplate(app: string, cluster?: string): Promise<{ readonly template: string; readonly version: string }>;
   /** Makes the database and its two roles, closed (NOLOGIN). Completes what a crash left half-made. */
   createDatabase(name: string, options: { template: string }): Promise<void>;
   /** Brings it to the newest migrations of its app, and fails unless it is there. */
@@ -29,13 +29,24 @@ export interface DatabasesPort {
   /** Removes the database and its roles; does nothing when they are gone. */
   dropDatabase(name: string): Promise<void>;
   databaseSize(name: string): Promise<number>;
-  /** How gateways reach the server. */
-  readonly server: {
-    readonly host: string;
-    readonly port: number;
-    readonly tls: 'off' | 'verify-full';
-    readonly ca?: ServerAuthorities;
-  };
+}
+
+/** How gateways reach a server. */
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: 'off' | 'verify-full';
+  readonly ca?: ServerAuthorities;
+}
+
+/** PostgreSQL servers that are there for one tenant of the Private Cloud edition, its clones and what is restored of it. */
+export interface PrivateServersPort {
+  /** A new opaque name; nothing is made. */
+  newName(): string;
+  /** Makes the server and its standby when they are not there, and resolves when the server takes connections. */
+  make(cluster: string): Promise<void>;
+  /** Ends the server and its standby and removes everything of theirs from this machine. Does nothing when they are gone. */
+  remove(cluster: string): Promise<void>;
 }
 
 export interface IdentityPort {
@@ -154,6 +165,8 @@ export interface RecoveryPointPort {
 
 export interface LifecyclePorts {
   readonly databases: DatabasesPort;
+  /** undefined: this installation starts no servers. */
+  readonly privateServers?: PrivateServersPort;
   readonly identity: IdentityPort;
   readonly files: FilesPort;
   readonly portability: PortabilityPort;

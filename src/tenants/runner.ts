@@ -97,7 +97,7 @@ function groupsOf(steps: readonly PlacedStep[]): PlacedStep[][] {
 async function goForward(runner: RunnerDeps, flow: Flow, context: StepContext): Promise<void> {
   const { db, log } = runner.deps;
   const { operationId, kind, steps } = context.operation;
-  const isLazy = flow.isInWal === true;
+  const isLazy = flow.isInWal?.(context.operation.input as never) === true;
   let done: { position: number; state: 'done' }[] = [];
   for (const together of groupsOf(stepsOf(flow, context))) {
     const waiting = together.filter(({ position }) => steps[position - 1]!.state !== 'done');
@@ -210,7 +210,7 @@ function describeFull(error: unknown): unknown {
 
 function createContext(runner: RunnerDeps, flow: Flow, operation: OperationRecord): StepContext {
   const { db, log } = runner.deps;
-  const isLazy = flow.isInWal === true;
+  const isLazy = flow.isInWal?.(operation.input as never) === true;
   const { operationId, tenantId } = operation;
   let memo: Facts = operation.memo;
   return {

@@ -4,7 +4,7 @@ import { tenantErrors } from './errors.ts';
 import { canMove } from './transitions.ts';
 import type { Edition, RecoveryPoint, Tenant, TenantState } from './types.ts';
 
-const tenantColumns = `t.tenant_id, t.name, t.title, t.state, t.edition, t.app, t.admin_email, t.database_name, t.created_at,
+const tenantColumns = `t.tenant_id, t.name, t.title, t.state, t.edition, t.cluster, t.app, t.admin_email, t.database_name, t.created_at,
   t.state_changed_at, t.last_used_at, t.size_bytes, t.key_due_at, t.recovery_point,
   (SELECT a.version FROM tenant_apps a WHERE a.tenant_id = t.tenant_id) AS app_version,
   coalesce((SELECT l.operation_id FROM tenant_locks l WHERE l.tenant_id = t.tenant_id),
@@ -18,6 +18,7 @@ interface TenantRow {
   title: string;
   state: TenantState;
   edition: Edition;
+  cluster: string;
   app: string;
   app_version: string | null;
   admin_email: string;
@@ -38,6 +39,7 @@ function toTenant(row: TenantRow): Tenant {
     title: row.title,
     state: row.state,
     edition: row.edition,
+    cluster: row.cluster,
     app: row.app,
     appVersion: row.app_version ?? undefined,
     adminEmail: row.admin_email,
@@ -57,6 +59,8 @@ export interface NewTenant {
   readonly name: string;
   readonly title: string;
   readonly edition: Edition;
+  /** Default: the main one. */
+  readonly cluster?: string | undefined;
   readonly app: string;
   /** Of an app that runs as a process. */
   readonly appVersion?: string | undefined;
@@ -66,9 +70,18 @@ export interface NewTenant {
 /** Adds a tenant in state `creating`: `requested` lasts only as long as this statement. */
 export async function insertTenant(db: Queryable, tenant: NewTenant, now: Date): Promise<void> {
   await db.query(
-    `INSERT INTO tenants (tenant_id, name, title, state, edition, app, admin_email, created_at, state_changed_at)
-     VALUES ($1, $2, $3, 'creating', $4, $5, $6, $7, $7)`,
-    [tenant.tenantId, tenant.name, tenant.title, tenant.edition, tenant.app, tenant.adminEmail, now],
+    `INSERT INTO tenants (tenant_id, name, title, state, edition, app, admin_email, created_at, state_changed_at, cluster)
+     VALUES ($1, $2, $3, 'creating', $4, $5, $6, $7, $7, coalesce($8, 'main'))`,
+    [
+      tenant.tenantId,
+      tenant.name,
+      tenant.title,
+      tenant.edition,
+      tenant.app,
+      tenant.adminEmail,
+      now,
+      tenant.cluster ?? null,
+    ],
   );
   if (tenant.appVersion !== undefined)
     await db.query('INSERT INTO tenant_apps (tenant_id, app, version) VALUES ($1, $2, $3)', [
@@ -365,4 +378,13 @@ export async function selectKnownDatabases(db: Queryable): Promise<string[]> {
 /** True for SQLSTATE 23505: somebody else was first. */
 export function isDuplicate(error: unknown): boolean {
   return sqlState(error) === '23505';
+}
+
+/** Whether a server is there for anybody besides this tenant. A deleted one counts as long as it can be restored. */
+export async function isClusterInUse(db: Queryable, cluster: string, besides: TenantId): Promise<boolean> {
+  const rows = await db.query(
+    `SELECT 1 FROM tenants WHERE cluster = $1 AND tenant_id <> $2 AND (state <> 'deleted' OR key_due_at IS NOT NULL) LIMIT 1`,
+    [cluster, besides],
+  );
+  return rows.length > 0;
 }

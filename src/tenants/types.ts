@@ -32,6 +32,8 @@ export interface Tenant {
   readonly title: string;
   readonly state: TenantState;
   readonly edition: Edition;
+  /** The PostgreSQL server that its databases are on: `main`, or one of its own (edition private-cloud). */
+  readonly cluster: string;
   /** Name of the hosted app, for example `desk`. */
   readonly app: string;
   /** Of an app that runs as a process: the version that this tenant runs. Undefined: the app runs inside the gateway, always at its newest. */

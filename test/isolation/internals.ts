@@ -32,7 +32,7 @@ export async function openInternals(product: Product): Promise<Internals> {
   const directory = createControlDirectory({
     db: control,
     keys,
-    server: { host: product.control.host, port: product.control.port, tls: 'off' },
+    serverOf: async () => ({ host: product.control.host, port: product.control.port, tls: 'off' }),
     domain: 'localhost',
     log: silentLog,
   });

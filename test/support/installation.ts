@@ -75,7 +75,7 @@ export async function openTestInstallation(options: TestInstallationOptions): Pr
   const directory = createControlDirectory({
     db: pool,
     keys,
-    server: admin.server,
+    serverOf: async () => admin.server,
     domain,
     log: silentLog,
     issueCertificate: async (host) => `certificate of ${host}`,

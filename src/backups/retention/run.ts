@@ -23,6 +23,8 @@ export interface RunRetentionOptions {
   readonly clusterId: ClusterId;
   /** What other regions lack of the cluster's WAL, as the shipper says. */
   readonly readOwed: () => OwedToRegions;
+  /** The same of every other cluster that there is. Default: there is none. */
+  readonly readOthersOwed?: (() => ReadonlyMap<ClusterId, OwedToRegions>) | undefined;
   /** Of these objects of a tenant's files (names as in the vault) those that no row refers to and that the vault does not have. Rejects when nobody can tell. */
   readonly findUnneededFiles: (tenantId: TenantId, names: readonly ObjectName[]) => Promise<readonly ObjectName[]>;
   /** Of the same region, earlier: spares reading what is known. */
@@ -80,7 +82,9 @@ export async function runRetention(options: RunRetentionOptions): Promise<Retent
     const settled = {
       destroyedKeys,
       orphanSince: await loadOrphans(db, region.region),
-      owed: findOwed(catalogue, options.clusterId, options.readOwed()),
+      owed: [[options.clusterId, options.readOwed()] as const, ...(options.readOthersOwed?.() ?? [])].flatMap(
+        ([clusterId, owed]) => findOwed(catalogue, clusterId, owed),
+      ),
       unreferencedFiles,
       unansweredTenants: [...unanswered.keys()],
       ...(lastHorizon && { lastHorizon }),

@@ -33,7 +33,8 @@ export type MemberOptions = Pick<ClusterOptions, 'dataDir' | 'socketDir' | 'logF
   readonly passFile: string;
 };
 
-export interface ClusterPairOptions extends Pick<ClusterOptions, 'port' | 'maxConnections' | 'binaries' | 'onWaiting'> {
+export interface ClusterPairOptions
+  extends Pick<ClusterOptions, 'port' | 'maxConnections' | 'memoryBytes' | 'binaries' | 'onWaiting'> {
   readonly members: Readonly<Record<MemberName, MemberOptions>>;
   /** Says which folder is the primary's; in a folder where only we write. */
   readonly rolesFile: string;
@@ -111,9 +112,19 @@ export function createClusterPair(options: ClusterPairOptions): ClusterPair {
 
   function createMember(name: MemberName): Cluster {
     const { passFile, ...own } = options.members[name];
-    const { port, maxConnections, binaries, onWaiting } = options;
+    const { port, maxConnections, memoryBytes, binaries, onWaiting } = options;
     const upstream: Upstream = { socketDir: options.socketDir, port, passFile, handoverDir: options.handoverDir };
-    const cluster = createCluster({ ...own, port, maxConnections, binaries, upstream, onWaiting, log, clock });
+    const cluster = createCluster({
+      ...own,
+      port,
+      maxConnections,
+      memoryBytes,
+      binaries,
+      upstream,
+      onWaiting,
+      log,
+      clock,
+    });
     cluster.onExit(({ expected }) => {
       if (!expected && name === roles.primary && !isFailingOver) restarting ??= restartPrimary();
     });

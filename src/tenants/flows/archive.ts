@@ -130,10 +130,10 @@ export function loadStep(deps: FlowDeps, archiveOf: (context: StepContext) => st
 
 /** An import that was cut short may have left anything behind; the same name, a new database. */
 async function makeDatabaseAgain(deps: FlowDeps, { tenantId, tenant }: StepContext): Promise<void> {
-  const { app, databaseName } = await tenant();
+  const { app, cluster, databaseName } = await tenant();
   const name = requireDatabase(databaseName);
   await deps.databases.dropDatabase(name);
-  const { template } = await deps.databases.ensureTemplate(app);
+  const { template } = await deps.databases.ensureTemplate(app, cluster);
   await deps.databases.createDatabase(name, { template });
   await deps.databases.openDatabase(name, await deps.credentials.ensure(tenantId));
   await deps.notifyGateways(tenantId);

@@ -48,8 +48,9 @@ export function createCloneFlow(deps: FlowDeps): Flow<'clone'> {
       const title = input.title === undefined ? `${source.title} (copy)`.slice(0, 120) : parseTitle(input.title);
       const tenantId = newId('ten');
       // The same version, whatever is newer: it is a copy. That the source runs it keeps it from being removed.
-      const { app, appVersion, adminEmail, edition } = source;
-      await beginNewTenant(tx, deps, { tenantId, name, title, app, appVersion, adminEmail, edition }, operationId);
+      const { app, appVersion, adminEmail, edition, cluster } = source;
+      const tenant = { tenantId, name, title, app, appVersion, adminEmail, edition, cluster };
+      await beginNewTenant(tx, deps, tenant, operationId);
       return {
         tenantId,
         tenantName: name,
@@ -102,7 +103,7 @@ function copyStep(deps: FlowDeps): Step {
       const source = await findTenant(deps.db, sourceOf(context.operation));
       let { databaseName } = await context.tenant();
       if (!databaseName) {
-        databaseName = deps.databases.newDatabaseName();
+        databaseName = deps.databases.newDatabaseName(source?.cluster);
         await setDatabaseName(deps.db, context.tenantId, databaseName);
       }
       await deps.databases.cloneDatabase(requireDatabase(source?.databaseName), databaseName);

@@ -1,7 +1,7 @@
 import { newId } from '#src/kernel/index.ts';
-import { tenantErrors } from '../errors.ts';
 import type { Flow, Step } from '../flow.ts';
 import { parseEmail, parseTenantName, parseTitle } from '../names.ts';
+import { newCluster, serverStep } from './servers.ts';
 import {
   abandonNewTenant,
   beginNewTenant,
@@ -21,10 +21,12 @@ export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
     kind: 'create',
     onFailure: 'undo',
     cancellable: true,
-    isInWal: true,
+    // A server of its own has a log of its own.
+    isInWal: ({ edition }) => edition !== 'private-cloud',
     steps: (input) => [
       // By itself: it needs room in every region, and a server whose disk is full can drop no database.
       keyStep(deps),
+      ...(input.edition === 'private-cloud' ? [serverStep(deps)] : []),
       databaseStep(deps),
       openStep(deps),
       beside(migrationsStep(deps)),
@@ -38,13 +40,12 @@ export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
       const name = parseTenantName(input.name);
       const title = input.title === undefined ? name : parseTitle(input.title);
       const adminEmail = parseEmail(input.adminEmail);
-      if (input.edition === 'private-cloud') {
-        throw tenantErrors.FH_TENANT_EDITION_UNAVAILABLE({ detail: 'private-cloud' });
-      }
+      const edition = input.edition ?? 'standard';
+      const cluster = edition === 'private-cloud' ? newCluster(deps) : undefined;
       const app = input.app ?? deps.settings.defaultApp;
       const appVersion = await pinAppVersion(tx, deps, app, { app: JSON.stringify(app) });
       const tenantId = newId('ten');
-      const tenant = { tenantId, name, title, adminEmail, app, appVersion, edition: 'standard' } as const;
+      const tenant = { tenantId, name, title, adminEmail, app, appVersion, edition, cluster };
       await beginNewTenant(tx, deps, tenant, operationId);
       return { tenantId, tenantName: name, input: { ...input, name, title, adminEmail, app } };
     },

@@ -2,6 +2,7 @@ import type { Flow, Step } from '../flow.ts';
 import { forgetTenant, moveTenant, retireNames, setDatabaseName, setKeyDueAt } from '../sql.ts';
 import { gatewaysStep } from './availability.ts';
 import { certificateStep } from './certificate.ts';
+import { removeServerStep } from './servers.ts';
 import { beginOnTenant, dayMs, type FlowDeps, heldUntilOf, nowOf, requireDatabase, withOpenDatabase } from './steps.ts';
 import { dropSnapshots } from './update.ts';
 
@@ -43,7 +44,7 @@ export function createDeleteFlow(deps: FlowDeps): Flow<'delete'> {
         },
       },
       exportsStep(deps),
-      ...(keyDueAt ? [] : [destroyKeyStep(deps)]),
+      ...(keyDueAt ? [] : [destroyKeyStep(deps), removeServerStep(deps)]),
       certificateStep(deps),
     ],
 

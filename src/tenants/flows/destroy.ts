@@ -3,6 +3,7 @@ import type { Flow } from '../flow.ts';
 import { hasRunningCopy, setKeyDueAt } from '../sql.ts';
 import { completionStep } from './certificate.ts';
 import { destroyKeyStep } from './delete.ts';
+import { removeServerStep } from './servers.ts';
 import { beginOnTenant, type FlowDeps } from './steps.ts';
 
 /** Destroy: ends what a deletion left for its grace period, the key, here and in every region, and completes the certificate. There is no way back. */
@@ -11,7 +12,7 @@ export function createDestroyFlow(deps: FlowDeps): Flow<'destroy'> {
     kind: 'destroy',
     onFailure: 'keep',
     cancellable: false,
-    steps: () => [destroyKeyStep(deps), completionStep(deps)],
+    steps: () => [destroyKeyStep(deps), removeServerStep(deps), completionStep(deps)],
 
     async begin(tx, request) {
       const { tenantId, tenant } = await beginOnTenant(tx, 'destroy', request);

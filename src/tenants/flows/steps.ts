@@ -98,12 +98,14 @@ export function databaseStep(deps: FlowDeps): Step {
     async run(context) {
       const tenant = await context.tenant();
       if (context.memo.databaseReady && tenant.databaseName) return;
-      const { template, version } = await deps.databases.ensureTemplate(tenant.app);
+      const { cluster } = tenant;
+      const { template, version } = await deps.databases.ensureTemplate(tenant.app, cluster);
       let name = tenant.databaseName;
       if (!name) {
         name = await deps.db.transaction(async (tx) => {
-          const prepared = await deps.pool.take(tx, tenant.app, version);
-          const taken = prepared ?? deps.databases.newDatabaseName();
+          // Only the main server has any.
+          const prepared = cluster === 'main' ? await deps.pool.take(tx, tenant.app, version) : undefined;
+          const taken = prepared ?? deps.databases.newDatabaseName(cluster);
           await setDatabaseName(tx, context.tenantId, taken);
           await context.remember({ databaseReady: prepared !== undefined }, tx);
           return taken;

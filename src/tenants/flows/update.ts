@@ -128,7 +128,8 @@ function copyStep(deps: FlowDeps): Step {
     async run(context) {
       const { databaseName, before } = changeOf(context.operation);
       if (context.memo.isCopied) return;
-      const copy = String(context.memo.copy ?? deps.databases.newDatabaseName());
+      const { cluster } = await context.tenant();
+      const copy = String(context.memo.copy ?? deps.databases.newDatabaseName(cluster));
       await context.remember({ copy });
       await insertSnapshot(deps.db, { databaseName: copy, tenantId: context.tenantId, version: before }, nowOf(deps));
       await deps.databases.cloneDatabase(databaseName, copy);

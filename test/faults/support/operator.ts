@@ -120,8 +120,12 @@ export function clientOf({ dataDir, port }: Installation, name: string): Client 
 }
 
 /** A tenant with its owner signed in, a project, items, a comment and an attachment. */
-export async function createTenant(at: Installation, name: string): Promise<Tenant> {
-  const { operationId, tenantId } = await finish(at, '/api/tenants', { name, adminEmail: email });
+export async function createTenant(
+  at: Installation,
+  name: string,
+  more: { readonly edition?: 'private-cloud' } = {},
+): Promise<Tenant> {
+  const { operationId, tenantId } = await finish(at, '/api/tenants', { name, adminEmail: email, ...more });
   const client = await acceptInvitation(at, name, operationId);
   const project = await sent(client, 'POST', '/api/projects', { key: 'OPS', name: 'Operations' });
   const item = await sent(client, 'POST', '/api/items', {

@@ -1,0 +1,212 @@
+import type { ShippingReport } from '#src/backups/index.ts';
+import {
+  createDatabaseAdmin,
+  type MigrateOptions,
+  migrate,
+  newClusterName,
+  type OtherServer,
+} from '#src/databases/index.ts';
+import { type Clock, type ClusterId, failpoint, type Log, type TenantId } from '#src/kernel/index.ts';
+import { type ConnectionTarget, createPool, type Pool } from '#src/postgres/index.ts';
+import type { PrivateServersPort, RestorePort } from '#src/tenants/index.ts';
+import type { BackupServices } from './backup-services.ts';
+import type { BaseBackups } from './base-backups.ts';
+import { type Canaries, createCanaries } from './canaries.ts';
+import type { ClusterShipping } from './cluster-shipping.ts';
+import { mainErrors } from './errors.ts';
+import { type Folders, foldersOf } from './folders.ts';
+import type { ClusterSources } from './health.ts';
+import { type Channel, createCalls } from './ipc-calls.ts';
+import { privateServerMethods } from './private-servers.ts';
+import { readDatabaseSecret } from './secrets.ts';
+
+/** What keeps a cluster's content in the regions. */
+export interface ClusterBackups {
+  readonly shipping: ClusterShipping;
+  readonly canaries: Canaries;
+  readonly baseBackups: BaseBackups;
+  readonly restores: RestorePort;
+}
+
+/** A PostgreSQL server that is there for one tenant, as control works with it. */
+export interface PrivateCluster extends OtherServer {
+  readonly name: string;
+  readonly folders: Folders;
+  readonly target: ConnectionTarget;
+  /**
+   * Its books: a database like control's own, in which only its canaries and the ledger of its tenants are kept, because what a restore asks about a moment must be in
+   * the same WAL as the moment.
+   */
+  readonly books: Pool;
+  /** undefined: nothing is shipped. */
+  readonly backups: ClusterBackups | undefined;
+  close(): Promise<void>;
+}
+
+export interface PrivateClustersOptions {
+  readonly folders: Folders;
+  /** To the supervisor; undefined: this control has none, and starts no servers. */
+  readonly channel: Channel | undefined;
+  /** Control's own database. */
+  readonly db: Pool;
+  readonly controlMigrations: MigrateOptions['folder'];
+  readonly backups: BackupServices | undefined;
+  /** Once the server is there. */
+  readonly openBackups: (
+    cluster: Pick<PrivateCluster, 'name' | 'folders' | 'target' | 'books'>,
+    shipping: ClusterShipping,
+    canaries: Canaries,
+  ) => Pick<ClusterBackups, 'baseBackups' | 'restores'>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export type PrivateClusters = ReturnType<typeof createPrivateClusters>;
+
+/** Tenants whose server must be there. One that is being made is looked after by the operation that makes it. */
+const needed = `t.cluster <> 'main' AND t.state <> 'creating' AND (t.state <> 'deleted' OR t.key_due_at IS NOT NULL)`;
+const poolSize = 6;
+/** A server that was ended in the middle of something replays it first. */
+const startWithinMs = 600_000;
+const removeWithinMs = 300_000;
+
+/** Servers of tenants of the Private Cloud edition (docs/decisions/0044): found by name, opened once, kept equal to the registry in what their own books need. */
+export function createPrivateClusters(options: PrivateClustersOptions) {
+  const { folders, channel, db, backups, log } = options;
+  const supervisor = channel && createCalls(channel, {});
+  const opened = new Map<string, Promise<PrivateCluster>>();
+  /** Those that are open at the moment, for figures that cannot wait. */
+  const present = new Map<string, PrivateCluster>();
+
+  async function ask(method: string, cluster: string, deadlineMs: number): Promise<void> {
+    if (!supervisor) throw mainErrors.FH_SERVER_MISSING({ detail: 'this control was started without a supervisor' });
+    await supervisor.call(method, [cluster], deadlineMs);
+  }
+
+  async function open(name: string): Promise<PrivateCluster> {
+    const own = foldersOf(folders.data, name);
+    const target = readDatabaseSecret(own);
+    await migrate(target, { schema: 'public', folder: options.controlMigrations });
+    const books = createPool(target, { max: poolSize, applicationName: 'freehold control' });
+    const base = { name, folders: own, target, books };
+    const admin = createDatabaseAdmin({ pool: books, target, log });
+    const shipping = await backups?.openCluster(name, own);
+    await shipping?.shipper.start();
+    const canaries = shipping && createCanaries({ pool: books, report: () => shipping.shipper.report });
+    const kept = shipping && canaries && { shipping, canaries, ...options.openBackups(base, shipping, canaries) };
+    shipping?.whenGap(() => kept?.baseBackups.start());
+    return {
+      ...base,
+      admin,
+      backups: kept,
+      // A transaction that wrote something is waited for; what was committed before it lies before it.
+      flush: () => books.transaction(async (tx) => void (await tx.query('SELECT pg_current_xact_id()'))),
+      async close() {
+        await kept?.baseBackups.stop();
+        await kept?.shipping.shipper.stop();
+        await books.stop();
+      },
+    };
+  }
+
+  function find(name: string): Promise<PrivateCluster> {
+    const known = opened.get(name);
+    if (known) return known;
+    const opening = (async () => {
+      await ask(privateServerMethods.start, name, startWithinMs);
+      const cluster = await open(name);
+      present.set(name, cluster);
+      return cluster;
+    })();
+    opened.set(name, opening);
+    // A failure is not remembered: the next call tries again.
+    opening.catch(() => opened.delete(name));
+    return opening;
+  }
+
+  const port: PrivateServersPort = {
+    newName: newClusterName,
+    async make(name) {
+      await ask(privateServerMethods.make, name, startWithinMs);
+      await failpoint('servers.made');
+      const { backups: kept } = await find(name);
+      // Without it no moment can be restored. Nobody waits for it; when it fails, the job comes round.
+      kept?.baseBackups.start();
+    },
+    async remove(name) {
+      const cluster = await opened.get(name)?.catch(() => undefined);
+      opened.delete(name);
+      present.delete(name);
+      await cluster?.close();
+      await ask(privateServerMethods.remove, name, removeWithinMs);
+      await failpoint('servers.removed');
+      const [row] = await db.query<{ clusterId: ClusterId }>(
+        'SELECT cluster_id AS "clusterId" FROM clusters WHERE name = $1',
+        [name],
+      );
+      if (row) await backups?.forgetCluster(row.clusterId);
+    },
+  };
+
+  /** Brings the tenant's row to the books of its server. Their own trigger writes the ledger, with the place in their own WAL. */
+  async function mirror(tenantId: TenantId): Promise<void> {
+    const [row] = await db.query<{ cluster: string; content: string }>(
+      'SELECT cluster, to_jsonb(t)::text AS content FROM tenants t WHERE tenant_id = $1',
+      [tenantId],
+    );
+    if (!row || row.cluster === 'main') return;
+    const { books } = await find(row.cluster);
+    await books.query(
+      `INSERT INTO tenants (tenant_id, name, title, state, edition, cluster, app, admin_email, database_name, created_at, state_changed_at,
+                            recovery_point, key_due_at)
+       SELECT tenant_id, name, title, state, edition, cluster, app, '', database_name, created_at, state_changed_at, recovery_point, key_due_at
+       FROM jsonb_populate_record(NULL::tenants, $1::jsonb)
+       ON CONFLICT (tenant_id) DO UPDATE SET name = excluded.name, title = excluded.title, state = excluded.state,
+         state_changed_at = excluded.state_changed_at, database_name = excluded.database_name, recovery_point = excluded.recovery_point,
+         key_due_at = excluded.key_due_at`,
+      [row.content],
+    );
+  }
+
+  return {
+    port: supervisor && port,
+    find,
+    mirror,
+    /** Those that are open at the moment. */
+    list: (): PrivateCluster[] => [...present.values()],
+    /** What the shippers say, by cluster. */
+    shippingReports(): Map<ClusterId, ShippingReport | undefined> {
+      const kept = [...present.values()].flatMap(({ backups: own }) => own ?? []);
+      return new Map(kept.map(({ shipping }) => [shipping.clusterId, shipping.shipper.report]));
+    },
+    /** Every server that a tenant needs, for those who look at how they are. */
+    async sources(): Promise<ClusterSources[]> {
+      const names = await db.query<{ name: string }>(
+        `SELECT DISTINCT cluster AS name FROM tenants t WHERE ${needed} ORDER BY 1`,
+      );
+      return names.map(({ name }) => {
+        const cluster = present.get(name);
+        return {
+          name,
+          folders: foldersOf(folders.data, name),
+          db: cluster?.books,
+          shipping: backups && (() => cluster?.backups?.shipping.shipper.report),
+        };
+      });
+    },
+    /** In the background: nobody else waits for them. What a kill left behind in their books is made up for. */
+    async openAll(): Promise<void> {
+      const tenants = await db.query<{ tenantId: TenantId; cluster: string }>(
+        `SELECT tenant_id AS "tenantId", cluster FROM tenants t WHERE ${needed}`,
+      );
+      await Promise.all(
+        tenants.map(({ tenantId, cluster }) =>
+          mirror(tenantId).catch((error) => log.error('a private server does not answer', { cluster, error })),
+        ),
+      );
+    },
+    async stop(): Promise<void> {
+      await Promise.all([...present.values()].map((cluster) => cluster.close()));
+    },
+  };
+}

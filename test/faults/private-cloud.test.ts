@@ -1,0 +1,168 @@
+/**
+ * Tenants of the Private Cloud edition: a PostgreSQL server and a standby of their own, shipped, backed up and restored like the main one, and gone with them. The
+ * same e-mails and ids in both editions.
+ */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { foldersOf } from '#src/main/folders.ts';
+import { Freehold, until } from '../acceptance/harness.ts';
+import { newName } from './support/lifecycle.ts';
+import {
+  command,
+  contentOf,
+  createTenant,
+  finish,
+  type Installation,
+  type Json,
+  sent,
+  signIn,
+  type Tenant,
+} from './support/operator.ts';
+import { askAsSuperuser } from './support/superuser.ts';
+
+let freehold: Freehold;
+let at: Installation;
+let acme: Tenant;
+let globex: Tenant;
+const env = { FREEHOLD_STANDBY: 'on', FREEHOLD_PREPARED_DATABASES: '0', FREEHOLD_DELETION_GRACE_DAYS: '1' };
+before(async () => {
+  freehold = await Freehold.start({ env });
+  at = { dataDir: freehold.dataDir, port: freehold.port };
+  globex = await createTenant(at, newName());
+  acme = await createTenant(at, newName(), { edition: 'private-cloud' });
+});
+after(async () => {
+  await acme?.client.close();
+  await globex?.client.close();
+  await freehold?.stop();
+});
+
+const status = async (): Promise<Json> => (await command(at, 'GET', '/api/health')).json;
+const clustersIn = (): string[] => readdirSync(foldersOf(at.dataDir).clusters);
+const postmasterOf = (cluster: string): number =>
+  Number(readFileSync(join(foldersOf(at.dataDir, cluster).cluster, 'postmaster.pid'), 'utf8').split('\n')[0]);
+/** With milliseconds, and after everything that was answered until now. */
+const now = (): string => new Date().toISOString();
+
+test('its database is on a server of its own, and no other server knows it', async () => {
+  const { json } = await command(at, 'GET', `/api/tenants/${acme.tenantId}`);
+  assert.equal(json.edition, 'private-cloud');
+  const [cluster, ...others] = clustersIn();
+  assert.deepEqual(others, []);
+  assert.ok(json.databaseName.endsWith(`_${cluster}`));
+  const onMain = await askAsSuperuser(at, 'SELECT datname FROM pg_database');
+  assert.ok(!onMain.includes(json.databaseName));
+  assert.deepEqual(await askAsSuperuser(at, `SELECT rolname FROM pg_roles WHERE rolname LIKE '%${cluster}%'`), []);
+  // And the other way round: of its roles the server knows its own and nobody else's.
+  const roles = await askAsSuperuser(
+    at,
+    `SELECT rolname FROM pg_roles WHERE rolname LIKE 't\\_%'`,
+    'postgres',
+    cluster,
+  );
+  assert.deepEqual(new Set(roles.map((role) => role.slice(0, json.databaseName.length))), new Set([json.databaseName]));
+});
+
+test('it has a standby that follows, and its log comes to both regions', async () => {
+  const cluster = await until('the standby to follow and the log to be shipped', async () => {
+    const found = (await status()).clusters.find(({ name }: Json) => name !== 'main');
+    const shipped = found?.shipping?.regions ?? [];
+    const isThere = shipped.length === 2 && shipped.every(({ behindBytes }: Json) => behindBytes === 0);
+    return found?.standby?.state === 'following' && isThere ? found : undefined;
+  });
+  assert.equal(cluster.state, 'up');
+  assert.deepEqual(
+    cluster.shipping.regions.map(({ region, state }: Json) => [region, state]),
+    [
+      ['a', 'shipping'],
+      ['b', 'shipping'],
+    ],
+  );
+});
+
+test('it is restored to a moment, on the same server, and nobody else is touched', async () => {
+  const others = await contentOf(globex.client);
+  const wanted = await contentOf(acme.client);
+  const time = await until('a moment that can be restored', async () => {
+    const { json } = await command(at, 'GET', '/api/backups');
+    return json.backups.some(({ cluster }: Json) => cluster) ? now() : undefined;
+  });
+  await sent(acme.client, 'POST', `/api/items/${acme.itemId}/comments`, { body: 'too late' });
+  assert.notEqual(await contentOf(acme.client), wanted);
+  const name = newName();
+  const { tenantId } = await finish(at, `/api/tenants/${acme.tenantId}/restore`, {
+    newName: name,
+    moment: { kind: 'time', time },
+  });
+  const client = await signIn(at, name);
+  assert.equal(await contentOf(client), wanted);
+  assert.equal(await contentOf(globex.client), others);
+  const { json } = await command(at, 'GET', `/api/tenants/${tenantId}`);
+  assert.equal(json.edition, 'private-cloud');
+  assert.equal(clustersIn().length, 1);
+  await client.close();
+  await finish(at, `/api/tenants/${tenantId}/delete`, { confirm: name, now: true });
+});
+
+test('when its server is killed, it comes back by itself, and the others have not noticed', async () => {
+  const [cluster] = clustersIn();
+  const wanted = await contentOf(acme.client);
+  const killed = postmasterOf(cluster!);
+  process.kill(killed, 'SIGKILL');
+  assert.equal((await globex.client.get('/api/items')).status, 200);
+  await until('another postmaster', async () => {
+    try {
+      return postmasterOf(cluster!) !== killed;
+    } catch {
+      return false;
+    }
+  });
+  await until('the tenant to be served', async () => (await acme.client.get('/api/items')).status === 200);
+  assert.equal(await contentOf(acme.client), wanted);
+});
+
+test('a restart of everything brings it back; a server that is missing is not made anew', async () => {
+  const wanted = await contentOf(acme.client);
+  const { clusters } = foldersOf(at.dataDir);
+  const [cluster] = clustersIn();
+  await freehold.stop({ keepData: true });
+  // The disk that it lies on is not mounted.
+  renameSync(clusters, `${clusters}-away`);
+  freehold = await Freehold.start({ env, dataDir: at.dataDir, port: at.port });
+  await until('it to be refused', async () => (await acme.client.get('/api/items')).status === 503);
+  assert.equal((await globex.client.get('/api/items')).status, 200);
+  assert.equal((await status()).clusters.find(({ name }: Json) => name === cluster).state, 'down');
+  assert.deepEqual(clustersIn(), []);
+  await freehold.stop({ keepData: true });
+  rmSync(clusters, { recursive: true });
+  renameSync(`${clusters}-away`, clusters);
+  freehold = await Freehold.start({ env, dataDir: at.dataDir, port: at.port });
+  assert.equal(await until('it to be served', () => contentOf(acme.client).catch(() => undefined)), wanted);
+});
+
+test('when it is deleted for good, its server, its folders and the key of its log are gone', async () => {
+  const [cluster] = clustersIn();
+  const regions = ['a', 'b'].map((region) => join(at.dataDir, 'regions', region, 'keys'));
+  const keysIn = (folder: string): string[] =>
+    readdirSync(folder).filter((owner) => owner.startsWith('clu_') && readdirSync(join(folder, owner)).length > 0);
+  assert.deepEqual(
+    regions.map((folder) => keysIn(folder).length),
+    [2, 2],
+  );
+  await finish(at, `/api/tenants/${acme.tenantId}/delete`, { confirm: acme.name });
+  assert.ok(existsSync(foldersOf(at.dataDir, cluster).cluster), 'it can still be restored');
+  await finish(at, `/api/tenants/${acme.tenantId}/delete`, { confirm: acme.name, now: true });
+  assert.deepEqual(clustersIn(), []);
+  assert.ok(!existsSync(foldersOf(at.dataDir, cluster).databaseSecret));
+  assert.deepEqual(
+    regions.map((folder) => keysIn(folder).length),
+    [1, 1],
+  );
+  assert.equal((await globex.client.get('/api/items')).status, 200);
+  assert.deepEqual(
+    (await status()).clusters.map(({ name }: Json) => name),
+    ['main'],
+  );
+});
