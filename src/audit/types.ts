@@ -9,6 +9,8 @@ export const auditEvents = {
   'tenant.renamed': 'A tenant has another host name.',
   'tenant.swapped': 'Two tenants exchanged their host names.',
   'tenant.recovery_point_changed': "How much of a tenant's work may be lost was changed.",
+  'tenant.moved': 'A tenant was moved to another PostgreSQL server, and with it to another edition.',
+  'tenant.move_confirmed': 'A move of a tenant is final: the database that it left was removed.',
   'tenant.cloned': 'A tenant was copied without sessions and secrets.',
   'tenant.exported': "A tenant's data left the installation as an archive.",
   'tenant.archive_downloaded': "Somebody took an archive of a tenant's data.",

@@ -23,6 +23,7 @@ import { addTenantDelete } from './tenant-delete.ts';
 import { addTenantExport } from './tenant-export.ts';
 import { addTenantImport } from './tenant-import.ts';
 import { addTenantList, addTenantShow } from './tenant-list.ts';
+import { addTenantMove } from './tenant-move.ts';
 
 export { type CommandClient, createCommandClient } from './client.ts';
 export type { CliContext, CommonOptions, Env, Streams } from './context.ts';
@@ -80,6 +81,7 @@ export async function runCli(
   addTenantActions(tenant, context);
   addTenantExport(tenant, context);
   addTenantImport(tenant, context);
+  addTenantMove(tenant, context);
   addTenantDelete(tenant, context);
   addAppCommands(program, context);
   addBackupCommands(program, context);

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import {
+  type Edition,
   type OperationInputs,
   recoveryPoints,
   type TenantQuery,
@@ -36,6 +37,7 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
       | 'swap'
       | 'set'
       | 'update'
+      | 'move'
       | 'clone'
       | 'export'
       | 'restore'
@@ -163,6 +165,26 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
       async (request, reply) => {
         reply.code(202);
         return start('update', request, { version: request.body.version });
+      },
+    );
+
+    app.post<Params & { Body: { edition?: Edition; undo?: boolean } }>(
+      '/api/tenants/:tenantId/move',
+      action('move', { edition: { enum: ['standard', 'private-cloud'] }, undo: { type: 'boolean' } }),
+      async (request, reply) => {
+        const { edition, undo = false } = request.body;
+        reply.code(202);
+        return start('move', request, undo ? { undo } : { edition: edition ?? 'private-cloud' }, { asksAgain: true });
+      },
+    );
+
+    app.post<Params>(
+      '/api/tenants/:tenantId/move/confirm',
+      { config: { operation: 'tenant.move.confirm' } },
+      async (request, reply) => {
+        await requireStepUp(request);
+        await lifecycle.confirmMove(await lifecycle.getTenant(request.params.tenantId), actorOf(request));
+        return reply.code(204).send();
       },
     );
 

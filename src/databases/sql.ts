@@ -51,14 +51,14 @@ export async function findDatabase(db: Queryable, name: string): Promise<Databas
 export async function selectDatabases(db: Queryable): Promise<DatabaseFacts[]> {
   const rows = await db.query<FactsRow>(
     `SELECT ${factsColumns} FROM pg_database d
-     WHERE d.datname ~ '^(t|tpl)_[0-9a-hjkmnp-tv-z]{20}$' AND pg_get_userbyid(d.datdba) = current_user ORDER BY d.datname`,
+     WHERE d.datname ~ '^(t|tpl)_[0-9a-hjkmnp-tv-z]{20}(_c[0-9a-hjkmnp-tv-z]{8})?$' AND pg_get_userbyid(d.datdba) = current_user ORDER BY d.datname`,
   );
   return rows.map((row) => ({ name: row.name, valid: row.valid, note: parseNote(row.comment) }));
 }
 
 export async function selectRoles(db: Queryable): Promise<string[]> {
   const rows = await db.query<{ name: string }>(
-    `SELECT rolname AS name FROM pg_roles WHERE rolname ~ '^(t|tpl)_[0-9a-hjkmnp-tv-z]{20}(_p|_m|_r)?$' ORDER BY rolname`,
+    `SELECT rolname AS name FROM pg_roles WHERE rolname ~ '^(t|tpl)_[0-9a-hjkmnp-tv-z]{20}(_c[0-9a-hjkmnp-tv-z]{8})?(_p|_m|_r)?$' ORDER BY rolname`,
   );
   return rows.map((row) => row.name);
 }

@@ -18,6 +18,8 @@ export interface DirectoryClient extends TenantDirectory {
   /** What is remembered, for requests that need not wait then; undefined: ask. */
   knownRoute(host: string): TenantRoute | undefined;
   knownAccess(tenantId: TenantId): TenantAccess | undefined;
+  /** Called before `onChanged`, and waited for: nobody new is let in, and who is in can still reach the tenant's data. */
+  onChanging(listener: (tenantId: TenantId) => Promise<void>): void;
   /** Control says so: forget the tenant, run every listener, then answer. A listener that fails makes control disconnect us. */
   changed(tenantId: TenantId): Promise<void>;
   /** The link was re-made. */
@@ -35,6 +37,7 @@ export function createDirectoryClient(
   options: DirectoryClientOptions,
 ): DirectoryClient {
   const { clock, publicKeyPem, maxRoutes = 5_000, maxAccesses = 500 } = options;
+  const changingListeners: ((tenantId: TenantId) => Promise<void>)[] = [];
   const changeListeners: ((tenantId: TenantId) => Promise<void>)[] = [];
   const flushListeners: (() => Promise<void>)[] = [];
 
@@ -70,14 +73,16 @@ export function createDirectoryClient(
     findRoute: (host) => routes.get(host),
     getAccess: (tenantId) => accesses.get(tenantId) as Promise<TenantAccess>,
     findCertificate: (host) => certificates.get(host),
+    onChanging: (listener) => void changingListeners.push(listener),
     onChanged: (listener) => void changeListeners.push(listener),
     onFlush: (listener) => void flushListeners.push(listener),
     changed: async (tenantId) => {
       // The last name of a deleted tenant may be another tenant's by now.
       routes.forget((route) => route.tenantId === tenantId || route.state === 'deleted');
-      accesses.forget((access) => access.tenantId === tenantId);
       // A new host has none yet; what is known of others stays true.
       certificates.forget(() => false);
+      await Promise.all(changingListeners.map((listener) => listener(tenantId)));
+      accesses.forget((access) => access.tenantId === tenantId);
       await Promise.all(changeListeners.map((listener) => listener(tenantId)));
     },
     flush: async () => {

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { httpErrors } from '#src/http/index.ts';
 import { type Clock, type FreeholdError, kernelErrors, toFreeholdError } from '#src/kernel/index.ts';
+import { isClosedForAMoment } from '#src/tenants/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import { gatewayErrors } from './errors.ts';
 import { type HostRules, parseAuthority, readAuthority } from './host.ts';
@@ -64,10 +65,10 @@ export function createDoor({ domain, publicPort, directory, limits, clock }: Doo
       if (kind === 'base') return { to: 'platform' };
       if (kind === 'foreign') throw gatewayErrors.FH_HOST_UNKNOWN();
       const known = directory.knownRoute?.(host);
-      if (known && known.state !== 'migrating') return toTenant(host, known, request);
+      if (known && !isClosedForAMoment(known.state)) return toTenant(host, known, request);
       return directory
         .findRoute(host)
-        .then((found) => (found?.state === 'migrating' ? untilOpen(found) : found))
+        .then((found) => (found && isClosedForAMoment(found.state) ? untilOpen(found) : found))
         .then((found) => toTenant(host, found, request))
         .catch(refused);
     } catch (error) {

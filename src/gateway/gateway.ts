@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import { isUpgrade, setUpgrade } from '#src/hosting/index.ts';
 import { createHttpApp, createHttpMetrics, type HttpMetrics, hstsOf, type Page } from '#src/http/index.ts';
 import { type Clock, type FreeholdError, type Log, type TenantId, toFreeholdError } from '#src/kernel/index.ts';
+import { createAdmitted } from './admitted.ts';
 import { createBackChannel } from './back-channel.ts';
 import { createCertificates } from './certificates.ts';
 import { createDoor, hasOddCoding, healthPath, originOf, type Passage, passageOf, setPassage } from './door.ts';
@@ -68,6 +69,8 @@ export interface Gateway {
   ready(): Promise<void>;
   /** Drains. A second call, with no patience, ends everything at once: `stop({ deadlineMs: 0 })`. */
   stop(options?: StopOptions): Promise<void>;
+  /** Resolves when requests of a tenant that is about to change are over, or have had their time. */
+  settle(tenantId: TenantId): Promise<void>;
   readonly publicPort: number;
   /** `https://HOST[:PORT]`. */
   urlOf(host: string): string;
@@ -95,12 +98,14 @@ export function createGateway(options: GatewayOptions): Gateway {
   let opened: ReturnType<typeof certificates> | undefined;
 
   const platform = createPlatformApp({ ...options, metrics }, guard.countAddress, () => isDraining);
+  const admitted = createAdmitted({ findRoute: (host) => directory.findRoute(host) });
   const door = createDoor({ domain, publicPort, directory, limits, clock });
 
   const tenantAppOptions: TenantAppOptions = {
     ...options,
     limits,
     guard,
+    admitted,
     metrics,
     noteUse: options.noteUse ?? (() => {}),
     signalOf: lifetimes.signalOf,
@@ -238,6 +243,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       listener.open(tls.ticketKeys);
       log.info('the gateway is open', { domain, port: boundPort, publicPort: publicPort() });
     },
+    settle: admitted.settle,
     stop: async (stopOptions = {}) => {
       const { deadlineMs = 20_000, lingerMs = 2_000, settleMs = 300 } = stopOptions;
       if (stopping && deadlineMs === 0) {

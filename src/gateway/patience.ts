@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '#src/kernel/index.ts';
+import { isClosedForAMoment } from '#src/tenants/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import type { GatewayDirectory, GatewayLimits } from './types.ts';
 
@@ -21,7 +22,7 @@ export function createPatience(
     const untilMs = clock.monotonicMs() + updateMs;
     for (;;) {
       const route = await directory.findRoute(host);
-      if (route?.state !== 'migrating' || clock.monotonicMs() >= untilMs) return route;
+      if (!route || !isClosedForAMoment(route.state) || clock.monotonicMs() >= untilMs) return route;
       await delay(lookEveryMs);
     }
   }

@@ -14,6 +14,7 @@ import { identityErrors, issuerPath, scimPath } from '#src/identity/index.ts';
 import type { PresumedSession } from '#src/identity/types.ts';
 import type { CancelSignal, Clock, Log, TenantId } from '#src/kernel/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
+import type { Admitted } from './admitted.ts';
 import { bearerOf, enterWithScimToken, enterWithToken, isApiToken, refuseAmbiguousCredentials } from './bearer.ts';
 import { isCrossSite, refuseCrossSite, refuseUnlessNavigation } from './cross-site.ts';
 import { type Passage, passageOf } from './door.ts';
@@ -37,6 +38,7 @@ export interface TenantAppOptions {
   readonly accountPage: Page;
   readonly limits: GatewayLimits;
   readonly guard: LimitGuard;
+  readonly admitted: Pick<Admitted, 'enter'>;
   readonly metrics: HttpMetrics;
   readonly noteUse: (tenantId: TenantId) => void;
   /** The signal of `request.signalAbort`. */
@@ -166,6 +168,10 @@ export async function createTenantApp(
     else if (!isWithToken || !(acceptsTokens || acceptsScimTokens))
       refuseCrossSite(request.method, request.headers, passage.origin);
     limitBodyTime(request, limits.bodyMs);
+    if (options.isOver(request.raw)) throw httpErrors.FH_CLIENT_GONE();
+    const leave = options.admitted.enter(passage.tenant);
+    options.atEnd(request.raw, leave);
+    request.onStreaming = leave;
   };
 
   /** The same for a request to a tenant's process. Only a token of ours is a token here: whatever else `Authorization` says, it says to the app. */
@@ -263,7 +269,11 @@ export async function createTenantApp(
       request.session || request.apiToken || request.scimToken ? undefined : { address: request.ip },
     );
     options.atEnd(request.raw, place.leave);
-    request.onStreaming = place.becomeStream;
+    const leave = request.onStreaming;
+    request.onStreaming = () => {
+      leave?.();
+      place.becomeStream();
+    };
   };
 
   app.addHook('onSend', (request, reply, _payload, done) => {

@@ -23,7 +23,13 @@ import {
   ensureSecrets,
   resolveEnvironment,
 } from '#src/releases/index.ts';
-import { type AppProcessesPort, type Tenant, type TenantAccess, tenantErrors } from '#src/tenants/index.ts';
+import {
+  type AppProcessesPort,
+  isClosedForAMoment,
+  type Tenant,
+  type TenantAccess,
+  tenantErrors,
+} from '#src/tenants/index.ts';
 
 export interface AppProcessesDeps {
   readonly socketPath: string;
@@ -74,8 +80,8 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
   async function specOf(tenantId: TenantId): Promise<RunSpec> {
     const tenant = await deps.getTenant(tenantId);
     // Passing: whoever has the tenant ends its app when the time has come.
-    if (tenant.state === 'migrating' && !beingMade.has(tenantId))
-      throw processErrors.FH_APP_BUSY({ detail: 'the tenant is being updated' });
+    if (isClosedForAMoment(tenant.state) && !beingMade.has(tenantId))
+      throw processErrors.FH_APP_BUSY({ detail: `the tenant is ${tenant.state}` });
     if (tenant.state !== 'active' && !beingMade.has(tenantId))
       throw tenantErrors.FH_TENANT_NOT_ACTIVE({ detail: `it is ${tenant.state}` });
     const { placed, version } = await getApp(tenantId);

@@ -45,7 +45,7 @@ import { holdWhileRestoring } from './retention-holds.ts';
 import { readReplicationTarget } from './secrets.ts';
 import { createTenantReaders } from './tenant-readers.ts';
 import { createTenantRestores } from './tenant-restores.ts';
-import { tenantTargetOf } from './tenant-target.ts';
+import { databaseTargets, tenantTargetOf } from './tenant-target.ts';
 
 const poolSize = 12;
 /** Control's own reach into tenants' databases: exports, invitations, demo data. */
@@ -178,6 +178,7 @@ export async function startControlServices({
     exportsFolder: folders.exports,
     vault,
     openTarget: (tenantId, role) => tenantTargetOf(directory.forLifecycle, tenantId, role),
+    ...databaseTargets(admin),
     kindOf,
     appVersion: (name) => program.apps.find((app) => app.manifest.name === name)?.manifest.version ?? '0',
     createdBy: `freehold ${program.version}`,

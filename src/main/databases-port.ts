@@ -1,4 +1,4 @@
-import type { MigrationFolders, PlacedAdmin } from '#src/databases/index.ts';
+import { clusterOf, type MigrationFolders, type PlacedAdmin } from '#src/databases/index.ts';
 import { requireRoom } from '#src/objects/index.ts';
 import type { DatabasesPort } from '#src/tenants/index.ts';
 
@@ -42,5 +42,6 @@ export function createDatabasesPort({
     },
     dropDatabase: (name) => admin.dropDatabase(name),
     databaseSize: (name) => admin.databaseSize(name),
+    clusterOf,
   };
 }

@@ -217,6 +217,7 @@ export async function runGateway(env: Env): Promise<void> {
     log,
   });
   liveEvents.onRemote((tenantId, event) => hosting.deliverEvent(tenantId, event));
+  directory.onChanging((tenantId) => gateway.settle(tenantId));
   // A tenant that is no longer open loses its event streams and background work before control goes on.
   directory.onChanged((tenantId) => hosting.evict(tenantId));
   directory.onChanged((tenantId) => proxied.recheck(tenantId));

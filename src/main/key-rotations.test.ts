@@ -45,7 +45,7 @@ function dieAt(failpoints: string): void {
     import { Shutdown } from './src/main/shutdown.ts';
     const { control, folder, regions, failpoints } = JSON.parse(process.argv[1]);
     const services = await createBackupServices({
-      config: { regions }, folders: { shipperSocket: join(folder, 'link.sock') }, regionKeys: new Map(),
+      config: { regions }, folders: { shipperSocket: join(folder, 'link.sock'), clusterIdFile: join(folder, 'cluster-id') }, regionKeys: new Map(),
       pool: createPool(control, { max: 4, applicationName: 'test' }), keys: await openKeyStore(join(folder, 'keys')),
       clock: systemClock, log: silentLog, shutdown: new Shutdown(silentLog),
     });
@@ -63,7 +63,7 @@ async function withControl<T>(
   const shutdown = new Shutdown(silentLog);
   const services = await createBackupServices({
     config: { regions: regions() } as unknown as Config,
-    folders: { shipperSocket: join(folder, 'link.sock') } as Folders,
+    folders: { shipperSocket: join(folder, 'link.sock'), clusterIdFile: join(folder, 'cluster-id') } as Folders,
     regionKeys: new Map(),
     pool,
     keys: await openKeyStore(join(folder, 'keys')),

@@ -1,3 +1,5 @@
+import { findTenantAt, loadTenantLedger } from '#src/backups/index.ts';
+import { clusterOf, mainCluster } from '#src/databases/index.ts';
 import type { TenantId } from '#src/kernel/index.ts';
 import type { Pool } from '#src/postgres/index.ts';
 import type { RestoreMoment, RestorePort } from '#src/tenants/index.ts';
@@ -14,23 +16,33 @@ export function createPlacedRestores({
   readonly db: Pool;
   readonly clusters: Pick<PrivateClusters, 'find'>;
 }): RestorePort {
-  async function clusterOf(tenantId: TenantId): Promise<string> {
-    const [row] = await db.query<{ cluster: string }>('SELECT cluster FROM tenants WHERE tenant_id = $1', [tenantId]);
-    return row?.cluster ?? 'main';
+  /** The server that the tenant was on at the moment; where that is not known, the one that it is on. */
+  async function clusterAt(tenantId: TenantId, moment: RestoreMoment): Promise<string> {
+    const ledger = await loadTenantLedger(db, tenantId);
+    const time = timeOf(moment);
+    const then = time === undefined ? undefined : findTenantAt(ledger, tenantId, new Date(time));
+    const name = (then ?? ledger.findLast(({ databaseName }) => databaseName !== undefined))?.databaseName;
+    return name === undefined ? mainCluster : clusterOf(name);
   }
 
   return {
     ...main,
     async findSource(idOrName, wanted) {
       const { tenantId, moment } = await main.findSource(idOrName, wanted);
-      return { tenantId, moment: (await clusterOf(tenantId)) === 'main' ? moment : byTime(moment) };
+      return { tenantId, moment: (await clusterAt(tenantId, moment)) === mainCluster ? moment : byTime(moment) };
     },
     async recoverArchive(request, onProgress, signal) {
-      const cluster = await clusterOf(request.tenant.tenantId);
-      const backups = cluster === 'main' ? undefined : (await clusters.find(cluster)).backups;
+      const cluster = await clusterAt(request.tenant.tenantId, request.moment);
+      const backups = cluster === mainCluster ? undefined : (await clusters.find(cluster)).backups;
       return (backups?.restores ?? main).recoverArchive(request, onProgress, signal);
     },
   };
+}
+
+function timeOf(moment: RestoreMoment): string | undefined {
+  if (moment.kind === 'time') return moment.time;
+  if (moment.kind === 'before') return moment.at;
+  return moment.kind === 'lsn' ? undefined : moment.after;
 }
 
 /** The registry's ledger has the place in the main server's WAL; in another one only the time means the same. */

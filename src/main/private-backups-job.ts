@@ -7,10 +7,10 @@ import type { PrivateClusters } from './private-clusters.ts';
 const minuteMs = 60_000;
 
 /**
- * Base backups and canaries of private servers: looked at every few minutes, because a server that is new must not wait for a day. One that fails keeps no other
+ * Base backups, canaries and books of private servers: looked at every few minutes, because a server that is new must not wait for a day. One that fails keeps no other
  * from its turn.
  */
-export function privateBackupsJob(clusters: Pick<PrivateClusters, 'list'>, log: Log): Job {
+export function privateBackupsJob(clusters: Pick<PrivateClusters, 'list' | 'openAll'>, log: Log): Job {
   return {
     name: 'backups of private servers',
     everyMs: 15 * minuteMs,
@@ -18,6 +18,7 @@ export function privateBackupsJob(clusters: Pick<PrivateClusters, 'list'>, log: 
     retryAfterMs: 5 * minuteMs,
     overdueAfterMs: 2 * everyMs,
     async run(signal) {
+      await clusters.openAll();
       let failure: unknown;
       for (const { name, books, backups } of clusters.list()) {
         if (!backups) continue;

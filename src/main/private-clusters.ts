@@ -8,7 +8,7 @@ import {
 } from '#src/databases/index.ts';
 import { type Clock, type ClusterId, failpoint, type Log, type TenantId } from '#src/kernel/index.ts';
 import { type ConnectionTarget, createPool, type Pool } from '#src/postgres/index.ts';
-import type { PrivateServersPort, RestorePort } from '#src/tenants/index.ts';
+import { type PrivateServersPort, type RestorePort, selectPrivateClusters } from '#src/tenants/index.ts';
 import type { BackupServices } from './backup-services.ts';
 import type { BaseBackups } from './base-backups.ts';
 import { type Canaries, createCanaries } from './canaries.ts';
@@ -63,8 +63,13 @@ export interface PrivateClustersOptions {
 
 export type PrivateClusters = ReturnType<typeof createPrivateClusters>;
 
-/** Tenants whose server must be there. One that is being made is looked after by the operation that makes it. */
-const needed = `t.cluster <> 'main' AND t.state <> 'creating' AND (t.state <> 'deleted' OR t.key_due_at IS NOT NULL)`;
+/**
+ * Tenants and the servers that must be there for them: those that they are on, and those that they were on, because what they were then is restored with their books.
+ * One that is being made is looked after by the operation that makes it.
+ */
+const needed = `SELECT t.tenant_id AS "tenantId", c.cluster FROM tenants t CROSS JOIN LATERAL
+    (SELECT t.cluster UNION SELECT split_part(l.database_name, '_', 3) FROM tenant_ledger l WHERE l.tenant_id = t.tenant_id) c (cluster)
+  WHERE c.cluster NOT IN ('main', '') AND t.state <> 'creating' AND (t.state <> 'deleted' OR t.key_due_at IS NOT NULL)`;
 const poolSize = 6;
 /** A server that was ended in the middle of something replays it first. */
 const startWithinMs = 600_000;
@@ -150,21 +155,32 @@ export function createPrivateClusters(options: PrivateClustersOptions) {
 
   /** Brings the tenant's row to the books of its server. Their own trigger writes the ledger, with the place in their own WAL. */
   async function mirror(tenantId: TenantId): Promise<void> {
-    const [row] = await db.query<{ cluster: string; content: string }>(
-      'SELECT cluster, to_jsonb(t)::text AS content FROM tenants t WHERE tenant_id = $1',
+    const clusters = await selectPrivateClusters(db, tenantId);
+    if (clusters.length === 0) return;
+    const [row] = await db.query<{ content: string }>(
+      'SELECT to_jsonb(t)::text AS content FROM tenants t WHERE tenant_id = $1',
       [tenantId],
     );
-    if (!row || row.cluster === 'main') return;
-    const { books } = await find(row.cluster);
+    for (const cluster of clusters) {
+      try {
+        await write((await find(cluster)).books, row!.content);
+      } catch (error) {
+        // Whatever is done to the tenant must not wait for it: a job comes round and makes up for it.
+        log.error('the books of a private server could not be kept', { cluster, tenantId, error });
+      }
+    }
+  }
+
+  async function write(books: Pool, content: string): Promise<void> {
     await books.query(
       `INSERT INTO tenants (tenant_id, name, title, state, edition, cluster, app, admin_email, database_name, created_at, state_changed_at,
                             recovery_point, key_due_at)
        SELECT tenant_id, name, title, state, edition, cluster, app, '', database_name, created_at, state_changed_at, recovery_point, key_due_at
        FROM jsonb_populate_record(NULL::tenants, $1::jsonb)
        ON CONFLICT (tenant_id) DO UPDATE SET name = excluded.name, title = excluded.title, state = excluded.state,
-         state_changed_at = excluded.state_changed_at, database_name = excluded.database_name, recovery_point = excluded.recovery_point,
+         state_changed_at = excluded.state_changed_at, edition = excluded.edition, cluster = excluded.cluster, database_name = excluded.database_name, recovery_point = excluded.recovery_point,
          key_due_at = excluded.key_due_at`,
-      [row.content],
+      [content],
     );
   }
 
@@ -181,9 +197,7 @@ export function createPrivateClusters(options: PrivateClustersOptions) {
     },
     /** Every server that a tenant needs, for those who look at how they are. */
     async sources(): Promise<ClusterSources[]> {
-      const names = await db.query<{ name: string }>(
-        `SELECT DISTINCT cluster AS name FROM tenants t WHERE ${needed} ORDER BY 1`,
-      );
+      const names = await db.query<{ name: string }>(`SELECT DISTINCT cluster AS name FROM (${needed}) n ORDER BY 1`);
       return names.map(({ name }) => {
         const cluster = present.get(name);
         return {
@@ -196,14 +210,8 @@ export function createPrivateClusters(options: PrivateClustersOptions) {
     },
     /** In the background: nobody else waits for them. What a kill left behind in their books is made up for. */
     async openAll(): Promise<void> {
-      const tenants = await db.query<{ tenantId: TenantId; cluster: string }>(
-        `SELECT tenant_id AS "tenantId", cluster FROM tenants t WHERE ${needed}`,
-      );
-      await Promise.all(
-        tenants.map(({ tenantId, cluster }) =>
-          mirror(tenantId).catch((error) => log.error('a private server does not answer', { cluster, error })),
-        ),
-      );
+      const tenants = await db.query<{ tenantId: TenantId }>(`SELECT DISTINCT "tenantId" FROM (${needed}) n`);
+      await Promise.all(tenants.map(({ tenantId }) => mirror(tenantId)));
     },
     async stop(): Promise<void> {
       await Promise.all([...present.values()].map((cluster) => cluster.close()));

@@ -23,18 +23,23 @@ const partBytes = 1024 * 1024;
  * What a tenant's database holds, as a digest per table and one over all: equal exactly when the rows, sequences and large objects are equal,
  * whatever their order on the disk. Needs a transaction (one snapshot) of a role that sees every row, with the settings
  * `stableOutput`. Constant memory. Whatever an app made in its database, nothing of it runs with the rights of who reads (hostile-objects.test.ts).
+ * @param isWhole with the tables that are in no archive, too. Default false
  * @param unlogged false: without unlogged tables and sequences, which cannot be read on a standby. Default true
  * @param hidden `passed over`: rows that the app keeps from being read are not counted, nor are large objects. Default: FH_ROWS_HIDDEN
  */
 export async function contentHash(
   db: Connection,
-  { unlogged = true, hidden = 'refused' }: { unlogged?: boolean; hidden?: 'refused' | 'passed over' } = {},
+  {
+    unlogged = true,
+    hidden = 'refused',
+    isWhole = false,
+  }: { unlogged?: boolean; hidden?: 'refused' | 'passed over'; isWhole?: boolean } = {},
 ): Promise<ManifestContent> {
   const tables: { name: string; rows: number; sha256: string }[] = [];
   const total = createHash('sha256');
   for (const tableName of await selectTables(db, unlogged)) {
     const name = `${tableName.schema}.${tableName.table}`;
-    if (unexportedTables.includes(name)) continue;
+    if (!isWhole && unexportedTables.includes(name)) continue;
     if (!tableName.isReadable) {
       if (hidden === 'refused') throw portabilityErrors.FH_ROWS_HIDDEN({ detail: name });
       total.update(`hidden ${JSON.stringify(name)}\n`);

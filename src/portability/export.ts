@@ -32,6 +32,7 @@ export interface ExportedArchive {
 
 /**
  * Writes one archive: dump, content hash and list of files all from one snapshot, so they belong together while users work on.
+ * `isWhole`: for another place of the same tenant, with what is in no archive, and without files, which stay where they are.
  * Written under another name, read back and checked, then renamed: whoever sees the name sees a whole archive.
  */
 export async function exportArchive(
@@ -39,19 +40,20 @@ export async function exportArchive(
   tenant: Tenant,
   fileName: string,
   onProgress: OnProgress,
+  { isWhole = false }: { readonly isWhole?: boolean } = {},
 ): Promise<ExportedArchive> {
   const work = join(deps.exportsFolder, `.${fileName}.work`);
   await rm(work, { recursive: true, force: true });
   await mkdir(work, { mode: 0o700 });
   try {
-    const snapshot = await dumpDatabase(deps, tenant, work, onProgress);
+    const snapshot = await dumpDatabase(deps, tenant, work, isWhole, onProgress);
     await failpoint('export.dumped');
     const dumps = [];
     for (const name of snapshot.dumps) {
       const path = join(work, name);
       dumps.push({ name, sizeBytes: (await stat(path)).size, sha256: await hashFile(path) });
     }
-    const files = snapshot.files.map((file) => ({ name: `files/${file.sha256}`, ...file }));
+    const files = (isWhole ? [] : snapshot.files).map((file) => ({ name: `files/${file.sha256}`, ...file }));
     const manifest: Manifest = {
       format: 'freehold-archive',
       formatVersion,
@@ -91,7 +93,13 @@ const dumpsOf: Readonly<Record<DatabaseKind, readonly (readonly [name: string, .
   ],
 };
 
-async function dumpDatabase(deps: PortabilityDeps, tenant: Tenant, work: string, onProgress: OnProgress) {
+async function dumpDatabase(
+  deps: PortabilityDeps,
+  tenant: Tenant,
+  work: string,
+  isWhole: boolean,
+  onProgress: OnProgress,
+) {
   onProgress({ fraction: 0, text: 'reading the database' });
   const kind = deps.kindOf?.(tenant.app) ?? 'sdk';
   const target = await deps.openTarget(tenant.tenantId, 'platform');
@@ -113,7 +121,7 @@ async function dumpDatabase(deps: PortabilityDeps, tenant: Tenant, work: string,
           '--lock-wait-timeout=30000',
           `--snapshot=${snapshot}`,
           `--file=${join(work, name)}`,
-          ...unexportedTables.map((table) => `--exclude-table-data=${table}`),
+          ...(isWhole ? [] : unexportedTables).map((table) => `--exclude-table-data=${table}`),
         ],
         target,
         { settings: longJob },
@@ -124,7 +132,7 @@ async function dumpDatabase(deps: PortabilityDeps, tenant: Tenant, work: string,
       return name;
     });
     // All of them have ended before the snapshot does, whatever becomes of one.
-    const [content, ...dumps] = await settle([contentHash(connection), ...dumping] as const);
+    const [content, ...dumps] = await settle([contentHash(connection, { isWhole }), ...dumping] as const);
     const files = await selectFileContents(connection);
     const migrations = await selectMigrations(connection, tenant.app, kind);
     await connection.query('COMMIT');

@@ -34,6 +34,7 @@ export async function importArchive(
   tenant: Tenant,
   path: string,
   onProgress: OnProgress,
+  { isWhole = false }: { readonly isWhole?: boolean } = {},
 ): Promise<{ contentHash: string }> {
   const archive = await openArchive(path);
   try {
@@ -58,7 +59,7 @@ export async function importArchive(
       });
       if ((await schemaHash(connection, kind)) !== before.hash) throw portabilityErrors.FH_ARCHIVE_SCHEMA();
       await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      return contentHash(connection);
+      return contentHash(connection, { isWhole });
     });
     if (found.sha256 !== manifest.content.sha256) {
       const differs = manifest.content.tables.find(
@@ -66,7 +67,7 @@ export async function importArchive(
       );
       throw portabilityErrors.FH_ARCHIVE_DIFFERS({ detail: differs?.name });
     }
-    await importFiles(deps, tenant, archive, onProgress);
+    if (!isWhole) await importFiles(deps, tenant, archive, onProgress);
     return { contentHash: found.sha256 };
   } finally {
     await archive.close();

@@ -47,6 +47,11 @@ export interface PortabilityOptions {
   readonly vault: FileVaultPort;
   /** A role of a tenant's database, reachable also while gateways may not reach it. */
   readonly openTarget: (tenantId: TenantId, role: 'platform' | 'app') => Promise<ConnectionTarget>;
+  /** A database that is closed to everybody else, until it is let go of; and one by its own roles. For `copyContent`. */
+  readonly openClosed?: (
+    databaseName: string,
+  ) => Promise<{ readonly target: ConnectionTarget; close(): Promise<void> }>;
+  readonly targetOf?: (databaseName: string, role: 'platform' | 'app', password: string) => Promise<ConnectionTarget>;
   /** How an app keeps its data. Default: `sdk` for all. */
   readonly kindOf?: (app: string) => DatabaseKind;
   /** Of an app that runs inside the gateway. */
@@ -116,6 +121,33 @@ export function createPortability(options: PortabilityOptions): Portability {
       return exportArchive({ ...options, startTool, exportsFolder: folder }, tenant, fileName, onProgress);
     },
     importArchive: (tenant, path, onProgress) => importArchive({ ...options, startTool }, tenant, path, onProgress),
+
+    async copyContent(tenant, { from, to, passwords }, onProgress) {
+      const { openClosed, targetOf } = options;
+      if (!openClosed || !targetOf) throw new Error('there is only one server');
+      await requireRoom(exportsFolder);
+      const fileName = `.move-${checkedId('ten', tenant.tenantId)}.tar`;
+      const path = join(exportsFolder, fileName);
+      const halfOf =
+        (begin: number): OnProgress =>
+        (progress) =>
+          onProgress({ ...progress, fraction: progress.fraction && begin + progress.fraction / 2 });
+      const source = await openClosed(from);
+      try {
+        const reading = { ...options, startTool, openTarget: async () => source.target };
+        await exportArchive(reading, tenant, fileName, halfOf(0), { isWhole: true });
+        const writing = {
+          ...options,
+          startTool,
+          openTarget: (_tenantId: TenantId, role: 'platform' | 'app') =>
+            targetOf(to, role, role === 'app' ? passwords.appPassword : passwords.platformPassword),
+        };
+        return await importArchive(writing, tenant, path, halfOf(0.5), { isWhole: true });
+      } finally {
+        await source.close();
+        await rm(path, { force: true });
+      }
+    },
 
     async writeRestored(tenant, operationId, { target, vault }, onProgress) {
       await requireRoom(exportsFolder);

@@ -42,6 +42,11 @@ export const tenantErrors = defineErrors({
     title: 'There is no such snapshot of this tenant',
     hint: 'Snapshots are kept for a day. An earlier state comes from the backups: ./freehold restore TENANT --to TIME',
   },
+  FH_MOVE_CONFIRMED: {
+    status: 409,
+    title: 'There is no move of this tenant that could be confirmed or taken back',
+    hint: 'A move can be taken back for seven days, unless somebody confirms it. Later: ./freehold tenant move NAME --to EDITION',
+  },
   FH_RESTORE_MOMENT_INVALID: {
     status: 400,
     title: 'This is not a moment to go back to',

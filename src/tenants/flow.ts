@@ -16,6 +16,8 @@ export interface OperationInputs {
    * which is kept instead. `onBehalfOf`: the release.
    */
   update: { version: string; snapshot?: string; onBehalfOf?: string };
+  /** `undo`: back to where its last move came from, as long as that is not confirmed. */
+  move: { edition?: Edition; undo?: boolean };
   clone: { newName: string; title?: string };
   export: Record<never, never>;
   import: {

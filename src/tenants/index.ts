@@ -29,8 +29,8 @@ export type {
   RestorePort,
   TenantInventory,
 } from './ports.ts';
-export type { TenantPage, TenantQuery } from './sql.ts';
-export { allowedStates, canMove, moves } from './transitions.ts';
+export { selectPrivateClusters, type TenantPage, type TenantQuery } from './sql.ts';
+export { allowedStates, canMove, isClosedForAMoment, moves } from './transitions.ts';
 export type * from './types.ts';
 export { operationKinds, recoveryPoints, tenantStates } from './types.ts';
 export { createTenantUsage, type TenantUsage, type TenantUsageDeps } from './usage.ts';

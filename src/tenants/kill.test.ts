@@ -113,6 +113,7 @@ const cases: Record<OperationKind, (lane: Lane) => Promise<Case>> = {
   }),
   set: async ({ world }) => ({ tenantId: await createTenant(world), input: { recoveryPoint: 'zero' } }),
   update: async ({ world }) => ({ tenantId: await createProcessTenant(world), input: { version: '2' } }),
+  move: async ({ world }) => ({ tenantId: await createTenant(world), input: { edition: 'private-cloud' } }),
   clone: async ({ world }) => ({ tenantId: await createTenant(world), input: { newName: newName() } }),
   export: async ({ world }) => ({ tenantId: await createTenant(world), input: {} }),
   import: async ({ world, archive }) => {
@@ -224,7 +225,7 @@ async function assertTidyLane({ world, folder: laneFolder }: Lane): Promise<void
     await assertContentOfVersion(world, tenant_id);
   }
   const left = (await readdir(join(laneFolder, 'exports'), { recursive: true })).filter((path) =>
-    /\.work|upload-|restored-/.test(path),
+    /\.work|upload-|restored-|move-/.test(path),
   );
   assert.deepEqual(left, []);
 }
@@ -263,6 +264,7 @@ const failsAt = {
   import: 'host.before',
   restore: 'host.before',
   update: 'start.after',
+  move: 'start.after',
 } as const;
 for (const kind of Object.keys(failsAt) as (keyof typeof failsAt)[]) {
   test(`${kind}: killed while it is taken back, it is taken back by the successor`, async (context) => {

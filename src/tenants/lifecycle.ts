@@ -15,6 +15,7 @@ import { tenantErrors } from './errors.ts';
 import type { OperationInputs } from './flow.ts';
 import { graceDaysOf } from './flows/delete.ts';
 import { createFlows, type FlowDeps } from './flows/index.ts';
+import { confirmMove } from './flows/move.ts';
 import { secretContext, secretSealer } from './flows/steps.ts';
 import {
   type DeletionCertificate,
@@ -86,6 +87,8 @@ export interface TenantLifecycle {
   readonly deletionGraceDays: number;
   /** Destroys the keys of deleted tenants whose grace period is over, one after the other. Rejects when one could not be destroyed. @returns how many */
   destroyDueKeys(signal?: AbortSignal): Promise<number>;
+  /** The last move of the tenant is not to be taken back any more: the database that it left goes. FH_MOVE_CONFIRMED when there is none. */
+  confirmMove(tenant: Tenant, actor: string): Promise<void>;
   /** Drops snapshots whose time is over. @returns how many */
   dropDueSnapshots(signal?: AbortSignal): Promise<number>;
   /** Starts the pool of prepared databases. */
@@ -357,6 +360,10 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
       return destroyed;
     },
 
+    async confirmMove(tenant, actor) {
+      if (!(await confirmMove(deps, tenant, actor))) throw tenantErrors.FH_MOVE_CONFIRMED();
+      await dropDueSnapshots(deps);
+    },
     dropDueSnapshots: (signal) => dropDueSnapshots(deps, signal),
     startPool: () => pool.start(),
 

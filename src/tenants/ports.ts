@@ -29,6 +29,8 @@ export interface DatabasesPort {
   /** Removes the database and its roles; does nothing when they are gone. */
   dropDatabase(name: string): Promise<void>;
   databaseSize(name: string): Promise<number>;
+  /** The server that a name says: `main`, or one of its own. */
+  clusterOf(name: string): string;
 }
 
 /** How gateways reach a server. */
@@ -76,6 +78,20 @@ export interface PortabilityPort {
   ): Promise<{ sizeBytes: number; sha256: string; contentHash: string }>;
   /** Loads an archive that was inspected before into the tenant's fresh database, and compares the content. */
   importArchive(tenant: Tenant, archivePath: string, onProgress: OnProgress): Promise<{ contentHash: string }>;
+  /**
+   * Brings everything that is in the closed database `from` to the open and new database `to`, which may be on another server, and compares the two: also what no
+   * archive has, so that nobody is signed out. Files stay where they are. @returns the digest of both
+   */
+  copyContent(
+    tenant: Tenant,
+    between: {
+      readonly from: string;
+      readonly to: string;
+      /** Of the roles of `to`. */
+      readonly passwords: { readonly appPassword: string; readonly platformPassword: string };
+    },
+    onProgress: OnProgress,
+  ): Promise<{ contentHash: string }>;
   /** Removes the archive that an import read (it was uploaded for this one use). */
   removeUpload(archivePath: string): Promise<void>;
   /** Removes finished exports of the tenant. */

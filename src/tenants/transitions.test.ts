@@ -40,6 +40,9 @@ async function runAsProcess(tenantId: TenantId): Promise<void> {
      VALUES ('sample', '1', repeat('0', 64), '{}', '', 'ready', now(), 'test') ON CONFLICT DO NOTHING`,
   );
   await world.pool.query(`INSERT INTO tenant_apps (tenant_id, app, version) VALUES ($1, 'sample', '1')`, [tenantId]);
+}
+/** The name of one. */
+async function giveDatabase(tenantId: TenantId): Promise<void> {
   await world.pool.query('UPDATE tenants SET database_name = $2 WHERE tenant_id = $1', [
     tenantId,
     world.admin.newDatabaseName(),
@@ -78,7 +81,7 @@ test('there is no way out of deleted, and none to active that skips the end of a
 test('every operation in every state begins exactly where the table allows it', async () => {
   const moment = { kind: 'time', time: '2026-01-01T00:00:00Z' };
   const otherTenantId = await insertInState('active');
-  const inputs = { newName: 'other-name', moment, otherTenantId, version: '1' };
+  const inputs = { newName: 'other-name', moment, otherTenantId, version: '1', edition: 'private-cloud' };
   const deleted = await insertInState('deleted');
   await assert.rejects(world.lifecycle.startOperation('restore', deleted, { moment } as never, 'os:test'), {
     code: 'FH_KEY_DESTROYED',
@@ -88,6 +91,7 @@ test('every operation in every state begins exactly where the table allows it', 
       const tenantId = await insertInState(state);
       if (kind === 'restore') await world.keys.createTenantKey(tenantId);
       if (kind === 'update') await runAsProcess(tenantId);
+      if (kind === 'update' || kind === 'move') await giveDatabase(tenantId);
       const isAllowed = allowedStates[kind].includes(state);
       const begun = world.lifecycle.startOperation(kind, tenantId, inputs as never, 'os:test');
       if (!isAllowed) {

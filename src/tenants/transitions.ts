@@ -30,6 +30,7 @@ export const allowedStates: Readonly<Record<OperationKind, readonly TenantState[
   swap: ['active', 'suspended'],
   set: ['active', 'suspended'],
   update: ['active'],
+  move: ['active', 'suspended'],
   delete: ['active', 'suspended'],
   destroy: ['deleted'],
 };
@@ -48,4 +49,9 @@ export function assertAllowed(kind: OperationKind, state: TenantState): void {
     detail: `it is ${state}, and ${kind} needs ${allowedStates[kind].join(' or ')}`,
     hint: possible.length > 0 ? `Possible now: ${possible.join(', ')}.` : 'Nothing can be done with it in this state.',
   });
+}
+
+/** Closed for a moment: whoever asks then had better wait than be told so. */
+export function isClosedForAMoment(state: TenantState): boolean {
+  return state === 'migrating' || state === 'moving';
 }

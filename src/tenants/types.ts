@@ -62,6 +62,7 @@ export const operationKinds = [
   'swap',
   'set',
   'update',
+  'move',
   'clone',
   'export',
   'import',
@@ -95,7 +96,7 @@ export interface Operation {
   readonly error: { readonly code: string; readonly text: string } | undefined;
   /**
    * What the operation made: `{url}` of create, clone, import, restore and swap, `{fileName, sizeBytes, sha256}` of export, `{certificateId}` of delete and
-   * destroy. `{keptName, keptTenantId}` of swap and of a restore in place: who had the address before. `{inPlaceOf}`: the name that a restore is to
+   * destroy. `{keptUntil}` of move: when the database that was left goes. `{keptName, keptTenantId}` of swap and of a restore in place: who had the address before. `{inPlaceOf}`: the name that a restore is to
    * take; `{notInPlace}`: why it did not.
    */
   readonly result: Readonly<Record<string, string | number>>;

@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 import { foldersOf } from '#src/main/folders.ts';
 import { Freehold, until } from '../acceptance/harness.ts';
 import { newName } from './support/lifecycle.ts';
+import { checkWrites, startReader, startWriters } from './support/load.ts';
 import {
   command,
   contentOf,
@@ -140,6 +141,56 @@ test('a restart of everything brings it back; a server that is missing is not ma
   renameSync(`${clusters}-away`, clusters);
   freehold = await Freehold.start({ env, dataDir: at.dataDir, port: at.port });
   assert.equal(await until('it to be served', () => contentOf(acme.client).catch(() => undefined)), wanted);
+});
+
+async function takeBackup(): Promise<void> {
+  await command(at, 'POST', '/api/backups', {});
+  await until('a base backup', async () => {
+    const { json } = await command(at, 'GET', '/api/backups/latest-run');
+    assert.notEqual(json.run?.state, 'failed', JSON.stringify(json));
+    return json.run?.state === 'succeeded';
+  });
+}
+
+test('it moves from the shared server to one of its own and back while it is in use: no request fails, nothing is lost, nobody is signed out', async (context) => {
+  const mover = await createTenant(at, newName());
+  await takeBackup();
+  const beforeMove = await contentOf(mover.client);
+  const time = now();
+
+  // The same clients with the sessions from before, all the time.
+  const writers = startWriters([mover, globex]);
+  const readers = [mover, globex].map((tenant) => startReader(tenant));
+  for (const [order, edition] of [
+    [{ edition: 'private-cloud' }, 'private-cloud'],
+    [{ undo: true }, 'standard'],
+  ] as const) {
+    await finish(at, `/api/tenants/${mover.tenantId}/move`, order);
+    const { json } = await command(at, 'GET', `/api/tenants/${mover.tenantId}`);
+    assert.equal(json.edition, edition);
+    assert.equal(json.databaseName.includes('_c'), edition === 'private-cloud');
+  }
+  await Promise.all([writers, ...readers].map((people) => people.stop()));
+  assert.deepEqual([...writers.refusals], []);
+  for (const { failures } of readers) assert.deepEqual(failures, []);
+  const { checked, lost, doubled } = await checkWrites([mover, globex], writers.acknowledged);
+  assert.deepEqual({ lost, doubled }, { lost: [], doubled: [] });
+  context.diagnostic(`${checked} writes and ${readers.map(({ requests }) => requests).join(' + ')} reads meanwhile`);
+
+  // A moment from before the moves lies in the backups of the server that it was on then.
+  const name = newName();
+  await finish(at, `/api/tenants/${mover.tenantId}/restore`, { newName: name, moment: { kind: 'time', time } });
+  const then = await signIn(at, name);
+  assert.equal(await contentOf(then), beforeMove);
+  await then.close();
+
+  const { status: confirmed } = await command(at, 'POST', `/api/tenants/${mover.tenantId}/move/confirm`, {});
+  assert.equal(confirmed, 204);
+  const { json } = await command(at, 'POST', `/api/tenants/${mover.tenantId}/move`, { undo: true });
+  assert.equal(json.code, 'FH_MOVE_CONFIRMED');
+  await finish(at, `/api/tenants/${mover.tenantId}/delete`, { confirm: mover.name, now: true });
+  assert.equal(clustersIn().length, 1, 'only that of the other tenant');
+  await mover.client.close();
 });
 
 test('when it is deleted for good, its server, its folders and the key of its log are gone', async () => {

@@ -6,13 +6,21 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { recordAudit } from '#src/audit/index.ts';
 import { type Binaries, findBinaries } from '#src/clusters/index.ts';
-import { createDatabaseAdmin, type DatabaseAdmin, migrate } from '#src/databases/index.ts';
+import {
+  clusterOf,
+  createDatabaseAdmin,
+  createPlacedAdmin,
+  type DatabaseAdmin,
+  migrate,
+  newClusterName,
+} from '#src/databases/index.ts';
 import type { DatabaseKind, TenantDatabase, TenantDatabases } from '#src/databases/types.ts';
 import { createFileVault, createTenantFiles, type FileVault } from '#src/files/index.ts';
 import type { TenantFiles } from '#src/files/types.ts';
 import { createFirstInvitation, stripClone } from '#src/identity/index.ts';
 import { type Clock, type Log, silentLog, systemClock, type TenantId } from '#src/kernel/index.ts';
 import { type KeyStore, openKeyStore } from '#src/keys/index.ts';
+import { databaseTargets } from '#src/main/tenant-target.ts';
 import { createPortability, type Portability } from '#src/portability/index.ts';
 import { type ConnectionTarget, createPool, openConnection, type Pool } from '#src/postgres/index.ts';
 import {
@@ -70,7 +78,9 @@ export async function openTestInstallation(options: TestInstallationOptions): Pr
   for (const path of [filesFolder, exportsFolder]) await mkdir(path, { recursive: true, mode: 0o700 });
   await migrate(control, { schema: 'public', folder: join(top, 'migrations/control') });
   const pool = createPool(control, { max: 8, applicationName: 'test control' });
-  const admin = createDatabaseAdmin({ pool, target: control, log: silentLog });
+  const main = createDatabaseAdmin({ pool, target: control, log: silentLog });
+  // One server plays all: what matters here is the order of things.
+  const admin = createPlacedAdmin({ main, find: async () => ({ admin: main, flush: async () => {} }), list: () => [] });
   const keys = await openKeyStore(join(folder, 'keys'));
   const directory = createControlDirectory({
     db: pool,
@@ -96,6 +106,7 @@ export async function openTestInstallation(options: TestInstallationOptions): Pr
     exportsFolder,
     vault,
     openTarget: targetOf,
+    ...databaseTargets(admin),
     kindOf: () => kind,
     appVersion: () => '1.0.0',
     createdBy: 'freehold test',
@@ -122,9 +133,11 @@ export async function openTestInstallation(options: TestInstallationOptions): Pr
     },
     databases: {
       ...admin,
-      ensureTemplate: (app) => admin.ensureTemplate(app, folders),
+      clusterOf,
+      ensureTemplate: (app, cluster) => admin.ensureTemplate(app, folders, cluster),
       migrateDatabase: async (name) => void (await admin.migrateDatabase(name, folders)),
     },
+    privateServers: { newName: newClusterName, make: async () => {}, remove: async () => {} },
     identity: {
       createInvitation: (tenantId, invitee) =>
         databases.platform.transact(tenantId, (db) => createFirstInvitation(db, invitee)),

@@ -48,6 +48,7 @@ export const operationKinds = [
   'swap',
   'set',
   'update',
+  'move',
   'clone',
   'export',
   'import',

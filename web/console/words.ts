@@ -35,6 +35,11 @@ export const kindWords: Record<
   swap: { label: 'Swap names', running: 'Swapping names', usually: 'usually under a second' },
   set: { label: 'Change recovery point', running: 'Changing its recovery point', usually: 'usually under a second' },
   update: { label: 'Change version', running: 'Changing the version of its app', usually: 'usually some seconds' },
+  move: {
+    label: 'Move',
+    running: 'Moving to another server',
+    usually: 'some seconds, and about a minute per gigabyte',
+  },
   clone: { label: 'Clone', running: 'Cloning', usually: 'a few seconds per gigabyte' },
   export: { label: 'Export', running: 'Exporting', usually: 'about a minute per gigabyte' },
   import: { label: 'Import', running: 'Importing', usually: 'about two minutes per gigabyte' },
@@ -51,6 +56,8 @@ const stepWords: Readonly<Record<string, string>> = {
   administrator: 'Invite the first administrator',
   demo: 'Fill with demonstration data',
   host: 'Publish its host name',
+  server: 'Start its PostgreSQL server',
+  place: 'Change where it is',
   gate: 'Close the source for writing',
   reopen: 'Open the source again',
   snapshot: 'Copy its database, to go back to',
@@ -80,6 +87,11 @@ const stepWordsByKind: Partial<Record<OperationKind, Readonly<Record<string, str
   suspend: { database: 'Close its database' },
   resume: { database: 'Open its database' },
   clone: { database: 'Copy the database' },
+  move: {
+    database: 'Make an empty database there',
+    gate: 'Close the tenant: requests wait',
+    copy: 'Copy its content and compare it',
+  },
   delete: {
     host: 'Withdraw its host name',
     copies: 'Bring its last files to a region',

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Log, TenantId } from '#src/kernel/index.ts';
+import { isClosedForAMoment } from '#src/tenants/index.ts';
 import type { TenantRoute } from '#src/tenants/types.ts';
 import type { HostedRequest } from '../types.ts';
 
@@ -107,6 +108,6 @@ export function createUnderWay({ identify, findRoute, recheckMs = 5_000, log }: 
 
 /** Another version may be served, or the tenant be closed for a moment: it is the keeper who lets requests of the old one come to their end. */
 function isSameDoor(before: TenantRoute, now: TenantRoute): boolean {
-  const isOpen = now.state === 'active' || now.state === 'migrating';
+  const isOpen = now.state === 'active' || isClosedForAMoment(now.state);
   return isOpen && now.tenantId === before.tenantId && now.app === before.app && now.process !== undefined;
 }

@@ -1,5 +1,6 @@
 import type { Flow, Step } from '../flow.ts';
-import { forgetTenant, moveTenant, retireNames, setDatabaseName, setKeyDueAt } from '../sql.ts';
+import { retireNames } from '../names-sql.ts';
+import { forgetTenant, moveTenant, setDatabaseName, setKeyDueAt } from '../sql.ts';
 import { gatewaysStep } from './availability.ts';
 import { certificateStep } from './certificate.ts';
 import { removeServerStep } from './servers.ts';

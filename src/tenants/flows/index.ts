@@ -7,6 +7,7 @@ import { createCloneFlow } from './clone.ts';
 import { createCreateFlow } from './create.ts';
 import { createDeleteFlow } from './delete.ts';
 import { createDestroyFlow } from './destroy.ts';
+import { createMoveFlow } from './move.ts';
 import { createRenameFlow } from './rename.ts';
 import { createRestoreFlow } from './restore.ts';
 import { createSetFlow } from './set.ts';
@@ -25,6 +26,7 @@ export function createFlows(deps: FlowDeps): Readonly<Record<OperationKind, Flow
     swap: asFlow(createSwapFlow(deps)),
     set: asFlow(createSetFlow(deps)),
     update: asFlow(createUpdateFlow(deps)),
+    move: asFlow(createMoveFlow(deps)),
     clone: asFlow(createCloneFlow(deps)),
     export: asFlow(createExportFlow(deps)),
     import: asFlow(createImportFlow(deps)),

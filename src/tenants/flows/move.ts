@@ -1,10 +1,11 @@
 import { failpoint, type TenantId } from '#src/kernel/index.ts';
+import type { Queryable } from '#src/postgres/index.ts';
 import { tenantErrors } from '../errors.ts';
 import type { Flow, Step, StepContext } from '../flow.ts';
 import { mergeResult } from '../operations-sql.ts';
 import { exchangeDatabases, forgetSnapshot, insertSnapshot, keepSnapshot, selectSnapshots } from '../snapshots-sql.ts';
-import { moveTenant, setPlace } from '../sql.ts';
-import type { Edition } from '../types.ts';
+import { moveTenant, selectPrivateClusters, setPlace } from '../sql.ts';
+import type { Edition, Tenant } from '../types.ts';
 import { newCluster } from './servers.ts';
 import { beginOnTenant, dayMs, type FlowDeps, migrationsStep, nowOf, requireDatabase } from './steps.ts';
 
@@ -34,17 +35,25 @@ export function createMoveFlow(deps: FlowDeps): Flow<'move'> {
 
     async begin(tx, request) {
       const { tenantId, tenant } = await beginOnTenant(tx, 'move', request);
-      const { edition } = request.input;
-      if (tenant.edition === edition)
-        throw tenantErrors.FH_TENANT_STATE({ detail: `its edition is ${edition} already`, hint: 'Nothing is to be done.' });
-      const snapshots = await selectSnapshots(tx, tenantId);
-      // The server that it has left is still there.
-      const left = snapshots.map(({ databaseName }) => deps.databases.clusterOf(databaseName)).find((name) => name !== 'main');
+      const left = await findLeft(tx, deps, tenant);
+      if (request.input.undo && left === undefined) throw tenantErrors.FH_MOVE_CONFIRMED();
+      const back = left === 'main' ? 'standard' : 'private-cloud';
+      const edition = request.input.undo ? back : request.input.edition;
+      if (edition === undefined || tenant.edition === edition)
+        throw tenantErrors.FH_TENANT_STATE({
+          detail: `its edition is ${tenant.edition} already`,
+          hint: 'Nothing is to be done.',
+        });
       const change: Change = {
         edition,
+        // A server that it has left is still there.
         cluster: edition === 'standard' ? 'main' : (left ?? newCluster(deps)),
         from: requireDatabase(tenant.databaseName),
-        before: { edition: tenant.edition, cluster: tenant.cluster, state: tenant.state === 'suspended' ? 'suspended' : 'active' },
+        before: {
+          edition: tenant.edition,
+          cluster: tenant.cluster,
+          state: tenant.state === 'suspended' ? 'suspended' : 'active',
+        },
         isMade: edition === 'private-cloud' && left === undefined,
       };
       return { tenantId, tenantName: tenant.name, input: change };
@@ -68,9 +77,41 @@ export function createMoveFlow(deps: FlowDeps): Flow<'move'> {
 
     announce: ({ tenantId }) => deps.notifyGateways(tenantId),
     async abandon(tx, { operation, tenantId, tenant }) {
-      if ((await tenant()).state === 'moving') await moveTenant(tx, tenantId, changeOf(operation).before.state, nowOf(deps));
+      if ((await tenant()).state === 'moving')
+        await moveTenant(tx, tenantId, changeOf(operation).before.state, nowOf(deps));
     },
   };
+}
+
+/** The server that the tenant has left by its last move, until that is confirmed. */
+async function findLeft(tx: Queryable, deps: FlowDeps, { tenantId, cluster }: Tenant): Promise<string | undefined> {
+  const snapshots = await selectSnapshots(tx, tenantId);
+  return snapshots.map(({ databaseName }) => deps.databases.clusterOf(databaseName)).find((name) => name !== cluster);
+}
+
+/** What the last move of a tenant has left may go now. @returns whether there was anything */
+export async function confirmMove(
+  { db, databases, clock, recordAudit }: Pick<FlowDeps, 'db' | 'databases' | 'clock' | 'recordAudit'>,
+  tenant: Tenant,
+  actor: string,
+): Promise<boolean> {
+  const { tenantId, cluster } = tenant;
+  return db.transaction(async (tx) => {
+    const snapshots = await selectSnapshots(tx, tenantId);
+    const left = snapshots.filter(
+      ({ databaseName, keepUntil }) => keepUntil && databases.clusterOf(databaseName) !== cluster,
+    );
+    for (const { databaseName } of left) await keepSnapshot(tx, databaseName, new Date(clock.now()));
+    if (left.length === 0) return false;
+    await recordAudit(tx, {
+      name: 'tenant.move_confirmed',
+      actor,
+      subject: tenantId,
+      tenantId,
+      details: { name: tenant.name },
+    });
+    return true;
+  });
 }
 
 interface Change {
@@ -94,9 +135,11 @@ function serverStep(deps: FlowDeps): Step {
       const { isMade, cluster } = changeOf(operation);
       if (isMade) await deps.privateServers!.make(cluster);
     },
-    async undo({ operation }) {
+    async undo({ operation, tenantId }) {
       const { isMade, cluster } = changeOf(operation);
-      if (isMade) await deps.privateServers!.remove(cluster);
+      // Where the tenant has been for a moment, that can be restored.
+      const isRemembered = (await selectPrivateClusters(deps.db, tenantId)).includes(cluster);
+      if (isMade && !isRemembered) await deps.privateServers!.remove(cluster);
     },
   };
 }
@@ -142,7 +185,7 @@ function gateStep(deps: FlowDeps): Step {
 /** From the beginning, whatever a killed attempt has left in the target. */
 function contentStep(deps: FlowDeps): Step {
   return {
-    name: 'content',
+    name: 'copy',
     async run(context) {
       const { memo, operation, tenantId } = context;
       if (memo.contentHash) return;

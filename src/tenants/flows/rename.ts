@@ -1,7 +1,7 @@
 import { tenantErrors } from '../errors.ts';
 import type { Flow } from '../flow.ts';
 import { parseTenantName } from '../names.ts';
-import { activateName, claimName, releaseClaim } from '../sql.ts';
+import { activateName, claimName, releaseClaim } from '../names-sql.ts';
 import { gatewaysStep } from './availability.ts';
 import { beginOnTenant, type FlowDeps, heldUntilOf, nowOf } from './steps.ts';
 

@@ -1,6 +1,6 @@
 import { tenantErrors } from '../errors.ts';
 import type { Step } from '../flow.ts';
-import { isClusterInUse } from '../sql.ts';
+import { isClusterInUse, selectPrivateClusters } from '../sql.ts';
 import type { FlowDeps } from './steps.ts';
 
 /** Name of a server to be made. FH_TENANT_EDITION_UNAVAILABLE where none can be. */
@@ -22,10 +22,9 @@ export function serverStep(deps: FlowDeps): Step {
 export function removeServerStep(deps: FlowDeps): Step {
   return {
     name: 'server',
-    async run({ tenant, tenantId }) {
-      const { cluster } = await tenant();
-      if (cluster === 'main' || (await isClusterInUse(deps.db, cluster, tenantId))) return;
-      await deps.privateServers?.remove(cluster);
+    async run({ tenantId }) {
+      for (const cluster of await selectPrivateClusters(deps.db, tenantId))
+        if (!(await isClusterInUse(deps.db, cluster, tenantId))) await deps.privateServers?.remove(cluster);
     },
   };
 }

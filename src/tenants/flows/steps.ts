@@ -4,19 +4,17 @@ import type { Queryable } from '#src/postgres/index.ts';
 import type { Credentials } from '../credentials.ts';
 import { tenantErrors } from '../errors.ts';
 import type { Step, StepContext } from '../flow.ts';
+import { activateName, claimName, releaseClaim } from '../names-sql.ts';
 import { type Facts, lockTenants, storeSecretResult } from '../operations-sql.ts';
 import type { DatabasePool } from '../pool.ts';
 import type { LifecycleDeps } from '../ports.ts';
 import {
-  activateName,
-  claimName,
   findTenant,
   forgetTenant,
   insertTenant,
   lockTenant,
   moveTenant,
   type NewTenant,
-  releaseClaim,
   setDatabaseName,
 } from '../sql.ts';
 import { assertAllowed } from '../transitions.ts';

@@ -1,8 +1,9 @@
 import type { TenantId } from '#src/kernel/index.ts';
 import { tenantErrors } from '../errors.ts';
 import type { Flow, StepContext } from '../flow.ts';
+import { swapNames } from '../names-sql.ts';
 import { lockTenants, mergeResult } from '../operations-sql.ts';
-import { findTenant, lockTenant, swapNames } from '../sql.ts';
+import { findTenant, lockTenant } from '../sql.ts';
 import { assertAllowed } from '../transitions.ts';
 import type { FlowDeps } from './steps.ts';
 

@@ -234,6 +234,7 @@ async function startBench(cluster: TestCluster): Promise<Bench> {
     accountPage: await loadPage(new URL('../../../dist/account/', import.meta.url)),
     limits: defaultLimits,
     guard: createLimitGuard(defaultLimits),
+    admitted: { enter: () => () => {} },
     metrics: createHttpMetrics(),
     noteUse: () => {},
     signalOf: () => new AbortController().signal,
