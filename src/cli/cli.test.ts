@@ -25,7 +25,9 @@ let app: ReturnType<typeof createHttpApp>;
 before(async () => {
   cluster = await startTestCluster();
   folder = await mkdtemp(join(tmpdir(), 'freehold-cli-'));
-  world = await openTestInstallation({ control: cluster.control, folder: join(folder, 'data') });
+  // As with an external server: there is one edition.
+  const override = () => ({ privateServers: undefined });
+  world = await openTestInstallation({ control: cluster.control, folder: join(folder, 'data'), override });
   app = createHttpApp({ name: 'command', log: silentLog, clock: systemClock, hsts: false });
   const fleetDeps = { db: world.pool, databases: world.admin, folders: new Map(), clock: systemClock, log: silentLog };
   const deps: ConsoleApiDeps = {

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { kernelErrors } from '#src/kernel/index.ts';
 import {
   type Edition,
   type OperationInputs,
@@ -88,10 +89,14 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
     app.get<Params>(
       '/api/tenants/:tenantId',
       { config: { operation: 'tenant.get' }, schema: { params: tenantParams } },
-      async (request) => ({
-        ...toView(deps, await lifecycle.getTenant(request.params.tenantId)),
-        deletionGraceDays: lifecycle.deletionGraceDays,
-      }),
+      async (request) => {
+        const tenant = await lifecycle.getTenant(request.params.tenantId);
+        return {
+          ...toView(deps, tenant),
+          deletionGraceDays: lifecycle.deletionGraceDays,
+          lastMove: await lifecycle.findMove(tenant),
+        };
+      },
     );
 
     app.post<{ Body: OperationInputs['create'] }>(
@@ -173,8 +178,10 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
       action('move', { edition: { enum: ['standard', 'private-cloud'] }, undo: { type: 'boolean' } }),
       async (request, reply) => {
         const { edition, undo = false } = request.body;
+        if ((edition === undefined) !== undo)
+          throw kernelErrors.FH_INVALID_REQUEST({ detail: 'one of edition and undo is needed' });
         reply.code(202);
-        return start('move', request, undo ? { undo } : { edition: edition ?? 'private-cloud' }, { asksAgain: true });
+        return start('move', request, undo ? { undo } : { edition: edition! }, { asksAgain: true });
       },
     );
 

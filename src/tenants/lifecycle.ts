@@ -15,7 +15,7 @@ import { tenantErrors } from './errors.ts';
 import type { OperationInputs } from './flow.ts';
 import { graceDaysOf } from './flows/delete.ts';
 import { createFlows, type FlowDeps } from './flows/index.ts';
-import { confirmMove } from './flows/move.ts';
+import { confirmMove, findMove } from './flows/move.ts';
 import { secretContext, secretSealer } from './flows/steps.ts';
 import {
   type DeletionCertificate,
@@ -87,6 +87,8 @@ export interface TenantLifecycle {
   readonly deletionGraceDays: number;
   /** Destroys the keys of deleted tenants whose grace period is over, one after the other. Rejects when one could not be destroyed. @returns how many */
   destroyDueKeys(signal?: AbortSignal): Promise<number>;
+  /** The last move of the tenant, until it is confirmed or what it left is gone. */
+  findMove(tenant: Tenant): ReturnType<typeof findMove>;
   /** The last move of the tenant is not to be taken back any more: the database that it left goes. FH_MOVE_CONFIRMED when there is none. */
   confirmMove(tenant: Tenant, actor: string): Promise<void>;
   /** Drops snapshots whose time is over. @returns how many */
@@ -360,6 +362,7 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
       return destroyed;
     },
 
+    findMove: (tenant) => findMove(deps, tenant),
     async confirmMove(tenant, actor) {
       if (!(await confirmMove(deps, tenant, actor))) throw tenantErrors.FH_MOVE_CONFIRMED();
       await dropDueSnapshots(deps);

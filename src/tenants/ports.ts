@@ -182,7 +182,7 @@ export interface RecoveryPointPort {
 export interface LifecyclePorts {
   readonly databases: DatabasesPort;
   /** undefined: this installation starts no servers. */
-  readonly privateServers?: PrivateServersPort;
+  readonly privateServers?: PrivateServersPort | undefined;
   readonly identity: IdentityPort;
   readonly files: FilesPort;
   readonly portability: PortabilityPort;

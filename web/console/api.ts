@@ -17,12 +17,15 @@ export const tenantStates = [
 ] as const;
 export type TenantState = (typeof tenantStates)[number];
 
+export type Edition = 'standard' | 'private-cloud';
+export const editionLabels: Record<Edition, string> = { standard: 'Standard', 'private-cloud': 'Private Cloud' };
+
 export interface Tenant {
   readonly tenantId: string;
   readonly name: string;
   readonly title: string;
   readonly state: TenantState;
-  readonly edition: 'standard' | 'private-cloud';
+  readonly edition: Edition;
   readonly app: string;
   readonly adminEmail: string;
   readonly databaseName?: Maybe<string>;
@@ -36,6 +39,8 @@ export interface Tenant {
   readonly keyDueAt?: Maybe<string>;
   /** Only of one that was asked for by itself: days between a deletion and the destruction of the key. */
   readonly deletionGraceDays?: Maybe<number>;
+  /** Likewise; there until it is confirmed, or the database that it left is gone. */
+  readonly lastMove?: Maybe<{ readonly from: Edition; readonly keptUntil: string }>;
   /** `https://NAME.DOMAIN[:PORT]` */
   readonly url?: Maybe<string>;
 }
@@ -188,4 +193,14 @@ export function mayStart(kind: OperationKind, state: TenantState): boolean {
 /** A deleted tenant can be restored while its key is kept. */
 export function mayRestore({ state, keyDueAt }: Pick<Tenant, 'state' | 'keyDueAt'>): boolean {
   return mayStart('restore', state) || (state === 'deleted' && Boolean(keyDueAt));
+}
+
+export function startMove(tenantId: string, body: { readonly edition: Edition } | { readonly undo: true }) {
+  return apiFetch<{ operation: Operation }>(`/api/tenants/${encodeURIComponent(tenantId)}/move`, {
+    method: 'POST',
+    body,
+  });
+}
+export function confirmMove(tenantId: string): Promise<void> {
+  return apiFetch(`/api/tenants/${encodeURIComponent(tenantId)}/move/confirm`, { method: 'POST', body: {} });
 }

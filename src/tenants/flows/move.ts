@@ -37,8 +37,7 @@ export function createMoveFlow(deps: FlowDeps): Flow<'move'> {
       const { tenantId, tenant } = await beginOnTenant(tx, 'move', request);
       const left = await findLeft(tx, deps, tenant);
       if (request.input.undo && left === undefined) throw tenantErrors.FH_MOVE_CONFIRMED();
-      const back = left === 'main' ? 'standard' : 'private-cloud';
-      const edition = request.input.undo ? back : request.input.edition;
+      const edition = request.input.undo ? editionOn(left!) : request.input.edition;
       if (edition === undefined || tenant.edition === edition)
         throw tenantErrors.FH_TENANT_STATE({
           detail: `its edition is ${tenant.edition} already`,
@@ -83,10 +82,24 @@ export function createMoveFlow(deps: FlowDeps): Flow<'move'> {
   };
 }
 
+const editionOn = (cluster: string): Edition => (cluster === 'main' ? 'standard' : 'private-cloud');
+
 /** The server that the tenant has left by its last move, until that is confirmed. */
 async function findLeft(tx: Queryable, deps: FlowDeps, { tenantId, cluster }: Tenant): Promise<string | undefined> {
   const snapshots = await selectSnapshots(tx, tenantId);
   return snapshots.map(({ databaseName }) => deps.databases.clusterOf(databaseName)).find((name) => name !== cluster);
+}
+
+/** The last move of a tenant, while it can be taken back. */
+export async function findMove(
+  { db, databases }: Pick<FlowDeps, 'db' | 'databases'>,
+  { tenantId, cluster }: Tenant,
+): Promise<{ readonly from: Edition; readonly keptUntil: Date } | undefined> {
+  for (const { databaseName, keepUntil } of await selectSnapshots(db, tenantId)) {
+    const left = databases.clusterOf(databaseName);
+    if (keepUntil && left !== cluster) return { from: editionOn(left), keptUntil: keepUntil };
+  }
+  return undefined;
 }
 
 /** What the last move of a tenant has left may go now. @returns whether there was anything */

@@ -1,8 +1,8 @@
-import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Group, Modal, Radio, Stack, Text, TextInput } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { apiFetch, ProblemNotice } from '../../design/index.ts';
-import type { Operation } from '../api.ts';
+import { type Edition, editionLabels, type Operation } from '../api.ts';
 import { whyNotAName } from './nameRules.ts';
 import { fieldProblems, StartedOperation } from './StartedOperation.tsx';
 import { TenantNameField } from './TenantNameField.tsx';
@@ -29,12 +29,13 @@ function Form({ onStarted, onClose }: { onStarted: (operationId: string) => void
   const [name, setName] = useState('');
   const [title, setTitle] = useState('');
   const [adminEmail, setAdminEmail] = useState('');
+  const [edition, setEdition] = useState<Edition>('standard');
   const queryClient = useQueryClient();
   const create = useMutation({
     mutationFn: () =>
       apiFetch<{ operation: Operation }>('/api/tenants', {
         method: 'POST',
-        body: { name, adminEmail: adminEmail.trim(), ...(title.trim() ? { title: title.trim() } : {}) },
+        body: { name, adminEmail: adminEmail.trim(), edition, ...(title.trim() ? { title: title.trim() } : {}) },
       }),
     onSuccess: async ({ operation }) => {
       onStarted(operation.operationId);
@@ -77,6 +78,20 @@ function Form({ onStarted, onClose }: { onStarted: (operationId: string) => void
           error={fields.adminEmail}
           autoComplete="off"
         />
+        <Radio.Group label="Edition" value={edition} onChange={(value) => setEdition(value as Edition)}>
+          <Stack gap="xs" mt="xs">
+            <Radio
+              value="standard"
+              label={editionLabels.standard}
+              description="A database of its own on the shared PostgreSQL server."
+            />
+            <Radio
+              value="private-cloud"
+              label={editionLabels['private-cloud']}
+              description="A PostgreSQL server and a standby of its own: about 250 MB of memory more."
+            />
+          </Stack>
+        </Radio.Group>
         {Object.keys(fields).length === 0 && <ProblemNotice error={create.error} />}
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={onClose}>

@@ -2,14 +2,23 @@ import { Button, Group, Menu } from '@mantine/core';
 import { useRef, useState } from 'react';
 import { ButtonLink, IconChevronDown, IconExternalLink } from '../../design/index.ts';
 import { mayRestore, mayStart, type OperationKind, type Tenant } from '../api.ts';
-import { CopyDialog, DeleteDialog, ExportDialog, RenameDialog, ResumeDialog, SuspendDialog } from './dialogs.tsx';
+import {
+  CopyDialog,
+  DeleteDialog,
+  ExportDialog,
+  MoveDialog,
+  RenameDialog,
+  ResumeDialog,
+  SuspendDialog,
+} from './dialogs.tsx';
 
-type Action = Extract<OperationKind, 'suspend' | 'resume' | 'rename' | 'clone' | 'export' | 'delete'>;
+type Action = Extract<OperationKind, 'suspend' | 'resume' | 'rename' | 'clone' | 'move' | 'export' | 'delete'>;
 
 const labels: Record<Action, string> = {
   resume: 'Resume',
   export: 'Export',
   clone: 'Clone',
+  move: 'Move',
   rename: 'Rename',
   suspend: 'Suspend',
   delete: 'Delete',
@@ -18,6 +27,7 @@ const dialogs = {
   resume: ResumeDialog,
   export: ExportDialog,
   clone: CopyDialog,
+  move: MoveDialog,
   rename: RenameDialog,
   suspend: SuspendDialog,
   delete: DeleteDialog,

@@ -19,13 +19,14 @@ import {
   StateBadge,
   TextLink,
 } from '../../design/index.ts';
-import { operationsQuery, type Tenant, tenantQuery } from '../api.ts';
+import { editionLabels, operationsQuery, type Tenant, tenantQuery } from '../api.ts';
 import { OperationProgress } from '../operations/OperationProgress.tsx';
 import { OperationTable } from '../operations/OperationTable.tsx';
 import { useOperation } from '../operations/useOperation.ts';
 import { TenantRing } from '../releases/TenantRing.tsx';
 import { kindWords, operationStateWords, tenantStateWords } from '../words.ts';
 import { TenantActions } from './TenantActions.tsx';
+import { TenantMove } from './TenantMove.tsx';
 
 /** One tenant: what it is, what is being done to it, what was done. */
 export function TenantPage() {
@@ -67,6 +68,7 @@ export function TenantPage() {
       <Stack gap="lg">
         {tenant.state !== 'active' && <Notice tone={tone}>{means}</Notice>}
         {operationId && <CurrentOperation operationId={operationId} />}
+        <TenantMove tenant={tenant} onStarted={setStarted} />
         <Panel title="Facts">
           <Facts>
             <Fact label="App">
@@ -74,7 +76,7 @@ export function TenantPage() {
                 {tenant.app}
               </TextLink>
             </Fact>
-            <Fact label="Edition">{tenant.edition === 'standard' ? 'Standard' : 'Private Cloud'}</Fact>
+            <Fact label="Edition">{editionLabels[tenant.edition]}</Fact>
             <Fact label="Recovery point">
               {tenant.recoveryPoint === 'zero' ? 'Zero: commits wait for every region' : 'One second'}
             </Fact>

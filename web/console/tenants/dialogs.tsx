@@ -3,9 +3,10 @@ import { Button, Checkbox, Group, Modal, Stack, Text, TextInput } from '@mantine
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, type ReactNode, useState } from 'react';
 import { apiFetch, ConfirmByName, formatPlural, Notice, ProblemError, ProblemNotice } from '../../design/index.ts';
-import type { Operation, OperationKind, Tenant } from '../api.ts';
+import { editionLabels, type Operation, type OperationKind, type Tenant } from '../api.ts';
 import { useStepUp } from '../second-factor/StepUp.tsx';
 import { whyNotAName } from './nameRules.ts';
+import { MoveText } from './TenantMove.tsx';
 import { TenantNameField } from './TenantNameField.tsx';
 
 interface DialogProps {
@@ -182,6 +183,23 @@ export function CopyDialog(props: DialogProps) {
         The copy gets the same users, data and files, and a key of its own; sessions and secrets are left out. Users of{' '}
         {props.tenant.title} wait while the database is copied, a few seconds per gigabyte.
       </Text>
+    </PlainDialog>
+  );
+}
+
+export function MoveDialog(props: DialogProps) {
+  const { tenant } = props;
+  const edition = tenant.edition === 'standard' ? 'private-cloud' : 'standard';
+  const start = useStart(props, 'move');
+  return (
+    <PlainDialog
+      {...props}
+      title={`Move ${tenant.name} to ${editionLabels[edition]}`}
+      label="Move tenant"
+      start={start}
+      body={{ edition }}
+    >
+      <MoveText tenant={tenant} />
     </PlainDialog>
   );
 }
