@@ -1,12 +1,13 @@
 /** Tenants as the OpenID providers of an app that nobody here wrote for: a stock client in its sandbox, a browser before it, and everything that may not work. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Browser } from 'playwright-core';
-import { type Answer, type Client, Freehold, openBrowser, repository } from './harness.ts';
+import { type Answer, type Client, Freehold, openBrowser, repository, until } from './harness.ts';
+import { listProcesses } from './processes.ts';
 import { Visitor } from './visitor.ts';
 
 const email = 'ada@example.com';
@@ -302,5 +303,37 @@ describe('tenants as OpenID providers of their app', { timeout: 900_000 }, () =>
     const kid = async (client: Client) => (await client.get('/-/oidc/jwks')).json.keys[0].kid;
     assert.notEqual(await kid(copy), await kid(clientOf('acme')));
     await copy.close();
+  });
+
+  it('goes on under another name, with another version, and when a gateway dies', async () => {
+    const signsIn = async (client: Client) => {
+      const step = async (path: string) => locationOf(await client.get(path));
+      const asked = await step('/login');
+      assert.equal(asked.origin, client.origin, freehold.readTroubles());
+      const callback = await step(asked.pathname + asked.search);
+      const { status, text } = await client.get(callback.pathname + callback.search);
+      assert.equal(status, 302, `${text}${freehold.readTroubles()}`);
+      assert.equal((await client.get('/')).json.user.iss, `${client.origin}/-/oidc`);
+    };
+    const renamed = await freehold.run('tenant', 'rename', 'acme-copy', 'umbrella');
+    assert.equal(renamed.code, 0, renamed.stderr);
+    const client = freehold.tenantClient('umbrella');
+    assert.equal((await client.send('POST', '/-/api/session', { email, password })).status, 201);
+    await signsIn(client);
+    const path = join(folder, 'freehold.app.json');
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), version: '1.0.1' }));
+    assert.equal((await freehold.run('app', 'add', folder)).code, 0);
+    const used = await freehold.run('app', 'use', 'umbrella', '1.0.1');
+    assert.equal(used.code, 0, used.stderr);
+    await signsIn(client);
+    const victim = listProcesses(freehold).find(({ args }) => / run gateway\b/.test(args));
+    process.kill(victim!.pid, 'SIGKILL');
+    await until('the app to reach its provider', async () => {
+      const question = encodeURIComponent(JSON.stringify({ path: '/-/oidc/jwks' }));
+      const answer = await client.get(`/raw?ask=${question}`).catch(() => undefined);
+      return answer?.json?.status === 200;
+    });
+    await signsIn(client);
+    await client.close();
   });
 });
