@@ -98,6 +98,7 @@ export const auditEvents = {
   'session.others_ended': 'A user signed out all their other devices.',
   'session.key_reused':
     'A session was ended because a key of it came back that had been replaced: somebody has a copy of its cookie.',
+  'session.app_code_reused': 'The app showed a code of a sign-in a second time: what it had got for it was ended.',
   'token.created': 'A user made an API token.',
   'token.refused': 'An API token was not made: the password was wrong.',
   'token.revoked': 'An API token was revoked.',

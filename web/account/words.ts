@@ -96,6 +96,7 @@ const eventWords: Readonly<Record<string, string>> = {
   'session.ended': 'Signed out',
   'session.all_ended': 'Signed out everywhere',
   'session.others_ended': 'Signed out all other devices',
+  'session.app_code_reused': 'App: a sign-in was shown twice, and ended there',
   'session.key_reused': 'Session ended: an old key of it was used',
   'token.created': 'Made an API token',
   'token.refused': 'API token refused: wrong password',

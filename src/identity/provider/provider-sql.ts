@@ -49,6 +49,15 @@ export async function insertCode(db: Queryable, code: CodeDraft): Promise<void> 
   );
 }
 
+/** Of a session, all but the newest so many that nobody has used: whoever asks again and again fills no table. */
+export async function deleteOldestCodes(db: Queryable, sessionId: string, most: number): Promise<void> {
+  await db.query(
+    `DELETE FROM freehold.provider_codes WHERE code_hash IN
+       (SELECT code_hash FROM freehold.provider_codes WHERE session_id = $1 AND used_at IS NULL ORDER BY expires_at DESC OFFSET $2)`,
+    [sessionId, most],
+  );
+}
+
 /** Of those who present a code at once, one gets it. */
 export async function useCode(db: Queryable, codeHash: Uint8Array): Promise<UsedCode | undefined> {
   const [row] = await db.query<UsedCode>(
@@ -60,12 +69,15 @@ export async function useCode(db: Queryable, codeHash: Uint8Array): Promise<Used
   return row;
 }
 
-/** @returns how many */
-export async function deleteTokensOfCode(db: Queryable, codeHash: Uint8Array): Promise<number> {
-  const rows = await db.query('DELETE FROM freehold.provider_access_tokens WHERE code_hash = $1 RETURNING 1', [
-    codeHash,
-  ]);
-  return rows.length;
+/** @returns whose they were */
+export function deleteTokensOfCode(
+  db: Queryable,
+  codeHash: Uint8Array,
+): Promise<readonly { readonly sessionId: string }[]> {
+  return db.query(
+    'DELETE FROM freehold.provider_access_tokens WHERE code_hash = $1 RETURNING session_id AS "sessionId"',
+    [codeHash],
+  );
 }
 
 export async function insertAccessToken(

@@ -131,6 +131,9 @@ describe('a tenant as the OpenID provider of its app', () => {
     assert.deepEqual(more, []);
     await refused('invalid_grant', exchange(a, code));
     await refused('invalid_token', provider.describeUser(a, `Bearer ${granted.value.access_token}`));
+    // Once, however often it comes; and not at the tenant beside.
+    const events = `SELECT 1 FROM freehold.audit_events WHERE name = 'session.app_code_reused'`;
+    assert.deepEqual([(await query(a, events)).length, (await query(b, events)).length], [1, 0]);
   });
 
   it('takes no code of another tenant, redirect or verifier, and none that is over', async () => {
@@ -153,6 +156,17 @@ describe('a tenant as the OpenID provider of its app', () => {
     const foreign = await getCode(a, session);
     await query(a, `UPDATE freehold.provider_codes SET client_id = 'other' WHERE used_at IS NULL`);
     await refused('invalid_grant', exchange(a, foreign));
+  });
+
+  it('keeps few codes of a session that nobody uses, and those of other sessions', async () => {
+    const [session, other] = [await signIn(a), await signIn(a)];
+    const others = await getCode(a, other);
+    const codes: string[] = [];
+    for (let count = 0; count < 22; count++) codes.push(await getCode(a, session));
+    const rows = await query(a, 'SELECT 1 FROM freehold.provider_codes WHERE session_id = $1', [session]);
+    assert.equal(rows.length, 20);
+    await refused('invalid_grant', exchange(a, codes[0]!));
+    for (const code of [codes.at(-1)!, others]) assert.ok((await exchange(a, code)).id_token);
   });
 
   it('believes only the app of this tenant', async () => {

@@ -10,6 +10,7 @@ import { locationOf, parseAuthorization, refusalLocation } from './authorization
 import { authenticateClient } from './client-authentication.ts';
 import { getParameter, parseParameters } from './parameters.ts';
 import {
+  deleteOldestCodes,
   deleteTokensOfCode,
   findAccessToken,
   findClientSecret,
@@ -24,6 +25,8 @@ import { createSigningKeys } from './signing-keys.ts';
 import { ProviderRefusal, type ProviderTenant } from './types.ts';
 
 const codeSeconds = 60;
+/** Tabs that sign in at once. */
+const unusedCodesPerSession = 20;
 const idTokenSeconds = 300;
 const accessTokenSeconds = 600;
 
@@ -104,6 +107,7 @@ export function createProvider(deps: {
           scope: request.scope.join(' '),
           lifetimeSeconds: codeSeconds,
         });
+        await deleteOldestCodes(db, found.sessionId, unusedCodesPerSession);
         return found;
       });
       if (!person) return request.isSilent ? refuse('nobody is signed in') : { kind: 'sign-in' };
@@ -128,7 +132,9 @@ export function createProvider(deps: {
       const granted = await platform.transact(tenantId, async (db) => {
         const code = await useCode(db, codeHash);
         if (!code) {
-          await deleteTokensOfCode(db, codeHash);
+          const [ended] = await deleteTokensOfCode(db, codeHash);
+          const reused = { name: 'session.app_code_reused', actor: 'anonymous', address: undefined } as const;
+          if (ended) await recordTenantAudit(db, { ...reused, subject: ended.sessionId });
           return undefined;
         }
         if (!isFor(code, { clientId: client.clientId, redirectUri, verifier })) return undefined;
