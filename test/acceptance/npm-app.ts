@@ -1,4 +1,4 @@
-/** The life of three tenants of an app from npm, which nobody here wrote, unchanged: used through its own API, asleep and awake, copied, restored and deleted; the others stay online. */
+/** The life of three tenants of an app from npm, which nobody here wrote, unchanged: used through its own API, asleep and awake, copied, restored, moved and deleted; the others stay online. */
 import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -143,11 +143,34 @@ export function describeNpmApp(app: NpmApp): void {
       assert.deepEqual(await app.read(use(bystander)), [tenants.length]);
     });
 
+    if (!app.isShort)
+      it('moves to a PostgreSQL server of its own and back while it is used', async () => {
+        const written = await app.read(use('contoso'));
+        for (const [index, where] of [['--to', 'private-cloud'], ['--undo']].entries()) {
+          let isOver = false;
+          const writing = (async () => {
+            for (let value = 1_000 * (index + 1); !isOver; value++) {
+              await app.write(use('contoso'), value);
+              written.push(value);
+            }
+          })();
+          writing.catch(() => undefined);
+          const moved = await freehold.run('tenant', 'move', 'contoso', ...where);
+          isOver = true;
+          await writing;
+          assert.equal(moved.code, 0, `${moved.stderr}${freehold.readTroubles()}`);
+          assert.deepEqual(await app.read(use('contoso')), written);
+        }
+        const confirmed = await freehold.run('tenant', 'move', 'contoso', '--confirm');
+        assert.equal(confirmed.code, 0, confirmed.stderr);
+        assert.deepEqual(await app.read(use(bystander)), [tenants.length]);
+      });
+
     it('is gone when its tenant is deleted', async () => {
       const deleted = await freehold.run('tenant', 'delete', 'northwind-copy', '--confirm', 'northwind-copy');
       assert.equal(deleted.code, 0, deleted.stderr);
       assert.equal((await clientOf('northwind-copy').get(app.healthPath)).status, 410);
-      assert.deepEqual(await app.read(use('contoso')), [2]);
+      assert.equal((await app.read(use('contoso')))[0], 2);
     });
   });
 }
