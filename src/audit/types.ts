@@ -39,6 +39,13 @@ export const auditEvents = {
   'release.tenant_failed':
     'A tenant could not be given a version, or did not run well with it, and was taken back alone.',
   'release.ring_chosen': 'A tenant was given a ring.',
+  'plugin.added': 'A plugin, or another version of one, was added to a tenant.',
+  'plugin.removed': 'A plugin was removed from a tenant.',
+  'plugin.enabled': 'A plugin of a tenant may run.',
+  'plugin.disabled': 'A plugin of a tenant may not run any more.',
+  'plugin.failed': 'A plugin failed so often in a row that it runs no more.',
+  'plugin.run': "Somebody of the operator's ran a plugin by hand.",
+  'plugin.log_read': "Somebody of the operator's read the log of a tenant's plugins.",
   'app.version_used': 'A tenant was given another version of its app.',
   'app.log_read': "Somebody of the operator's opened the log of a tenant's app.",
   'user.created': 'A user was made without an invitation, for demo data.',

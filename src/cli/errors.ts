@@ -40,6 +40,7 @@ export const cliErrors = defineErrors({
     title: 'The archive did not arrive whole',
     hint: 'Run the command again.',
   },
+  FH_PLUGIN_RUN_FAILED: { status: 500, title: 'The plugin failed' },
 });
 
 /** A command line that makes no sense: exit code 2. */

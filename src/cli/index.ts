@@ -13,6 +13,7 @@ import type { CliContext, Env, Streams } from './context.ts';
 import { findInstallation } from './instances.ts';
 import { addMigrationCommands } from './migrations.ts';
 import { addOperationCommands } from './operations.ts';
+import { addPluginCommands } from './plugin.ts';
 import { printError } from './print-error.ts';
 import { addRecordCommands } from './records.ts';
 import { addReleaseCommands } from './release.ts';
@@ -91,6 +92,7 @@ export async function runCli(
   addRecordCommands(program, context);
   addMigrationCommands(program, context);
   addReleaseCommands(program, context);
+  addPluginCommands(program, context);
   inheritSettings(program);
   try {
     await program.parseAsync(argv, { from: 'user' });

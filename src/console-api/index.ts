@@ -48,6 +48,7 @@ export {
 export { type LagDeps, type LagSeries, type LagView, lagRoutes } from './lag.ts';
 export { type MailDeps, type MailView, mailRoutes } from './mail.ts';
 export type { DriftView, FleetRunView } from './migrations.ts';
+export { type PluginDeps, type PluginView, pluginRoutes } from './plugins.ts';
 export type { ReleasableApp, ReleaseView } from './releases.ts';
 export {
   type NamedPoint,

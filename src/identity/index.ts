@@ -63,6 +63,7 @@ export { addressRange } from './sign-in/address.ts';
 export { type Attempt, type AttemptLimiter, attemptLimits, createAttemptLimiter } from './sign-in/attempts.ts';
 export { type ResolveTxt, type SignOnPorts, signOnErrors } from './sso/index.ts';
 export { apiTokenPattern, hashApiToken } from './tokens/api-token.ts';
+export { issuePluginToken, revokePluginToken } from './tokens/plugin-tokens.ts';
 export type { ApiTokenUse, PresumedSession, Role, Session, TokenScope, User } from './types.ts';
 export { roles } from './types.ts';
 export { type Email, emailKeyOf, parseEmail, parsePersonName } from './users/email.ts';

@@ -39,6 +39,7 @@ export async function createAppLauncher(of: {
     },
     node: freehold.node,
     doorProgram: join(of.programDir, 'src/processes/door.ts'),
+    pluginProgram: join(of.programDir, 'src/plugins/runner.ts'),
     appsDir: folders.apps,
     dataDir: folders.appData,
     runDir: folders.sandboxes,

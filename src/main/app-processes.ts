@@ -1,6 +1,6 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { totalmem } from 'node:os';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { TenantDatabases } from '#src/databases/types.ts';
 import type { TenantFolders } from '#src/files/index.ts';
 import { clientSecretName, issuerPath } from '#src/identity/index.ts';
@@ -10,6 +10,7 @@ import {
   createSpecsServer,
   inside,
   type LaunchRequest,
+  pluginsApp,
   processErrors,
   type RunSpec,
   type SpecsServer,
@@ -46,6 +47,11 @@ export interface AppProcessesDeps {
 /** What control does for apps that are processes: what to run, how to build it, and where their folders are kept. */
 export interface AppProcesses extends Pick<SpecsServer, 'start' | 'stop' | 'recheck' | 'list' | 'readLog' | 'fences'> {
   readonly installer: AppInstaller;
+  /** Packages of plugins lie beside versions of apps. */
+  readonly pluginPackages: {
+    layOut(digest: string, content: Buffer): Promise<void>;
+    remove(digest: string): Promise<void>;
+  };
   readonly forTenants: AppProcessesPort;
 }
 
@@ -220,7 +226,7 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
     list: () => specs.list(),
     fences: () => specs.fences(),
     readLog: (tenantId, query) => specs.readLog(tenantId, query),
-    installer: createInstaller(specs),
+    ...createInstaller(specs),
     forTenants: {
       async start(tenantId) {
         if (!(await findApp(tenantId))) return;
@@ -253,7 +259,7 @@ export function createAppProcesses(deps: AppProcessesDeps): AppProcesses {
 }
 
 /** Versions are laid out and built by a user of their own, in a sandbox that reaches the internet and nothing of ours. */
-function createInstaller(specs: SpecsServer): AppInstaller {
+function createInstaller(specs: SpecsServer): Pick<AppProcesses, 'installer' | 'pluginPackages'> {
   async function run(request: LaunchRequest, command: readonly string[], input?: Readable): Promise<void> {
     const said = lastLinesOf();
     const end = await specs.runTask(
@@ -267,30 +273,37 @@ function createInstaller(specs: SpecsServer): AppInstaller {
         `${end.failure ?? `it ended with ${end.signal ?? `exit code ${end.code}`}`}\n${said.lines().join('\n')}`,
       );
   }
+  async function install(app: string, digest: string, archive: Readable, build?: AppCommand): Promise<void> {
+    const limits = { memoryBytes: Math.floor(Math.max(2 ** 30, totalmem() / 2)), cpus: 1_024, processes: 4_096 };
+    const request: LaunchRequest = {
+      kind: 'build',
+      owner: `build-${app}`.slice(0, 64),
+      app,
+      digest,
+      place: builderPlace,
+      limits,
+    };
+    await specs.removeVersion(app, digest);
+    try {
+      await run(request, ['/bin/tar', '--extract', '--file=-', '--no-same-owner'], archive);
+      if (build !== undefined) await run(request, wordsOf(build));
+      // Whoever runs it is another user than who built it.
+      await run(request, ['/bin/chmod', '--recursive', 'a+rX,go-w,ug-s', '.']);
+      await specs.finishBuild(app, digest);
+    } catch (error) {
+      await specs.removeVersion(app, digest).catch(() => undefined);
+      throw error;
+    }
+  }
   return {
-    async install({ app, digest, archivePath, build }) {
-      const limits = { memoryBytes: Math.floor(Math.max(2 ** 30, totalmem() / 2)), cpus: 1_024, processes: 4_096 };
-      const request: LaunchRequest = {
-        kind: 'build',
-        owner: `build-${app}`.slice(0, 64),
-        app,
-        digest,
-        place: builderPlace,
-        limits,
-      };
-      await specs.removeVersion(app, digest);
-      try {
-        await run(request, ['/bin/tar', '--extract', '--file=-', '--no-same-owner'], createReadStream(archivePath));
-        if (build !== undefined) await run(request, wordsOf(build));
-        // Whoever runs it is another user than who built it.
-        await run(request, ['/bin/chmod', '--recursive', 'a+rX,go-w,ug-s', '.']);
-        await specs.finishBuild(app, digest);
-      } catch (error) {
-        await specs.removeVersion(app, digest).catch(() => undefined);
-        throw error;
-      }
+    installer: {
+      install: ({ app, digest, archivePath, build }) => install(app, digest, createReadStream(archivePath), build),
+      remove: ({ app, digest }) => specs.removeVersion(app, digest),
     },
-    remove: ({ app, digest }) => specs.removeVersion(app, digest),
+    pluginPackages: {
+      layOut: (digest, content) => install(pluginsApp, digest, Readable.from([content])),
+      remove: (digest) => specs.removeVersion(pluginsApp, digest),
+    },
   };
 }
 

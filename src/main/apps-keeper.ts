@@ -11,6 +11,8 @@ import { createChild } from './child.ts';
 import { type Config, type Env, parseConfig } from './config.ts';
 import { foldersOf } from './folders.ts';
 import { createCalls } from './ipc-calls.ts';
+import { outgoingOf } from './outgoing.ts';
+import { startPluginHost } from './plugin-host.ts';
 
 const idleCheckMs = 1_000;
 const launchDeadlineMs = 30_000;
@@ -22,6 +24,7 @@ export async function runAppsKeeper(env: Env): Promise<void> {
   const folders = foldersOf(config.dataDir);
   const child = createChild('apps', config);
   const { log, shutdown } = child;
+  const outgoing = outgoingOf(config, log);
   child.drop();
   // Sockets for gateways; what else we write is for nobody.
   process.umask(0o077);
@@ -82,9 +85,11 @@ export async function runAppsKeeper(env: Env): Promise<void> {
     clock: systemClock,
     log,
   });
+  const plugins = startPluginHost({ config, folders, outgoing, launcher, log });
   const link = startKeeperLink({ socketPath: folders.appsSocket, keeper, log });
   await link.start();
   shutdown.add('link to control', 2_000, () => specs.close());
+  shutdown.add('plugins', 5_000, () => plugins.stop());
   shutdown.add('link to gateways', 2_000, () => link.stop());
   shutdown.add('apps', 12_000, () => keeper.stop());
   const timer = setInterval(() => {

@@ -8,10 +8,12 @@ import {
   appRoutes,
   consoleApi,
   healthRoutes,
+  pluginRoutes,
   retentionRoutes,
 } from '#src/console-api/index.ts';
 import { createHttpApp, createHttpMetrics, figuresAsMetrics, mergeMetrics } from '#src/http/index.ts';
 import { armFailpoints, systemClock, type TenantId } from '#src/kernel/index.ts';
+import { maxPluginBytes } from '#src/plugins/index.ts';
 import { appFoldersJob } from './app-folders-job.ts';
 import { createBackupApi } from './backup-api.ts';
 import { canaryJob } from './canary-job.ts';
@@ -27,6 +29,7 @@ import { measureHealth } from './health.ts';
 import { keyDestruction } from './key-destruction.ts';
 import { startMaintenance } from './maintenance.ts';
 import { isRoot } from './os-users.ts';
+import { createPlugins } from './plugins.ts';
 import { privateBackupsJob } from './private-backups-job.ts';
 import { loadBuiltPage, loadProgram } from './program.ts';
 import { recoveryKitRoutes } from './recovery-kit.ts';
@@ -95,6 +98,7 @@ export async function runControl(env: Env): Promise<void> {
     apps: services.apps,
     signal: stopping.signal,
   };
+  const plugins = createPlugins({ ...services, folders, log, shutdown });
   let watch: Watch | undefined;
   const healthDeps = {
     health: async () =>
@@ -119,6 +123,7 @@ export async function runControl(env: Env): Promise<void> {
           ...(watch?.warnings() ?? []),
           ...(await fleet.warnings().catch(() => [])),
           ...(await releaseWarnings(rollouts).catch(() => [])),
+          ...(await plugins.warnings().catch(() => [])),
         ],
       }),
     metrics: async () =>
@@ -170,6 +175,9 @@ export async function runControl(env: Env): Promise<void> {
     clock,
   };
   await commands.register(appLogRoutes({ ...appLogs, actorOf: () => 'os:operator', requireStepUp: async () => {} }));
+  await commands.register(
+    pluginRoutes({ ...plugins.forRoutes, actorOf: () => 'os:operator', maxBytes: maxPluginBytes }),
+  );
   if (backups) await commands.register(recoveryKitRoutes(backups));
   if (services.retention) await commands.register(retentionRoutes(services.retention));
   await commands.register(backupApi);
@@ -210,6 +218,7 @@ export async function runControl(env: Env): Promise<void> {
   shutdown.add('link to gateways', 5_000, () => link.stop());
   await services.appProcesses.start();
   shutdown.add('link to the keeper of apps', 5_000, () => services.appProcesses.stop());
+  await plugins.start();
   // Stops before the links: a running step may still have to tell the gateways, or to end an app.
   shutdown.add('lifecycle', 25_000, async () => {
     stopping.abort();

@@ -86,6 +86,8 @@ export interface Folders extends ClusterFolders {
   readonly appSpecsSocket: string;
   /** Bytes of tasks in sandboxes. */
   readonly appStreamsSocket: string;
+  /** The keeper runs plugins that control orders here. */
+  readonly pluginsSocket: string;
   /** Sandboxes' own folders. */
   readonly sandboxes: string;
 }
@@ -131,6 +133,7 @@ export function foldersOf(dataDir: string, cluster = 'main'): Folders {
     appsSocket: join(run, 'apps', 'link.sock'),
     appSpecsSocket: join(run, 'app-specs', 'link.sock'),
     appStreamsSocket: join(run, 'app-specs', 'streams.sock'),
+    pluginsSocket: join(run, 'app-specs', 'plugins.sock'),
     sandboxes: join(run, 'box'),
   };
 }

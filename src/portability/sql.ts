@@ -8,6 +8,7 @@ import { type Connection, isOwnSchema, type Queryable, quoteIdentifier } from '#
 export const unexportedTables: readonly string[] = [
   'freehold.sessions',
   'freehold.api_tokens',
+  'freehold.plugin_tokens',
   'freehold.scim_tokens',
   'freehold.session_notices',
   'freehold.invitations',

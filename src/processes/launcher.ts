@@ -6,14 +6,23 @@ import { isId, type Log, newId } from '#src/kernel/index.ts';
 import type { ControlGroups, ProcessLimits } from './control-groups.ts';
 import { processErrors } from './errors.ts';
 import { createHolds } from './holds.ts';
-import { builderPlace, firstAppUid, inside, madeUpEtc, sandboxArgs, systemAuthorities } from './sandbox.ts';
+import {
+  builderPlace,
+  firstAppUid,
+  firstPluginUid,
+  inside,
+  madeUpEtc,
+  pluginsApp,
+  sandboxArgs,
+  systemAuthorities,
+} from './sandbox.ts';
 import { systemCallFilter } from './system-calls.ts';
 import type { AppFences } from './types.ts';
 
 /** What the keeper may ask of the supervisor. Everything in it is checked here: the supervisor is root, the keeper is not. */
 export interface LaunchRequest {
-  /** `serve`, `migrate` and `run` are for a tenant with its folder, `lay-out` for one whose folder is being made, `build` writes a version that is not finished. */
-  readonly kind: 'serve' | 'migrate' | 'run' | 'lay-out' | 'build';
+  /** `serve`, `migrate` and `run` are for a tenant with its folder, `lay-out` for one whose folder is being made, `plugin` for a tenant's own code without folder and database, `build` writes a version that is not finished. */
+  readonly kind: 'serve' | 'migrate' | 'run' | 'lay-out' | 'plugin' | 'build';
   /** `ten_…`, or for a build any name of 1 to 64 of a–z, 0–9 and `-`. */
   readonly owner: string;
   readonly app: string;
@@ -40,8 +49,9 @@ export interface LauncherOptions {
   /** undefined: a person started us. */
   readonly users: LauncherUsers | undefined;
   readonly node: string;
-  /** `door.ts`. */
+  /** `door.ts`, and what loads a plugin. */
   readonly doorProgram: string;
+  readonly pluginProgram: string;
   /** Versions, as `APP/DIGEST`; tenants' writable folders; sandboxes' own folders. Only we write their first level. */
   readonly appsDir: string;
   readonly dataDir: string;
@@ -81,7 +91,7 @@ export interface Launcher {
 }
 
 /** Of the run folder: these may go on beside each other. */
-const suffixes = { serve: '', migrate: 'm', run: 'r', 'lay-out': 'r', build: '' } as const;
+const suffixes = { serve: '', migrate: 'm', run: 'r', 'lay-out': 'r', plugin: 'p', build: '' } as const;
 const namePattern = /^[a-z0-9][a-z0-9-]{0,63}$/;
 /** It becomes a line of /etc/hosts. */
 const hostPattern = /^(?=.{1,253}$)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})+$/;
@@ -106,7 +116,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
     // Short, because a unix socket's path holds 107 bytes at most (unix(7)).
     run: join(options.runDir, `${place}${suffixes[kind]}`),
     app: join(options.appsDir, app, kind === 'build' ? `${digest}.building` : digest),
-    data: kind === 'build' ? undefined : join(options.dataDir, kind === 'lay-out' ? `${owner}.new` : owner),
+    data: isBare(kind) ? undefined : join(options.dataDir, kind === 'lay-out' ? `${owner}.new` : owner),
   });
 
   function dataOf(tenantId: string): string {
@@ -148,10 +158,10 @@ export function createLauncher(options: LauncherOptions): Launcher {
     },
 
     async prepare(request) {
-      const { owner, place, kind } = check(request);
+      const { owner, kind } = check(request);
       if (!options.bubblewrap) throw processErrors.FH_APP_SANDBOX_MISSING();
       const { run, app, data } = foldersOf(request);
-      const uid = firstAppUid + place;
+      const uid = uidOf(request);
       // Only we write on this level, so no name in it can be a link of somebody else's.
       await makeFolder(run, 0o711);
       await makeFolder(join(run, 'etc'), 0o755);
@@ -171,14 +181,15 @@ export function createLauncher(options: LauncherOptions): Launcher {
           await removeTree(data!);
           await makeFolder(data!, 0o700, uid, uid);
         });
-      } else if (data === undefined) await makeFolder(app, 0o755, uid, uid);
-      else if (!(await isFolder(data))) throw processErrors.FH_APP_FOLDER_MISSING();
+      } else if (kind === 'build') await makeFolder(app, 0o755, uid, uid);
+      else if (kind === 'plugin' && !(await isFolder(app))) throw processErrors.FH_APP_FOLDER_MISSING();
+      else if (data !== undefined && !(await isFolder(data))) throw processErrors.FH_APP_FOLDER_MISSING();
       log.debug('prepared a sandbox', { owner });
       return { folder: run };
     },
 
     async launch(request) {
-      const { kind, owner, place, limits } = check(request);
+      const { kind, owner, limits } = check(request);
       if (!options.bubblewrap) throw processErrors.FH_APP_SANDBOX_MISSING();
       const { run, app, data } = foldersOf(request);
       const release = holds.share(data === undefined ? [app] : [app, data]);
@@ -192,10 +203,11 @@ export function createLauncher(options: LauncherOptions): Launcher {
           isRoot: users !== undefined,
           node: options.node,
           doorProgram: options.doorProgram,
+          pluginProgram: kind === 'plugin' ? options.pluginProgram : undefined,
           app: { folder: app, writable: kind === 'build' },
           dataFolder: data,
           runFolder: run,
-          socketFolders: kind === 'build' ? [] : options.socketFoldersOf(request.cluster),
+          socketFolders: isBare(kind) ? [] : options.socketFoldersOf(request.cluster),
           memoryBytes: limits.memoryBytes,
           hasFilter: filter !== undefined,
           hasNetwork: kind === 'build',
@@ -204,9 +216,7 @@ export function createLauncher(options: LauncherOptions): Launcher {
             isLowPort: request.issuer.port < 1_024,
           },
         });
-        const doorArgs = users
-          ? [firstAppUid + place, users.keeper.uid, users.keeper.gid, users.sharedGid].map(String)
-          : [];
+        const doorArgs = users ? [uidOf(request), users.keeper.uid, users.keeper.gid, users.sharedGid].map(String) : [];
         // The shell joins the groups before there is a second process that could be forgotten.
         const joining = groupFolders.map((folder) => `echo $$ >'${folder}/cgroup.procs' && `).join('');
         const command = [options.bubblewrap, ...args, '--', inside.node, inside.door, ...doorArgs];
@@ -338,10 +348,20 @@ function requireOwner(owner: string): void {
     throw processErrors.FH_APP_LAUNCH_REFUSED({ detail: 'malformed owner' });
 }
 
-function checkVersion(kind: 'build' | 'serve', app: string, digest: string): LaunchRequest {
+function checkVersion(wanted: 'build' | 'serve', app: string, digest: string): LaunchRequest {
+  const kind = wanted === 'serve' && app === pluginsApp ? 'plugin' : wanted;
   const limits = { memoryBytes: 2 ** 30, cpus: 1, processes: 64 };
   const owner = kind === 'build' ? 'build' : newId('ten');
   return check({ kind, owner, app, digest, place: kind === 'build' ? builderPlace : 0, limits });
+}
+
+/** Neither folder nor database. */
+function isBare(kind: LaunchRequest['kind']): boolean {
+  return kind === 'build' || kind === 'plugin';
+}
+
+function uidOf({ kind, place }: LaunchRequest): number {
+  return (kind === 'plugin' ? firstPluginUid : firstAppUid) + place;
 }
 
 /** Nothing in it may lead elsewhere than to what it names. */
@@ -352,6 +372,9 @@ function check(request: LaunchRequest): LaunchRequest {
   requireOwner(String(owner));
   if ((kind === 'build') === isId('ten', owner)) throw refuse('an owner of another kind');
   if (typeof app !== 'string' || !namePattern.test(app)) throw refuse('malformed name of an app');
+  // Code of a plugin is run as a plugin only, and as nothing else.
+  if (kind !== 'build' && (app === pluginsApp) !== (kind === 'plugin')) throw refuse('an app of another kind');
+  if (kind === 'plugin' && (request.issuer || cluster !== undefined)) throw refuse('what a plugin does not have');
   if (typeof digest !== 'string' || !/^[0-9a-f]{64}$/.test(digest)) throw refuse('malformed digest');
   const isPlace = Number.isInteger(place) && place >= 0 && place <= builderPlace;
   if (!isPlace || (place === builderPlace) !== (kind === 'build')) throw refuse('a place that is not one');

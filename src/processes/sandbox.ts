@@ -3,6 +3,10 @@ import { join } from 'node:path';
 
 /** Above every range that systemd's "Users, Groups, UIDs and GIDs on systemd Systems" lists as in use. */
 export const firstAppUid = 1_879_048_192;
+/** Plugins have numbers of their own (`plugins.place`), beside those of apps. */
+export const firstPluginUid = firstAppUid + 65_536;
+/** Among apps, where packages of plugins lie: no app is called so, because their names begin with a letter. */
+export const pluginsApp = '0-plugins';
 /** Whoever builds versions; places of tenants stay below. */
 export const builderPlace = 65_535;
 
@@ -20,6 +24,7 @@ export const inside = {
   data: '/data',
   node: '/freehold/bin/node',
   door: '/freehold/door.mts',
+  runner: '/freehold/runner.mts',
   link: '/freehold/link',
   http: '/freehold/http',
   sockets: '/freehold/sockets',
@@ -34,6 +39,8 @@ export interface SandboxPlan {
   /** Node.js, and our door-keeper's program. */
   readonly node: string;
   readonly doorProgram: string;
+  /** What loads a plugin; undefined: it is none. */
+  readonly pluginProgram: string | undefined;
   /** The version of the app; `writable` only while it is built. */
   readonly app: { readonly folder: string; readonly writable: boolean };
   /** undefined: nothing is kept (a build). */
@@ -115,6 +122,7 @@ export function sandboxArgs(plan: SandboxPlan): string[] {
     ...readOnly(plan.node, inside.node),
     ...readOnly(plan.doorProgram, inside.door),
     ...(plan.provider ? readOnly(plan.provider.authorities, inside.authorities) : []),
+    ...(plan.pluginProgram === undefined ? [] : readOnly(plan.pluginProgram, inside.runner)),
     '--bind',
     join(runFolder, 'link'),
     inside.link,

@@ -81,6 +81,7 @@ export async function startWorld(change: Partial<KeeperDeps> = {}): Promise<Worl
     users: { keeper: keeperUser, gatewayGid: 0, controlUid: 0, sharedGid: 64_002 },
     node: process.execPath,
     doorProgram: fileURLToPath(new URL('door.ts', import.meta.url)),
+    pluginProgram: fileURLToPath(new URL('../plugins/runner.ts', import.meta.url)),
     appsDir: join(folder, 'apps'),
     dataDir: join(folder, 'data'),
     runDir: join(folder, 'box'),

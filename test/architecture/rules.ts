@@ -19,6 +19,7 @@ export const layers: readonly { readonly folders: readonly string[]; readonly re
       'releases',
       'processes',
       'fleet',
+      'plugins',
     ],
     reason: 'what the product does; features meet through ports wired in main',
   },

@@ -119,6 +119,7 @@ export async function consumeInvitation(
 export async function deleteSecrets(db: Queryable): Promise<void> {
   await db.query('DELETE FROM freehold.sessions');
   await db.query('DELETE FROM freehold.api_tokens');
+  await db.query('DELETE FROM freehold.plugin_tokens');
   await db.query('DELETE FROM freehold.scim_tokens');
   await db.query('DELETE FROM freehold.session_notices');
   await db.query('DELETE FROM freehold.invitations');

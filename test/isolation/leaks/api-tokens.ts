@@ -1,6 +1,7 @@
 import type { PlantedLeak } from './types.ts';
 
-const migration = 'migrations/tenant/0009_passkeys.sql';
+// The last that says what a good token is.
+const migration = 'migrations/tenant/0017_plugins.sql';
 const door = 'src/gateway/bearer.ts';
 const guard = 'src/gateway/token-guard.ts';
 
@@ -81,7 +82,7 @@ export const apiTokenLeaks: readonly PlantedLeak[] = [
     threat: 'whoever had a token hears what happens for as long as the connection holds',
     edits: [
       {
-        file: 'migrations/tenant/0006_api_tokens.sql',
+        file: migration,
         find: 'RETURN live_token_id IS NOT NULL;',
         replace: 'RETURN true;',
       },
@@ -91,7 +92,13 @@ export const apiTokenLeaks: readonly PlantedLeak[] = [
   {
     name: 'check_token takes an operator from wherever the caller says',
     threat: "an app's own runs with the rights of the platform",
-    edits: [{ file: migration, find: 't.token_hash OPERATOR(pg_catalog.=)', replace: 't.token_hash =' }],
+    edits: [
+      {
+        file: migration,
+        find: "'active'\n    WHERE t.token_hash OPERATOR(pg_catalog.=)",
+        replace: "'active'\n    WHERE t.token_hash =",
+      },
+    ],
     groups: ['platform-schema'],
   },
 ];

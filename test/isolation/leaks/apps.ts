@@ -27,13 +27,8 @@ export const appLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: 'src/processes/launcher.ts',
-        find: '[firstAppUid + place, users.keeper.uid,',
-        replace: '[firstAppUid, users.keeper.uid,',
-      },
-      {
-        file: 'src/processes/launcher.ts',
-        find: '      const uid = firstAppUid + place;',
-        replace: '      const uid = firstAppUid + 0 * place;',
+        find: 'firstPluginUid : firstAppUid) + place;',
+        replace: 'firstPluginUid : firstAppUid) + 0 * place;',
       },
     ],
     groups,
