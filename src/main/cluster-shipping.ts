@@ -39,7 +39,7 @@ export async function createClusterShipping({
   readonly log: Log;
 }): Promise<ClusterShipping> {
   const clusterId = await ensureCluster(pool, name, new Date(clock.now()));
-  publish(folders.clusterIdFile, clusterId);
+  publish(folders.clusterIdFile, clusterId, 0o600);
   await keys.createKey(clusterId);
   await recordRotations(pool, clusterId, (await keys.currentKey(clusterId)).keyId);
   let onGap: (() => void) | undefined;

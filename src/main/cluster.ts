@@ -87,10 +87,10 @@ export async function createEmbeddedCluster(options: EmbeddedClusterOptions): Pr
   });
 }
 
-/** World-readable, replaced whole; nothing in it is secret. */
-export function publish(path: string, content: string): void {
-  writeFileSync(`${path}.new`, content, { mode: 0o644 });
+/** World-readable unless told otherwise, replaced whole; nothing in it is secret. */
+export function publish(path: string, content: string, mode = 0o644): void {
+  writeFileSync(`${path}.new`, content, { mode });
   // Whatever our umask is.
-  chmodSync(`${path}.new`, 0o644);
+  chmodSync(`${path}.new`, mode);
   renameSync(`${path}.new`, path);
 }
