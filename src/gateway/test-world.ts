@@ -24,7 +24,7 @@ export interface World {
   readonly tenants: Map<string, TenantRoute>;
   setState(name: string, state: TenantState): void;
   /** Signs the user in; the same token may be good at one tenant and mean nothing at the other. */
-  addSession(name: string, token: string, role?: Session['user']['role']): void;
+  addSession(name: string, token: string, role?: Session['user']['role'], more?: Partial<Session>): void;
   /** The next certificates cannot be had: this is what control answers, so many times. */
   failCertificates(error: Error, times: number): void;
   /** From now on the directory answers only after this. */
@@ -95,7 +95,12 @@ export async function startWorld(t: TestContext, { identity: more, ...options }:
   };
 
   const sessions = new Map<string, Session>();
-  const addSession = (name: string, token: string, role: Session['user']['role'] = 'member') => {
+  const addSession = (
+    name: string,
+    token: string,
+    role: Session['user']['role'] = 'member',
+    more: Partial<Session> = {},
+  ) => {
     const { tenantId } = tenants.get(`${name}.localhost`)!;
     const user = { userId: sameUserId as UserId, email: 'ann@example.com', name: `Ann of ${name}`, role };
     sessions.set(`${tenantId} ${token}`, {
@@ -103,6 +108,7 @@ export async function startWorld(t: TestContext, { identity: more, ...options }:
       user,
       createdAt: new Date(0),
       expiresAt: new Date(0),
+      ...more,
     });
   };
   const identity: GatewayOptions['identity'] = {

@@ -107,6 +107,8 @@ export function sandboxArgs(plan: SandboxPlan): string[] {
     ...madeUpFiles.flatMap((name) => readOnly(join(runFolder, 'etc', name), `/etc/${name}`)),
     ...(plan.hasNetwork ? readOnly('/etc/resolv.conf', '/etc/resolv.conf') : []),
     ...systemConfiguration(),
+    // For programs that ask no variable whom to trust.
+    ...(plan.provider && isFile(systemAuthorities) ? readOnly(plan.provider.authorities, systemAuthorities) : []),
     app.writable ? '--bind' : '--ro-bind',
     app.folder,
     inside.app,
@@ -142,6 +144,7 @@ export function sandboxArgs(plan: SandboxPlan): string[] {
 }
 
 const readOnly = (from: string, to: string): string[] => ['--ro-bind', from, to];
+const isFile = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
 
 /** `/usr`, and what on this system leads into it or lies beside it. */
