@@ -4,7 +4,7 @@ export const pluginErrors = defineErrors({
   FH_PLUGIN_EDITION: {
     status: 403,
     title: 'Custom plugins belong to the Private Cloud edition',
-    hint: 'In the Standard edition tenants share machines, so no custom code runs there. Move the tenant to the Private Cloud edition first.',
+    hint: 'In the Standard edition tenants share servers, so no custom code runs there. Move it first: ./freehold tenant move TENANT --to private-cloud.',
   },
   FH_PLUGIN_INVALID: {
     status: 400,

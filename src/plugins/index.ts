@@ -5,9 +5,9 @@
  * tenant's alone; code in a sandbox holds no secret; what fails too often in a row runs no more. Called by main.
  */
 export { createApi, type GatewayAddress } from './api.ts';
-export { type ApiRequest, headersOf, longestAnswer, type PluginPorts } from './calls.ts';
+export { type ApiRequest, createCalls, headersOf, longestAnswer, type PluginPorts } from './calls.ts';
 export { pluginErrors } from './errors.ts';
-export { createPluginHost, type PluginHostDeps, type PluginLog } from './host.ts';
+export { commandOf, createPluginHost, type PluginHostDeps, type PluginLog } from './host.ts';
 export { connectToPlugins, createPluginLink, type PluginKeeper } from './link.ts';
 export { maxPluginBytes, parsePluginPackage, readPluginSource } from './package.ts';
 export { createPluginRegistry, type PluginRegistry, type PluginStore, requireEdition } from './registry.ts';

@@ -152,6 +152,20 @@ async function takeBackup(): Promise<void> {
   });
 }
 
+/** Custom plugins belong to the edition, and go on with the server that the tenant is on (0045). */
+async function checkPlugins(name: string, edition: string): Promise<void> {
+  const plugin = (act: string, ...args: string[]) => freehold.run('plugin', act, name, ...args, '--json');
+  if (edition === 'private-cloud') {
+    const added = await plugin('add', 'test/apps/plugin');
+    assert.equal(added.code, 0, added.stderr);
+    const { stdout, stderr } = await plugin('run', 'newcomers');
+    assert.equal(JSON.parse(stdout || '{}').result?.status, 200, stderr);
+  } else {
+    assert.equal(JSON.parse((await plugin('run', 'newcomers')).stderr).error.code, 'FH_PLUGIN_EDITION');
+    assert.equal(JSON.parse((await plugin('list')).stdout).plugins[0].state, 'stopped');
+  }
+}
+
 test('it moves from the shared server to one of its own and back while it is in use: no request fails, nothing is lost, nobody is signed out', async (context) => {
   const mover = await createTenant(at, newName());
   await takeBackup();
@@ -169,6 +183,7 @@ test('it moves from the shared server to one of its own and back while it is in 
     const { json } = await command(at, 'GET', `/api/tenants/${mover.tenantId}`);
     assert.equal(json.edition, edition);
     assert.equal(json.databaseName.includes('_c'), edition === 'private-cloud');
+    await checkPlugins(mover.name, edition);
   }
   await Promise.all([writers, ...readers].map((people) => people.stop()));
   assert.deepEqual([...writers.refusals], []);

@@ -14,6 +14,7 @@ import { probeHosts } from './hosts.ts';
 import { probeExport, probeLifecycle } from './lifecycle.ts';
 import { probePasskeys } from './passkeys.ts';
 import { probePlatformSchema } from './platform-schema.ts';
+import { probePlugins } from './plugins.ts';
 import { probePool } from './pool.ts';
 import { probePresumption } from './presumption.ts';
 import { probeRoles } from './roles.ts';
@@ -51,6 +52,7 @@ export const partGroups: Readonly<Record<string, (report: Report, cluster: TestC
   doors: probeDoors,
   presumption: probePresumption,
   apps: probeApps,
+  plugins: probePlugins,
 };
 
 /** Groups that can do with less than two tenants full of things. */

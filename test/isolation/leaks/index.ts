@@ -8,6 +8,7 @@ import { databaseLeaks } from './databases.ts';
 import { gatewayLeaks } from './gateway.ts';
 import { hostingLeaks } from './hosting.ts';
 import { identityLeaks } from './identity.ts';
+import { pluginLeaks } from './plugins.ts';
 import { presumptionLeaks } from './presumption.ts';
 import { scimLeaks } from './scim.ts';
 import { secondFactorLeaks } from './second-factors.ts';
@@ -26,5 +27,6 @@ export const plantedLeaks: readonly PlantedLeak[] = [
   ...tenantLeaks,
   ...hostingLeaks,
   ...appLeaks,
+  ...pluginLeaks,
   ...presumptionLeaks,
 ];
