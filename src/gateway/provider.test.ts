@@ -69,13 +69,17 @@ test('addresses are those of the tenant and its manifest, whatever the request s
 
 test('a stranger goes to the sign-in page and comes back to the same request', async (t) => {
   const { world, answers } = await start(t);
-  answers.authorize = { kind: 'sign-in' };
   const query = 'client_id=desk&state=a%26b';
+  answers.authorize = { kind: 'sign-in', again: false, query };
   const { status, headers } = await world.request({ path: `/-/oidc/authorize?${query}` });
   assert.deepEqual([status, headers['cache-control']], [303, 'no-store']);
   const location = new URL(headers.location!, 'https://x');
   assert.equal(location.pathname, '/-/sign-in');
   assert.equal(location.searchParams.get('next'), `/-/oidc/authorize?${query}`);
+  answers.authorize = { kind: 'sign-in', again: true, query };
+  const again = await world.request({ path: `/-/oidc/authorize?${query}` });
+  assert.equal(again.headers.location, headers.location!.replace('?next=', '?again=1&next='));
+  answers.authorize = { kind: 'sign-in', again: false, query: `state=${'x'.repeat(7_000)}` };
   const long = await world.request({ path: `/-/oidc/authorize?state=${'x'.repeat(7_000)}` });
   assert.equal(long.headers.location, '/-/sign-in');
 });
@@ -134,7 +138,7 @@ test('errors of the protocol have its own form, and name no session', async (t) 
 test('the session of the browser counts at its own tenant, and only the named one is signed out', async (t) => {
   const { world, asked, answers } = await start(t);
   world.addSession('acme', 'good');
-  answers.authorize = { kind: 'sign-in' };
+  answers.authorize = { kind: 'sign-in', again: false, query: '' };
   await world.request({ path: '/-/oidc/authorize', cookie: 'good' });
   const sessionId = asked.at(-1)![3] as string;
   assert.match(sessionId, /^ses_/);
@@ -158,7 +162,7 @@ test('the session of the browser counts at its own tenant, and only the named on
 test('who has to set up a second factor first is led there, and has no session for the app until then', async (t) => {
   const { world, answers } = await start(t);
   world.addSession('acme', 'new', 'member', { mustEnrol: true });
-  answers.authorize = { kind: 'sign-in' };
+  answers.authorize = { kind: 'sign-in', again: false, query: 'state=x' };
   const { headers } = await world.request({ path: '/-/oidc/authorize?state=x', cookie: 'new' });
   assert.equal(headers.location, `/-/second-factor?next=${encodeURIComponent('/-/oidc/authorize?state=x')}`);
 });

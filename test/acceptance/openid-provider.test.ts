@@ -111,15 +111,24 @@ describe('tenants as OpenID providers of their app', { timeout: 900_000 }, () =>
     browser = await openBrowser();
     const visitor = await Visitor.open(browser, 'ada');
     const { page } = visitor;
-    await page.goto(`${originOf('acme')}/login`);
-    await page.getByLabel('E-mail').fill(email);
-    await page.getByLabel('Password', { exact: true }).fill(password);
-    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
-    await page.waitForURL(`${originOf('acme')}/`);
-    const { user } = JSON.parse((await page.textContent('body')) ?? '');
+    const signInAt = async (path: string) => {
+      await page.goto(originOf('acme') + path);
+      await page.getByLabel('E-mail').fill(email);
+      await page.getByLabel('Password', { exact: true }).fill(password);
+      await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+      await page.waitForURL(`${originOf('acme')}/`);
+      return JSON.parse((await page.textContent('body')) ?? '').user;
+    };
+    const user = await signInAt('/login');
     assert.equal(user.email, email);
     assert.equal(user.iss, `${originOf('acme')}/-/oidc`);
     assert.deepEqual(user.roles, ['owner']);
+    // Signed in at Freehold, nobody is asked; but where the app wants to know anew.
+    await page.goto(`${originOf('acme')}/login`);
+    await page.waitForURL(`${originOf('acme')}/`);
+    const again = await signInAt('/login?prompt=login');
+    assert.deepEqual([again.sub, again.sid === user.sid], [user.sub, false]);
+    assert.ok(again.auth_time >= user.auth_time);
     await page.goto(`${originOf('acme')}/logout`);
     await page.waitForURL(`${originOf('acme')}/goodbye?state=bye`);
     await page.goto(`${originOf('acme')}/login`);

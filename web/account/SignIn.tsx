@@ -1,4 +1,4 @@
-import { Anchor, Title } from '@mantine/core';
+import { Anchor, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
@@ -15,16 +15,16 @@ import { goToProviderOf, offeredQuery } from './sign-on-api.ts';
 export function SignIn() {
   const title = useTenantTitle();
   useDocumentTitle(`Sign in to ${title}`);
-  const { next } = useSearch({ strict: false }) as { next?: string };
+  const { next, again } = useSearch({ strict: false }) as { next?: string; again?: 1 };
   // The app is another page bundle, so this is a new page and not a step of the router.
   const navigate = useNavigate();
   const leave = () => window.location.assign(safeNext(next));
 
-  // Somebody who is signed in already (another tab, an old bookmark) goes straight on.
+  // Somebody who is signed in already (another tab, an old bookmark) goes straight on, unless the app wants to know anew who they are.
   const isSignedIn = useQuery({ ...sessionQuery, retry: false, meta: { expects401: true } }).isSuccess;
   // biome-ignore lint/correctness/useExhaustiveDependencies: leave once, when the answer says so
   useEffect(() => {
-    if (isSignedIn) leave();
+    if (isSignedIn && !again) leave();
   }, [isSignedIn]);
 
   const [wantsPassword, setWantsPassword] = useState(false);
@@ -53,6 +53,7 @@ export function SignIn() {
         Sign in
       </Title>
       <SessionEnded />
+      {again && <Text mb="md">You are signed in, and are asked to sign in again before you go on.</Text>}
       {isPending ? (
         <LoadingState rows={3} />
       ) : (

@@ -16,7 +16,10 @@ const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound })
 const signIn = createRoute({
   getParentRoute: () => root,
   path: '/sign-in',
-  validateSearch: (search): { next?: string } => (typeof search.next === 'string' ? { next: search.next } : {}),
+  validateSearch: (search): { next?: string; again?: 1 } => ({
+    ...(typeof search.next === 'string' && { next: search.next }),
+    ...(search.again === 1 && { again: 1 }),
+  }),
   component: lazyRouteComponent(() => import('./SignIn.tsx'), 'SignIn'),
 });
 const secondStep = createRoute({

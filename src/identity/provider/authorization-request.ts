@@ -44,6 +44,7 @@ function parseRest(parameters: ReadonlyMap<string, string>): Omit<AuthorizationR
   if (nonce !== undefined && (nonce.length > 512 || nonce.includes('\0')))
     throw new ProviderRefusal('invalid_request', 'nonce is too long');
   const maxAge = parameters.get('max_age');
+  const sentAt = parameters.get(sentAtName) ?? '';
   if (maxAge !== undefined && !/^\d{1,9}$/.test(maxAge))
     throw new ProviderRefusal('invalid_request', 'max_age is no number of seconds');
   return {
@@ -51,19 +52,24 @@ function parseRest(parameters: ReadonlyMap<string, string>): Omit<AuthorizationR
     nonce,
     // What nobody here knows is left out (OpenID Connect Core 3.1.2.1).
     scope: scopes.filter((scope): scope is Scope => asked.has(scope)),
-    isSilent: parsePrompt(parameters.get('prompt')),
+    ...parsePrompt(parameters.get('prompt')),
+    sentAtMs: /^\d{1,15}$/.test(sentAt) ? Number(sentAt) : undefined,
     maxAgeSeconds: maxAge === undefined ? undefined : Number(maxAge),
   };
 }
 
-/** Who is signed in is not asked again; where that is demanded the answer is the error that OpenID Connect Core 3.1.2.1 names for it. */
-function parsePrompt(prompt: string | undefined): boolean {
-  if (prompt === undefined) return false;
-  if (prompt === 'none') return true;
-  if (prompt === 'login') throw new ProviderRefusal('login_required', 'prompt=login is not supported');
+/**
+ * A parameter of our own, on the way back from the sign-in page. Whoever forges it is not asked again, as is whoever leaves `prompt` out: a request is the browser's,
+ * and an app that must know when somebody signed in looks at `auth_time` (OpenID Connect Core 3.1.2.1).
+ */
+export const sentAtName = 'freehold_sent_at';
+
+/** OpenID Connect Core 3.1.2.1. The sign-in page is also where one chooses who one is; nobody is asked for consent. */
+function parsePrompt(prompt: string | undefined): Pick<AuthorizationRequest, 'isSilent' | 'isAnew'> {
+  if (prompt === undefined) return { isSilent: false, isAnew: false };
+  if (prompt === 'none') return { isSilent: true, isAnew: false };
+  if (prompt === 'login' || prompt === 'select_account') return { isSilent: false, isAnew: true };
   if (prompt === 'consent') throw new ProviderRefusal('consent_required', 'prompt=consent is not supported');
-  if (prompt === 'select_account')
-    throw new ProviderRefusal('account_selection_required', 'prompt=select_account is not supported');
   throw new ProviderRefusal('invalid_request', 'prompt is not supported');
 }
 

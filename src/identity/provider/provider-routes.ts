@@ -96,8 +96,9 @@ export function providerRoutes(
     const answer = await provider.authorize(tenant, query, session?.sessionId);
     if (answer.kind === 'shown') throw providerErrors.FH_OIDC_REQUEST_REFUSED({ detail: answer.refusal.message });
     if (answer.kind === 'redirect') return reply.redirect(answer.location, 303);
-    const next = `${issuerPath}/authorize?${query}`;
+    const next = `${issuerPath}/authorize?${answer.query}`;
     const page = session?.mustEnrol ? '/-/second-factor' : '/-/sign-in';
+    if (answer.again) return reply.redirect(`${page}?again=1&next=${encodeURIComponent(next)}`, 303);
     return reply.redirect(next.length > maxNextLength ? page : `${page}?next=${encodeURIComponent(next)}`, 303);
   }
 

@@ -222,7 +222,6 @@ describe('a tenant as the OpenID provider of its app', () => {
       ['invalid_scope', { scope: 'profile' }],
       ['request_not_supported', { request: 'eyJhbGciOiJub25lIn0..' }],
       ['request_uri_not_supported', { request_uri: 'https://evil.example/' }],
-      ['login_required', { prompt: 'login' }],
       ['consent_required', { prompt: 'consent' }],
       ['invalid_request', { prompt: 'none login' }],
     ] as const) {
@@ -238,7 +237,22 @@ describe('a tenant as the OpenID provider of its app', () => {
     assert.equal((await provider.authorize(b, queryOf(b), await signIn(a))).kind, 'sign-in');
     const session = await signIn(a);
     await query(a, `UPDATE freehold.sessions SET created_at = created_at - interval '1 hour'`);
-    assert.equal(errorOf(await provider.authorize(a, queryOf(a, { max_age: '60' }), session)), 'login_required');
+    const silent = { max_age: '60', prompt: 'none' };
+    assert.equal(errorOf(await provider.authorize(a, queryOf(a, silent), session)), 'login_required');
+  });
+
+  it('asks who signed in too long ago, or must sign in now, once more, and once', async () => {
+    for (const changes of [{ max_age: '60' }, { max_age: '0' }, { prompt: 'login' }, { prompt: 'select_account' }]) {
+      const old = await signIn(a);
+      await query(a, `UPDATE freehold.sessions SET created_at = created_at - interval '1 hour'`);
+      const asked = await provider.authorize(a, queryOf(a, changes), old);
+      assert.ok(asked.kind === 'sign-in' && asked.again, JSON.stringify(changes));
+      // Who comes back as they went is asked again; who has signed in is not, and the rest of the request is what it was.
+      assert.equal((await provider.authorize(a, asked.query, old)).kind, 'sign-in');
+      const answer = await provider.authorize(a, asked.query, await signIn(a));
+      assert.equal(answer.kind, 'redirect');
+      assert.equal(new URL((answer as { location: string }).location).searchParams.get('state'), 'st');
+    }
   });
 
   it('gives nothing once the session is over, and the role of now', async () => {

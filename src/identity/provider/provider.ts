@@ -6,7 +6,7 @@ import { type Clock, failpoint } from '#src/kernel/index.ts';
 import type { FactorsKeyOf } from '../second-factors/redeem.ts';
 import { hashToken, newToken } from '../sessions/cookie.ts';
 import { deleteSession } from '../sql.ts';
-import { locationOf, parseAuthorization, refusalLocation } from './authorization-request.ts';
+import { locationOf, parseAuthorization, refusalLocation, sentAtName } from './authorization-request.ts';
 import { authenticateClient } from './client-authentication.ts';
 import { getParameter, parseParameters } from './parameters.ts';
 import {
@@ -22,9 +22,11 @@ import {
   useCode,
 } from './provider-sql.ts';
 import { createSigningKeys } from './signing-keys.ts';
-import { ProviderRefusal, type ProviderTenant } from './types.ts';
+import { type AuthorizationRequest, ProviderRefusal, type ProviderTenant } from './types.ts';
 
 const codeSeconds = 60;
+/** Between ours and that of the database, which says when somebody signed in. */
+const clockLeewayMs = 2_000;
 /** Tabs that sign in at once. */
 const unusedCodesPerSession = 20;
 const idTokenSeconds = 300;
@@ -33,8 +35,8 @@ const accessTokenSeconds = 600;
 export type Authorization =
   /** The browser goes there: to the app, with a code or with an error. */
   | { readonly kind: 'redirect'; readonly location: string }
-  /** Nobody is signed in: sign-in first, then the same request again. */
-  | { readonly kind: 'sign-in' }
+  /** Nobody is signed in, or (`again`) too long: sign-in first, then the request again, as this query. */
+  | { readonly kind: 'sign-in'; readonly again: boolean; readonly query: string }
   /** Shown here: where the request would lead is not the app. */
   | { readonly kind: 'shown'; readonly refusal: ProviderRefusal };
 
@@ -93,9 +95,14 @@ export function createProvider(deps: {
         location: refusalLocation(issuer, request, new ProviderRefusal('login_required', description)),
       });
       const code = newToken();
+      const signIn = (again: boolean): Authorization => {
+        const next = new URLSearchParams(query);
+        next.set(sentAtName, String(deps.clock.now()));
+        return { kind: 'sign-in', again, query: next.toString() };
+      };
       const person = await platform.transact(tenantId, async (db) => {
         const found = sessionId === undefined ? undefined : await findSignedIn(db, sessionId);
-        if (!found || isTooOld(found, request.maxAgeSeconds)) return found;
+        if (!found || isTooOld(found, request)) return found;
         const { redirectUri, codeChallenge, nonce } = request;
         await insertCode(db, {
           codeHash: hashToken(code),
@@ -110,8 +117,9 @@ export function createProvider(deps: {
         await deleteOldestCodes(db, found.sessionId, unusedCodesPerSession);
         return found;
       });
-      if (!person) return request.isSilent ? refuse('nobody is signed in') : { kind: 'sign-in' };
-      if (isTooOld(person, request.maxAgeSeconds)) return refuse('the sign-in is older than max_age');
+      if (!person) return request.isSilent ? refuse('nobody is signed in') : signIn(false);
+      if (isTooOld(person, request))
+        return request.isSilent ? refuse('the sign-in is older than max_age') : signIn(true);
       return { kind: 'redirect', location: locationOf(issuer, request, { code: code.toString('base64url') }) };
     },
 
@@ -219,8 +227,12 @@ export function createProvider(deps: {
     return iss === issuer && aud === client.clientId ? { sub, sid } : undefined;
   }
 
-  function isTooOld({ signedInAt }: SignedInPerson, maxAgeSeconds: number | undefined): boolean {
-    return maxAgeSeconds !== undefined && deps.clock.now() - signedInAt.getTime() > maxAgeSeconds * 1_000;
+  function isTooOld(
+    { signedInAt }: SignedInPerson,
+    { isAnew, maxAgeSeconds, sentAtMs }: Pick<AuthorizationRequest, 'isAnew' | 'maxAgeSeconds' | 'sentAtMs'>,
+  ): boolean {
+    if (sentAtMs !== undefined && signedInAt.getTime() >= sentAtMs - clockLeewayMs) return false;
+    return isAnew || (maxAgeSeconds !== undefined && deps.clock.now() - signedInAt.getTime() > maxAgeSeconds * 1_000);
   }
 }
 

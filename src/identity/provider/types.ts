@@ -29,6 +29,10 @@ export interface AuthorizationRequest {
   readonly isSilent: boolean;
   /** How long ago the person may have signed in at most; undefined: as long as the session lasts. */
   readonly maxAgeSeconds: number | undefined;
+  /** The person has to sign in now (`prompt=login`, `select_account`). */
+  readonly isAnew: boolean;
+  /** When this very request has led to the sign-in page before; whoever has signed in since is not led there again. */
+  readonly sentAtMs: number | undefined;
 }
 
 /** Codes of RFC 6749 (4.1.2.1, 5.2), RFC 6750 (3.1) and OpenID Connect Core (3.1.2.6). */
@@ -42,7 +46,6 @@ export type ProviderErrorCode =
   | 'unsupported_response_type'
   | 'login_required'
   | 'consent_required'
-  | 'account_selection_required'
   | 'request_not_supported'
   | 'request_uri_not_supported'
   | 'registration_not_supported';
