@@ -39,9 +39,9 @@ export const hostingLeaks: readonly PlantedLeak[] = [
       },
       {
         file: gatewayMain,
-        find: '  const parts = () => ({ identity, hosting, proxied });',
+        find: '  const parts = () => ({ identity, hosting, proxied, provider });',
         replace:
-          '  let people: Awaited<ReturnType<typeof identity.listUsers>> | undefined;\n  const parts = () => ({ identity, hosting, proxied });',
+          '  let people: Awaited<ReturnType<typeof identity.listUsers>> | undefined;\n  const parts = () => ({ identity, hosting, proxied, provider });',
       },
     ],
     groups: ['caches'],
@@ -52,9 +52,9 @@ export const hostingLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: gatewayMain,
-        find: '  const urlOf = (route: TenantRoute): string => gateway.urlOf(route.host);',
+        find: "  const urlOf = (route: Pick<TenantRoute, 'host'>): string => gateway.urlOf(route.host);",
         replace:
-          '  let firstUrl: string | undefined;\n  const urlOf = (route: TenantRoute): string => (firstUrl ??= gateway.urlOf(route.host));',
+          "  let firstUrl: string | undefined;\n  const urlOf = (route: Pick<TenantRoute, 'host'>): string => (firstUrl ??= gateway.urlOf(route.host));",
       },
     ],
     groups: ['caches'],

@@ -1,7 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: texts of the product, as they stand there
 import type { PlantedLeak } from './types.ts';
 
-const sql = 'src/tenants/sql.ts';
 const directory = 'src/tenants/directory.ts';
 const deletion = 'src/tenants/flows/delete.ts';
 
@@ -11,7 +10,7 @@ export const tenantLeaks: readonly PlantedLeak[] = [
     threat: "a stranger takes a customer's old address, with its links and bookmarks",
     edits: [
       {
-        file: sql,
+        file: 'src/tenants/names-sql.ts',
         find: "WHERE tenant_names.status = 'former' AND (tenant_names.held_until <= $3 OR tenant_names.tenant_id IN (excluded.tenant_id, $4))",
         replace:
           "WHERE tenant_names.status = 'former' AND ($3::timestamptz IS NOT NULL OR tenant_names.tenant_id = $4)",
@@ -126,8 +125,8 @@ export const tenantLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: 'src/portability/export.ts',
-        find: '        ...unexportedTables.map((table) => `--exclude-table-data=${table}`),\n',
-        replace: '        ...unexportedTables.slice(4).map((table) => `--exclude-table-data=${table}`),\n',
+        find: '...(isWhole ? [] : unexportedTables).map(',
+        replace: '...(isWhole ? [] : unexportedTables.slice(4)).map(',
       },
     ],
     groups: ['export'],
