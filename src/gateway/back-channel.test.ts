@@ -1,5 +1,6 @@
 /** What the gateway answers an app behind its sandbox's door: its own tenant's provider, and nothing else. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -12,22 +13,28 @@ import { parseAnswer, startWorld, tenantIdOf, type World } from './test-world.ts
 
 const discovery = '/-/oidc/.well-known/openid-configuration';
 
-async function start(t: TestContext) {
+async function start(t: TestContext, limits = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'fh-back-'));
   t.after(() => rm(folder, { recursive: true }));
   // Of a worker that was killed, and of one that goes on: process ids end at 4,194,304.
   await writeFile(join(folder, '4999999.sock'), '');
   await writeFile(join(folder, `${process.ppid}.sock`), '');
+  const slow = { asked: Promise.withResolvers<void>(), answer: Promise.withResolvers<object>() };
   const backChannel: FastifyPluginAsync = async (app) => {
     const config = { withoutSession: 'allow' } as const;
     app.get('/.well-known/openid-configuration', { config }, (request) => ({ host: request.tenant.host }));
+    app.get('/slow', { config }, () => {
+      slow.asked.resolve();
+      return slow.answer.promise;
+    });
     app.get('/jwks', { config }, (request) => ({ host: request.tenant.host, title: request.tenant.title }));
   };
   const world = await startWorld(t, {
     backChannelFolder: folder,
+    limits,
     identity: { provider: { all: backChannel, backChannel } },
   });
-  return { world, folder, path: join(folder, `${process.pid}.sock`) };
+  return { world, folder, slow, path: join(folder, `${process.pid}.sock`) };
 }
 
 /** Everything that came until the end of the connection; undefined: not even TLS. */
@@ -91,6 +98,22 @@ test('says nothing without a line that says who asks', async (t) => {
     assert.equal(await ask(of, line), undefined, line);
 });
 
+test('waits for nobody who says nothing: not before TLS, not in it, not between two requests', async (t) => {
+  const { world, path } = await start(t, { handshakeMs: 100, bodyMs: 100, keepAliveMs: 100 });
+  const line = lineOf(tenantIdOf(world, 'acme'), 'acme.localhost');
+  for (const said of ['', line.slice(0, 9), line]) {
+    const socket = connect(path, () => socket.write(said));
+    await once(socket.resume(), 'close');
+  }
+  const request = `GET ${discovery} HTTP/1.1\r\nhost: acme.localhost:${world.port}\r\n`;
+  for (const said of ['', request, `${request}\r\n`]) {
+    const socket = connect(path, () => socket.write(line));
+    const tls = connectTls({ socket, servername: 'acme.localhost', ca: world.ca }, () => tls.write(said));
+    tls.on('error', () => undefined);
+    await once(tls.resume(), 'close');
+  }
+});
+
 test('describes itself while its tenant is closed, and gives nothing then', async (t) => {
   const of = await start(t);
   const line = lineOf(tenantIdOf(of.world, 'acme'), 'acme.localhost');
@@ -106,4 +129,17 @@ test('removes sockets of workers that are gone, and its own when it stops', asyn
   assert.deepEqual((await readdir(folder)).sort(), [`${process.pid}.sock`, `${process.ppid}.sock`].sort());
   await world.gateway.stop({ deadlineMs: 100, lingerMs: 0 });
   assert.deepEqual(await readdir(folder), [`${process.ppid}.sock`]);
+});
+
+test('answers whom it has heard before it stops, and nobody after', async (t) => {
+  const of = await start(t);
+  const line = lineOf(tenantIdOf(of.world, 'acme'), 'acme.localhost');
+  const asked = ask(of, line, { target: '/-/oidc/slow' });
+  await of.slow.asked.promise;
+  const stopped = of.world.gateway.stop({ deadlineMs: 100, lingerMs: 0 });
+  while ((await readdir(of.folder)).includes(`${process.pid}.sock`)) await new Promise(setImmediate);
+  of.slow.answer.resolve({ late: true });
+  assert.equal((await asked)?.status, 200);
+  await stopped;
+  assert.equal(await ask(of, line), undefined);
 });

@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import { mkdir, readdir, rm } from 'node:fs/promises';
-import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type SecureContext, TLSSocket } from 'node:tls';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { createHttpApp, type HttpMetrics, tenantHsts } from '#src/http/index.ts';
@@ -57,12 +59,17 @@ export function createBackChannel(options: BackChannelOptions): BackChannel {
 
   const http = createHttpServer({
     maxHeaderSize: limits.headerBytes,
-    headersTimeout: limits.headersMs,
-    requestTimeout: limits.bodyMs,
     keepAliveTimeout: limits.keepAliveMs,
     requireHostHeader: false,
   });
-  http.on('request', (request, response) => app!.routing(request, response));
+  // Without a byte. Node's other limits are for servers that listen themselves; how many connections an app has, its door says.
+  http.timeout = limits.bodyMs;
+  const answering = new Set<ServerResponse>();
+  http.on('request', (request, response) => {
+    answering.add(response);
+    response.once('close', () => answering.delete(response));
+    app!.routing(request, response);
+  });
   http.on('clientError', (_error, socket) => socket.destroy());
 
   const server = createServer((socket) => {
@@ -138,9 +145,11 @@ export function createBackChannel(options: BackChannelOptions): BackChannel {
       // Others are asked from now on; who is being answered has a moment.
       server.close();
       await rm(path, { force: true });
-      const timer = setTimeout(() => http.closeAllConnections(), lingerMs);
-      await new Promise<void>((resolve) => http.close(() => resolve()));
-      clearTimeout(timer);
+      const over = new AbortController();
+      const { signal } = over;
+      const answered = Promise.all([...answering].map((response) => once(response, 'close', { signal })));
+      await Promise.race([answered, delay(lingerMs, undefined, { signal })].map((one) => one.catch(() => undefined)));
+      over.abort();
       for (const socket of sockets) socket.destroy();
       await app?.close();
     },
