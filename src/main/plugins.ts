@@ -17,6 +17,7 @@ import { pluginsApp } from '#src/processes/index.ts';
 import type { ControlDatabase, Tenant } from '#src/tenants/index.ts';
 import type { AppProcesses } from './app-processes.ts';
 import type { Folders } from './folders.ts';
+import { restoredMarker } from './mail-services.ts';
 import type { Shutdown } from './shutdown.ts';
 
 /** Control's side of custom plugins: which there are, when they run, what they keep. */
@@ -84,6 +85,12 @@ export function createPlugins(of: {
     },
     async start() {
       await endInterrupted(pool);
+      // Before the mail's services, which take the mark away. Where the installation was lost and where it was copied look the same from here.
+      if (existsSync(restoredMarker(folders))) {
+        const held = await registry.disableAll('the installation was recovered');
+        if (held > 0)
+          log.warn('plugins are disabled since the recovery, until somebody enables them', { plugins: held });
+      }
       await link.start();
       shutdown.add('link to the keeper of plugins', 5_000, () => link.stop());
       schedule.start();

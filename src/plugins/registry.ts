@@ -41,6 +41,8 @@ export interface PluginRegistry {
   setState(tenant: Tenant, name: string, state: 'enabled' | 'disabled', actor: string): Promise<Plugin>;
   /** Disables those of tenants whose place a restored one has taken: two would write to other systems. */
   disableReplaced(): Promise<void>;
+  /** Disables those of all tenants, until somebody enables them. @returns how many */
+  disableAll(reason: string): Promise<number>;
   /** The plugin's code is where its sandbox looks for it. */
   ensureLaidOut(digest: string): Promise<void>;
   /** Those that failed so often that they run no more. */
@@ -87,6 +89,18 @@ export function createPluginRegistry(deps: PluginRegistryDeps): PluginRegistry {
         await failpoint('plugins.package.forgotten');
         await store.remove(digest).catch((error) => log.warn('a plugin could not be removed', { digest, error }));
       }
+    });
+  }
+
+  /** By ourselves. */
+  function disable(which: typeof sql.disableAll, reason: string): Promise<number> {
+    return db.transaction(async (tx) => {
+      const disabled = await which(tx);
+      for (const { tenantId, name } of disabled) {
+        const details = { plugin: name, reason };
+        await recordAudit(tx, { name: 'plugin.disabled', actor: 'system', subject: tenantId, tenantId, details });
+      }
+      return disabled.length;
     });
   }
 
@@ -170,13 +184,10 @@ export function createPluginRegistry(deps: PluginRegistryDeps): PluginRegistry {
       return get(tenantId, name);
     },
 
-    disableReplaced: () =>
-      db.transaction(async (tx) => {
-        for (const { tenantId, name } of await sql.disableReplaced(tx)) {
-          const details = { plugin: name, reason: 'another tenant took the place of its tenant' };
-          await recordAudit(tx, { name: 'plugin.disabled', actor: 'system', subject: tenantId, tenantId, details });
-        }
-      }),
+    async disableReplaced() {
+      await disable(sql.disableReplaced, 'another tenant took the place of its tenant');
+    },
+    disableAll: (reason) => disable(sql.disableAll, reason),
 
     ensureLaidOut,
     listFailed: () => sql.selectFailed(db),

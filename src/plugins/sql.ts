@@ -98,6 +98,14 @@ export function selectAllowed(
   );
 }
 
+/** @returns those that were enabled */
+export function disableAll(tx: Queryable): Promise<Pick<Plugin, 'tenantId' | 'name'>[]> {
+  return tx.query(
+    `UPDATE plugins SET state = 'disabled', next_run_at = NULL, retry_at = NULL WHERE state = 'enabled'
+     RETURNING tenant_id AS "tenantId", name`,
+  );
+}
+
 /** Disables plugins of tenants that a restored one took the place of since they were enabled. @returns those */
 export function disableReplaced(tx: Queryable): Promise<Pick<Plugin, 'tenantId' | 'name'>[]> {
   return tx.query(

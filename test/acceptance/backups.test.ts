@@ -5,6 +5,7 @@ import { chmodSync, cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setEdition } from './editions.ts';
 import { type Client, Freehold, pgRestore, runLauncher, until } from './harness.ts';
 import { listProcesses } from './processes.ts';
 
@@ -231,6 +232,9 @@ describe('backups', { timeout: 1_200_000 }, () => {
     writeFileSync(kitFile, kit);
     const [north] = clients as [Client];
     await addItem(north, 'the last one');
+    setEdition(freehold, 'northwind', 'private-cloud');
+    await json('plugin', 'add', 'northwind', 'test/apps/plugin');
+    await json('plugin', 'run', 'northwind', 'newcomers');
     await until('both regions to have it', async () => {
       const { clusters } = await json('status');
       return clusters[0].shipping.regions.every((each: { behindBytes: number }) => each.behindBytes === 0);
@@ -272,6 +276,14 @@ describe('backups', { timeout: 1_200_000 }, () => {
       status.clusters[0].shipping.regions.map((each: { region: string }) => each.region),
       ['a', 'b'],
     );
+
+    // Plugins write to other systems: not before somebody says that this is the installation from now on.
+    const plugins = await again.run('plugin', 'list', 'northwind', '--json');
+    assert.equal(JSON.parse(plugins.stdout).plugins[0].state, 'disabled', plugins.stderr);
+    assert.match((await again.run('plugin', 'run', 'northwind', 'newcomers')).stderr, /disabled/);
+    assert.equal((await again.run('plugin', 'enable', 'northwind', 'newcomers')).code, 0);
+    const ran = await again.run('plugin', 'run', 'northwind', 'newcomers', '--json');
+    assert.equal(JSON.parse(ran.stdout || '{}').result?.status, 200, ran.stderr);
   });
 
   function recover(kit: string) {

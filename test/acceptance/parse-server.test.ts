@@ -22,7 +22,11 @@ describeNpmApp({
   },
   async read(tenant) {
     // In a copy the application id is the name that the copy has.
-    const { json, text } = await parse({ ...tenant, peopleOf: tenant.name }, 'GET', '/classes/Score?order=points&limit=1000');
+    const { json, text } = await parse(
+      { ...tenant, peopleOf: tenant.name },
+      'GET',
+      '/classes/Score?order=points&limit=1000',
+    );
     assert.ok(Array.isArray(json?.results), text);
     return json.results.map(({ points }: { points: number }) => points);
   },

@@ -1,10 +1,10 @@
 /** Custom plugins from the command line to the gateway: refused in Standard, at work in the Private Cloud edition, not copied with their tenant, gone with its move back. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setEdition } from './editions.ts';
 import { type Client, Freehold, repository, runLauncher, until } from './harness.ts';
 
 describe('custom plugins', { timeout: 300_000 }, () => {
@@ -18,7 +18,7 @@ describe('custom plugins', { timeout: 300_000 }, () => {
     freehold = await Freehold.start();
     const acme = await freehold.createTenant('acme', 'ada@example.com');
     await freehold.createTenant('globex', 'ada@example.com');
-    setEdition('acme', 'private-cloud');
+    setEdition(freehold, 'acme', 'private-cloud');
     ada = await freehold.signUp(acme, 'nineteen amber pianos hum');
     assert.equal((await ada.send('POST', '/api/projects', { key: 'WEB', name: 'Website' })).status, 201);
   });
@@ -27,16 +27,6 @@ describe('custom plugins', { timeout: 300_000 }, () => {
     await freehold?.stop();
     rmSync(folder, { recursive: true });
   });
-
-  /** By the registry's own row: how a tenant comes to its edition is told elsewhere. */
-  function setEdition(name: string, edition: string): void {
-    const sql = `UPDATE tenants SET edition = '${edition}' WHERE name = '${name}'`;
-    const asPostgres = ['--reuid=freehold-postgres', '--regid=freehold-postgres', '--clear-groups'];
-    const psql = ['psql', '-X', '-v', 'ON_ERROR_STOP=1', '-h', join(freehold.dataDir, 'run', 'pg-main')];
-    const args = [...asPostgres, ...psql, '-U', 'postgres', '-d', 'freehold_control', '-c', sql];
-    const { status, stderr } = spawnSync('setpriv', args, { encoding: 'utf8', cwd: '/' });
-    assert.equal(status, 0, stderr);
-  }
 
   function write(name: string, manifest: string, code: string): string {
     const at = join(folder, name);
@@ -112,13 +102,13 @@ describe('custom plugins', { timeout: 300_000 }, () => {
     assert.equal((await resultOf('acme', 'newcomers')).people, 1);
     assert.equal((await freehold.run('tenant', 'clone', 'acme', 'copy')).code, 0);
     assert.match(await ran('list', 'copy'), /no plugins/);
-    setEdition('copy', 'private-cloud');
+    setEdition(freehold, 'copy', 'private-cloud');
     await ran('add', 'copy', newcomers);
     assert.equal((await resultOf('copy', 'newcomers')).people, 1);
   });
 
   it('stop when the tenant goes back to Standard', async () => {
-    setEdition('acme', 'standard');
+    setEdition(freehold, 'acme', 'standard');
     const stopped = await freehold.run('plugin', 'run', 'acme', 'newcomers');
     assert.equal(stopped.code, 1);
     assert.match(stopped.stderr, /Private Cloud edition/);
