@@ -9,7 +9,7 @@ import { processErrors } from './errors.ts';
 import { askHealth } from './health.ts';
 import type { LaunchRequest } from './launcher.ts';
 import { inside } from './sandbox.ts';
-import { type LauncherPort, openSandbox } from './sandboxes.ts';
+import { type LauncherPort, type OpenDoor, openSandbox } from './sandboxes.ts';
 import type { Entrance, RunSpec } from './types.ts';
 
 export interface Instance {
@@ -60,7 +60,7 @@ export function requestOf(spec: RunSpec, kind: 'serve' | 'migrate'): LaunchReque
     digest,
     place,
     cluster,
-    ...(issuer && kind === 'serve' && { issuer }),
+    ...(issuer && { issuer }),
     limits: { memoryBytes: memoryBytes + ownMemoryBytes, cpus, processes: processes + ownProcesses },
   };
 }
@@ -82,6 +82,15 @@ function serveTask(spec: RunSpec): DoorTask {
   };
 }
 
+/** Of an app that has a provider. */
+export function providerDoorOf(
+  { tenantId, issuer }: RunSpec,
+  { openBackChannel }: Pick<StartDeps, 'openBackChannel'>,
+): OpenDoor | undefined {
+  if (!issuer || !openBackChannel) return undefined;
+  return (folder) => openBackChannel(folder, { tenantId, host: issuer.host });
+}
+
 const ownProcesses = 24;
 const ownMemoryBytes = 64 * 2 ** 20;
 
@@ -89,14 +98,11 @@ const ownMemoryBytes = 64 * 2 ** 20;
 export async function startInstance(spec: RunSpec, instanceId: string, deps: StartDeps): Promise<Instance> {
   const { log, clock, signal } = deps;
   const startedMs = clock.monotonicMs();
-  const { openBackChannel } = deps;
-  const { tenantId, issuer } = spec;
-  const open = issuer && openBackChannel;
   const sandbox = await openSandbox(
     requestOf(spec, 'serve'),
     serveTask(spec),
     deps.launcher,
-    open && ((folder) => open(folder, { tenantId, host: issuer.host })),
+    providerDoorOf(spec, deps),
   );
   try {
     const output = await sandbox.link.output;

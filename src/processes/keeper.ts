@@ -160,7 +160,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
         abort.signal.throwIfAborted();
         const { launcher } = deps;
         if (spec.migrate) {
-          await runMigration(spec, spec.migrate, { launcher, log: kept.log, signal: abort.signal });
+          await runMigration(spec, spec.migrate, { ...deps, log: kept.log, signal: abort.signal });
           await deps.migrated(spec.tenantId, spec.version);
         }
         const instanceId = `${process.pid}-${++count}`;

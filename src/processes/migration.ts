@@ -1,7 +1,7 @@
 import type { AppLog } from './app-log.ts';
 import { describeEnd } from './door-link.ts';
 import { processErrors } from './errors.ts';
-import { requestOf, type StartDeps } from './instance.ts';
+import { providerDoorOf, requestOf, type StartDeps } from './instance.ts';
 import { runTask } from './tasks.ts';
 import type { RunSpec } from './types.ts';
 
@@ -12,14 +12,18 @@ const longestMigrationMs = 15 * 60_000;
 export async function runMigration(
   spec: RunSpec,
   command: readonly string[],
-  { launcher, log, signal }: Pick<StartDeps, 'launcher' | 'signal'> & { readonly log: AppLog },
+  deps: Pick<StartDeps, 'launcher' | 'signal' | 'openBackChannel'> & { readonly log: AppLog },
 ): Promise<void> {
+  const { launcher, log, signal } = deps;
   log.note(`migrating to version ${spec.version}`);
-  const migration = { command, env: spec.env, connections: spec.limits.connections };
-  const ended = await runTask(requestOf(spec, 'migrate'), migration, launcher, {
+  const { env, limits, issuer } = spec;
+  const migration = { command, env, connections: limits.connections, ...(issuer && { issuerPort: issuer.port }) };
+  const streams = {
     signal: AbortSignal.any([signal, AbortSignal.timeout(longestMigrationMs)]),
-    onOutput: (chunk) => log.write(chunk),
-  }).catch((cause) => {
+    onOutput: (chunk: Buffer) => log.write(chunk),
+  };
+  const door = providerDoorOf(spec, deps);
+  const ended = await runTask(requestOf(spec, 'migrate'), migration, launcher, streams, door).catch((cause) => {
     throw processErrors.FH_APP_FAILED({ detail: 'migrate could not be started', cause });
   });
   await log.flush();

@@ -19,12 +19,15 @@ export interface Sandbox {
   stop(graceMs: number): Promise<void>;
 }
 
-/** @param openDoor opens one more door, before anything runs that could use it */
+/** Opens one more door of the sandbox whose folder this is. */
+export type OpenDoor = (folder: string) => Promise<{ close(): Promise<void> }>;
+
+/** @param openDoor called before anything runs that could use it */
 export async function openSandbox(
   request: LaunchRequest,
   task: DoorTask,
   launcher: LauncherPort,
-  openDoor?: (folder: string) => Promise<{ close(): Promise<void> }>,
+  openDoor?: OpenDoor,
 ): Promise<Sandbox> {
   const { folder } = await launcher.prepare(request);
   const link = await listenForDoor(folder, task);

@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import type { DoorEnd } from './door-link.ts';
 import type { LaunchRequest } from './launcher.ts';
 import { inside } from './sandbox.ts';
-import { type LauncherPort, openSandbox } from './sandboxes.ts';
+import { type LauncherPort, type OpenDoor, openSandbox } from './sandboxes.ts';
 
 export interface TaskCommand {
   readonly command: readonly string[];
@@ -14,6 +14,8 @@ export interface TaskCommand {
   readonly connections?: number;
   /** Default true: standard error comes with the output. */
   readonly withErrors?: boolean;
+  /** Where the app finds its provider. Default: it has none. */
+  readonly issuerPort?: number;
 }
 
 export interface TaskStreams {
@@ -28,16 +30,18 @@ export interface TaskStreams {
 /** Runs a command in a sandbox to its end. @returns how it ended; rejects when it was not begun, or when its input broke off */
 export async function runTask(
   request: LaunchRequest,
-  { command, env, folder = inside.app, withErrors = true, connections = 4 }: TaskCommand,
+  { command, env, folder = inside.app, withErrors = true, connections = 4, issuerPort = 0 }: TaskCommand,
   launcher: LauncherPort,
   { input, onOutput, onFull, signal }: TaskStreams,
+  openDoor?: OpenDoor,
 ): Promise<DoorEnd> {
   const { processes } = request.limits;
   signal.throwIfAborted();
   const sandbox = await openSandbox(
     request,
-    { kind: 'run', command, env, folder, withErrors, port: 0, issuerPort: 0, processes, connections, fileBytes: 0 },
+    { kind: 'run', command, env, folder, withErrors, port: 0, issuerPort, processes, connections, fileBytes: 0 },
     launcher,
+    openDoor,
   );
   const stop = () => void sandbox.stop(0);
   signal.addEventListener('abort', stop, { once: true });
