@@ -1,5 +1,5 @@
 import { PassThrough, type Readable } from 'node:stream';
-import type { Clock, TenantId } from '#src/kernel/index.ts';
+import { type Clock, redactText, type TenantId } from '#src/kernel/index.ts';
 import { createBroker } from './broker.ts';
 import { createCalls, type PluginPorts } from './calls.ts';
 import { pluginErrors } from './errors.ts';
@@ -93,7 +93,7 @@ export function createPluginHost({ sandbox, portsOf, logOf, clock }: PluginHostD
     await log.flush();
     return {
       outcome: reason === undefined ? 'succeeded' : 'failed',
-      reason: reason?.split('\n', 1).join().slice(0, 500),
+      reason: reason && oneLine(reason),
       durationMs,
       result: reason === undefined ? broker.end?.result : undefined,
     };
@@ -126,6 +126,12 @@ export function commandOf({ entry, memoryBytes }: Pick<PluginOrder, 'entry' | 'm
     '/freehold/runner.mts',
     entry,
   ];
+}
+
+/** It is shown to staff and recorded: no line of ours ends in the midst of it, no terminal obeys it, and nothing that looks like a secret stays. */
+function oneLine(text: string): string {
+  const line = redactText(text.split('\n', 1).join());
+  return line.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd').slice(0, 500);
 }
 
 function reasonOf(

@@ -136,12 +136,13 @@ export interface NewPlugin extends Pick<Plugin, 'tenantId' | 'digest' | 'manifes
   readonly eventPosition: string;
 }
 
-/** Adds it, or puts another version in place of the one that is there: place, user and handled events stay. */
+/** Adds it, or puts another version in place of the one that is there: place, user and handled events stay. Places are few, so another version takes none. */
 export async function putPlugin(tx: Queryable, plugin: NewPlugin): Promise<void> {
   const { tenantId, digest, manifest, userId, addedAt, addedBy, nextRunAt, eventPosition } = plugin;
   await tx.query(
-    `INSERT INTO plugins (tenant_id, name, version, digest, manifest, user_id, state, added_at, added_by, next_run_at, enabled_at, event_position)
-     VALUES ($1, $2, $3, $4, $5::jsonb, $6, 'enabled', $7, $8, $9, $7, $10)
+    `INSERT INTO plugins (tenant_id, name, version, digest, manifest, user_id, state, added_at, added_by, next_run_at, enabled_at, event_position, place)
+     VALUES ($1, $2, $3, $4, $5::jsonb, $6, 'enabled', $7, $8, $9, $7, $10,
+       coalesce((SELECT place FROM plugins WHERE tenant_id = $1 AND name = $2), nextval('plugin_places')))
      ON CONFLICT (tenant_id, name) DO UPDATE SET version = excluded.version, digest = excluded.digest, manifest = excluded.manifest,
        state = 'enabled', added_at = excluded.added_at, added_by = excluded.added_by, next_run_at = excluded.next_run_at,
        enabled_at = excluded.enabled_at, retry_at = NULL, failures = 0`,

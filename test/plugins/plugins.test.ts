@@ -50,9 +50,11 @@ test('a run by hand gets its payload, says what came of it, and what it wrote is
   assert.match(log, /probe: hello 21 acme/);
   assert.match(log, /probe: freehold: manual: succeeded/);
   assert.doesNotMatch(await world.log(world.globex), /hello/);
-  const failed = await world.run(world.acme, handler(`throw new Error('out of paper')`));
+  const forged = `'out of paper \\u001b[2J fhp_' + 'A'.repeat(36)`;
+  const failed = await world.run(world.acme, handler(`throw new Error(${forged})`));
   assert.equal(failed.outcome, 'failed');
   assert.match(failed.reason!, /out of paper/);
+  assert.doesNotMatch(failed.reason!, /\u001b|fhp_A/);
   assert.match((await world.run(world.acme, 'syntax error here')).reason!, /SyntaxError/);
   assert.match((await world.run(world.acme, 'export const x = 1')).reason!, /no default export/);
 });
@@ -97,6 +99,13 @@ test('what it keeps lies in its own tenant, under its own name, within limits', 
     'FH_PLUGIN_STATE_FULL',
     true,
   ]);
+  const kept = await query(world.acme, `SELECT key FROM freehold.plugin_state WHERE plugin = 'probe'`);
+  await world.registry.remove(await world.getTenant(world.acme), 'probe', { actor: 'os:test', keepState: true });
+  assert.deepEqual(await query(world.acme, `SELECT key FROM freehold.plugin_state WHERE plugin = 'probe'`), kept);
+  const again = await world.add(world.acme, code);
+  assert.equal((await world.add(world.acme, handler('return 2'))).place, again.place);
+  assert.equal((await world.add(world.acme, handler('return 3'), { name: 'next' })).place, again.place + 1);
+  await world.registry.remove(await world.getTenant(world.acme), 'next', { actor: 'os:test', keepState: false });
   await world.registry.remove(await world.getTenant(world.acme), 'probe', { actor: 'os:test', keepState: false });
   assert.deepEqual(await query(world.acme, `SELECT key FROM freehold.plugin_state WHERE plugin = 'probe'`), []);
   assert.deepEqual(await query(world.globex, 'SELECT value FROM freehold.plugin_state'), [{ value: '1' }]);
