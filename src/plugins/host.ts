@@ -29,12 +29,16 @@ export interface PluginHostDeps {
   readonly clock: Clock;
 }
 
-/** The keeper's side of plugins: runs each order once, under the fences of apps (0038) and Node.js's permission model inside of them. */
-export function createPluginHost({ sandbox, portsOf, logOf, clock }: PluginHostDeps): {
+export interface PluginHost {
   run(order: PluginOrder): Promise<PluginEnd>;
+  /** Of a run that is not there it does nothing. */
   end(runId: string, reason: string): void;
+  endAll(reason: string): void;
   stop(): Promise<void>;
-} {
+}
+
+/** The keeper's side of plugins: runs each order once, under the fences of apps (0038) and Node.js's permission model inside of them. */
+export function createPluginHost({ sandbox, portsOf, logOf, clock }: PluginHostDeps): PluginHost {
   const stopping = new AbortController();
   /** By place: a control that started anew may not know what goes on still. */
   const running = new Map<number, Promise<PluginEnd>>();
@@ -107,6 +111,9 @@ export function createPluginHost({ sandbox, portsOf, logOf, clock }: PluginHostD
       return promise;
     },
     end: (runId, reason) => ends.get(runId)?.abort(new Error(reason)),
+    endAll(reason) {
+      for (const own of ends.values()) own.abort(new Error(reason));
+    },
     async stop() {
       stopping.abort(new Error('Freehold is stopping'));
       await Promise.allSettled(running.values());

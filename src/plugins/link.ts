@@ -1,6 +1,7 @@
 import { isId, kernelErrors, type Log, type TenantId } from '#src/kernel/index.ts';
 import { connectRpc, createRpcServer, type RpcProtocol } from '#src/rpc/index.ts';
 import { pluginErrors } from './errors.ts';
+import type { PluginHost } from './host.ts';
 import type { PluginEnd, PluginOrder, StateAnswer, StateCall } from './types.ts';
 
 /** Between control and the keeper of apps, over `run/app-specs/plugins.sock`. */
@@ -61,7 +62,7 @@ export function createPluginLink(of: {
 /** The keeper's end. */
 export function connectToPlugins(of: {
   readonly socketPath: string;
-  readonly host: { run(order: PluginOrder): Promise<PluginEnd>; end(runId: string, reason: string): void };
+  readonly host: Pick<PluginHost, 'run' | 'end' | 'endAll'>;
   readonly readLog: (tenantId: TenantId, last: number) => Promise<readonly string[]>;
   readonly removeLog: (tenantId: TenantId) => Promise<void>;
   readonly log: Log;
@@ -80,6 +81,8 @@ export function connectToPlugins(of: {
         return null;
       },
     },
+    // Whoever comes next knows nothing of these runs: nobody could end them.
+    onLost: () => of.host.endAll('control was gone'),
     log: of.log,
   });
   return {

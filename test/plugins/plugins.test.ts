@@ -1,6 +1,6 @@
 /** Custom plugins: what is taken in, what runs when, what it may ask for, what is left of it. What it may not do is in escapes.test.ts. */
 import assert from 'node:assert/strict';
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { recordTenantAudit } from '#src/audit/index.ts';
@@ -334,4 +334,20 @@ test('what fails five times in a row runs no more until somebody enables it', as
   assert.deepEqual([enabled.state, enabled.failures], ['enabled', 0]);
   const disabled = await world.registry.setState(await world.getTenant(world.globex), 'broken', 'disabled', 'os:test');
   await assert.rejects(world.runs.run(disabled, { trigger: 'manual' }), { code: 'FH_PLUGIN_DISABLED' });
+});
+
+// The last one: nobody is there to be asked afterwards.
+test('what runs while control dies is ended by the keeper: nobody else could', async () => {
+  const before = world.asked.length;
+  const waiting = handler(`await context.api('GET', '/api/x'); await new Promise(() => {});`);
+  const plugin = await world.add(world.acme, waiting, {
+    capabilities: { api: 'read' } as never,
+    limits: { memoryMb: 128, timeoutSeconds: 60 },
+  });
+  const run = assert.rejects(world.runs.run(plugin, { trigger: 'manual' }), { code: 'FH_CONTROL_UNAVAILABLE' });
+  await waitFor('it to ask', () => world.asked.length > before);
+  await world.loseControl();
+  await run;
+  const log = join(world.folder, 'logs', world.acme);
+  await waitFor('its end', async () => /failed: control was gone/.test(await readFile(log, 'utf8')));
 });

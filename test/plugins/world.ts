@@ -71,6 +71,8 @@ export interface PluginWorld {
     limits?: { memoryBytes?: number },
   ): Promise<{ code: number | null; stdout: string }>;
   log(tenantId: TenantId): Promise<string>;
+  /** Control dies, and does not come back. */
+  loseControl(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -255,6 +257,7 @@ export async function startPluginWorld(
       return { code: ended.code, stdout };
     },
     log: async (tenantId) => (await link.readLog(tenantId, 200)).join('\n'),
+    loseControl: () => link.stop(),
     async stop() {
       await host.stop();
       await client.close();
