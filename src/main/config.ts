@@ -104,7 +104,7 @@ export const settings = {
   FREEHOLD_BREACHED_PASSWORDS:
     'A file of breached passwords that no new one may be among: SHA-1 hashes in order, as Have I Been Pwned gives them out. Default: none; common ones are built in.',
   FREEHOLD_OUTGOING_ALLOW:
-    'Identity providers that are not on the public internet, with commas between: NAME, NAME:PORT, ADDRESS:PORT or a range such as 10.1.0.0/16. Default: none.',
+    'Identity providers, and servers that plugins declare, that are not on the public internet, with commas between: NAME, NAME:PORT, ADDRESS:PORT or a range such as 10.1.0.0/16. Default: none.',
   FREEHOLD_OUTGOING_CA_FILE:
     'Certificate authorities (PEM file) that identity providers may have besides the public ones. Default: none.',
   FREEHOLD_DNS_SERVERS:
