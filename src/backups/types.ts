@@ -105,6 +105,8 @@ export interface BackupManifest {
   readonly format: 1;
   readonly backupId: BackupId;
   readonly clusterId: ClusterId;
+  /** What its installation calls it; undefined: the main one. A cluster that is there for one tenant is put back by this name. */
+  readonly cluster?: string;
   readonly systemIdentifier: string;
   readonly serverVersion: string;
   readonly timeline: number;

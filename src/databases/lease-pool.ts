@@ -3,7 +3,16 @@ import type { CancelSignal, FreeholdError, TenantId } from '#src/kernel/index.ts
 import type { Connection } from '#src/postgres/index.ts';
 import { describeOpening } from './conditions.ts';
 import { databaseErrors } from './errors.ts';
-import type { LeasePool, LeasePoolOptions, OwnPlace, Place, Tenant, TenantRole, Waiter } from './places.ts';
+import type {
+  EvictPatience,
+  LeasePool,
+  LeasePoolOptions,
+  OwnPlace,
+  Place,
+  Tenant,
+  TenantRole,
+  Waiter,
+} from './places.ts';
 
 /** Beyond this many waiters per place of a tenant, waiting would only end in a time-out. */
 const waitersPerPlace = 50;
@@ -174,8 +183,10 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
           waiter.reject(databaseErrors.FH_DB_UNAVAILABLE());
           return;
         }
+        if (stopping) waiter.reject(databaseErrors.FH_DB_EVICTED());
+        // Opened before a change: whoever waits for it gets one of afterwards, if there still is any.
+        else if (place.doomed && waiter.waiting) queue.unshift(waiter);
         if (place.doomed || stopping) {
-          waiter.reject(databaseErrors.FH_DB_EVICTED());
           close(place);
           return;
         }
@@ -239,20 +250,23 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
     dispatch();
   }
 
-  async function evictTenant(tenant: Tenant): Promise<void> {
+  async function evictTenant(tenant: Tenant, patience?: EvictPatience): Promise<void> {
     // From here on the tenant begins anew: whoever waits or comes asks the directory again.
     if (tenants.get(tenant.tenantId) === tenant) tenants.delete(tenant.tenantId);
     const places = [...tenant.places];
     for (const place of places) {
       place.doomed = true;
       if (place.state === 'idle') close(place);
-      else if (place.state === 'leased') place.interrupt?.(databaseErrors.FH_DB_EVICTED());
     }
-    await Promise.all(places.map((place) => place.gone.promise));
+    const allGone = Promise.all(places.map((place) => place.gone.promise));
+    if (patience && places.some(({ state }) => state === 'leased') && (await patience.isOpen(tenant.tenantId)))
+      await withinTime(allGone, patience.settleMs);
+    for (const place of places) if (place.state === 'leased') place.interrupt?.(databaseErrors.FH_DB_EVICTED());
+    await allGone;
   }
 
   async function evictAll(): Promise<void> {
-    await Promise.all([...new Set([...all].map((place) => place.tenant))].map(evictTenant));
+    await Promise.all([...new Set([...all].map((place) => place.tenant))].map((tenant) => evictTenant(tenant)));
   }
 
   async function retireAll(): Promise<void> {
@@ -265,9 +279,9 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
   return {
     acquire,
     release,
-    async evict(tenantId) {
+    async evict(tenantId, patience) {
       const affected = [...all].filter((place) => place.tenantId === tenantId).map((place) => place.tenant);
-      await Promise.all([...new Set(affected)].map(evictTenant));
+      await Promise.all([...new Set(affected)].map((tenant) => evictTenant(tenant, patience)));
     },
     retireAll,
     stats: () => ({ open: all.size, leased, waiting: queue.length, budget }),
@@ -279,6 +293,13 @@ export function createLeasePool(options: LeasePoolOptions): LeasePool {
       await evictAll();
     },
   };
+}
+
+/** Resolves with the work, or after so long. */
+async function withinTime(work: Promise<unknown>, ms: number): Promise<void> {
+  const limit = new AbortController();
+  await Promise.race([work, delay(ms, undefined, { signal: limit.signal }).catch(() => undefined)]);
+  limit.abort();
 }
 
 function busy(): FreeholdError {

@@ -59,11 +59,19 @@ export interface LeasePoolOptions {
   open(tenantId: TenantId, role: TenantRole): Promise<Pick<Place, 'connection' | 'beforeCommit'>>;
 }
 
+/** For a tenant that stays open, what is under way may come to its end. */
+export interface EvictPatience {
+  isOpen(tenantId: TenantId): Promise<boolean>;
+  /** At most. */
+  readonly settleMs: number;
+}
+
 export interface LeasePool {
   acquire(tenantId: TenantId, role: TenantRole, signal: CancelSignal | undefined): Promise<Place>;
   /** `reusable` false: the connection is in doubt and is closed. */
   release(place: Place, reusable: boolean): void;
-  evict(tenantId: TenantId): Promise<void>;
+  /** Closes the tenant's connections. What is under way on them is interrupted: at once, or after as long as `patience` says. Resolves when they are gone. */
+  evict(tenantId: TenantId, patience?: EvictPatience): Promise<void>;
   /**
    * No connection that is open now is used for another lease; leases that run may end. For the moment when control is back: requests need
    * not fail for that, because had a tenant been closed meanwhile, PostgreSQL itself would have ended its sessions.

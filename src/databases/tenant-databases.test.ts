@@ -284,6 +284,34 @@ test('a change of the tenant ends its leases and connections before control goes
   assert.equal(databases.stats().open, 0);
 });
 
+test('work of a tenant that stays open may come to its end after a change; not for ever, and not when the tenant is closed', async () => {
+  const patient = tenants.createDatabases({ settleMs: 2_000 });
+  const begin = async (seconds: number) => {
+    const running = patient.app.read(a!.tenantId, (db) => db.query(`SELECT pg_sleep(${seconds})`));
+    running.catch(() => undefined);
+    await waitFor('the statement to run', async () =>
+      (await backends(a!)).some(({ query }) => query.includes(`pg_sleep(${seconds})`)),
+    );
+    return { running };
+  };
+  const short = await begin(0.5);
+  const changing = tenants.directory.change(a!.tenantId);
+  // Who comes meanwhile has a connection of afterwards.
+  assert.equal(await patient.app.read(a!.tenantId, title), 'acme');
+  await changing;
+  await short.running;
+
+  const long = await begin(60);
+  await tenants.directory.change(a!.tenantId);
+  await assert.rejects(long.running, code('FH_DB_EVICTED'));
+
+  const closed = await begin(61);
+  tenants.directory.setAccess(a!.tenantId, undefined);
+  await tenants.directory.change(a!.tenantId);
+  await assert.rejects(closed.running, code('FH_DB_EVICTED'));
+  tenants.directory.setAccess(a!.tenantId, a!.access);
+});
+
 test('when control is back, a lease that runs may end, and its connection is not used again', async () => {
   const running = databases.app.read(a!.tenantId, (db) =>
     db.query<{ pid: number }>('SELECT pg_backend_pid() AS pid, pg_sleep(0.3)'),

@@ -23,6 +23,8 @@ export interface TenantDatabasesOptions {
   readonly idleTimeoutMs?: number;
   /** How long a commit may wait until every region holds it (recovery point zero); then FH_DB_NOT_IN_REGIONS. Default 15,000. */
   readonly confirmWithinMs?: number;
+  /** How long work that is under way may go on after a change of a tenant that stays open, on the connections that it has. Default 0: it is interrupted. */
+  readonly settleMs?: number;
   /** Shown in pg_stat_activity. Default: `freehold gateway`. */
   readonly applicationName?: string;
   readonly log: Log;
@@ -47,7 +49,13 @@ export function createTenantDatabases(options: TenantDatabasesOptions): TenantDa
     planStatement: createStatementTable(),
     ...(confirmWithinMs !== undefined && { confirmWithinMs }),
   };
-  directory.onChanged((tenantId) => pool.evict(tenantId));
+  const { settleMs = 0 } = options;
+  const isOpen = (tenantId: TenantId) =>
+    directory.getAccess(tenantId).then(
+      () => true,
+      () => false,
+    );
+  directory.onChanged((tenantId) => pool.evict(tenantId, settleMs > 0 ? { isOpen, settleMs } : undefined));
   directory.onFlush(() => pool.retireAll());
   return {
     app: createTenantDatabase('app', deps),

@@ -24,7 +24,7 @@ test('a change of a tenant waits for requests of that tenant that are under way,
   await settling;
 });
 
-test('it waits for no stream, for nobody at a tenant that is not there any more, and not for ever', async (t) => {
+test('it waits for no stream, for nobody at a tenant that is not closed for a moment, and not for ever', async (t) => {
   const world = await startWorld(t);
   world.addSession('acme', 'token');
   const slow = world.request({ path: '/api/slow', cookie: 'token' });
@@ -35,7 +35,7 @@ test('it waits for no stream, for nobody at a tenant that is not there any more,
   await slow;
 
   const tenant = world.tenants.get('acme.localhost')!;
-  const admitted = createAdmitted({ findRoute: async () => ({ ...tenant, state: 'active' }), settleMs: 100 });
+  const admitted = createAdmitted({ findRoute: async () => ({ ...tenant, state: 'migrating' }), settleMs: 100 });
   const becomeStream = admitted.enter(tenant);
   becomeStream();
   becomeStream();

@@ -13,8 +13,8 @@ export interface Admitted {
   /** @returns to be called when it is over, or when it turns out to be a stream, which may last for hours */
   enter(tenant: TenantRoute): () => void;
   /**
-   * Resolves when those of a tenant that are there now are over: at once for a tenant that is not there for its users any more, and after the longest wait at the
-   * latest. What is under way then is interrupted by whoever closes the tenant's connections.
+   * Resolves when those of a tenant that is closed for a moment are over: the answer of each may need its database more than once. At once for every other tenant, and
+   * after the longest wait at the latest. What is under way then is interrupted by whoever closes the tenant's connections.
    */
   settle(tenantId: TenantId): Promise<void>;
 }
@@ -27,9 +27,9 @@ interface Entry {
 export function createAdmitted({ findRoute, settleMs = 3_000 }: AdmittedOptions): Admitted {
   const entries = new Map<TenantId, Set<Entry>>();
 
-  const isThereFor = async (tenantId: TenantId, host: string): Promise<boolean> => {
+  const isWaitedFor = async (tenantId: TenantId, host: string): Promise<boolean> => {
     const route = await findRoute(host).catch(() => undefined);
-    return route?.tenantId === tenantId && (route.state === 'active' || isClosedForAMoment(route.state));
+    return route?.tenantId === tenantId && isClosedForAMoment(route.state);
   };
 
   return {
@@ -46,9 +46,9 @@ export function createAdmitted({ findRoute, settleMs = 3_000 }: AdmittedOptions)
 
     async settle(tenantId) {
       const there = [...(entries.get(tenantId) ?? [])];
-      const open = new Map<string, boolean>();
-      for (const host of new Set(there.map((entry) => entry.host))) open.set(host, await isThereFor(tenantId, host));
-      const awaited = there.filter((entry) => open.get(entry.host) && entries.get(tenantId)?.has(entry));
+      const hosts = new Map<string, boolean>();
+      for (const host of new Set(there.map((entry) => entry.host))) hosts.set(host, await isWaitedFor(tenantId, host));
+      const awaited = there.filter((entry) => hosts.get(entry.host) && entries.get(tenantId)?.has(entry));
       if (awaited.length === 0) return;
       const { promise, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, settleMs);

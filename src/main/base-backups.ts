@@ -45,6 +45,7 @@ export function createBaseBackups({
   target,
   pool,
   server = pool,
+  cluster,
   keys,
   canaries,
   holds,
@@ -61,6 +62,8 @@ export function createBaseBackups({
   readonly pool: Pool;
   /** A database on the server that is backed up. Default: control's own. */
   readonly server?: Pool;
+  /** Its name. Default: the main one. */
+  readonly cluster?: string;
   readonly keys: BackupKeys;
   readonly canaries: Pick<Canaries, 'fly'>;
   readonly holds: RetentionHolds;
@@ -120,6 +123,7 @@ export function createBaseBackups({
       await canaries.fly();
       const result = await runBaseBackup({
         clusterId,
+        cluster,
         backupId,
         facts: await readClusterFacts(server),
         binaries,

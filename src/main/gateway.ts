@@ -142,6 +142,7 @@ export async function runGateway(env: Env): Promise<void> {
     statementTimeoutMs: config.statementTimeoutMs,
     lockTimeoutMs: 10_000,
     waitTimeoutMs: 10_000,
+    settleMs: 3_000,
     log,
     clock,
   });

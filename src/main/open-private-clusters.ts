@@ -45,6 +45,7 @@ export function openPrivateClusters(of: {
         backups: { ...shipping, regions },
         target: () => readReplicationTarget(cluster.folders, 'control'),
         server: cluster.books,
+        cluster: cluster.name,
         canaries,
       });
       const restores = createTenantRestores({

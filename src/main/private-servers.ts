@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ClusterPair, longestShutdownMs } from '#src/clusters/index.ts';
 import { failpoint, type Log } from '#src/kernel/index.ts';
@@ -9,6 +9,7 @@ import { ensureClusterFolders, type Folders, foldersOf } from './folders.ts';
 import { createCalls } from './ipc-calls.ts';
 import type { ManagedProcess } from './managed-process.ts';
 import { ensureServerUsers, type OsUsers } from './os-users.ts';
+import { createServerPlaces } from './server-places.ts';
 
 export interface PrivateServersOptions {
   readonly folders: Folders;
@@ -30,8 +31,6 @@ interface Entry {
 /** What the supervisor does for control, over the channel between them. */
 export const privateServerMethods = { make: 'makeServer', start: 'startServer', remove: 'removeServer' } as const;
 
-/** Users are found by number: so many are looked at. */
-const mostServers = 500;
 const stopShipperMs = 13_000;
 
 export type PrivateServers = ReturnType<typeof createPrivateServers>;
@@ -42,36 +41,14 @@ export type PrivateServers = ReturnType<typeof createPrivateServers>;
  */
 export function createPrivateServers({ folders, users, openCluster, createShipper, log }: PrivateServersOptions) {
   const entries = new Map<string, Promise<Entry>>();
-  const homeOf = (cluster: string): string => join(folders.clusters, parseName(cluster));
-  const noteOf = (home: string): string => join(home, 'server.json');
-
-  function known(): string[] {
-    for (const name of readdirSync(folders.clusters))
-      if (name.endsWith(removing)) rmSync(join(folders.clusters, name), { recursive: true, force: true });
-    return readdirSync(folders.clusters).filter((name) => existsSync(noteOf(join(folders.clusters, name))));
-  }
-
-  function slotOf(cluster: string): number {
-    return (JSON.parse(readFileSync(noteOf(homeOf(cluster)), 'utf8')) as { slot: number }).slot;
-  }
-
-  /** The note comes last of what makes the place a server's, and is written whole. */
-  function takeSlot(cluster: string): void {
-    const taken = new Set(known().map(slotOf));
-    const slot = Array.from({ length: mostServers }, (_, index) => index + 1).find((each) => !taken.has(each));
-    if (slot === undefined) throw mainErrors.FH_SERVER_MISSING({ detail: `there are ${mostServers} servers already` });
-    const home = homeOf(cluster);
-    mkdirSync(home, { recursive: true, mode: 0o711 });
-    writeFileSync(`${noteOf(home)}.new`, `${JSON.stringify({ slot })}\n`, { mode: 0o600, flush: true });
-    renameSync(`${noteOf(home)}.new`, noteOf(home));
-  }
+  const places = createServerPlaces(folders);
 
   function open(cluster: string): Promise<Entry> {
     const present = entries.get(cluster);
     if (present) return present;
     const opening = (async () => {
       const own = foldersOf(folders.data, cluster);
-      const serverUsers = users && ensureServerUsers(users, slotOf(cluster));
+      const serverUsers = users && ensureServerUsers(users, places.slotOf(cluster));
       ensureClusterFolders(own, serverUsers);
       const pair = await openCluster({ folders: own, users: serverUsers }, cluster);
       try {
@@ -93,20 +70,19 @@ export function createPrivateServers({ folders, users, openCluster, createShippe
   }
 
   async function make(cluster: string): Promise<null> {
-    if (!existsSync(noteOf(homeOf(cluster)))) takeSlot(cluster);
+    if (!places.has(cluster)) places.take(cluster);
     await failpoint('servers.make.noted');
     await open(cluster);
     return null;
   }
 
   async function start(cluster: string): Promise<null> {
-    if (!existsSync(noteOf(homeOf(cluster)))) throw mainErrors.FH_SERVER_MISSING({ detail: homeOf(cluster) });
+    if (!places.has(cluster)) throw mainErrors.FH_SERVER_MISSING({ detail: places.homeOf(cluster) });
     await open(cluster);
     return null;
   }
 
   async function remove(cluster: string): Promise<null> {
-    const home = homeOf(cluster);
     const entry = await entries.get(cluster)?.catch(() => undefined);
     await entry?.shipper?.stop(stopShipperMs);
     await entry?.pair.stop();
@@ -115,9 +91,7 @@ export function createPrivateServers({ folders, users, openCluster, createShippe
     rmSync(own.databaseSecret, { force: true });
     rmSync(join(folders.run, cluster), { recursive: true, force: true });
     await failpoint('servers.remove.stopped');
-    // At once no server's any more; what a kill leaves of it goes with the next look.
-    if (existsSync(home)) renameSync(home, `${home}${removing}`);
-    known();
+    places.remove(cluster);
     return null;
   }
 
@@ -129,7 +103,7 @@ export function createPrivateServers({ folders, users, openCluster, createShippe
   return {
     /** Starts those that are there, side by side. One that does not start keeps nobody else from being served. */
     async startAll(): Promise<void> {
-      const results = await Promise.allSettled(known().map((cluster) => open(cluster)));
+      const results = await Promise.allSettled(places.known().map((cluster) => open(cluster)));
       for (const result of results)
         if (result.status === 'rejected') log.error('a private server did not start', { error: result.reason });
     },
@@ -150,12 +124,4 @@ export function createPrivateServers({ folders, users, openCluster, createShippe
     },
     longestStopMs: longestShutdownMs + 110_000,
   };
-}
-
-const removing = '.removing';
-
-/** Control is asked by others: no name may lead out of the folder. */
-function parseName(cluster: string): string {
-  if (!/^c[0-9a-hjkmnp-tv-z]{8}$/.test(cluster)) throw new TypeError('not the name of a private server');
-  return cluster;
 }

@@ -11,15 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import {
-  buildCatalogue,
-  type Catalogue,
-  createCatalogueReader,
-  planRestore,
-  type RestorePlan,
-  restoreCluster,
-  toRefusal,
-} from '#src/backups/index.ts';
+import { buildCatalogue, type Catalogue, createCatalogueReader, restoreCluster } from '#src/backups/index.ts';
 import {
   type CliContext,
   createProgressBar,
@@ -30,15 +22,18 @@ import {
   UsageError,
 } from '#src/cli/index.ts';
 import { findBinaries } from '#src/clusters/index.ts';
-import { type ClusterId, createLog, formatLsn, type Lsn, systemClock } from '#src/kernel/index.ts';
-import { openKeyStore, recoverKeyStore } from '#src/keys/index.ts';
+import { createLog, formatLsn, systemClock } from '#src/kernel/index.ts';
+import { type OpenKeyStore, openKeyStore, recoverKeyStore } from '#src/keys/index.ts';
+import type { KeyId, KeyOwner } from '#src/keys/types.ts';
 import { createDiskRegion, createDiskStore, type RegionStore } from '#src/objects/index.ts';
 import { defaultDataDir, type Env, parseConfig } from './config.ts';
 import { mainErrors } from './errors.ts';
-import { ensureFolders, type Folders, foldersOf } from './folders.ts';
+import { ensureClusterFolders, ensureFolders, type Folders, foldersOf } from './folders.ts';
 import { restoredMarker } from './mail-services.ts';
-import { ensureOsUsers, type OsUser } from './os-users.ts';
+import { ensureOsUsers, ensureServerUsers, type OsUser } from './os-users.ts';
 import type { RecoverOptions } from './recover-command.ts';
+import { type ClusterRecovery, planRecovery, type RecoveryRequest } from './recover-plan.ts';
+import { createServerPlaces } from './server-places.ts';
 
 const regionNames = ['a', 'b'] as const;
 
@@ -78,26 +73,48 @@ export async function recover(context: CliContext, options: RecoverOptions): Pro
 
     bar.show(0.02, 'looking at what the region holds');
     const catalogue = await buildCatalogue({ region, reader: createCatalogueReader(region, keys) });
-    const { plan, atLeast } = planEverything(catalogue, until);
-    const restored = await restoreCluster({
-      plan,
-      region,
-      keys,
-      binaries: await findBinaries({ binDir: config.pgBinDir }),
-      ...(users && { osUser: users.postgres }),
-      log,
-      into: folders.cluster,
-      ...(until === undefined && { target: { kind: 'end', atLeast } as const }),
-      onProgress: ({ phase, fraction }) =>
-        bar.show(
-          phase === 'files' ? 0.05 + 0.4 * fraction : 0.45 + 0.4 * fraction,
-          phase === 'files' ? 'base backup' : 'log',
-        ),
-    });
+    const recovery = planRecovery(catalogue, { until, ...(await readKeys(keys, catalogue)), clock: systemClock });
+    const binaries = await findBinaries({ binDir: config.pgBinDir });
+    const restore = (
+      { plan, atLeast }: ClusterRecovery,
+      into: string,
+      osUser: OsUser | undefined,
+      onFraction: (fraction: number, what: string) => void,
+    ) =>
+      restoreCluster({
+        plan,
+        region,
+        keys,
+        binaries,
+        ...(osUser && { osUser }),
+        log,
+        into,
+        ...(until === undefined && { target: { kind: 'end', atLeast } as const }),
+        onProgress: ({ phase, fraction }) =>
+          phase === 'files' ? onFraction(fraction / 2, 'base backup') : onFraction(0.5 + fraction / 2, 'log'),
+      });
+    const { main, others, left } = recovery;
+    const share = 0.8 / (1 + others.length);
+    const restored = await restore(main, folders.cluster, users?.postgres, (fraction, what) =>
+      bar.show(0.05 + share * fraction, what),
+    );
+    const places = createServerPlaces(folders);
+    for (const [index, other] of others.entries()) {
+      places.take(other.name);
+      const own = foldersOf(dataDir, other.name);
+      const serverUsers = users && ensureServerUsers(users, places.slotOf(other.name));
+      ensureClusterFolders(own, serverUsers);
+      await restore(other, own.cluster, serverUsers?.postgres, (fraction, what) =>
+        bar.show(0.05 + share * (index + 1 + fraction), `${what} of the private server ${other.name}`),
+      );
+    }
     const files = await copyFiles(region, folders, (count) => bar.show(0.9, `${count} files`));
     await setUpOther(name, config.regions, folders);
 
-    const tenants = plan.backup.manifest.databases.filter(({ tenantId }) => tenantId).length;
+    const tenants = [main, ...others]
+      .flatMap(({ plan }) => plan.backup.manifest.databases)
+      .filter(({ tenantId }) => tenantId).length;
+    const withoutKey = [main, ...others].flatMap(({ plan }) => plan.unreadable.map((database) => database.name));
     const durationMs = Math.round(performance.now() - startedMs);
     const lastCommitAt = restored.lastCommitAt?.toISOString() ?? null;
     bar.end();
@@ -107,6 +124,9 @@ export async function recover(context: CliContext, options: RecoverOptions): Pro
         lastCommitAt,
         lsn: formatLsn(restored.lsn),
         tenants,
+        privateServers: others.map(({ name }) => name),
+        missingServers: left,
+        withoutKey,
         files: files.count,
         durationMs,
       });
@@ -118,6 +138,16 @@ export async function recover(context: CliContext, options: RecoverOptions): Pro
         ['data folder', dataDir],
         ['last change', lastCommitAt ?? 'before the base backup'],
         ['databases of tenants', String(tenants)],
+        ...(others.length > 0 ? [['private servers', String(others.length)] as const] : []),
+        ...left.map(({ name, reason }) => ['not recovered', `private server ${name}: ${reason}`] as const),
+        ...(withoutKey.length > 0
+          ? [
+              [
+                'left out',
+                `${withoutKey.length} databases whose key the region has not: of tenants deleted for good`,
+              ] as const,
+            ]
+          : []),
         ['files', `${files.count} (${formatBytes(files.bytes)})`],
         ['took', `${Math.round(durationMs / 1000)} s`],
       ]),
@@ -146,29 +176,28 @@ function parseTime(text: string): Date {
   return time;
 }
 
-/** The region's one cluster as a whole, to the moment or to the last piece of WAL that leads on without a hole. */
-function planEverything(catalogue: Catalogue, until: Date | undefined): { plan: RestorePlan; atLeast: Lsn } {
-  const [cluster, ...more] = [...catalogue.clusters.values()].filter(({ backups }) => backups.length > 0);
-  if (!cluster) throw mainErrors.FH_RECOVER_NOTHING({ detail: `region ${catalogue.region} holds no base backup` });
-  if (more.length > 0) throw mainErrors.FH_RECOVER_NOTHING({ detail: 'it holds backups of several clusters' });
-  const newest = Math.max(...cluster.pieces.keys());
-  const last = cluster.pieces.get(newest)?.at(-1);
-  if (!last) throw mainErrors.FH_RECOVER_NOTHING({ detail: `region ${catalogue.region} holds no WAL` });
-  // The end of the last piece may cut a record in two; its beginning must be reached, or there was a hole before it.
-  const target = until ? ({ kind: 'time', time: until } as const) : ({ kind: 'lsn', lsn: last.start } as const);
-  const plan = planCluster(catalogue, cluster.clusterId, target);
-  return { plan, atLeast: last.start };
+/**
+ * Whose keys the region has. Whoever's it has not is taken for destroyed: what was destroyed leaves no trace in a region, so a copy that is missing looks the same, and
+ * what is left out for it is told.
+ */
+async function readKeys(
+  keys: OpenKeyStore,
+  catalogue: Catalogue,
+): Promise<Pick<RecoveryRequest, 'destroyedKeys' | 'hasKey'>> {
+  const held = new Set<KeyOwner>();
+  for await (const keyId of keys.keyIds()) held.add(ownerOf(keyId));
+  const manifests = [...catalogue.clusters.values()].flatMap(({ backups }) =>
+    backups.flatMap((backup) => ('manifest' in backup ? [backup.manifest] : [])),
+  );
+  const owners = manifests.flatMap(({ databases }) => databases.map(({ keyId }) => ownerOf(keyId)));
+  return {
+    destroyedKeys: new Set(owners.filter((owner) => !held.has(owner))),
+    hasKey: ({ clusterId }) => held.has(clusterId),
+  };
 }
 
-function planCluster(
-  catalogue: Catalogue,
-  clusterId: ClusterId,
-  target: Parameters<typeof planRestore>[0]['target'],
-): RestorePlan {
-  const now = new Date(systemClock.now());
-  const result = planRestore({ catalogue, clusterId, target, wanted: { kind: 'cluster' }, now });
-  if (result.outcome !== 'plan') throw toRefusal(result);
-  return result.plan;
+function ownerOf(keyId: KeyId): KeyOwner {
+  return keyId.slice(0, keyId.lastIndexOf('.')) as KeyOwner;
 }
 
 async function copyFiles(

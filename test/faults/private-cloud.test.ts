@@ -3,11 +3,22 @@
  * same e-mails and ids in both editions.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { foldersOf } from '#src/main/folders.ts';
-import { Freehold, until } from '../acceptance/harness.ts';
+import { Freehold, runLauncher, until } from '../acceptance/harness.ts';
 import { newName } from './support/lifecycle.ts';
 import { checkWrites, startReader, startWriters } from './support/load.ts';
 import {
@@ -206,6 +217,54 @@ test('it moves from the shared server to one of its own and back while it is in 
   await finish(at, `/api/tenants/${mover.tenantId}/delete`, { confirm: mover.name, now: true });
   assert.equal(clustersIn().length, 1, 'only that of the other tenant');
   await mover.client.close();
+});
+
+test('everything is rebuilt from one region and the kit alone, its server too', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'fh-private-'));
+  chmodSync(folder, 0o755);
+  const wanted = await Promise.all([acme, globex].map(({ client }) => contentOf(client)));
+  const kit = await freehold.run('recovery-kit', '--yes', '--json');
+  writeFileSync(join(folder, 'kit.txt'), JSON.parse(kit.stdout).kit);
+  await until('everything to be in both regions', async () =>
+    (await status()).clusters.every(({ shipping }: Json) =>
+      shipping.regions.every(({ behindBytes }: Json) => behindBytes === 0),
+    ),
+  );
+  await freehold.stop({ keepData: true });
+  try {
+    // What is left of it all.
+    const region = join(folder, 'b');
+    cpSync(join(at.dataDir, 'regions', 'b'), region, { recursive: true });
+    const dataDir = join(folder, 'recovered');
+    const { code, stdout, stderr } = await runLauncher(
+      ['recover', '--region', `b=${region}`, '--kit', join(folder, 'kit.txt'), '--data', dataDir, '--json'],
+      {},
+    );
+    assert.equal(code, 0, stderr);
+    const { privateServers, missingServers } = JSON.parse(stdout);
+    assert.deepEqual([privateServers, missingServers], [clustersIn(), []]);
+    freehold = await Freehold.start({ env: { ...env, FREEHOLD_REGION_B: region }, dataDir });
+    const rebuilt = { dataDir, port: freehold.port };
+    const found: string[] = [];
+    for (const { name } of [acme, globex]) {
+      const client = await until('somebody to be let in', () => signIn(rebuilt, name).catch(() => undefined));
+      found.push(await contentOf(client));
+      await client.close();
+    }
+    assert.deepEqual(found, wanted);
+    await until('the log of both servers to go on', async () => {
+      const { clusters } = (await command(rebuilt, 'GET', '/api/health')).json;
+      return (
+        clusters.length === 2 &&
+        clusters.every(({ shipping }: Json) => shipping?.regions.some(({ state }: Json) => state === 'shipping'))
+      );
+    });
+    await freehold.stop();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+    freehold = await Freehold.start({ env, dataDir: at.dataDir, port: at.port });
+  }
+  await until('it to be served', () => contentOf(acme.client).catch(() => undefined));
 });
 
 test('when it is deleted for good, its server, its folders and the key of its log are gone', async () => {

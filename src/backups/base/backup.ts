@@ -34,6 +34,8 @@ export interface DatabaseOwner {
 
 export interface BaseBackupOptions {
   readonly clusterId: ClusterId;
+  /** What the installation calls it. Default: the main one. */
+  readonly cluster?: string | undefined;
   /** Default: a new one. Given by whoever must name the backup before it is there. */
   readonly backupId?: BackupId;
   readonly facts: ClusterFacts;
@@ -134,6 +136,7 @@ export async function runBaseBackup(options: BaseBackupOptions): Promise<BaseBac
       format: 1,
       backupId,
       clusterId,
+      ...(options.cluster !== undefined && { cluster: options.cluster }),
       ...options.facts,
       timeline: arrived.timeline,
       startLsn: arrived.startLsn,
