@@ -51,7 +51,7 @@ export const databaseLeaks: readonly PlantedLeak[] = [
     edits: [
       {
         file: doors,
-        find: 'directory.onChanged((tenantId) => pool.evict(tenantId));',
+        find: 'directory.onChanged((tenantId) => pool.evict(tenantId, settleMs > 0 ? { isOpen, settleMs } : undefined));',
         replace: 'directory.onChanged(async () => {});',
       },
     ],
