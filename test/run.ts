@@ -100,7 +100,14 @@ try {
 
 // Whoever was told to end may still be ending.
 for (let tries = 0; tries < 600 && findProcesses(runDir).length > 0; tries++) await delay(100);
-for (const left of findProcesses(runDir)) failures.push(`left running: ${left}`);
+for (const left of findProcesses(runDir)) {
+  failures.push(`left running: ${left}`);
+  try {
+    process.kill(Number.parseInt(left, 10), 'SIGKILL');
+  } catch {
+    // It has ended meanwhile.
+  }
+}
 for (const name of readdirSync(scratch)) failures.push(`left in the temporary folder: ${name}`);
 rmSync(runDir, { recursive: true, force: true });
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Log } from '#src/kernel/index.ts';
 import { createLauncher, findControlGroups, type LaunchRequest, removeLeftGroups } from '#src/processes/index.ts';
 import type { Config } from './config.ts';
-import { type Folders, foldersOf } from './folders.ts';
+import { type Folders, foldersOfCluster } from './folders.ts';
 import { type Calls, createCalls } from './ipc-calls.ts';
 import type { OsUsers } from './os-users.ts';
 import { freehold } from './self.ts';
@@ -45,7 +45,7 @@ export async function createAppLauncher(of: {
     runDir: folders.sandboxes,
     socketFoldersOf(cluster) {
       if (of.config.externalDatabase) return [];
-      const own = foldersOf(folders.data, cluster);
+      const own = foldersOfCluster(folders, cluster);
       return [own.databaseSocket, own.clusterSocket, own.standbySocket];
     },
     authorityFile: folders.caCertificate,

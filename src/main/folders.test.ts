@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ensureFolders, foldersOf } from './folders.ts';
+import { ensureFolders, foldersOf, foldersOfCluster } from './folders.ts';
 import { ensureDatabaseSecret } from './secrets.ts';
 
 test('what a part plants in its own folder does not lead the supervisor out of it', (t) => {
@@ -37,6 +37,15 @@ test('what a part plants in its own folder does not lead the supervisor out of i
   const before = statSync(home).mode;
   assert.throws(() => ensureFolders(folders, undefined), { code: 'FH_DATA_UNREACHABLE' });
   assert.equal(statSync(home).mode, before);
+});
+
+test('sockets of every server are found by a process that has become another user', (t) => {
+  const folders = foldersOf(join('/', 'a data folder that is too long for sockets'.repeat(3)));
+  const before = foldersOfCluster(folders, 'c12345678');
+  assert.ok(before.databaseSocket.startsWith(join(folders.run, 'c12345678')));
+  assert.ok(Buffer.byteLength(before.standbySocket) <= 80);
+  t.mock.method(process as { getuid(): number }, 'getuid', () => 4_321);
+  assert.deepEqual(foldersOfCluster(folders, 'c12345678'), before);
 });
 
 test('an empty folder of root becomes a region, anything else is left as it is', (t) => {

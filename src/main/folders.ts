@@ -138,6 +138,15 @@ export function foldersOf(dataDir: string, cluster = 'main'): Folders {
   };
 }
 
+/**
+ * Of another cluster of the same run. Not `foldersOf` once more: the place of sockets is the one of whoever began the run, and this
+ * process may have become another user since.
+ */
+export const foldersOfCluster = (folders: Folders, cluster = 'main'): Folders => ({
+  ...folders,
+  ...clusterFoldersOf(folders.data, folders.run, cluster),
+});
+
 function clusterFoldersOf(dataDir: string, run: string, cluster: string): ClusterFolders {
   const isMain = cluster === 'main';
   const home = isMain ? dataDir : join(dataDir, 'clusters', cluster);

@@ -14,7 +14,7 @@ import type { BaseBackups } from './base-backups.ts';
 import { type Canaries, createCanaries } from './canaries.ts';
 import type { ClusterShipping } from './cluster-shipping.ts';
 import { mainErrors } from './errors.ts';
-import { type Folders, foldersOf } from './folders.ts';
+import { type Folders, foldersOfCluster } from './folders.ts';
 import type { ClusterSources } from './health.ts';
 import { type Channel, createCalls } from './ipc-calls.ts';
 import { privateServerMethods } from './private-servers.ts';
@@ -89,7 +89,7 @@ export function createPrivateClusters(options: PrivateClustersOptions) {
   }
 
   async function open(name: string): Promise<PrivateCluster> {
-    const own = foldersOf(folders.data, name);
+    const own = foldersOfCluster(folders, name);
     const target = readDatabaseSecret(own);
     await migrate(target, { schema: 'public', folder: options.controlMigrations });
     const books = createPool(target, { max: poolSize, applicationName: 'freehold control' });
@@ -202,7 +202,7 @@ export function createPrivateClusters(options: PrivateClustersOptions) {
         const cluster = present.get(name);
         return {
           name,
-          folders: foldersOf(folders.data, name),
+          folders: foldersOfCluster(folders, name),
           db: cluster?.books,
           shipping: backups && (() => cluster?.backups?.shipping.shipper.report),
         };

@@ -5,7 +5,7 @@ import { type ClusterPair, longestShutdownMs } from '#src/clusters/index.ts';
 import { failpoint, type Log } from '#src/kernel/index.ts';
 import type { EmbeddedClusterOptions } from './cluster.ts';
 import { mainErrors } from './errors.ts';
-import { ensureClusterFolders, type Folders, foldersOf } from './folders.ts';
+import { ensureClusterFolders, type Folders, foldersOfCluster } from './folders.ts';
 import { createCalls } from './ipc-calls.ts';
 import type { ManagedProcess } from './managed-process.ts';
 import { ensureServerUsers, type OsUsers } from './os-users.ts';
@@ -47,7 +47,7 @@ export function createPrivateServers({ folders, users, openCluster, createShippe
     const present = entries.get(cluster);
     if (present) return present;
     const opening = (async () => {
-      const own = foldersOf(folders.data, cluster);
+      const own = foldersOfCluster(folders, cluster);
       const serverUsers = users && ensureServerUsers(users, places.slotOf(cluster));
       ensureClusterFolders(own, serverUsers);
       const pair = await openCluster({ folders: own, users: serverUsers }, cluster);
@@ -87,7 +87,7 @@ export function createPrivateServers({ folders, users, openCluster, createShippe
     await entry?.shipper?.stop(stopShipperMs);
     await entry?.pair.stop();
     entries.delete(cluster);
-    const own = foldersOf(folders.data, cluster);
+    const own = foldersOfCluster(folders, cluster);
     rmSync(own.databaseSecret, { force: true });
     rmSync(join(folders.run, cluster), { recursive: true, force: true });
     await failpoint('servers.remove.stopped');

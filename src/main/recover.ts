@@ -28,7 +28,7 @@ import type { KeyId, KeyOwner } from '#src/keys/types.ts';
 import { createDiskRegion, createDiskStore, type RegionStore } from '#src/objects/index.ts';
 import { defaultDataDir, type Env, parseConfig } from './config.ts';
 import { mainErrors } from './errors.ts';
-import { ensureClusterFolders, ensureFolders, type Folders, foldersOf } from './folders.ts';
+import { ensureClusterFolders, ensureFolders, type Folders, foldersOf, foldersOfCluster } from './folders.ts';
 import { restoredMarker } from './mail-services.ts';
 import { ensureOsUsers, ensureServerUsers, type OsUser } from './os-users.ts';
 import type { RecoverOptions } from './recover-command.ts';
@@ -101,7 +101,7 @@ export async function recover(context: CliContext, options: RecoverOptions): Pro
     const places = createServerPlaces(folders);
     for (const [index, other] of others.entries()) {
       places.take(other.name);
-      const own = foldersOf(dataDir, other.name);
+      const own = foldersOfCluster(folders, other.name);
       const serverUsers = users && ensureServerUsers(users, places.slotOf(other.name));
       ensureClusterFolders(own, serverUsers);
       await restore(other, own.cluster, serverUsers?.postgres, (fraction, what) =>

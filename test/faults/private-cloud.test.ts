@@ -3,9 +3,9 @@
  * same e-mails and ids in both editions.
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
-  cpSync,
   existsSync,
   mkdtempSync,
   readdirSync,
@@ -219,6 +219,15 @@ test('it moves from the shared server to one of its own and back while it is in 
   await mover.client.close();
 });
 
+async function servedContent({ dataDir, port }: Freehold, name: string): Promise<string> {
+  const client = await until('somebody to be let in', () => signIn({ dataDir, port }, name).catch(() => undefined));
+  try {
+    return await contentOf(client);
+  } finally {
+    await client.close();
+  }
+}
+
 test('everything is rebuilt from one region and the kit alone, its server too', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'fh-private-'));
   chmodSync(folder, 0o755);
@@ -234,8 +243,9 @@ test('everything is rebuilt from one region and the kit alone, its server too', 
   try {
     // What is left of it all.
     const region = join(folder, 'b');
-    cpSync(join(at.dataDir, 'regions', 'b'), region, { recursive: true });
-    const dataDir = join(folder, 'recovered');
+    execFileSync('cp', ['-a', join(at.dataDir, 'regions', 'b'), region]);
+    // Too long for sockets, which lie elsewhere then.
+    const dataDir = join(folder, 'recovered in a folder with a name that is longer than most');
     const { code, stdout, stderr } = await runLauncher(
       ['recover', '--region', `b=${region}`, '--kit', join(folder, 'kit.txt'), '--data', dataDir, '--json'],
       {},
@@ -243,23 +253,19 @@ test('everything is rebuilt from one region and the kit alone, its server too', 
     assert.equal(code, 0, stderr);
     const { privateServers, missingServers } = JSON.parse(stdout);
     assert.deepEqual([privateServers, missingServers], [clustersIn(), []]);
-    freehold = await Freehold.start({ env: { ...env, FREEHOLD_REGION_B: region }, dataDir });
-    const rebuilt = { dataDir, port: freehold.port };
-    const found: string[] = [];
-    for (const { name } of [acme, globex]) {
-      const client = await until('somebody to be let in', () => signIn(rebuilt, name).catch(() => undefined));
-      found.push(await contentOf(client));
-      await client.close();
+    const again = await Freehold.start({ env: { ...env, FREEHOLD_REGION_B: region }, dataDir });
+    try {
+      assert.deepEqual(await Promise.all([acme, globex].map(({ name }) => servedContent(again, name))), wanted);
+      await until('the log of both servers to go on', async () => {
+        const { json } = await command({ dataDir, port: again.port }, 'GET', '/api/health');
+        const goesOn = ({ shipping }: Json) => shipping?.regions.some(({ state }: Json) => state === 'shipping');
+        return json.clusters.length === 2 && json.clusters.every(goesOn);
+      });
+    } catch (error) {
+      throw new Error(`the rebuilt installation: ${again.readTroubles()}`, { cause: error });
+    } finally {
+      await again.stop();
     }
-    assert.deepEqual(found, wanted);
-    await until('the log of both servers to go on', async () => {
-      const { clusters } = (await command(rebuilt, 'GET', '/api/health')).json;
-      return (
-        clusters.length === 2 &&
-        clusters.every(({ shipping }: Json) => shipping?.regions.some(({ state }: Json) => state === 'shipping'))
-      );
-    });
-    await freehold.stop();
   } finally {
     rmSync(folder, { recursive: true, force: true });
     freehold = await Freehold.start({ env, dataDir: at.dataDir, port: at.port });
