@@ -50,6 +50,7 @@ export function selectEvents(db: Queryable, table: AuditTable, filter: EventFilt
        AND ($6::timestamptz IS NULL OR recorded_at >= $6)
        AND ($7::timestamptz IS NULL OR recorded_at < $7)
        AND ($8::text IS NULL OR subject = $8)
+       AND ($9::text IS NULL OR coalesce(details->>'server', 'main') = $9)
      ORDER BY position DESC
      LIMIT $4`,
     [
@@ -61,6 +62,7 @@ export function selectEvents(db: Queryable, table: AuditTable, filter: EventFilt
       filter.from ?? null,
       filter.to ?? null,
       filter.subject ?? null,
+      filter.server ?? null,
     ],
   );
 }

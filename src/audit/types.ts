@@ -183,6 +183,8 @@ export interface AuditFilter {
   /** ISO 8601, not included. */
   readonly to?: string | undefined;
   readonly subject?: string | undefined;
+  /** Whose backup it is about: a private server's name, or `main`. */
+  readonly server?: string | undefined;
 }
 
 export type { ExportFormat } from './export.ts';

@@ -8,6 +8,7 @@ import { formatFacts } from './table.ts';
 
 interface Options extends CommonOptions {
   readonly region?: string;
+  readonly cluster?: string;
 }
 
 const askEveryMs = 250;
@@ -18,10 +19,15 @@ export function addBackupVerifyCommand(backup: Command, context: CliContext): vo
     .description('restore a base backup from one region and compare what comes out of it; exit code 1 when it is wrong')
     .argument('[backup]', 'id of the base backup; default: the newest')
     .option('--region <name>', 'the only region to read; default: the one that was not read the last time')
+    .option('--cluster <name>', 'a private server; default: the shared one')
     .option('--json', 'one line of JSON: passed, region, findings, checked')
     .option('--data <folder>', 'data folder of the installation')
     .action(async (backupId: string | undefined, options: Options) => {
-      const body = { ...(backupId !== undefined && { backupId }), ...(options.region && { region: options.region }) };
+      const body = {
+        ...(backupId !== undefined && { backupId }),
+        ...(options.region && { region: options.region }),
+        ...(options.cluster && { cluster: options.cluster }),
+      };
       const run = await follow<VerificationRun>(context, options, '/api/verifications', body, 'Verifying');
       const { verification } = run;
       if (!verification) throw interrupted(run);

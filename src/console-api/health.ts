@@ -122,6 +122,12 @@ export interface ChecksHealth {
   /** Tenants that are older than two weeks and were not compared after a restore within them. */
   readonly unverifiedTenants: number;
   readonly suspectBackup?: SuspectBackup;
+  /** The same of each private server; drills are of the main one only. */
+  readonly privateServers: readonly PrivateServerChecks[];
+}
+
+export interface PrivateServerChecks extends Pick<ChecksHealth, 'regions' | 'unverifiedTenants' | 'suspectBackup'> {
+  readonly cluster: string;
 }
 
 /** A base backup with pages that failed their checksum. */

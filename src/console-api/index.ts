@@ -38,6 +38,7 @@ export {
   type HealthWarning,
   healthRoutes,
   type JobView,
+  type PrivateServerChecks,
   type RecoveryTimeHealth,
   type RegionChecks,
   type RetentionHealth,

@@ -43,6 +43,8 @@ export interface VerificationRequest {
   readonly backupId?: string;
   /** Default: the one that was not read the last time. */
   readonly region?: string;
+  /** Name of a private server whose base backup it is. Default: the main one. */
+  readonly cluster?: string;
 }
 
 export interface VerificationDeps {
@@ -54,7 +56,7 @@ export interface VerificationDeps {
   }): Promise<readonly VerificationView[]>;
   /** Newest first. */
   listDrills(filter: { readonly limit: number }): Promise<readonly DrillView[]>;
-  /** Begins one, or tells of the one that runs. Throws when the backup or the region is not known. */
+  /** Begins one, or tells of the one that runs. Throws when the backup, the region or the server is not known. */
   startVerification(request: VerificationRequest): Promise<VerificationRun>;
   startDrill(request: { readonly region?: string }): Promise<DrillRun>;
   latestVerification(): VerificationRun | undefined;
@@ -62,6 +64,7 @@ export interface VerificationDeps {
 }
 
 const limit = { type: 'integer', minimum: 1, maximum: 500, default: 100 } as const;
+const cluster = { type: 'string', pattern: '^[a-z0-9]{1,32}$' } as const;
 const region = { type: 'string', pattern: '^[a-z0-9_]{1,32}$' } as const;
 
 /**
@@ -91,7 +94,7 @@ export function verificationRoutes(deps: VerificationDeps) {
       '/api/verifications',
       {
         config: { operation: 'verification.run' },
-        schema: { body: objectSchema({ backupId: idSchema('bak'), region }) },
+        schema: { body: objectSchema({ backupId: idSchema('bak'), region, cluster }) },
       },
       async ({ body }, reply) => reply.code(202).send({ run: await deps.startVerification(body) }),
     );

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { RetentionHolds } from '#src/backups/index.ts';
 import type { Binaries } from '#src/clusters/index.ts';
 import type { Clock, Log } from '#src/kernel/index.ts';
@@ -13,7 +12,7 @@ import type { Config } from './config.ts';
 import { createDumps } from './dumps.ts';
 import type { Folders } from './folders.ts';
 import type { Jobs } from './jobs.ts';
-import type { PrivateClusters } from './private-clusters.ts';
+import { ledgerFolderOf, type PrivateClusters } from './private-clusters.ts';
 import { createRetention } from './retention.ts';
 import type { Shutdown } from './shutdown.ts';
 import { findStandbySocket } from './standby-health.ts';
@@ -71,7 +70,7 @@ export async function createBackupWork(of: {
     control: of.target,
     keys: keys.sealing,
     scratchFolder: folders.scratch,
-    ledgerFolder: join(folders.control, 'ledgers'),
+    ledgerFolder: ledgerFolderOf(folders, 'main'),
     domain: config.domain,
     recoveryTimeLimitMs: config.recoveryTimeLimitMs,
   });

@@ -159,6 +159,7 @@ export function createBaseBackups({
         actor: 'system',
         subject: manifest.backupId,
         details: {
+          ...(cluster !== undefined && { server: cluster }),
           regions: complete.join(' '),
           databases: backup.databases,
           ...(damaged.length > 0 && { damaged: damaged.join(' ') }),
@@ -174,7 +175,7 @@ export function createBaseBackups({
         name: 'backup.failed',
         actor: 'system',
         subject: clusterId,
-        details: { code },
+        details: { ...(cluster !== undefined && { server: cluster }), code },
       }).catch((auditError) => log.error('the failure was not recorded', { error: auditError }));
     } finally {
       release();

@@ -51,6 +51,7 @@ test('one region that failed is told of, however often another passes since', ()
       },
     ],
     unverifiedTenants: 0,
+    privateServers: [],
   };
   const warnings = findCheckWarnings({ checks }, Date.parse(at(10)));
   assert.deepEqual(

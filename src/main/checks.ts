@@ -1,4 +1,4 @@
-import { openLedgerFolder, selectDrills, selectTenantsToVerify, selectVerifications } from '#src/backups/index.ts';
+import { openLedgerFolder } from '#src/backups/index.ts';
 import type {
   BackupDeps,
   ChecksHealth,
@@ -7,19 +7,24 @@ import type {
   VerificationDeps,
 } from '#src/console-api/index.ts';
 import type { MetricFigure } from '#src/http/index.ts';
-import type { Queryable } from '#src/postgres/index.ts';
-import { summarise } from './check-runs.ts';
 import { createDrills } from './drills.ts';
 import { createLedgerSamples } from './ledger-samples.ts';
-import { findRecoveryTimeWarnings, readRecoveryTime } from './recovery-time.ts';
+import type { PrivateClusters } from './private-clusters.ts';
+import { createPrivateVerifications } from './private-verifications.ts';
+import { findRecoveryTimeWarnings } from './recovery-time.ts';
+import { countUnverifiedTenants, readRegionChecks } from './region-checks.ts';
 import type { Shutdown } from './shutdown.ts';
 import { findSuspectBackup, findSuspectWarnings } from './suspect-backups.ts';
 import type { OpenTenantReader } from './tenant-readers.ts';
-import { type CheckDeps, createVerifications } from './verifications.ts';
+import {
+  type CheckDeps,
+  createVerificationRuns,
+  createVerifications,
+  listVerifications,
+  verificationTimes,
+} from './verifications.ts';
 
 const dayMs = 24 * 60 * 60_000;
-/** A tenant whose rows were not compared for so long is a risk. */
-const unverifiedAfterMs = 14 * dayMs;
 /** Without a verification that passed. */
 const staleAfterMs = 3 * dayMs;
 /** The same in one region: they take turns. */
@@ -36,6 +41,7 @@ export interface Checks extends VerificationDeps {
 export interface ChecksOptions extends Omit<CheckDeps, 'lane' | 'samples' | 'signal'> {
   readonly openReader: OpenTenantReader;
   readonly ledgerFolder: string;
+  readonly privateClusters: Pick<PrivateClusters, 'list'>;
   readonly domain: string;
   /** How long a rebuilding from one region may take; 0: no limit. */
   readonly recoveryTimeLimitMs: number;
@@ -55,7 +61,9 @@ export async function createChecks(options: ChecksOptions): Promise<Checks> {
     signal: stopping.signal,
   };
   const ledgers = await openLedgerFolder(options.ledgerFolder, keys);
-  const verifications = createVerifications({ ...deps, ledgers });
+  const runs = createVerificationRuns(deps);
+  const verifications = createVerifications({ ...deps, cluster: 'main', books: pool, ledgers, runs });
+  const ofPrivate = createPrivateVerifications({ ...deps, ...options, runs });
   const drills = createDrills({ ...deps, domain: options.domain });
   let known: ChecksHealth | undefined;
   shutdown.add('verification and drills', 20_000, async () => {
@@ -64,23 +72,28 @@ export async function createChecks(options: ChecksOptions): Promise<Checks> {
   });
 
   return {
-    listVerifications: (filter) => verifications.list(filter),
+    listVerifications: (filter) => listVerifications(pool, filter),
     listDrills: (filter) => drills.list(filter),
-    startVerification: (request) => verifications.start(request),
+    startVerification: ({ cluster = 'main', ...request }) =>
+      cluster === 'main' ? verifications.start(request) : ofPrivate.start(cluster, request),
     startDrill: (request) => drills.start(request),
-    latestVerification: () => verifications.latest(),
+    latestVerification: () => runs.latest(),
     latestDrill: () => drills.latest(),
     schedule() {
-      verifications.schedule();
+      options.jobs.add({ name: 'verification', ...verificationTimes, run: () => verifications.runWhenDue() });
+      options.jobs.add(ofPrivate.job);
       drills.schedule();
     },
     async health() {
-      const [regions, tenants, suspectBackup] = await Promise.all([
-        Promise.all(backups.regions.map(({ region }) => readRegion(pool, region, options.recoveryTimeLimitMs))),
-        selectTenantsToVerify(pool),
-        findSuspectBackup(pool),
+      const { recoveryTimeLimitMs } = options;
+      const [regions, unverifiedTenants, suspectBackup, privateServers] = await Promise.all([
+        Promise.all(
+          backups.regions.map(({ region }) => readRegionChecks(pool, { cluster: 'main', region, recoveryTimeLimitMs })),
+        ),
+        countUnverifiedTenants(pool, clock.now()),
+        findSuspectBackup(pool, 'main'),
+        ofPrivate.health(),
       ]);
-      const since = clock.now() - unverifiedAfterMs;
       const lastBackupAt = options.baseBackups.latest()?.backup?.finishedAt;
       const lastVerification = newestOf(regions.map((each) => each.lastVerification));
       const lastDrill = newestOf(regions.map((each) => each.lastDrill));
@@ -95,47 +108,12 @@ export async function createChecks(options: ChecksOptions): Promise<Checks> {
         ...(lastDrill && { lastDrill }),
         regions,
         ...(suspectBackup && { suspectBackup }),
-        unverifiedTenants: tenants.filter(
-          ({ createdAt, verifiedAt }) => createdAt.getTime() < since && (verifiedAt?.getTime() ?? 0) < since,
-        ).length,
+        unverifiedTenants,
+        privateServers,
       };
       return known;
     },
     figures: () => (known ? figuresOf(known) : []),
-  };
-}
-
-async function readRegion(pool: Queryable, region: string, recoveryTimeLimitMs: number): Promise<RegionChecks> {
-  const ofRegion = { limit: 1, kind: 'backup', region };
-  const [[last], [passed], [drill], recoveryTime] = await Promise.all([
-    selectVerifications(pool, ofRegion),
-    selectVerifications(pool, { ...ofRegion, passed: true }),
-    selectDrills(pool, { limit: 1, region }),
-    recoveryTimeLimitMs > 0 ? readRecoveryTime(pool, region, recoveryTimeLimitMs) : undefined,
-  ]);
-  return {
-    region,
-    ...(last && {
-      lastVerification: {
-        at: last.finishedAt.toISOString(),
-        passed: last.passed,
-        region,
-        backupId: last.subject,
-        ...(!last.passed && { finding: summarise(last.findings) }),
-      },
-    }),
-    ...(passed && { lastVerifiedAt: passed.finishedAt.toISOString() }),
-    ...(drill && {
-      lastDrill: {
-        at: drill.finishedAt.toISOString(),
-        passed: drill.passed,
-        region,
-        ...(drill.recoveryPointMs !== undefined && { recoveryPointMs: drill.recoveryPointMs }),
-        ...(drill.recoveryTimeMs !== undefined && { recoveryTimeMs: drill.recoveryTimeMs }),
-        ...(!drill.passed && { finding: summarise(drill.findings) }),
-      },
-    }),
-    ...(recoveryTime && { recoveryTime }),
   };
 }
 
@@ -145,8 +123,8 @@ function newestOf<T extends { readonly at: string }>(all: readonly (T | undefine
 
 export function findCheckWarnings({ checks }: { readonly checks?: ChecksHealth }, now: number): HealthWarning[] {
   if (!checks) return [];
-  const { lastVerifiedAt, unverifiedTenants } = checks;
-  const isStale = (at: string | undefined, afterMs: number) => at !== undefined && now - Date.parse(at) > afterMs;
+  const { lastVerifiedAt } = checks;
+  const isStale: IsStale = (at, afterMs) => at !== undefined && now - Date.parse(at) > afterMs;
   const warnings = checks.regions.flatMap((each) => [
     ...findRegionWarnings(each, isStale),
     ...findRecoveryTimeWarnings(each, now),
@@ -159,31 +137,54 @@ export function findCheckWarnings({ checks }: { readonly checks?: ChecksHealth }
       text: `No backup was verified by restoring it since ${lastVerifiedAt}.`,
       hint: 'Do it now, and see why it is not done by itself: ./freehold backup verify',
     });
-  if (unverifiedTenants > 0)
-    warnings.push({
-      severity: 'risk',
-      text: `The rows of ${unverifiedTenants} tenants were not compared after a restore for two weeks.`,
-      hint: 'Their tables may be locked all the time. Try it at a quiet hour: ./freehold backup verify',
-    });
+  warnings.push(...findUnverified(checks));
+  for (const server of checks.privateServers)
+    warnings.push(
+      ...server.regions.flatMap((each) => findRegionWarnings(each, isStale, server.cluster)),
+      ...findSuspectWarnings(server.suspectBackup, onServer(server.cluster)),
+      ...findUnverified(server),
+    );
   return warnings;
 }
 
+type IsStale = (at: string | undefined, afterMs: number) => boolean;
+
+function findUnverified({
+  unverifiedTenants,
+  cluster,
+}: Pick<ChecksHealth, 'unverifiedTenants'> & { cluster?: string }): HealthWarning[] {
+  if (unverifiedTenants === 0) return [];
+  return [
+    {
+      severity: 'risk',
+      text: `The rows of ${unverifiedTenants} tenants${onServer(cluster)} were not compared after a restore for two weeks.`,
+      hint: `Their tables may be locked all the time. Try it at a quiet hour: ./freehold backup verify${ofServer(cluster)}`,
+    },
+  ];
+}
+
+const onServer = (cluster: string | undefined) => (cluster === undefined ? '' : ` on the private server ${cluster}`);
+const ofServer = (cluster: string | undefined) => (cluster === undefined ? '' : ` --cluster ${cluster}`);
+
+/** @param cluster of a private server; undefined: of the shared one */
 function findRegionWarnings(
   { region, lastVerification: verification, lastVerifiedAt, lastDrill: drill }: RegionChecks,
-  isStale: (at: string | undefined, afterMs: number) => boolean,
+  isStale: IsStale,
+  cluster?: string,
 ): HealthWarning[] {
   const warnings: HealthWarning[] = [];
+  const again = `./freehold backup verify --region ${region}${ofServer(cluster)}`;
   if (verification && !verification.passed)
     warnings.push({
       severity: 'problem',
-      text: `The backup ${verification.backupId}, restored from region ${region}, is not what it should be: ${verification.finding}.`,
-      hint: `Until it is mended, restore from the other region. See docs/backups.md; then again: ./freehold backup verify --region ${region}`,
+      text: `The backup ${verification.backupId}${onServer(cluster)}, restored from region ${region}, is not what it should be: ${verification.finding}.`,
+      hint: `Until it is mended, restore from the other region. See docs/backups.md; then again: ${again}`,
     });
   else if (isStale(lastVerifiedAt, regionStaleAfterMs))
     warnings.push({
       severity: 'problem',
-      text: `No backup in region ${region} was verified by restoring it since ${lastVerifiedAt}.`,
-      hint: `Do it now, and see why it is not done by itself: ./freehold backup verify --region ${region}`,
+      text: `No backup${onServer(cluster)} in region ${region} was verified by restoring it since ${lastVerifiedAt}.`,
+      hint: `Do it now, and see why it is not done by itself: ${again}`,
     });
   if (drill && !drill.passed)
     warnings.push({
@@ -194,19 +195,35 @@ function findRegionWarnings(
   return warnings;
 }
 
-function figuresOf({ lastVerifiedAt, lastDrill, regions, unverifiedTenants }: ChecksHealth): MetricFigure[] {
-  const gauge = (name: string, help: string, value: number | undefined, region?: string): MetricFigure[] => {
-    const labels = { cluster: 'main', ...(region && { region }) };
+function figuresOf({
+  lastVerifiedAt,
+  lastDrill,
+  regions,
+  unverifiedTenants,
+  privateServers,
+}: ChecksHealth): MetricFigure[] {
+  const gauge = (
+    name: string,
+    help: string,
+    value: number | undefined,
+    region?: string,
+    cluster = 'main',
+  ): MetricFigure[] => {
+    const labels = { cluster, ...(region && { region }) };
     return value === undefined ? [] : [{ name: `freehold_${name}`, help, type: 'gauge', labels, value }];
   };
   const seconds = (at: string | undefined) => at && Date.parse(at) / 1_000;
+  const servers = [{ cluster: 'main', regions, unverifiedTenants }, ...privateServers];
   return [
-    ...regions.flatMap(({ region, lastVerification: last }) =>
-      gauge(
-        'verification_passed',
-        '1 when the newest verification of a base backup in the region found nothing wrong.',
-        last && Number(last.passed),
-        region,
+    ...servers.flatMap(({ cluster, regions: of }) =>
+      of.flatMap(({ region, lastVerification: last }) =>
+        gauge(
+          'verification_passed',
+          '1 when the newest verification of a base backup in the region found nothing wrong.',
+          last && Number(last.passed),
+          region,
+          cluster,
+        ),
       ),
     ),
     ...gauge(
@@ -214,10 +231,14 @@ function figuresOf({ lastVerifiedAt, lastDrill, regions, unverifiedTenants }: Ch
       'When a base backup was last restored and found right.',
       seconds(lastVerifiedAt) || undefined,
     ),
-    ...gauge(
-      'verification_overdue_tenants',
-      'Tenants whose rows were not compared after a restore for two weeks.',
-      unverifiedTenants,
+    ...servers.flatMap(({ cluster, unverifiedTenants: tenants }) =>
+      gauge(
+        'verification_overdue_tenants',
+        'Tenants whose rows were not compared after a restore for two weeks.',
+        tenants,
+        undefined,
+        cluster,
+      ),
     ),
     ...regions.flatMap(({ region, lastDrill: last }) =>
       gauge(

@@ -135,7 +135,6 @@ export async function startControlServices({
     log,
     shutdown,
   });
-  shutdown.add('private servers', 15_000, () => privateClusters.stop());
   const admin = createPlacedAdmin({
     main: createDatabaseAdmin({ pool, target, log }),
     find: (cluster) => privateClusters.find(cluster),

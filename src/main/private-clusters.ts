@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ShippingReport } from '#src/backups/index.ts';
 import {
   createDatabaseAdmin,
@@ -60,6 +62,10 @@ export interface PrivateClustersOptions {
   readonly clock: Clock;
   readonly log: Log;
 }
+
+/** Of what was counted on it, for verification: a place in one server's WAL says nothing about another's. */
+export const ledgerFolderOf = ({ control }: Folders, cluster: string): string =>
+  join(control, cluster === 'main' ? 'ledgers' : `ledgers-${cluster}`);
 
 export type PrivateClusters = ReturnType<typeof createPrivateClusters>;
 
@@ -145,6 +151,8 @@ export function createPrivateClusters(options: PrivateClustersOptions) {
       await cluster?.close();
       await ask(privateServerMethods.remove, name, removeWithinMs);
       await failpoint('servers.removed');
+      await rm(ledgerFolderOf(folders, name), { recursive: true, force: true });
+      await rm(foldersOfCluster(folders, name).clusterIdFile, { force: true });
       const [row] = await db.query<{ clusterId: ClusterId }>(
         'SELECT cluster_id AS "clusterId" FROM clusters WHERE name = $1',
         [name],

@@ -37,7 +37,7 @@ async function warningsOn(day: number, ...regions: string[]) {
     regions.map(async (region) => ({ region, recoveryTime: await readRecoveryTime(pool, region, limitMs) })),
   );
   const known = measured.map(({ region, recoveryTime }) => ({ region, ...(recoveryTime && { recoveryTime }) }));
-  return findCheckWarnings({ checks: { regions: known, unverifiedTenants: 0 } }, at(day).getTime());
+  return findCheckWarnings({ checks: { regions: known, unverifiedTenants: 0, privateServers: [] } }, at(day).getTime());
 }
 
 test('drills that become slower warn before the limit for recovery time is passed, each region by itself', async () => {

@@ -19,9 +19,14 @@ after(async () => {
 });
 
 test('a page that failed its checksum is a problem, with the tenants, until a base backup is sound again', async () => {
-  const ended = (name: 'backup.completed' | 'backup.suspect', subject: string, damaged?: string) =>
-    recordAudit(db, { name, actor: 'system', subject, details: { regions: 'a b', ...(damaged && { damaged }) } });
-  const warnings = async () => findSuspectWarnings(await findSuspectBackup(db));
+  const ended = (name: 'backup.completed' | 'backup.suspect', subject: string, damaged?: string, server?: string) =>
+    recordAudit(db, {
+      name,
+      actor: 'system',
+      subject,
+      details: { ...(server && { server }), regions: 'a b', ...(damaged && { damaged }) },
+    });
+  const warnings = async (server = 'main') => findSuspectWarnings(await findSuspectBackup(db, server));
   assert.deepEqual(await warnings(), []);
   await ended('backup.completed', 'bak_1');
   assert.deepEqual(await warnings(), []);
@@ -31,6 +36,11 @@ test('a page that failed its checksum is a problem, with the tenants, until a ba
   assert.match(warning!.text, /bak_2 of \S+Z: of ten_1, freehold_control\.$/);
   await ended('backup.suspect', 'bak_3');
   assert.match((await warnings())[0]!.text, /bak_3 of \S+Z\.$/);
-  await ended('backup.completed', 'bak_4');
+  await ended('backup.suspect', 'bak_4', undefined, 'c12345678');
+  await ended('backup.completed', 'bak_5');
   assert.deepEqual(await warnings(), []);
+  // A sound backup of one server says nothing about another's.
+  assert.match((await warnings('c12345678'))[0]!.text, /bak_4/);
+  await ended('backup.completed', 'bak_6', undefined, 'c12345678');
+  assert.deepEqual(await warnings('c12345678'), []);
 });

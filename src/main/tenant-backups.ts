@@ -142,7 +142,8 @@ async function findLastVerification(db: Queryable, tenantId: TenantId): Promise<
   const [row] = await db.query<{ kind: 'backup' | 'dump'; finishedAt: Date; passed: boolean }>(
     `WITH newest AS (
        SELECT DISTINCT ON (kind, region) kind, region, finished_at, passed, verification_id FROM verifications
-       WHERE (kind = 'dump' AND tenant_id = $1) OR (kind = 'backup' AND (tenant_id IS NULL OR tenant_id = $1))
+       WHERE (kind = 'dump' AND tenant_id = $1) OR (kind = 'backup' AND (tenant_id IS NULL OR tenant_id = $1)
+         AND cluster = (SELECT cluster FROM tenants WHERE tenant_id = $1))
        ORDER BY kind, region, finished_at DESC, verification_id DESC)
      SELECT kind, finished_at AS "finishedAt", passed FROM newest
      WHERE finished_at > (SELECT max(finished_at) FROM newest) - interval '7 days'

@@ -27,6 +27,7 @@ import type { Pool } from '#src/postgres/index.ts';
 import type { BackupServices } from './backup-services.ts';
 import type { Canaries } from './canaries.ts';
 import {
+  type CheckRuns,
   chooseRegion,
   createCheckRuns,
   describeFailed,
@@ -40,9 +41,6 @@ import { type LedgerSamples, rowReader } from './ledger-samples.ts';
 
 const hourMs = 60 * 60_000;
 const dayMs = 24 * hourMs;
-/** Later than the first base backup of an installation. */
-const firstAfterMs = 5 * 60_000;
-const overdueAfterMs = 3 * dayMs;
 /** Every tenant's rows are compared at least so often. */
 const everyTenantMs = 7 * dayMs;
 /** Ledgers of older backups, for `backup verify BACKUP`. */
@@ -67,29 +65,49 @@ export interface CheckDeps {
   readonly signal: AbortSignal;
 }
 
-export interface Verifications {
-  list(filter: { limit: number; subject?: string; tenantId?: string }): Promise<VerificationView[]>;
-  start(request: VerificationRequest): Promise<VerificationRun>;
-  latest(): VerificationRun | undefined;
-  /** Hourly: when there is a base backup that was not verified, or a tenant whose turn it is. */
-  schedule(): void;
+export interface VerificationsOptions extends CheckDeps {
+  /** The server whose base backups they are. */
+  readonly cluster: string;
+  /** Where its tenants, canaries and what was compared are kept: in a database of its own. Of the main one: control's own. */
+  readonly books: Pool;
+  readonly ledgers: LedgerFolder;
+  /** Of the verifications of all servers. */
+  readonly runs: VerificationRuns;
 }
 
-/** Base backups are restored and compared, from one region at a time, the other one the next time. */
-export function createVerifications(deps: CheckDeps & { readonly ledgers: LedgerFolder }): Verifications {
-  const { backups, pool, keys, samples, clock, log, ledgers } = deps;
-  const catalogues = new Map<string, Catalogue>();
-  const runs = createCheckRuns<VerificationView, VerificationRun>({
+export interface Verifications {
+  start(request: Omit<VerificationRequest, 'cluster'>): Promise<VerificationRun>;
+  /** When there is a base backup that was not verified, or a tenant whose turn it is. Rejects when the newest of any region is not what it should be. */
+  runWhenDue(): Promise<void>;
+}
+
+export type VerificationRuns = CheckRuns<VerificationView, VerificationRun>;
+
+export function createVerificationRuns(deps: Pick<CheckDeps, 'lane' | 'clock' | 'log'>): VerificationRuns {
+  return createCheckRuns({
+    ...deps,
     what: 'a verification',
-    lane: deps.lane,
     toRun: (run, verification) => ({ ...run, ...(verification && { verification }) }),
-    clock,
-    log,
   });
+}
+
+/** Hourly. */
+export const verificationTimes = {
+  everyMs: hourMs,
+  firstAfterMs: 5 * 60_000,
+  retryAfterMs: hourMs,
+  overdueAfterMs: 3 * dayMs,
+} as const;
+
+/** Base backups of a server are restored and compared, from one region at a time, the other one the next time. */
+export function createVerifications(deps: VerificationsOptions): Verifications {
+  const { backups, cluster, pool, books, keys, samples, clock, log, ledgers, runs } = deps;
+  const catalogues = new Map<string, Catalogue>();
 
   /** The newest of each region that there is one of. */
   async function lastInRegions(): Promise<Verification[]> {
-    const found = backups.regions.map(({ region }) => selectVerifications(pool, { limit: 1, kind: 'backup', region }));
+    const ofServer = { limit: 1, kind: 'backup', cluster };
+    const found = backups.regions.map(({ region }) => selectVerifications(pool, { ...ofServer, region }));
     return (await Promise.all(found)).flat();
   }
 
@@ -183,19 +201,20 @@ export function createVerifications(deps: CheckDeps & { readonly ledgers: Ledger
     const ofTenants = (await samples.open()).length;
     const finishedAt = new Date(clock.now());
     const record = await pool.transaction(async (tx) => {
-      await upsertVerifiedTenants(tx, verified, finishedAt);
       await recordAudit(tx, {
         name: findings.length > 0 ? 'backup.verification_failed' : 'backup.verified',
         actor: 'system',
         subject,
         details: {
           region: region.region,
+          ...(cluster !== 'main' && { server: cluster }),
           tenants: verified.length,
           ...(findings.length > 0 && { findings: findings.length, first: summarise(findings) }),
         },
       });
       return insertVerification(tx, {
         kind: 'backup',
+        cluster,
         subject,
         region: region.region,
         startedAt,
@@ -205,7 +224,10 @@ export function createVerifications(deps: CheckDeps & { readonly ledgers: Ledger
         checked: { ...checked, ofTenants },
       });
     });
-    if (findings.length > 0) log.error('a base backup is not what it should be', { region: region.region, findings });
+    // Afterwards: who is not marked because of a kill is only compared once more.
+    await upsertVerifiedTenants(books, verified, finishedAt);
+    if (findings.length > 0)
+      log.error('a base backup is not what it should be', { cluster, region: region.region, findings });
     return toView(record);
   }
 
@@ -232,42 +254,36 @@ export function createVerifications(deps: CheckDeps & { readonly ledgers: Ledger
     if (!newest || isNewestUnreadable) return isNewestUnreadable;
     // Also the first of a region; what failed in it, only it can mend.
     if (!last.find(({ region }) => region === store.region)?.passed) return true;
-    const known = await selectVerifications(pool, { limit: 1, subject: newest.backupId, passed: true });
+    const known = await selectVerifications(pool, { limit: 1, cluster, subject: newest.backupId, passed: true });
     if (known.length === 0) return true;
     const held = new Set(newest.databases.map(({ oid }) => oid));
     const turnOver = clock.now() - everyTenantMs;
-    return (await selectTenantsToVerify(pool)).some(
+    return (await selectTenantsToVerify(books)).some(
       ({ oid, verifiedAt }) => held.has(oid) && (verifiedAt?.getTime() ?? 0) < turnOver,
     );
   }
 
   return {
-    async list(filter) {
-      return (await selectVerifications(pool, filter)).map(toView);
-    },
-    latest: () => runs.latest(),
     async start({ backupId, region: wanted }) {
       const region = chooseRegion(backups.regions, wanted, await lastInRegions());
       if (backupId !== undefined && !isId('bak', backupId))
         throw verificationErrors.FH_VERIFICATION_UNKNOWN_BACKUP({ detail: backupId });
       return runs.start(region.region, (report) => verify(region, backupId, report)).run;
     },
-    schedule() {
-      deps.jobs.add({
-        name: 'verification',
-        everyMs: hourMs,
-        firstAfterMs,
-        retryAfterMs: hourMs,
-        overdueAfterMs,
-        run: async () => {
-          const region = await findDue();
-          if (region) await runs.startWhenFree(region.region, (report) => verify(region, undefined, report));
-          const detail = describeFailed(await lastInRegions());
-          if (detail) throw verificationErrors.FH_VERIFICATION_FAILED({ detail });
-        },
-      });
+    async runWhenDue() {
+      const region = await findDue();
+      if (region) await runs.startWhenFree(region.region, (report) => verify(region, undefined, report));
+      const detail = describeFailed(await lastInRegions());
+      if (detail) throw verificationErrors.FH_VERIFICATION_FAILED({ detail });
     },
   };
+}
+
+export async function listVerifications(
+  pool: Pool,
+  filter: { limit: number; subject?: string; tenantId?: string },
+): Promise<VerificationView[]> {
+  return (await selectVerifications(pool, filter)).map(toView);
 }
 
 function toView({ startedAt, finishedAt, ...record }: Verification): VerificationView {

@@ -118,6 +118,31 @@ test('it is restored to a moment, on the same server, and nobody else is touched
   await finish(at, `/api/tenants/${tenantId}/delete`, { confirm: name, now: true });
 });
 
+test('its base backup is restored from each region and compared with what its own server holds', async () => {
+  const [cluster] = clustersIn();
+  for (const region of ['a', 'b']) {
+    const { code, stdout, stderr } = await freehold.run(
+      ...['backup', 'verify', '--cluster', cluster!, '--region', region, '--json'],
+    );
+    assert.equal(code, 0, stderr + stdout);
+    const { passed, cluster: of, checked } = JSON.parse(stdout);
+    assert.deepEqual([passed, of, checked.tenants, checked.ofTenants], [true, cluster, 1, 1]);
+    assert.ok(checked.rows > 0);
+  }
+  const { regions, privateServers } = (await status()).checks;
+  assert.deepEqual(
+    privateServers.map((each: Json) => [
+      each.cluster,
+      each.regions.map((region: Json) => region.lastVerification.passed),
+    ]),
+    [[cluster, [true, true]]],
+  );
+  // It says nothing about the shared server.
+  for (const { lastVerification } of regions) assert.equal(lastVerification, undefined);
+  const { stderr } = await freehold.run('backup', 'verify', '--cluster', 'nobody', '--json');
+  assert.equal(JSON.parse(stderr).error.code, 'FH_VERIFICATION_UNKNOWN_SERVER');
+});
+
 test('when its server is killed, it comes back by itself, and the others have not noticed', async () => {
   const [cluster] = clustersIn();
   const wanted = await contentOf(acme.client);
@@ -287,6 +312,10 @@ test('when it is deleted for good, its server, its folders and the key of its lo
   await finish(at, `/api/tenants/${acme.tenantId}/delete`, { confirm: acme.name, now: true });
   assert.deepEqual(clustersIn(), []);
   assert.ok(!existsSync(foldersOf(at.dataDir, cluster).databaseSecret));
+  assert.deepEqual(
+    readdirSync(foldersOf(at.dataDir).control).filter((name) => name.includes(cluster!)),
+    [],
+  );
   assert.deepEqual(
     regions.map((folder) => keysIn(folder).length),
     [1, 1],

@@ -20,6 +20,11 @@ export const verificationErrors = defineErrors({
     hint: 'See what there is: ./freehold backup list',
   },
   FH_VERIFICATION_UNKNOWN_REGION: { status: 404, title: 'There is no such region' },
+  FH_VERIFICATION_UNKNOWN_SERVER: {
+    status: 404,
+    title: 'There is no private server of this name with backups that could be verified',
+    hint: 'See what there is, and whether it is up: ./freehold status. Without --cluster it is the shared server.',
+  },
   FH_VERIFICATION_BUSY: {
     status: 409,
     title: 'A verification or a drill goes on',

@@ -6,6 +6,8 @@ import type { Checked, Finding } from './types.ts';
 export interface Verification {
   readonly verificationId: string;
   readonly kind: 'backup' | 'dump';
+  /** Name of the server that the base backup is of. */
+  readonly cluster: string;
   /** `bak_…`, or the id of the dump. */
   readonly subject: string;
   /** Of a dump. */
@@ -39,12 +41,13 @@ export async function insertVerification(
   db: Queryable,
   record: Omit<Verification, 'verificationId'>,
 ): Promise<Verification> {
-  const { kind, subject, tenantId, region, startedAt, finishedAt, passed, findings, checked } = record;
+  const { kind, cluster, subject, tenantId, region, startedAt, finishedAt, passed, findings, checked } = record;
   const [row] = await db.query<{ verificationId: string }>(
-    `INSERT INTO verifications (kind, subject, tenant_id, region, started_at, finished_at, passed, findings, checked)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING verification_id AS "verificationId"`,
+    `INSERT INTO verifications (kind, cluster, subject, tenant_id, region, started_at, finished_at, passed, findings, checked)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING verification_id AS "verificationId"`,
     [
       kind,
+      cluster,
       subject,
       tenantId ?? null,
       region,
@@ -64,6 +67,7 @@ export async function selectVerifications(
   filter: {
     readonly limit: number;
     readonly kind?: string;
+    readonly cluster?: string;
     readonly subject?: string;
     readonly tenantId?: string;
     readonly region?: string;
@@ -71,18 +75,20 @@ export async function selectVerifications(
   },
 ): Promise<Verification[]> {
   const rows = await db.query<Omit<Verification, 'tenantId'> & { tenantId: TenantId | null }>(
-    `SELECT verification_id AS "verificationId", kind, subject, tenant_id AS "tenantId", region, started_at AS "startedAt",
+    `SELECT verification_id AS "verificationId", kind, cluster, subject, tenant_id AS "tenantId", region, started_at AS "startedAt",
             finished_at AS "finishedAt", passed, findings, checked
      FROM verifications
      WHERE ($1::text IS NULL OR subject = $1) AND ($2::text IS NULL OR tenant_id = $2) AND ($3::text IS NULL OR kind = $3)
        AND ($4::text IS NULL OR region = $4) AND ($5::boolean IS NULL OR passed = $5)
-     ORDER BY finished_at DESC, verification_id DESC LIMIT $6`,
+       AND ($6::text IS NULL OR cluster = $6)
+     ORDER BY finished_at DESC, verification_id DESC LIMIT $7`,
     [
       filter.subject ?? null,
       filter.tenantId ?? null,
       filter.kind ?? null,
       filter.region ?? null,
       filter.passed ?? null,
+      filter.cluster ?? null,
       filter.limit,
     ],
   );

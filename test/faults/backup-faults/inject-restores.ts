@@ -170,7 +170,10 @@ export const restoreInjections: readonly Injection[] = [
       }
       const recoveryTime = await readRecoveryTime(db, 'north', limitMs);
       const regions = [{ region: 'north', ...(recoveryTime && { recoveryTime }) }];
-      const [warning] = findCheckWarnings({ checks: { regions, unverifiedTenants: 0 } }, systemClock.now());
+      const [warning] = findCheckWarnings(
+        { checks: { regions, unverifiedTenants: 0, privateServers: [] } },
+        systemClock.now(),
+      );
       return alarm(warning?.text);
     },
   },

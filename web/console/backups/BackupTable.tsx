@@ -10,6 +10,7 @@ import {
   StateBadge,
 } from '../../design/index.ts';
 import { type Backup, type Verification, verificationsQuery } from './api.ts';
+import { PrivateServer } from './PrivateServer.tsx';
 
 /** Base backups, newest first, with what the last verification of each has found. */
 export function BackupTable({ backups, away }: { backups: readonly Backup[]; away: readonly string[] }) {
@@ -21,9 +22,12 @@ export function BackupTable({ backups, away }: { backups: readonly Backup[]; awa
       key: 'taken',
       header: 'Taken',
       cell: (backup) => (
-        <Text span fw={500}>
-          <RelativeTime value={backup.finishedAt} />
-        </Text>
+        <>
+          <Text span fw={500}>
+            <RelativeTime value={backup.finishedAt} />
+          </Text>
+          {backup.cluster && <PrivateServer name={backup.cluster} />}
+        </>
       ),
     },
     {

@@ -47,7 +47,7 @@ export function BackupsPage() {
     <>
       <PageTitle
         title="Backups"
-        badge={newest && <Verdict backup={newest} away={list.data?.away ?? []} />}
+        badge={newest && <Verdict backups={list.data?.backups ?? []} away={list.data?.away ?? []} />}
         subtitle={
           newest ? (
             <>
@@ -98,14 +98,16 @@ export function BackupsPage() {
   );
 }
 
-/** One word for the newest backup. */
-function Verdict({ backup, away }: { backup: Backup; away: readonly string[] }) {
+/** One word for the newest backups of all servers: what is wrong with any of them comes first. */
+function Verdict({ backups, away }: { backups: readonly Backup[]; away: readonly string[] }) {
   const verifications = useQuery(verificationsQuery).data ?? [];
-  const last = verifications.find(({ subject }) => subject === backup.backupId);
-  if (backup.suspect) return <StateBadge tone="urgent">Newest is suspect</StateBadge>;
-  if (last && !last.passed) return <StateBadge tone="urgent">Newest failed its verification</StateBadge>;
+  const newest = [...Map.groupBy(backups, ({ cluster }) => cluster).values()].map(([first]) => first!);
+  const last = newest.map(({ backupId }) => verifications.find(({ subject }) => subject === backupId));
+  if (newest.some(({ suspect }) => suspect)) return <StateBadge tone="urgent">Newest is suspect</StateBadge>;
+  if (last.some((each) => each?.passed === false))
+    return <StateBadge tone="urgent">Newest failed its verification</StateBadge>;
   if (away.length > 0) return <StateBadge tone="late">A region is away</StateBadge>;
-  if (last) return <StateBadge tone="ok">Newest is verified</StateBadge>;
+  if (last.every((each) => each)) return <StateBadge tone="ok">Newest is verified</StateBadge>;
   return <StateBadge tone="quiet">Newest is not verified yet</StateBadge>;
 }
 

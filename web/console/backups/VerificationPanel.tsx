@@ -17,6 +17,7 @@ import {
 } from '../../design/index.ts';
 import { type CheckRun, checkRunQuery, isWithoutBackups, type Verification, verificationsQuery } from './api.ts';
 import { describeChecked, Findings } from './findings.tsx';
+import { PrivateServer } from './PrivateServer.tsx';
 
 /** What came of restoring backups and dumps to see whether they restore. */
 export function VerificationPanel() {
@@ -87,6 +88,7 @@ const columns: Column<Verification>[] = [
       <span>
         {row.kind === 'backup' ? 'Base backup' : 'Dump'}{' '}
         <CopyableId value={row.tenantId ?? row.subject} what={row.tenantId ? 'tenant id' : 'backup id'} short />
+        {row.kind === 'backup' && row.cluster !== 'main' && <PrivateServer name={row.cluster} />}
       </span>
     ),
   },

@@ -28,6 +28,8 @@ export interface Backup {
   /** A page failed its checksum. */
   readonly suspect: boolean;
   readonly regions: readonly string[];
+  /** Of a private server: its name. */
+  readonly cluster?: string;
 }
 
 export interface BackupRun {
@@ -68,6 +70,8 @@ export interface Checked {
 export interface Verification {
   readonly verificationId: string;
   readonly kind: 'backup' | 'dump';
+  /** Name of the server that a base backup is of; `main`: the shared one. */
+  readonly cluster: string;
   readonly subject: string;
   readonly tenantId?: string;
   readonly region: string;

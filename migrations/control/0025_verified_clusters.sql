@@ -1,0 +1,2 @@
+-- The server whose base backup was restored: a private server's says nothing about the main one's, nor the other way round. Of dumps: not used.
+ALTER TABLE verifications ADD COLUMN cluster text NOT NULL DEFAULT 'main';
