@@ -60,10 +60,15 @@ export function addDrillCommand(program: Command, context: CliContext): void {
     .command('drill')
     .description('rebuild the whole installation from one region alone, beside the running one, and measure it')
     .option('--region <name>', 'the only region to read; default: the one that was not used the last time')
+    .option('--cluster <name>', 'a private server instead')
     .option('--json', 'one line of JSON: passed, region, recoveryPointMs, recoveryTimeMs, findings, checked')
     .option('--data <folder>', 'data folder of the installation')
     .action(async (options: Options) => {
-      const body = options.region ? { region: options.region } : {};
+      const body = {
+        ...(options.region && { region: options.region }),
+        ...(options.cluster && { cluster: options.cluster }),
+      };
+      const what = options.cluster ? `The private server ${options.cluster}` : 'The installation';
       const run = await follow<DrillRun>(context, options, '/api/drills', body, 'Drill');
       const { drill } = run;
       if (!drill) throw interrupted(run);
@@ -75,8 +80,8 @@ export function addDrillCommand(program: Command, context: CliContext): void {
       print(
         context,
         drill.passed
-          ? `The installation was rebuilt from region ${drill.region} alone, looked at, and removed again.`
-          : `The installation could NOT be rebuilt from region ${drill.region} as it should be.`,
+          ? `${what} was rebuilt from region ${drill.region} alone, looked at, and removed again.`
+          : `${what} could NOT be rebuilt from region ${drill.region} as it should be.`,
         '',
         ...describeFindings(drill.findings),
         formatFacts([

@@ -10,7 +10,7 @@ export interface VerificationView extends Omit<Verification, 'startedAt' | 'fini
   readonly finishedAt: string;
 }
 
-/** An installation that was rebuilt from one region; times in ISO 8601. */
+/** An installation, or a private server, that was rebuilt from one region; times in ISO 8601. */
 export interface DrillView extends Omit<Drill, 'startedAt' | 'finishedAt'> {
   readonly startedAt: string;
   readonly finishedAt: string;
@@ -58,7 +58,7 @@ export interface VerificationDeps {
   listDrills(filter: { readonly limit: number }): Promise<readonly DrillView[]>;
   /** Begins one, or tells of the one that runs. Throws when the backup, the region or the server is not known. */
   startVerification(request: VerificationRequest): Promise<VerificationRun>;
-  startDrill(request: { readonly region?: string }): Promise<DrillRun>;
+  startDrill(request: Omit<VerificationRequest, 'backupId'>): Promise<DrillRun>;
   latestVerification(): VerificationRun | undefined;
   latestDrill(): DrillRun | undefined;
 }
@@ -106,9 +106,9 @@ export function verificationRoutes(deps: VerificationDeps) {
     app.get('/api/drills/latest-run', { config: { operation: 'drill.run.get', isQuiet: true } }, () => ({
       run: deps.latestDrill() ?? null,
     }));
-    app.post<{ Body: { region?: string } }>(
+    app.post<{ Body: Omit<VerificationRequest, 'backupId'> }>(
       '/api/drills',
-      { config: { operation: 'drill.run' }, schema: { body: objectSchema({ region }) } },
+      { config: { operation: 'drill.run' }, schema: { body: objectSchema({ region, cluster }) } },
       async ({ body }, reply) => reply.code(202).send({ run: await deps.startDrill(body) }),
     );
   };

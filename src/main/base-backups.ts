@@ -32,6 +32,8 @@ const overdueAfterMs = 2 * everyMs;
 export interface BaseBackups extends BackupDeps {
   /** Begins the schedule: daily, and soon when there is none. */
   schedule(): void;
+  /** One that begins after this moment, also when one goes on now. */
+  startAfresh(): void;
   /** One now, unless there is a fresh one. Rejects when it fails. */
   runWhenDue(): Promise<void>;
   /** Ends what runs. */
@@ -199,6 +201,13 @@ export function createBaseBackups({
     if (latest?.state === 'failed') throw failure;
   }
 
+  function startAfresh(): void {
+    // Who runs never rejects: it says in `latest` how it ended.
+    void (running ?? Promise.resolve()).then(() => {
+      if (!signal.aborted) start();
+    });
+  }
+
   async function stop(): Promise<void> {
     stopping.abort();
     await running;
@@ -207,6 +216,7 @@ export function createBaseBackups({
   return {
     list,
     start,
+    startAfresh,
     runWhenDue,
     stop,
     latest: () => latest,

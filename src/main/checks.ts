@@ -7,10 +7,10 @@ import type {
   VerificationDeps,
 } from '#src/console-api/index.ts';
 import type { MetricFigure } from '#src/http/index.ts';
-import { createDrills } from './drills.ts';
+import { createDrillRuns, createDrills, drillTimes, listDrills } from './drills.ts';
 import { createLedgerSamples } from './ledger-samples.ts';
+import { createPrivateChecks } from './private-checks.ts';
 import type { PrivateClusters } from './private-clusters.ts';
-import { createPrivateVerifications } from './private-verifications.ts';
 import { findRecoveryTimeWarnings } from './recovery-time.ts';
 import { countUnverifiedTenants, readRegionChecks } from './region-checks.ts';
 import type { Shutdown } from './shutdown.ts';
@@ -61,10 +61,11 @@ export async function createChecks(options: ChecksOptions): Promise<Checks> {
     signal: stopping.signal,
   };
   const ledgers = await openLedgerFolder(options.ledgerFolder, keys);
-  const runs = createVerificationRuns(deps);
-  const verifications = createVerifications({ ...deps, cluster: 'main', books: pool, ledgers, runs });
-  const ofPrivate = createPrivateVerifications({ ...deps, ...options, runs });
-  const drills = createDrills({ ...deps, domain: options.domain });
+  const runs = { verifications: createVerificationRuns(deps), drills: createDrillRuns(deps) };
+  const main = { ...deps, cluster: 'main', books: pool };
+  const verifications = createVerifications({ ...main, ledgers, runs: runs.verifications });
+  const drills = createDrills({ ...main, domain: options.domain, runs: runs.drills });
+  const ofPrivate = createPrivateChecks({ ...deps, ...options, runs });
   let known: ChecksHealth | undefined;
   shutdown.add('verification and drills', 20_000, async () => {
     stopping.abort();
@@ -73,16 +74,17 @@ export async function createChecks(options: ChecksOptions): Promise<Checks> {
 
   return {
     listVerifications: (filter) => listVerifications(pool, filter),
-    listDrills: (filter) => drills.list(filter),
+    listDrills: (filter) => listDrills(pool, filter),
     startVerification: ({ cluster = 'main', ...request }) =>
-      cluster === 'main' ? verifications.start(request) : ofPrivate.start(cluster, request),
-    startDrill: (request) => drills.start(request),
-    latestVerification: () => runs.latest(),
-    latestDrill: () => drills.latest(),
+      cluster === 'main' ? verifications.start(request) : ofPrivate.verify(cluster, request),
+    startDrill: ({ cluster = 'main', ...request }) =>
+      cluster === 'main' ? drills.start(request) : ofPrivate.drill(cluster, request),
+    latestVerification: () => runs.verifications.latest(),
+    latestDrill: () => runs.drills.latest(),
     schedule() {
       options.jobs.add({ name: 'verification', ...verificationTimes, run: () => verifications.runWhenDue() });
-      options.jobs.add(ofPrivate.job);
-      drills.schedule();
+      options.jobs.add({ name: 'drill', ...drillTimes, run: () => drills.run() });
+      for (const job of ofPrivate.jobs) options.jobs.add(job);
     },
     async health() {
       const { recoveryTimeLimitMs } = options;

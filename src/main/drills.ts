@@ -9,47 +9,59 @@ import {
   runDrill,
   selectDrills,
   selectTenantsToVerify,
+  selectVerifications,
   verificationErrors,
 } from '#src/backups/index.ts';
 import type { DrillRun, DrillView } from '#src/console-api/index.ts';
 import { toFreeholdError } from '#src/kernel/index.ts';
 import type { ColdKeys } from '#src/keys/index.ts';
 import type { RegionStore } from '#src/objects/index.ts';
-import { type ConnectionTarget, createPool, openConnection } from '#src/postgres/index.ts';
+import { type ConnectionTarget, createPool, openConnection, type Pool } from '#src/postgres/index.ts';
 import { createControlDirectory } from '#src/tenants/index.ts';
-import { chooseRegion, createCheckRuns, describeFailed, newestFirst, summarise } from './check-runs.ts';
+import { type CheckRuns, chooseRegion, createCheckRuns, describeFailed, newestFirst, summarise } from './check-runs.ts';
 import { rowReader } from './ledger-samples.ts';
-import type { CheckDeps } from './verifications.ts';
+import type { CheckDeps, ServerCheckDeps } from './verifications.ts';
 
 const dayMs = 24 * 60 * 60_000;
 const everyMs = 7 * dayMs;
-/** Not in the first hour of an installation, which has better to do. */
-const firstAfterMs = 60 * 60_000;
-const retryAfterMs = 12 * 60 * 60_000;
-const overdueAfterMs = 15 * dayMs;
+/** Weekly. Not in the first hour of an installation, which has better to do. */
+export const drillTimes = {
+  everyMs,
+  firstAfterMs: 60 * 60_000,
+  retryAfterMs: 12 * 60 * 60_000,
+  overdueAfterMs: 15 * dayMs,
+} as const;
 
-export interface Drills {
-  list(filter: { limit: number }): Promise<DrillView[]>;
-  start(request: { readonly region?: string }): Promise<DrillRun>;
-  latest(): DrillRun | undefined;
-  /** Weekly. */
-  schedule(): void;
+export interface DrillsOptions extends ServerCheckDeps {
+  readonly domain: string;
+  /** Of the drills of all servers. */
+  readonly runs: DrillRuns;
 }
 
-/** The whole installation is rebuilt beside the running one from one region alone, with the keys of that region, and removed again. */
-export function createDrills(deps: CheckDeps & { readonly domain: string }): Drills {
-  const { backups, pool, keys, samples, clock, log } = deps;
-  const runs = createCheckRuns<DrillView, DrillRun>({
-    what: 'a drill',
-    lane: deps.lane,
-    toRun: (run, drill) => ({ ...run, ...(drill && { drill }) }),
-    clock,
-    log,
-  });
+export interface Drills {
+  start(request: { readonly region?: string }): Promise<DrillRun>;
+  /** Rejects when the newest from any region is not what it should be. */
+  run(): Promise<void>;
+  /** The same when it was verified, and the last drill is a week old or failed. */
+  runWhenDue(): Promise<void>;
+}
+
+export type DrillRuns = CheckRuns<DrillView, DrillRun>;
+
+export function createDrillRuns(deps: Pick<CheckDeps, 'lane' | 'clock' | 'log'>): DrillRuns {
+  return createCheckRuns({ ...deps, what: 'a drill', toRun: (run, drill) => ({ ...run, ...(drill && { drill }) }) });
+}
+
+/**
+ * The whole installation is rebuilt beside the running one from one region alone, with the keys of that region, and removed again. Of a private server the same:
+ * its own books say what must be there.
+ */
+export function createDrills(deps: DrillsOptions): Drills {
+  const { backups, cluster, pool, books, keys, samples, clock, log, runs } = deps;
 
   /** The newest of each region that there is one of. */
   async function lastInRegions(): Promise<Drill[]> {
-    const found = backups.regions.map(({ region }) => selectDrills(pool, { limit: 1, region }));
+    const found = backups.regions.map(({ region }) => selectDrills(pool, { limit: 1, cluster, region }));
     return (await Promise.all(found)).flat();
   }
 
@@ -88,7 +100,7 @@ export function createDrills(deps: CheckDeps & { readonly domain: string }): Dri
       region,
       keys: cold,
       destroyedOwners: new Set(await keys.destroyedOwners()),
-      running: pool,
+      running: books,
       ledger,
       sources,
       expected: open,
@@ -111,6 +123,7 @@ export function createDrills(deps: CheckDeps & { readonly domain: string }): Dri
         actor: 'system',
         subject: backups.clusterId,
         details: {
+          ...(cluster !== 'main' && { server: cluster }),
           region: region.region,
           ...(result.recoveryPointMs !== undefined && { recoveryPointMs: result.recoveryPointMs }),
           ...(result.recoveryTimeMs !== undefined && { recoveryTimeMs: result.recoveryTimeMs }),
@@ -119,6 +132,7 @@ export function createDrills(deps: CheckDeps & { readonly domain: string }): Dri
       });
       const finishedAt = new Date(clock.now());
       return insertDrill(tx, {
+        cluster,
         region: region.region,
         startedAt,
         finishedAt,
@@ -126,7 +140,7 @@ export function createDrills(deps: CheckDeps & { readonly domain: string }): Dri
         ...result,
       });
     });
-    if (findings.length > 0) log.error('a drill found something wrong', { region: region.region, findings });
+    if (findings.length > 0) log.error('a drill found something wrong', { cluster, region: region.region, findings });
     return toView(record);
   }
 
@@ -140,7 +154,8 @@ export function createDrills(deps: CheckDeps & { readonly domain: string }): Dri
     const rebuilt = createPool(target, { max: 2, applicationName: 'freehold drill' });
     try {
       const directory = createControlDirectory({
-        db: rebuilt,
+        // Credentials are in the registry, which the main server's drill rebuilds; a private server has its own tenants' rows only.
+        db: cluster === 'main' ? rebuilt : pool,
         keys: { ...keys, deriveTenantKey: cold.deriveTenantKey },
         serverOf: async () => ({ host: target.host, port: target.port, tls: 'off' }),
         domain: deps.domain,
@@ -169,32 +184,32 @@ export function createDrills(deps: CheckDeps & { readonly domain: string }): Dri
     }
   }
 
+  async function run(): Promise<void> {
+    const region = chooseRegion(backups.regions, undefined, await lastInRegions());
+    await runs.startWhenFree(region.region, (report) => drill(region, report));
+    // One that passed from another region is no reason to wait for a week: the job goes on until each has.
+    const detail = describeFailed(await lastInRegions());
+    if (detail) throw verificationErrors.FH_DRILL_FAILED({ detail });
+  }
+
   return {
-    async list(filter) {
-      return (await selectDrills(pool, filter)).map(toView);
-    },
-    latest: () => runs.latest(),
+    run,
     async start({ region: wanted }) {
       const region = chooseRegion(backups.regions, wanted, await lastInRegions());
       return runs.start(region.region, (report) => drill(region, report)).run;
     },
-    schedule() {
-      deps.jobs.add({
-        name: 'drill',
-        everyMs,
-        firstAfterMs,
-        retryAfterMs,
-        overdueAfterMs,
-        run: async () => {
-          const region = chooseRegion(backups.regions, undefined, await lastInRegions());
-          await runs.startWhenFree(region.region, (report) => drill(region, report));
-          // One that passed from another region is no reason to wait for a week: the job goes on until each has.
-          const detail = describeFailed(await lastInRegions());
-          if (detail) throw verificationErrors.FH_DRILL_FAILED({ detail });
-        },
-      });
+    async runWhenDue() {
+      // Before that there may be no base backup yet.
+      if ((await selectVerifications(pool, { limit: 1, kind: 'backup', cluster })).length === 0) return;
+      const last = await lastInRegions();
+      const newestAt = Math.max(0, ...last.map(({ finishedAt }) => finishedAt.getTime()));
+      if (newestAt < clock.now() - everyMs || last.some(({ passed }) => !passed)) await run();
     },
   };
+}
+
+export async function listDrills(pool: Pool, filter: { limit: number }): Promise<DrillView[]> {
+  return (await selectDrills(pool, filter)).map(toView);
 }
 
 async function ask(target: ConnectionTarget): Promise<void> {

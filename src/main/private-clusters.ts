@@ -89,6 +89,9 @@ export function createPrivateClusters(options: PrivateClustersOptions) {
   /** Those that are open at the moment, for figures that cannot wait. */
   const present = new Map<string, PrivateCluster>();
 
+  /** Whose only base backup was begun before their tenant was there. */
+  const fresh = new Set<string>();
+
   async function ask(method: string, cluster: string, deadlineMs: number): Promise<void> {
     if (!supervisor) throw mainErrors.FH_SERVER_MISSING({ detail: 'this control was started without a supervisor' });
     await supervisor.call(method, [cluster], deadlineMs);
@@ -143,11 +146,13 @@ export function createPrivateClusters(options: PrivateClustersOptions) {
       const { backups: kept } = await find(name);
       // Without it no moment can be restored. Nobody waits for it; when it fails, the job comes round.
       kept?.baseBackups.start();
+      fresh.add(name);
     },
     async remove(name) {
       const cluster = await opened.get(name)?.catch(() => undefined);
       opened.delete(name);
       present.delete(name);
+      fresh.delete(name);
       await cluster?.close();
       await ask(privateServerMethods.remove, name, removeWithinMs);
       await failpoint('servers.removed');
@@ -165,13 +170,16 @@ export function createPrivateClusters(options: PrivateClustersOptions) {
   async function mirror(tenantId: TenantId): Promise<void> {
     const clusters = await selectPrivateClusters(db, tenantId);
     if (clusters.length === 0) return;
-    const [row] = await db.query<{ content: string }>(
-      'SELECT to_jsonb(t)::text AS content FROM tenants t WHERE tenant_id = $1',
+    const [row] = await db.query<{ content: string; state: string }>(
+      'SELECT to_jsonb(t)::text AS content, state FROM tenants t WHERE tenant_id = $1',
       [tenantId],
     );
     for (const cluster of clusters) {
       try {
-        await write((await find(cluster)).books, row!.content);
+        const { books, backups: kept } = await find(cluster);
+        await write(books, row!.content);
+        // With the tenant in it: a restore need not replay all that it ever wrote, and there is something to verify.
+        if (row!.state === 'active' && fresh.delete(cluster)) kept?.baseBackups.startAfresh();
       } catch (error) {
         // Whatever is done to the tenant must not wait for it: a job comes round and makes up for it.
         log.error('the books of a private server could not be kept', { cluster, tenantId, error });

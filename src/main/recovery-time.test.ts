@@ -29,7 +29,16 @@ async function drilled(region: string, day: number, minutes: number | undefined)
   const [startedAt, finishedAt] = [at(day), at(day)];
   const recoveryTimeMs = minutes === undefined ? {} : { recoveryTimeMs: minutes * minuteMs };
   const passed = minutes !== undefined;
-  await insertDrill(pool, { region, startedAt, finishedAt, passed, ...recoveryTimeMs, findings: [], checked: {} });
+  await insertDrill(pool, {
+    cluster: 'main',
+    region,
+    startedAt,
+    finishedAt,
+    passed,
+    ...recoveryTimeMs,
+    findings: [],
+    checked: {},
+  });
 }
 
 async function warningsOn(day: number, ...regions: string[]) {

@@ -19,7 +19,7 @@ export async function readRecoveryTime(
   region: string,
   limitMs: number,
 ): Promise<RecoveryTimeHealth | undefined> {
-  const drills = await selectDrills(db, { limit: drillsMax, region });
+  const drills = await selectDrills(db, { limit: drillsMax, cluster: 'main', region });
   const measured = drills.flatMap(({ finishedAt, recoveryTimeMs }) =>
     recoveryTimeMs === undefined ? [] : [{ finishedAt, recoveryTimeMs }],
   );

@@ -16,7 +16,7 @@ export async function readRegionChecks(
   const [[last], [passed], [drill], recoveryTime] = await Promise.all([
     selectVerifications(pool, ofRegion),
     selectVerifications(pool, { ...ofRegion, passed: true }),
-    cluster === 'main' ? selectDrills(pool, { limit: 1, region }) : [],
+    selectDrills(pool, { limit: 1, cluster, region }),
     recoveryTimeLimitMs > 0 ? readRecoveryTime(pool, region, recoveryTimeLimitMs) : undefined,
   ]);
   return {

@@ -65,11 +65,15 @@ export interface CheckDeps {
   readonly signal: AbortSignal;
 }
 
-export interface VerificationsOptions extends CheckDeps {
-  /** The server whose base backups they are. */
+/** Of one server. */
+export interface ServerCheckDeps extends CheckDeps {
+  /** Its name. */
   readonly cluster: string;
   /** Where its tenants, canaries and what was compared are kept: in a database of its own. Of the main one: control's own. */
   readonly books: Pool;
+}
+
+export interface VerificationsOptions extends ServerCheckDeps {
   readonly ledgers: LedgerFolder;
   /** Of the verifications of all servers. */
   readonly runs: VerificationRuns;

@@ -16,6 +16,7 @@ let aheadMs = 0;
 const clock: Clock = { ...systemClock, now: () => systemClock.now() + aheadMs };
 /** What the next closing of a database throws. */
 let closeErrors: Error[] = [];
+let migrateErrors: Error[] = [];
 /** How often dropping a database still fails, as on a full disk. */
 let refusedDrops = 0;
 /** Creations wait here while it is set. */
@@ -49,6 +50,8 @@ before(async () => {
         migrateDatabase: async (name, app) => {
           waiting++;
           await gate;
+          const error = migrateErrors.shift();
+          if (error) throw error;
           await databases.migrateDatabase(name, app);
         },
       },
@@ -75,6 +78,7 @@ after(async () => {
 afterEach(() => {
   armFailpoints('');
   closeErrors = [];
+  migrateErrors = [];
   refusedDrops = 0;
   aheadMs = 0;
   whenNotified = undefined;
@@ -91,6 +95,7 @@ async function create(name = `t-${randomName(10)}`): Promise<Tenant> {
 }
 const failing = () => Object.assign(new Error('no'), { code: 'XX000', severity: 'ERROR' });
 const fullDisk = () => Object.assign(new Error('could not extend file'), { code: '53100', severity: 'ERROR' });
+const letsNobodyIn = () => Object.assign(new Error('not accepting'), { code: '55000', severity: 'FATAL' });
 const busy = () => Object.assign(new Error('in use'), { code: '55006', severity: 'ERROR' });
 
 test('a create that fails leaves nothing, and its name is free again', async () => {
@@ -279,6 +284,12 @@ test('a lifecycle that stops leaves its operations to the next', async () => {
   await world.lifecycle.resumeAll();
   assert.equal((await world.lifecycle.waitForOperation(operationId)).state, 'succeeded');
   await other.pool.stop();
+});
+
+test('a step that finds the control database closed is tried again', async () => {
+  migrateErrors = [letsNobodyIn(), letsNobodyIn()];
+  await create();
+  assert.deepEqual(migrateErrors, []);
 });
 
 test('an operation survives that the control database goes away in the middle', async () => {

@@ -242,7 +242,8 @@ function tryStep(runner: RunnerDeps, work: () => Promise<void>): Promise<void> {
       attempts: attemptsPerStep,
       firstDelayMs: Math.min(200, maxRetryDelayMs),
       maxDelayMs: maxRetryDelayMs,
-      isRetryable: mayTryAgain,
+      // Steps ask the books as well, by ways of their own.
+      isRetryable: (error) => mayTryAgain(error) || sqlState(error) === closedDatabase,
       signal: runner.signal,
     },
     work,

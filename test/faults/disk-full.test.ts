@@ -176,10 +176,14 @@ const onSmallDisk: Readonly<Record<string, (context: TestContext) => Promise<voi
     // The first connection to a database after a start of the server writes a file.
     await askAsSuperuser(at, 'SELECT 1');
     fill();
+    context.after(free);
     // The next segment of the log cannot be made: PostgreSQL ends itself rather than lose a commit.
+    let said = '';
     await until('the database to end', async () => {
-      await askAsSuperuser(at, 'SELECT pg_switch_wal()').catch(() => {});
+      said = (await askAsSuperuser(at, 'SELECT pg_switch_wal()').catch((error: Error) => [error.message])).join();
       return (writers.refusals.get('503 FH_DB_UNAVAILABLE') ?? 0) > 50;
+    }).catch((cause) => {
+      throw new Error(`it said ${said}; refused: ${JSON.stringify([...writers.refusals])}`, { cause });
     });
     free();
     await goOnWriting(writers);

@@ -118,8 +118,12 @@ test('it is restored to a moment, on the same server, and nobody else is touched
   await finish(at, `/api/tenants/${tenantId}/delete`, { confirm: name, now: true });
 });
 
-test('its base backup is restored from each region and compared with what its own server holds', async () => {
+test('its base backup is restored from each region and compared with what its own server holds, and a drill rebuilds it', async () => {
   const [cluster] = clustersIn();
+  await until('a base backup that was begun when the tenant was there', async () => {
+    const { json } = await command(at, 'GET', '/api/backups');
+    return json.backups.filter((each: Json) => each.cluster === cluster).length > 1;
+  });
   for (const region of ['a', 'b']) {
     const { code, stdout, stderr } = await freehold.run(
       ...['backup', 'verify', '--cluster', cluster!, '--region', region, '--json'],
@@ -139,6 +143,11 @@ test('its base backup is restored from each region and compared with what its ow
   );
   // It says nothing about the shared server.
   for (const { lastVerification } of regions) assert.equal(lastVerification, undefined);
+  const drill = await freehold.run('drill', '--cluster', cluster!, '--json');
+  assert.equal(drill.code, 0, drill.stderr + drill.stdout);
+  const { passed, cluster: of, checked, recoveryPointMs } = JSON.parse(drill.stdout);
+  assert.deepEqual([passed, of, checked.tenants, checked.ofTenants], [true, cluster, 1, 1]);
+  assert.ok(recoveryPointMs < 10_000, `${recoveryPointMs} ms`);
   const { stderr } = await freehold.run('backup', 'verify', '--cluster', 'nobody', '--json');
   assert.equal(JSON.parse(stderr).error.code, 'FH_VERIFICATION_UNKNOWN_SERVER');
 });

@@ -22,9 +22,11 @@ export interface Verification {
   readonly checked: Checked;
 }
 
-/** A row of `drills`: an installation that was rebuilt from one region. */
+/** A row of `drills`: an installation, or a private server, that was rebuilt from one region. */
 export interface Drill {
   readonly drillId: string;
+  /** Name of the server; `main`: the installation. */
+  readonly cluster: string;
   readonly region: string;
   readonly startedAt: Date;
   readonly finishedAt: Date;
@@ -96,11 +98,12 @@ export async function selectVerifications(
 }
 
 export async function insertDrill(db: Queryable, record: Omit<Drill, 'drillId'>): Promise<Drill> {
-  const { region, startedAt, finishedAt, passed, recoveryPointMs, recoveryTimeMs, findings, checked } = record;
+  const { cluster, region, startedAt, finishedAt, passed, recoveryPointMs, recoveryTimeMs, findings, checked } = record;
   const [row] = await db.query<{ drillId: string }>(
-    `INSERT INTO drills (region, started_at, finished_at, passed, recovery_point_ms, recovery_time_ms, details)
-     VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING drill_id AS "drillId"`,
+    `INSERT INTO drills (cluster, region, started_at, finished_at, passed, recovery_point_ms, recovery_time_ms, details)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING drill_id AS "drillId"`,
     [
+      cluster,
       region,
       startedAt,
       finishedAt,
@@ -116,10 +119,11 @@ export async function insertDrill(db: Queryable, record: Omit<Drill, 'drillId'>)
 /** Newest first. */
 export async function selectDrills(
   db: Queryable,
-  { limit, region }: { readonly limit: number; readonly region?: string },
+  { limit, cluster, region }: { readonly limit: number; readonly cluster?: string; readonly region?: string },
 ): Promise<Drill[]> {
   const rows = await db.query<{
     drillId: string;
+    cluster: string;
     region: string;
     startedAt: Date;
     finishedAt: Date;
@@ -128,10 +132,11 @@ export async function selectDrills(
     recoveryTimeMs: string | null;
     details: { findings: Finding[]; checked: Checked };
   }>(
-    `SELECT drill_id AS "drillId", region, started_at AS "startedAt", finished_at AS "finishedAt", passed,
+    `SELECT drill_id AS "drillId", cluster, region, started_at AS "startedAt", finished_at AS "finishedAt", passed,
             recovery_point_ms AS "recoveryPointMs", recovery_time_ms AS "recoveryTimeMs", details
-     FROM drills WHERE $2::text IS NULL OR region = $2 ORDER BY finished_at DESC, drill_id DESC LIMIT $1`,
-    [limit, region ?? null],
+     FROM drills WHERE ($2::text IS NULL OR region = $2) AND ($3::text IS NULL OR cluster = $3)
+     ORDER BY finished_at DESC, drill_id DESC LIMIT $1`,
+    [limit, region ?? null, cluster ?? null],
   );
   return rows.map(({ recoveryPointMs, recoveryTimeMs, details, ...row }) => ({
     ...row,

@@ -159,6 +159,7 @@ export const restoreInjections: readonly Injection[] = [
         const recoveryTimeMs = (200 + index * 10) * minuteMs;
         const region = 'north';
         await insertDrill(db, {
+          cluster: 'main',
           region,
           startedAt,
           finishedAt,

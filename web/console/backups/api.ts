@@ -84,6 +84,8 @@ export interface Verification {
 
 export interface Drill {
   readonly drillId: string;
+  /** Name of the private server that was rebuilt; `main`: the installation. */
+  readonly cluster: string;
   readonly region: string;
   readonly startedAt: string;
   readonly finishedAt: string;

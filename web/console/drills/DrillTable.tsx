@@ -1,11 +1,21 @@
 import { type Column, DataTable, formatDuration, RelativeTime, StateBadge } from '../../design/index.ts';
 import type { Drill } from '../backups/api.ts';
 import { describeChecked, Findings } from '../backups/findings.tsx';
+import { PrivateServer } from '../backups/PrivateServer.tsx';
 
 const duration = (ms: number | undefined) => (ms === undefined ? 'not reached' : formatDuration(ms));
 
 const columns: Column<Drill>[] = [
-  { key: 'when', header: 'Held', cell: ({ finishedAt }) => <RelativeTime value={finishedAt} /> },
+  {
+    key: 'when',
+    header: 'Held',
+    cell: ({ finishedAt, cluster }) => (
+      <>
+        <RelativeTime value={finishedAt} />
+        {cluster !== 'main' && <PrivateServer name={cluster} />}
+      </>
+    ),
+  },
   {
     key: 'result',
     header: 'Result',
