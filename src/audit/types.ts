@@ -8,6 +8,7 @@ export const auditEvents = {
   'tenant.resumed': 'A suspended tenant was opened again.',
   'tenant.renamed': 'A tenant has another host name.',
   'tenant.swapped': 'Two tenants exchanged their host names.',
+  'tenant.residency_changed': 'Where the data of a tenant may be was changed.',
   'tenant.recovery_point_changed': "How much of a tenant's work may be lost was changed.",
   'tenant.moved': 'A tenant was moved to another PostgreSQL server, and with it to another edition.',
   'tenant.move_confirmed': 'A move of a tenant is final: the database that it left was removed.',

@@ -8,7 +8,7 @@ import { cliErrors } from './errors.ts';
 /** Speaks with a running installation over its command socket. Errors of the server arrive as FreeholdError with their own code. */
 export interface CommandClient {
   get<T>(path: string): Promise<T>;
-  send<T>(method: 'POST' | 'DELETE', path: string, body?: object): Promise<T>;
+  send<T>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: object): Promise<T>;
   /** @param sizeBytes undefined: not known before it is sent */
   upload<T>(path: string, content: Readable, sizeBytes: number | undefined): Promise<T>;
   download(path: string): Promise<IncomingMessage>;

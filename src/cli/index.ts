@@ -25,6 +25,7 @@ import { addTenantExport } from './tenant-export.ts';
 import { addTenantImport } from './tenant-import.ts';
 import { addTenantList, addTenantShow } from './tenant-list.ts';
 import { addTenantMove } from './tenant-move.ts';
+import { addTenantResidency } from './tenant-residency.ts';
 
 export { type CommandClient, createCommandClient } from './client.ts';
 export type { CliContext, CommonOptions, Env, Streams } from './context.ts';
@@ -83,6 +84,7 @@ export async function runCli(
   addTenantExport(tenant, context);
   addTenantImport(tenant, context);
   addTenantMove(tenant, context);
+  addTenantResidency(tenant, context);
   addTenantDelete(tenant, context);
   addAppCommands(program, context);
   addBackupCommands(program, context);

@@ -3,8 +3,9 @@ import type { Operation, Tenant } from '#src/tenants/index.ts';
 import { type CliContext, type CommonOptions, print, printJson } from './context.ts';
 import { followOperation } from './follow.ts';
 import { formatFacts } from './table.ts';
+import { type ResidencyOptions, residencyOf } from './tenant-residency.ts';
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, ResidencyOptions {
   readonly adminEmail: string;
   readonly app?: string;
   readonly edition?: string;
@@ -19,6 +20,8 @@ export function addTenantCreate(tenant: Command, context: CliContext): void {
     .requiredOption('--admin-email <address>', 'e-mail address of the first administrator')
     .option('--app <name>', 'app to host')
     .option('--edition <edition>', 'standard or private-cloud', 'standard')
+    .option('--allow <places>', 'places that its data may be in, with commas between, such as eu; default: anywhere')
+    .option('--allow-copies <places>', 'places that its backups may be in; default: as --allow')
     .option('--title <text>', 'name as people write it; default: the host name')
     .option('--json', 'one line of JSON: tenantId, name, url, adminEmail, invitationUrl')
     .option('--data <folder>', 'data folder of the installation')
@@ -28,12 +31,14 @@ export function addTenantCreate(tenant: Command, context: CliContext): void {
 async function createTenant(context: CliContext, name: string, options: Options): Promise<void> {
   const client = context.connect(options.data);
   const { adminEmail, app, edition, title } = options;
+  const residency = residencyOf(options);
   const { operation } = await client.send<{ operation: Operation }>('POST', '/api/tenants', {
     name,
     adminEmail,
     ...(app === undefined ? {} : { app }),
     ...(edition === undefined ? {} : { edition }),
     ...(title === undefined ? {} : { title }),
+    ...(residency && { residency }),
   });
   const done = await followOperation(context, client, operation, `Creating ${name}`);
   const secret = `/api/operations/${operation.operationId}/secret-result`;

@@ -3,6 +3,7 @@ import { type Tenant, tenantStates } from '#src/tenants/types.ts';
 import { type CliContext, type CommonOptions, print, printJson } from './context.ts';
 import { formatAge, formatBytes } from './format.ts';
 import { formatFacts, formatTable } from './table.ts';
+import { describeResidency } from './tenant-residency.ts';
 
 type TenantView = Omit<Tenant, 'lastUsedAt' | 'createdAt' | 'stateChangedAt'> & {
   readonly url: string;
@@ -95,6 +96,7 @@ export function addTenantShow(tenant: Command, context: CliContext): void {
           ['edition', found.edition],
           ['administrator', found.adminEmail],
           ['recovery point', found.recoveryPoint === 'zero' ? 'zero: commits wait for every region' : 'one second'],
+          ['data may be in', describeResidency(found.residency)],
           ['size', formatBytes(found.sizeBytes)],
           ['last use', formatAge(found.lastUsedAt, now)],
           ['created', found.createdAt],

@@ -8,6 +8,7 @@ import {
   type TenantState,
   tenantStates,
   type WantedMoment,
+  type WantedResidency,
 } from '#src/tenants/index.ts';
 import {
   type ConsoleApiDeps,
@@ -23,6 +24,10 @@ import { consoleErrors } from './errors.ts';
 const text = (maxLength: number) => ({ type: 'string', maxLength, pattern: withoutZero }) as const;
 /** Optional where it can be taken back, checked wherever it is sent. */
 const confirm = text(64);
+
+/** Their shape is checked by the registry, whose refusals say what is one. */
+const placeList = { type: 'array', items: text(100), maxItems: 100 } as const;
+const residency = objectSchema({ home: placeList, copies: placeList }, ['home']);
 
 type Params = { Params: { tenantId: string } };
 
@@ -113,6 +118,7 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
               app: text(64),
               edition: { enum: ['standard', 'private-cloud'] },
               demoVariant: { type: 'integer', minimum: 0, maximum: 9 },
+              residency,
             },
             ['name', 'adminEmail'],
           ),
@@ -191,6 +197,23 @@ export function tenantRoutes(deps: ConsoleApiDeps) {
       async (request, reply) => {
         await requireStepUp(request);
         await lifecycle.confirmMove(await lifecycle.getTenant(request.params.tenantId), actorOf(request));
+        return reply.code(204).send();
+      },
+    );
+
+    app.put<Params & { Body: { residency: WantedResidency | null } }>(
+      '/api/tenants/:tenantId/residency',
+      {
+        config: { operation: 'tenant.residency' },
+        schema: {
+          params: tenantParams,
+          body: objectSchema({ residency: { anyOf: [residency, { type: 'null' }] } }, ['residency']),
+        },
+      },
+      async (request, reply) => {
+        await requireStepUp(request);
+        const tenant = await lifecycle.getTenant(request.params.tenantId);
+        await lifecycle.changeResidency(tenant, request.body.residency, actorOf(request));
         return reply.code(204).send();
       },
     );

@@ -214,6 +214,13 @@ export interface TenantBackups {
   } | null;
   /** Any second of it can be restored; the region that reaches back furthest counts. */
   readonly restorable: { readonly from: string; readonly to: string } | null;
+  readonly location: {
+    /** Where the database and the files are worked with, and each place where copies lie; null: nobody says. */
+    readonly home: string | null;
+    readonly copies: readonly (string | null)[];
+    /** What the operator has bound the installation to for this account; null: nothing. */
+    readonly residency: { readonly home: readonly string[]; readonly copies: readonly string[] } | null;
+  };
 }
 
 /** Who downloads: the session of a request at this very tenant. */

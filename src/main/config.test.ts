@@ -42,6 +42,8 @@ describe('settings', () => {
     invalid({ FREEHOLD_DOMAIN: '-x.com' }, /domain name/);
     invalid({ FREEHOLD_TLS_CERT: '/tmp/cert.pem' }, /go together/);
     invalid({ FREEHOLD_LOG_LEVEL: 'loud' }, /LOG_LEVEL/);
+    invalid({ FREEHOLD_PLACE: 'Germany!' }, /FREEHOLD_PLACE/);
+    invalid({ FREEHOLD_REGION_B_PLACE: 'eu_de' }, /FREEHOLD_REGION_B_PLACE/);
     invalid({ FREEHOLD_PROT: '8443' }, /FREEHOLD_PROT: there is no such setting/);
     invalid({ FREEHOLD_HEARTBEAT_URL: 'http://alarms.example.com/ping' }, /no https address/);
     invalid({ FREEHOLD_HEARTBEAT_URL: 'https://a:b@alarms.example.com/ping' }, /no https address/);

@@ -3,6 +3,7 @@ import { availableParallelism, homedir, totalmem } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { type LogLevel, toFreeholdError } from '#src/kernel/index.ts';
 import { parseAllowed } from '#src/outgoing/index.ts';
+import { placePattern } from '#src/tenants/types.ts';
 import { mainErrors } from './errors.ts';
 
 /** Everything that may be set, read once at the root. Secrets are not here but in secrets.ts. */
@@ -36,6 +37,8 @@ export interface Config {
   readonly backups: 'on' | 'off';
   /** Where backups lie: folders or S3, each with the name it has in messages and metrics. */
   readonly regions: readonly RegionConfig[];
+  /** Where this machine is; undefined: nobody says. */
+  readonly place: string | undefined;
   /** How long the key of a deleted tenant is kept, so that it can be restored. 0: not at all. */
   readonly deletionGraceDays: number;
   /** Every moment of the last so many days stays restorable from each region. */
@@ -74,6 +77,8 @@ export interface RegionConfig {
   readonly location: string;
   /** For S3: a file that holds `ACCESS_KEY_ID:SECRET_ACCESS_KEY`. */
   readonly keyFile: string | undefined;
+  /** Where it is; undefined: nobody says. */
+  readonly place: string | undefined;
 }
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -116,6 +121,10 @@ export const settings = {
   FREEHOLD_REGION_A:
     'Where the first region lies: a folder, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME. Default: regions/a in the data folder.',
   FREEHOLD_REGION_A_KEY_FILE: 'For S3: a file that holds ACCESS_KEY_ID:SECRET_ACCESS_KEY of the first region.',
+  FREEHOLD_PLACE:
+    'Where this machine is, for example eu-de: tenants whose data must stay somewhere are held to it. Default: none.',
+  FREEHOLD_REGION_A_PLACE: 'Where the first region is, likewise. Default: none.',
+  FREEHOLD_REGION_B_PLACE: 'Where the second region is. Default: none.',
   FREEHOLD_REGION_B:
     'Where the second region lies, on another machine at best; likewise. Default: regions/b in the data folder.',
   FREEHOLD_REGION_B_KEY_FILE: 'The same for the second region.',
@@ -183,13 +192,20 @@ export function parseConfig(env: Env): Config {
     throw invalid('FREEHOLD_LOG_LEVEL', `"${logLevel}" is not debug, info, warn, error or silent`);
   const httpPort = whole('FREEHOLD_HTTP_PORT', 0, 0, 65_535);
   const dataDir = resolve(text('FREEHOLD_DATA') ?? defaultDataDir(env));
+  const placeOf = (name: SettingName): string | undefined => {
+    const place = text(name);
+    if (place !== undefined && !placePattern.test(place))
+      throw invalid(name, `"${place}" is not a place such as eu or eu-de`);
+    return place;
+  };
   const regions = (['a', 'b'] as const).map((region): RegionConfig => {
     const letter = region.toUpperCase() as 'A' | 'B';
     const location = text(`FREEHOLD_REGION_${letter}`) ?? join(dataDir, 'regions', region);
     const keyFile = text(`FREEHOLD_REGION_${letter}_KEY_FILE`);
-    if (!location.includes('://')) return { region, location: resolve(location), keyFile: undefined };
+    const place = placeOf(`FREEHOLD_REGION_${letter}_PLACE`);
+    if (!location.includes('://')) return { region, location: resolve(location), keyFile: undefined, place };
     if (!keyFile) throw invalid(`FREEHOLD_REGION_${letter}_KEY_FILE`, `region ${region} is not a folder and needs it`);
-    return { region, location, keyFile: resolve(keyFile) };
+    return { region, location, keyFile: resolve(keyFile), place };
   });
   if (regions[0]!.location === regions[1]!.location)
     throw invalid('FREEHOLD_REGION_B', 'the two regions must be two places');
@@ -211,6 +227,7 @@ export function parseConfig(env: Env): Config {
     failover: choice('FREEHOLD_FAILOVER', ['manual', 'automatic']),
     backups: choice('FREEHOLD_BACKUPS', ['on', 'off']),
     regions,
+    place: placeOf('FREEHOLD_PLACE'),
     deletionGraceDays: whole('FREEHOLD_DELETION_GRACE_DAYS', 7, 0, 90),
     recoveryTimeLimitMs: whole('FREEHOLD_RECOVERY_TIME_LIMIT', 240, 0, 525_600) * 60_000,
     retentionDays: whole('FREEHOLD_RETENTION_DAYS', 180, 1, 36_500),

@@ -17,7 +17,12 @@ import { createPool } from '#src/postgres/index.ts';
 import type { ConnectionTarget } from '#src/postgres/types.ts';
 import { createStandings, createTrafficBook, noteWritten } from '#src/releases/index.ts';
 import { createStaff } from '#src/staff/index.ts';
-import { createControlDirectory, createTenantLifecycle, createTenantUsage } from '#src/tenants/index.ts';
+import {
+  createControlDirectory,
+  createTenantLifecycle,
+  createTenantUsage,
+  requireAllResidencies,
+} from '#src/tenants/index.ts';
 import { createAppServices } from './app-services.ts';
 import { createBackupCopies } from './backup-copies.ts';
 import { createBackupServices } from './backup-services.ts';
@@ -38,6 +43,7 @@ import { createFirstInvitations, createMailServices } from './mail-services.ts';
 import { openPrivateClusters } from './open-private-clusters.ts';
 import { passwordRulesOf } from './password-list.ts';
 import { createPlacedRestores } from './placed-restores.ts';
+import { placesOf } from './places.ts';
 import { keepingOf, type Program } from './program.ts';
 import type { RegionKeys } from './regions.ts';
 import { createRestorePoints } from './restore-points.ts';
@@ -82,6 +88,7 @@ export async function startControlServices({
   // Only the leader: opening finishes what a crash interrupted.
   const ownKeys = await openKeyStore(folders.keys);
   await migrate(target, { schema: 'public', folder: program.controlMigrations });
+  await requireAllResidencies(pool, placesOf(config));
   const jobs = createJobs({ db: pool, clock, log, shutdown });
   const backups =
     config.backups === 'on' && !config.externalDatabase
@@ -230,13 +237,14 @@ export async function startControlServices({
       shutdown,
     }));
 
+  const getTenant = (tenantId: TenantId) => lifecycle.getTenant(tenantId);
   const { apps, appProcesses } = await createAppServices({
     folders,
     program,
     pool,
     databases,
     directory,
-    getTenant: (tenantId) => lifecycle.getTenant(tenantId),
+    getTenant,
     tenantUrl,
     filesKeyOf,
     keepFile,
@@ -288,6 +296,7 @@ export async function startControlServices({
     // After the gateways: none of them passes anything on any more.
     await appProcesses.recheck(tenantId);
   };
+  const hostOf = (name: string) => `${name}.${config.domain}`;
   const usage = createTenantUsage({ db: pool, databases: databasesPort, clock, log });
   const lifecycle = createTenantLifecycle({
     db: pool,
@@ -313,23 +322,13 @@ export async function startControlServices({
     },
     ...(restores && { restores: holdWhileRestoring(restores, retentionHolds) }),
     notifyGateways,
-    fillDemo: (tenantId, variant) =>
-      seedDemoTenant(
-        {
-          folders,
-          databases,
-          hosting,
-          getTenant: (id) => lifecycle.getTenant(id),
-          hostOf: (name) => `${name}.${config.domain}`,
-        },
-        tenantId,
-        variant,
-      ),
+    fillDemo: (...which) => seedDemoTenant({ folders, databases, hosting, getTenant, hostOf }, ...which),
     settings: {
       apps: program.apps.map((app) => app.manifest.name),
       defaultApp: program.apps[0]!.manifest.name,
       tenantUrl,
       deletionGraceDays: config.deletionGraceDays,
+      places: placesOf(config),
     },
     preparedDatabases: config.preparedDatabases,
   });
@@ -372,6 +371,7 @@ export async function startControlServices({
     retention: work?.retention,
     retentionHolds,
     restorePoints,
+    places: placesOf(config),
     replicator,
     vault,
     keys,

@@ -56,6 +56,13 @@ before(async () => {
   const socketPath = path.join(folder, 'backups.sock');
   const clock: Clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs };
   const port = createTenantBackups({
+    places: {
+      home: 'eu-de',
+      regions: [
+        { region: 'a', place: 'eu-nl' },
+        { region: 'b', place: undefined },
+      ],
+    },
     dumps: { openNewest: async (tenantId) => openFake(tenantId) },
     baseBackups: { list: async () => ({ backups: [], away: [] }) },
     restorePoints: { restorePoints: async () => ({ now: '', regions: [], points: [] }) },
@@ -293,10 +300,24 @@ test('a dump that breaks off while it is sent does not end as if it were whole',
 });
 
 test('an owner sees what there is; nothing of it is there yet', async () => {
-  const { acme } = two;
+  const { acme, globex } = two;
   const get = (role: Role) =>
     app.inject({ url: '/-/api/backups', headers: { host: acme.host, cookie: cookies.get(`acme ${role}`)! } });
   const answer = await get('owner');
-  assert.deepEqual(answer.json(), { lastBackup: null, lastVerification: null, dump: null, restorable: null });
+  const location = { home: 'eu-de', copies: ['eu-nl', null], residency: null };
+  assert.deepEqual(answer.json(), { lastBackup: null, lastVerification: null, dump: null, restorable: null, location });
+  for (const [tenantId, home] of [
+    [acme.tenantId, 'eu-de'],
+    [globex.tenantId, 'us'],
+  ])
+    await pool.query(
+      `INSERT INTO tenants (tenant_id, name, title, state, edition, app, admin_email, created_at, state_changed_at, residency, residency_copies)
+       VALUES ($1, $1, 'Acme', 'active', 'standard', 'desk', 'ada@example.com', now(), now(), ARRAY[$2], '{eu}')`,
+      [tenantId, home],
+    );
+  assert.deepEqual((await get('owner')).json().location, {
+    ...location,
+    residency: { home: ['eu-de'], copies: ['eu'] },
+  });
   assert.equal((await get('admin')).statusCode, 403);
 });

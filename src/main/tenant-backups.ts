@@ -5,6 +5,7 @@ import { createBackupsServer, type TenantBackups, type TenantBackupsPort } from 
 import type { Clock, Log, TenantId } from '#src/kernel/index.ts';
 import { encryptToAge, parseAgeRecipient } from '#src/keys/index.ts';
 import type { Queryable } from '#src/postgres/index.ts';
+import type { Places, Residency } from '#src/tenants/index.ts';
 import type { Child } from './child.ts';
 import type { ControlServices } from './control-services.ts';
 import { createDownloadConfirmations } from './download-confirmations.ts';
@@ -19,10 +20,12 @@ export function createTenantBackups({
   dumps,
   baseBackups,
   restorePoints,
+  places,
   db,
   clock,
   log,
 }: {
+  readonly places: Places;
   readonly dumps: Pick<DumpServices, 'openNewest'>;
   readonly baseBackups: Pick<BackupDeps, 'list'>;
   readonly restorePoints: RestorePointDeps;
@@ -47,20 +50,25 @@ export function createTenantBackups({
 
   return {
     async overview(tenantId) {
-      const [{ backups }, points, created] = await Promise.all([
+      const [{ backups }, points, found] = await Promise.all([
         listBaseBackups(),
         restorePoints.restorePoints(tenantId),
-        findCreated(db, tenantId),
+        findTenant(db, tenantId),
       ]);
       const stretches = points.regions.flatMap((region) => region.stretches.slice(-1));
       const restorable = stretches.sort((one, other) => one.from.localeCompare(other.from))[0];
       // A backup that began before the account was there does not hold it.
-      const lastBackup = backups.find(({ startedAt }) => created !== undefined && Date.parse(startedAt) >= created);
+      const lastBackup = backups.find(({ startedAt }) => found && Date.parse(startedAt) >= found.createdAt.getTime());
       return {
         lastBackup: lastBackup ? { finishedAt: lastBackup.finishedAt } : null,
         lastVerification: await findLastVerification(db, tenantId),
         dump: await describeDump(db, tenantId),
         restorable: restorable ?? null,
+        location: {
+          home: places.home ?? null,
+          copies: places.regions.map(({ place }) => place ?? null),
+          residency: found?.residency ?? null,
+        },
       };
     },
 
@@ -99,10 +107,10 @@ export function createTenantBackups({
 
 /** Opens the socket on which gateways ask, when backups are made. */
 export async function startBackupsLink(services: ControlServices, folders: Folders, child: Child): Promise<void> {
-  const { dumps, baseBackups, restorePoints, pool, clock } = services;
+  const { dumps, baseBackups, restorePoints, places, pool, clock } = services;
   if (!dumps || !baseBackups || !restorePoints) return;
   const { log, shutdown } = child;
-  const port = createTenantBackups({ dumps, baseBackups, restorePoints, db: pool, clock, log });
+  const port = createTenantBackups({ places, dumps, baseBackups, restorePoints, db: pool, clock, log });
   // The folder is entered only by control and the gateways, as for the link.
   const server = createBackupsServer({ socketPath: folders.backupsSocket, mode: 0o666, port, log });
   await server.start();
@@ -129,12 +137,17 @@ async function describeDump(db: Queryable, tenantId: TenantId): Promise<TenantBa
   };
 }
 
-async function findCreated(db: Queryable, tenantId: TenantId): Promise<number | undefined> {
-  const [row] = await db.query<{ createdAt: Date }>(
-    'SELECT created_at AS "createdAt" FROM tenants WHERE tenant_id = $1',
+async function findTenant(
+  db: Queryable,
+  tenantId: TenantId,
+): Promise<{ createdAt: Date; residency: Residency | null } | undefined> {
+  const [row] = await db.query<{ createdAt: Date; residency: Residency | null }>(
+    `SELECT created_at AS "createdAt",
+       CASE WHEN residency IS NOT NULL THEN jsonb_build_object('home', residency, 'copies', residency_copies) END AS residency
+     FROM tenants WHERE tenant_id = $1`,
     [tenantId],
   );
-  return row?.createdAt.getTime();
+  return row;
 }
 
 /** The newest; when the newest of some region failed, that one, for a week: what another region gives back does not mend it. */

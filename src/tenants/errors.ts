@@ -42,6 +42,16 @@ export const tenantErrors = defineErrors({
     title: 'There is no such snapshot of this tenant',
     hint: 'Snapshots are kept for a day. An earlier state comes from the backups: ./freehold restore TENANT --to TIME',
   },
+  FH_RESIDENCY_INVALID: {
+    status: 400,
+    title: 'These are not places',
+    hint: 'Places are lower-case words with hyphens, from the large to the small: eu, eu-de, us-east. At most 20 of them.',
+  },
+  FH_RESIDENCY_NOT_KEPT: {
+    status: 409,
+    title: 'Data would lie outside of the places that were promised for it',
+    hint: 'FREEHOLD_PLACE and FREEHOLD_REGION_A_PLACE, FREEHOLD_REGION_B_PLACE say where things lie; ./freehold tenant residency NAME --allow PLACE says where a tenant may be. See docs/residency.md.',
+  },
   FH_MOVE_CONFIRMED: {
     status: 409,
     title: 'There is no move of this tenant that could be confirmed or taken back',

@@ -1,11 +1,20 @@
 import type { Log, OperationId, TenantId } from '#src/kernel/index.ts';
 import type { Queryable } from '#src/postgres/index.ts';
 import type { Facts, OperationRecord } from './operations-sql.ts';
+import type { WantedResidency } from './residency.ts';
 import type { Edition, OperationKind, OperationProgress, RecoveryPoint, RestoreMoment, Tenant } from './types.ts';
 
 /** What each operation is asked to do. Checked and normalised before it is recorded. */
 export interface OperationInputs {
-  create: { name: string; title?: string; adminEmail: string; app?: string; edition?: Edition; demoVariant?: number };
+  create: {
+    name: string;
+    title?: string;
+    adminEmail: string;
+    app?: string;
+    edition?: Edition;
+    demoVariant?: number;
+    residency?: WantedResidency;
+  };
   suspend: { reason?: string };
   resume: Record<never, never>;
   rename: { newName: string };

@@ -29,6 +29,7 @@ export type {
   RestorePort,
   TenantInventory,
 } from './ports.ts';
+export { type Places, requireAllResidencies, type WantedResidency } from './residency.ts';
 export { selectPrivateClusters, type TenantPage, type TenantQuery } from './sql.ts';
 export { allowedStates, canMove, isClosedForAMoment, moves } from './transitions.ts';
 export type * from './types.ts';

@@ -33,6 +33,7 @@ import {
 } from './operations-sql.ts';
 import { createDatabasePool } from './pool.ts';
 import type { LifecycleDeps } from './ports.ts';
+import { changeResidency, type WantedResidency } from './residency.ts';
 import { createRetries } from './retries.ts';
 import { runOperation } from './runner.ts';
 import { dropDueSnapshots } from './snapshots.ts';
@@ -91,6 +92,8 @@ export interface TenantLifecycle {
   findMove(tenant: Tenant): ReturnType<typeof findMove>;
   /** The last move of the tenant is not to be taken back any more: the database that it left goes. FH_MOVE_CONFIRMED when there is none. */
   confirmMove(tenant: Tenant, actor: string): Promise<void>;
+  /** Where its data may be; null: anywhere. FH_RESIDENCY_NOT_KEPT when some of it lies elsewhere. */
+  changeResidency(tenant: Tenant, residency: WantedResidency | null, actor: string): Promise<void>;
   /** Drops snapshots whose time is over. @returns how many */
   dropDueSnapshots(signal?: AbortSignal): Promise<number>;
   /** Starts the pool of prepared databases. */
@@ -367,6 +370,8 @@ export function createTenantLifecycle(options: TenantLifecycleOptions): TenantLi
       if (!(await confirmMove(deps, tenant, actor))) throw tenantErrors.FH_MOVE_CONFIRMED();
       await dropDueSnapshots(deps);
     },
+    changeResidency: ({ tenantId }, residency, actor) =>
+      changeResidency({ ...deps, places: settings.places }, tenantId, residency, actor),
     dropDueSnapshots: (signal) => dropDueSnapshots(deps, signal),
     startPool: () => pool.start(),
 

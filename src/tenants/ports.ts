@@ -2,6 +2,7 @@ import type { RecordAudit } from '#src/audit/types.ts';
 import type { Clock, Log, OperationId, TenantId } from '#src/kernel/index.ts';
 import type { KeyStore } from '#src/keys/types.ts';
 import type { Queryable, ServerAuthorities } from '#src/postgres/types.ts';
+import type { Places } from './residency.ts';
 import type { OperationProgress, RecoveryPoint, RestoreMoment, Tenant, WantedMoment } from './types.ts';
 
 /** The control database. */
@@ -228,6 +229,8 @@ export interface LifecycleSettings {
   readonly maxRetryDelayMs?: number;
   /** Before what could not be taken back is tried again; doubled each time, up to five minutes. Default 5,000. */
   readonly firstUndoPauseMs?: number;
+  /** Default: nobody says where anything is. */
+  readonly places?: Places;
   /** How long an exported archive waits to be fetched. Default 24. */
   readonly exportHours?: number;
 }

@@ -2,10 +2,10 @@ import type { TenantId } from '#src/kernel/index.ts';
 import { lazily, type Queryable, sqlState } from '#src/postgres/index.ts';
 import { tenantErrors } from './errors.ts';
 import { canMove } from './transitions.ts';
-import type { Edition, RecoveryPoint, Tenant, TenantState } from './types.ts';
+import type { Edition, RecoveryPoint, Residency, Tenant, TenantState } from './types.ts';
 
 const tenantColumns = `t.tenant_id, t.name, t.title, t.state, t.edition, t.cluster, t.app, t.admin_email, t.database_name, t.created_at,
-  t.state_changed_at, t.last_used_at, t.size_bytes, t.key_due_at, t.recovery_point,
+  t.state_changed_at, t.last_used_at, t.size_bytes, t.key_due_at, t.recovery_point, t.residency, t.residency_copies,
   (SELECT a.version FROM tenant_apps a WHERE a.tenant_id = t.tenant_id) AS app_version,
   coalesce((SELECT l.operation_id FROM tenant_locks l WHERE l.tenant_id = t.tenant_id),
            (SELECT o.operation_id FROM operations o WHERE o.tenant_id = t.tenant_id AND o.state = 'failed'
@@ -29,6 +29,8 @@ interface TenantRow {
   size_bytes: string | null;
   key_due_at: Date | null;
   recovery_point: RecoveryPoint;
+  residency: string[] | null;
+  residency_copies: string[] | null;
   operation_id: Tenant['operationId'] | null;
 }
 
@@ -51,6 +53,8 @@ function toTenant(row: TenantRow): Tenant {
     operationId: row.operation_id ?? undefined,
     keyDueAt: row.key_due_at ?? undefined,
     recoveryPoint: row.recovery_point,
+    residency:
+      row.residency && row.residency_copies ? { home: row.residency, copies: row.residency_copies } : undefined,
   };
 }
 
@@ -65,13 +69,15 @@ export interface NewTenant {
   /** Of an app that runs as a process. */
   readonly appVersion?: string | undefined;
   readonly adminEmail: string;
+  readonly residency?: Residency | undefined;
 }
 
 /** Adds a tenant in state `creating`: `requested` lasts only as long as this statement. */
 export async function insertTenant(db: Queryable, tenant: NewTenant, now: Date): Promise<void> {
   await db.query(
-    `INSERT INTO tenants (tenant_id, name, title, state, edition, app, admin_email, created_at, state_changed_at, cluster)
-     VALUES ($1, $2, $3, 'creating', $4, $5, $6, $7, $7, coalesce($8, 'main'))`,
+    `INSERT INTO tenants (tenant_id, name, title, state, edition, app, admin_email, created_at, state_changed_at, cluster, residency,
+       residency_copies)
+     VALUES ($1, $2, $3, 'creating', $4, $5, $6, $7, $7, coalesce($8, 'main'), $9, $10)`,
     [
       tenant.tenantId,
       tenant.name,
@@ -81,6 +87,8 @@ export async function insertTenant(db: Queryable, tenant: NewTenant, now: Date):
       tenant.adminEmail,
       now,
       tenant.cluster ?? null,
+      tenant.residency?.home ?? null,
+      tenant.residency?.copies ?? null,
     ],
   );
   if (tenant.appVersion !== undefined)
@@ -321,4 +329,24 @@ export async function selectPrivateClusters(db: Queryable, tenantId: TenantId): 
     [tenantId],
   );
   return rows.map(({ cluster }) => cluster);
+}
+
+/** Of everybody who has data somewhere. */
+export async function selectResidencies(db: Queryable): Promise<({ name: string } & Residency)[]> {
+  return db.query<{ name: string } & Residency>(
+    `SELECT name, residency AS home, residency_copies AS copies FROM tenants
+     WHERE residency IS NOT NULL AND (state <> 'deleted' OR key_due_at IS NOT NULL) ORDER BY name`,
+  );
+}
+
+export async function updateResidency(
+  db: Queryable,
+  tenantId: TenantId,
+  residency: Residency | undefined,
+): Promise<void> {
+  await db.query('UPDATE tenants SET residency = $2, residency_copies = $3 WHERE tenant_id = $1', [
+    tenantId,
+    residency?.home ?? null,
+    residency?.copies ?? null,
+  ]);
 }

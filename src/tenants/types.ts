@@ -24,6 +24,17 @@ export const recoveryPoints = ['second', 'zero'] as const;
 export type RecoveryPoint = (typeof recoveryPoints)[number];
 
 /** A customer account, as the registry knows it. */
+/** Of a place, for example `eu`, `eu-de` or `eu-de-fra`: each part lies inside the one before. */
+export const placePattern = /^[a-z0-9]{1,16}(-[a-z0-9]{1,16}){0,3}$/;
+
+/** Places that data of a tenant may be in, each with everything inside it: `eu` holds `eu-de`. */
+export interface Residency {
+  /** Of its database, its files and the machine that works with them. */
+  readonly home: readonly string[];
+  /** Of everything that lies in regions. */
+  readonly copies: readonly string[];
+}
+
 export interface Tenant {
   readonly tenantId: TenantId;
   /** Host label: `name.DOMAIN`. */
@@ -48,6 +59,8 @@ export interface Tenant {
   /** Size of the database at the last measurement; undefined: not measured yet. */
   readonly sizeBytes: number | undefined;
   readonly recoveryPoint: RecoveryPoint;
+  /** Undefined: its data may be anywhere. */
+  readonly residency: Residency | undefined;
   /** The operation that is running or failed on it, if any. */
   readonly operationId: OperationId | undefined;
   /** Of a deleted tenant whose key is not destroyed yet: when it will be. Until then the tenant can be restored. */

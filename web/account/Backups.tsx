@@ -47,6 +47,7 @@ export function Backups() {
         {backups.data && (
           <>
             <Protection backups={backups.data} />
+            <Location location={backups.data.location} />
             <Dump dump={backups.data.dump} email={me.email} />
           </>
         )}
@@ -75,6 +76,34 @@ function Protection({ backups: { lastBackup, lastVerification, restorable } }: {
             'Not yet: within a day'
           )}
         </Fact>
+      </Facts>
+    </Panel>
+  );
+}
+
+/** Nothing where nobody says where anything is. */
+function Location({ location: { home, copies, residency } }: { location: TenantBackups['location'] }) {
+  if (home === null && copies.every((place) => place === null)) return null;
+  const promised = residency && [residency.home.join(', '), residency.copies.join(', ')];
+  return (
+    <Panel
+      title="Where your data is"
+      description={
+        promised
+          ? 'This service refuses to be set up in a way that would carry it elsewhere.'
+          : 'As it is now. Nothing was agreed for this account: ask whoever runs this service to bind it to places.'
+      }
+    >
+      <Facts>
+        <Fact label="Database and files">{home ?? 'Not said'}</Fact>
+        <Fact label="Copies">{copies.map((place) => place ?? 'not said').join(', ') || 'None'}</Fact>
+        {promised && (
+          <Fact label="Agreed">
+            {promised[0] === promised[1]
+              ? `Everything stays in ${promised[0]}`
+              : `Stays in ${promised[0]}, its copies in ${promised[1]}`}
+          </Fact>
+        )}
       </Facts>
     </Panel>
   );

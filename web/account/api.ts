@@ -74,6 +74,12 @@ export interface TenantBackups {
     readonly unloggedTables: readonly string[];
   } | null;
   readonly restorable: { readonly from: string; readonly to: string } | null;
+  /** Null: nobody says. */
+  readonly location: {
+    readonly home: string | null;
+    readonly copies: readonly (string | null)[];
+    readonly residency: { readonly home: readonly string[]; readonly copies: readonly string[] } | null;
+  };
 }
 
 export const backupsQuery = queryOptions({

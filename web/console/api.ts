@@ -35,6 +35,8 @@ export interface Tenant {
   readonly sizeBytes?: Maybe<number>;
   readonly operationId?: Maybe<string>;
   readonly recoveryPoint: 'second' | 'zero';
+  /** Places that its data may be in; none: anywhere. */
+  readonly residency?: Maybe<{ readonly home: readonly string[]; readonly copies: readonly string[] }>;
   /** Deleted, and its key is destroyed then; until then it can be restored. */
   readonly keyDueAt?: Maybe<string>;
   /** Only of one that was asked for by itself: days between a deletion and the destruction of the key. */

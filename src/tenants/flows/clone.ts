@@ -48,8 +48,8 @@ export function createCloneFlow(deps: FlowDeps): Flow<'clone'> {
       const title = input.title === undefined ? `${source.title} (copy)`.slice(0, 120) : parseTitle(input.title);
       const tenantId = newId('ten');
       // The same version, whatever is newer: it is a copy. That the source runs it keeps it from being removed.
-      const { app, appVersion, adminEmail, edition, cluster } = source;
-      const tenant = { tenantId, name, title, app, appVersion, adminEmail, edition, cluster };
+      const { app, appVersion, adminEmail, edition, cluster, residency } = source;
+      const tenant = { tenantId, name, title, app, appVersion, adminEmail, edition, cluster, residency };
       await beginNewTenant(tx, deps, tenant, operationId);
       return {
         tenantId,

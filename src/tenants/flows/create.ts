@@ -1,6 +1,7 @@
 import { newId } from '#src/kernel/index.ts';
 import type { Flow, Step } from '../flow.ts';
 import { parseEmail, parseTenantName, parseTitle } from '../names.ts';
+import { parseResidency, requireResidency } from '../residency.ts';
 import { newCluster, serverStep } from './servers.ts';
 import {
   abandonNewTenant,
@@ -44,8 +45,10 @@ export function createCreateFlow(deps: FlowDeps): Flow<'create'> {
       const cluster = edition === 'private-cloud' ? newCluster(deps) : undefined;
       const app = input.app ?? deps.settings.defaultApp;
       const appVersion = await pinAppVersion(tx, deps, app, { app: JSON.stringify(app) });
+      const residency = input.residency && parseResidency(input.residency);
+      requireResidency(residency, deps.settings.places);
       const tenantId = newId('ten');
-      const tenant = { tenantId, name, title, adminEmail, app, appVersion, edition, cluster };
+      const tenant = { tenantId, name, title, adminEmail, app, appVersion, edition, cluster, residency };
       await beginNewTenant(tx, deps, tenant, operationId);
       return { tenantId, tenantName: name, input: { ...input, name, title, adminEmail, app } };
     },

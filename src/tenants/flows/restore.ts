@@ -70,13 +70,13 @@ export function createRestoreFlow(deps: FlowDeps): Flow<'restore'> {
       const given = heldUntil || inPlace ? formerTitle : `${formerTitle} (restored)`.slice(0, 120);
       const title = input.title === undefined ? given : parseTitle(input.title);
       const tenantId = newId('ten');
-      const { app, adminEmail, edition, cluster } = source;
+      const { app, adminEmail, edition, cluster, residency } = source;
       const appVersion = await pinAppVersion(tx, deps, app, {
         app: `${source.name} runs ${JSON.stringify(app)}`,
         preferred: source.appVersion,
       });
       const heirOf = heldUntil && source.tenantId;
-      const tenant = { tenantId, name, title, app, appVersion, adminEmail, edition, cluster };
+      const tenant = { tenantId, name, title, app, appVersion, adminEmail, edition, cluster, residency };
       await beginNewTenant(tx, deps, tenant, operationId, heirOf);
       return {
         tenantId,

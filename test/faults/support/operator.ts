@@ -123,7 +123,7 @@ export function clientOf({ dataDir, port }: Installation, name: string): Client 
 export async function createTenant(
   at: Installation,
   name: string,
-  more: { readonly edition?: 'private-cloud' } = {},
+  more: { readonly edition?: 'private-cloud'; readonly residency?: { home: string[]; copies?: string[] } } = {},
 ): Promise<Tenant> {
   const { operationId, tenantId } = await finish(at, '/api/tenants', { name, adminEmail: email, ...more });
   const client = await acceptInvitation(at, name, operationId);

@@ -80,6 +80,11 @@ export function TenantPage() {
             <Fact label="Recovery point">
               {tenant.recoveryPoint === 'zero' ? 'Zero: commits wait for every region' : 'One second'}
             </Fact>
+            <Fact label="Data may be in">
+              {tenant.residency
+                ? `${tenant.residency.home.join(', ')}; copies in ${tenant.residency.copies.join(', ')}`
+                : 'Any place'}
+            </Fact>
             {tenant.state !== 'deleted' && (
               <Fact label="Size of the database">
                 <SizeText bytes={tenant.sizeBytes} />
