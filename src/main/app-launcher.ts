@@ -12,7 +12,8 @@ import { freehold } from './self.ts';
 export interface AppLauncher {
   /** Answers this keeper from now on; what an earlier one had started is ended first. */
   serve(keeper: ChildProcess): void;
-  killAll(): Promise<void>;
+  /** Ends every app, and what bounded them. */
+  stop(): Promise<void>;
 }
 
 /** The supervisor's side of apps that are processes: the keeper asks, over the channel to its parent, and nobody else can. */
@@ -77,7 +78,10 @@ export async function createAppLauncher(of: {
         removeData: afterwards((tenantId: string) => launcher.removeData(tenantId)),
       });
     },
-    killAll: () => launcher.killAll(),
+    async stop() {
+      await launcher.killAll();
+      await groups?.close();
+    },
   };
 }
 

@@ -108,7 +108,7 @@ export async function startAll(options: SupervisorOptions): Promise<Running> {
   // After the gateways, whose last requests still go there.
   shutdown.add('apps', drainDeadlineMs + 5_000, async () => {
     await apps.stop(drainDeadlineMs);
-    await appLauncher.killAll();
+    await appLauncher.stop();
   });
 
   say(`starting ${config.workers} gateway${config.workers === 1 ? '' : 's'}`);

@@ -20,6 +20,8 @@ export interface ControlGroups {
   make(name: string, limits: ProcessLimits): Promise<readonly string[]>;
   /** Ends every process in it and removes it; resolves when none is left. */
   end(name: string): Promise<void>;
+  /** After the last one: nothing of ours is left on the machine. */
+  close(): Promise<void>;
 }
 
 const root = '/sys/fs/cgroup';
@@ -44,6 +46,7 @@ async function tryGroups(version: 1 | 2, parent: string): Promise<ControlGroups 
   try {
     await groups.make('try', { memoryBytes: 64 * 2 ** 20, cpus: 1, processes: 16 });
     await groups.end('try');
+    await groups.close();
     return groups;
   } catch {
     // Not root, read-only, or the groups of this machine are somebody else's.
@@ -70,6 +73,7 @@ function groupsV2(parent: string): ControlGroups {
       return [folderOf(name)];
     },
     end: (name) => endGroup(folderOf(name)),
+    close: () => removeFolder(join(root, parent)),
   };
 }
 
@@ -91,6 +95,9 @@ function groupsV1(parent: string): ControlGroups {
     async end(name) {
       await Promise.all(controllers.map((controller) => endGroup(folderOf(controller, name))));
     },
+    async close() {
+      for (const controller of controllers) await removeFolder(join(root, controller, parent));
+    },
   };
 }
 
@@ -100,6 +107,13 @@ async function writeAll(folder: string, files: readonly File[]): Promise<void> {
       // Kernels without accounting of swap do not have it.
       if (file !== 'memory.swap.max') throw error;
     });
+}
+
+/** One that is in use meanwhile stays. */
+async function removeFolder(path: string): Promise<void> {
+  await rmdir(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' && error.code !== 'EBUSY') throw error;
+  });
 }
 
 const endDeadlineMs = 60_000;

@@ -1,5 +1,3 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -173,13 +171,7 @@ export async function startWorld(change: Partial<KeeperDeps> = {}): Promise<Worl
     async stop() {
       await keeper.stop();
       await launcher.killAll();
-      if (groups) {
-        const folders = groups.version === 2 ? [''] : ['memory', 'pids', 'cpu'];
-        for (const controller of folders) {
-          const path = join('/sys/fs/cgroup', controller, parent);
-          if (existsSync(path)) execFileSync('rmdir', [path]);
-        }
-      }
+      await groups?.close();
       await rm(folder, { recursive: true });
     },
   };

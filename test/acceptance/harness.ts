@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
@@ -155,10 +155,23 @@ export class Freehold {
   async stop({ keepData = false }: { keepData?: boolean } = {}): Promise<number | null> {
     const code = await stopChild(this.child, 'SIGTERM', 600_000);
     const crashes = findCrashes(this.dataDir);
+    const groups = code === 0 ? findControlGroups(this.dataDir) : [];
     if (!keepData) rmSync(this.dataDir, { recursive: true, force: true });
     if (crashes.length > 0) throw new Error(`a process crashed:\n${crashes.join('\n')}`);
+    if (groups.length > 0) throw new Error(`control groups were left: ${groups.join(', ')}`);
     return code;
   }
+}
+
+/** Of its apps, in either version; their names hold the end of the data folder's path. */
+function findControlGroups(dataDir: string): string[] {
+  const name = basename(dataDir).replace(/[^a-z0-9]+/gi, '-');
+  return ['', 'cpu', 'memory', 'pids'].flatMap((controller) => {
+    const folder = join('/sys/fs/cgroup', controller);
+    return existsSync(folder)
+      ? readdirSync(folder).filter((entry) => entry.startsWith('freehold-') && entry.includes(name))
+      : [];
+  });
 }
 
 /** Log lines of processes that ended by an error that nobody had caught. */
